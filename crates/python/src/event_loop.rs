@@ -1,0 +1,622 @@
+//! The loop class `LoopCore`, on which `soliloop.EventLoop` is built over `asyncio.BaseEventLoop`.
+//!
+//! Here stands what runs per event; what runs per set-up is inherited from asyncio. The `#[pymethods]` block is the table of
+//! contents; state is in cells that are never in use across a call into Python, and in flags that may be read at any time.
+
+use crate::error;
+use crate::ffi::cell::GilCell;
+use crate::ffi::context;
+use crate::handle::{Content, Handle, Scheduled, TimerHandle};
+use crate::names::Names;
+use crate::nest::{self, Nest};
+use crate::session::{self, Session};
+use crate::signals;
+use crate::watchers::{Side, Watchers};
+use crate::world::World;
+use pyo3::PyTraverseError;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit, PyTypeError, PyValueError};
+use pyo3::gc::PyVisit;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use soliloop_engine::{Engine, Instant};
+use soliloop_sys::socket::Pair;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+/// The core of an event loop. Use `soliloop.new_event_loop()`.
+#[pyclass(subclass, frozen, module = "soliloop._soliloop")]
+pub(crate) struct LoopCore {
+    pub(crate) engine: GilCell<Engine<Scheduled>>,
+    pub(crate) world: World,
+    pub(crate) watchers: GilCell<Watchers>,
+    pub(crate) nest: Nest,
+    pub(crate) signals: GilCell<Option<Pair>>,
+    /// The handle that runs: in debug mode only.
+    pub(crate) current_handle: GilCell<Option<Py<PyAny>>>,
+    task_factory: GilCell<Option<Py<PyAny>>>,
+    /// The class of new tasks, when there is no factory.
+    task_class: GilCell<Option<Py<PyAny>>>,
+    /// `threading.get_ident()` of the thread that runs the loop; 0 while it does not run.
+    pub(crate) thread: AtomicU64,
+    pub(crate) nesting: AtomicBool,
+    pub(crate) debug: AtomicBool,
+    pub(crate) stopping: AtomicBool,
+    /// Whether the outermost run has begun a turn yet.
+    pub(crate) has_turned: AtomicBool,
+    closed: AtomicBool,
+    /// How often the process had been forked when the run began.
+    forks: AtomicU64,
+}
+
+/// How often this process is the child of a fork that happened after the module was imported.
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+/// To be called in the child after a fork.
+#[pyfunction]
+pub(crate) fn _after_fork_in_child() {
+    FORKS.fetch_add(1, Relaxed);
+}
+
+impl LoopCore {
+    /// Whether the process has been forked since the run began, and this is the child.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.forks.load(Relaxed) != FORKS.load(Relaxed)
+    }
+
+    #[inline]
+    fn check_open(&self) -> PyResult<()> {
+        if self.closed.load(Relaxed) { Err(PyRuntimeError::new_err("Event loop is closed")) } else { Ok(()) }
+    }
+
+    fn is_running_here(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.thread.load(Relaxed) == session::thread_id(py)?)
+    }
+
+    /// What a new handle holds.
+    #[inline]
+    fn content(
+        slf: &Bound<'_, Self>,
+        callback: Py<PyAny>,
+        args: Py<PyTuple>,
+        context: Option<Py<PyAny>>,
+        caller: &str,
+    ) -> PyResult<Content> {
+        let (py, this) = (slf.py(), slf.get());
+        this.check_open()?;
+        let source = if this.debug.load(Relaxed) { Some(Self::inspect(slf, &callback, caller)?) } else { None };
+        let context = match context {
+            Some(context) => context,
+            None => context::copy_current(py)?,
+        };
+        Ok(Content { callback, args, context, core: slf.clone().unbind(), source })
+    }
+
+    /// Debug mode: refuses what can't be a callback; tells where the handle is created.
+    #[cold]
+    fn inspect(slf: &Bound<'_, Self>, callback: &Py<PyAny>, caller: &str) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        if caller != "call_soon_threadsafe" && slf.get().thread.load(Relaxed) != 0 && !slf.get().is_running_here(py)? {
+            return Err(PyRuntimeError::new_err(
+                "Non-thread-safe operation invoked on an event loop other than the current one",
+            ));
+        }
+        slf.call_method1("_check_callback", (callback, caller))?;
+        Ok(Names::get(py)?.extract_stack.bind(py).call0()?.unbind())
+    }
+
+    #[inline]
+    fn at(slf: &Bound<'_, Self>, deadline: Instant, when: f64, content: Content) -> PyResult<Py<TimerHandle>> {
+        let py = slf.py();
+        let handle = TimerHandle::at(py, when, content)?;
+        let job = Scheduled(handle.bind(py).as_super().clone().unbind());
+        slf.get().engine.with(py, |engine| engine.push_at(deadline, job));
+        Ok(handle)
+    }
+
+    fn watch(
+        slf: &Bound<'_, Self>,
+        fd: RawFd,
+        side: Side,
+        callback: Py<PyAny>,
+        args: Py<PyTuple>,
+    ) -> PyResult<Py<Handle>> {
+        let (py, this) = (slf.py(), slf.get());
+        let content = Self::content(slf, callback, args, None, "add_reader")?;
+        let World::Real(world) = &this.world else {
+            return Err(PyRuntimeError::new_err("a simulated loop does not watch real descriptors"));
+        };
+        let handle = Handle::watcher(py, content)?;
+        let replaced = this.watchers.with(py, |watchers| watchers.add(&world.real, fd, side, handle.clone_ref(py)))?;
+        if let Some(replaced) = replaced {
+            replaced.bind(py).call_method0("cancel")?;
+        }
+        Ok(handle)
+    }
+
+    /// Ends a registration; gives its handle.
+    pub(crate) fn unwatch(&self, py: Python<'_>, fd: RawFd, side: Side) -> Option<Py<Handle>> {
+        // The child of a fork shares its parent's epoll, and must leave it alone.
+        let real = self.world.descriptors().filter(|_| !self.is_forked()).map(|world| &world.real);
+        self.watchers.with(py, |watchers| watchers.remove(real, fd, side))
+    }
+
+    fn remove(&self, py: Python<'_>, fd: RawFd, side: Side) -> PyResult<bool> {
+        if self.closed.load(Relaxed) {
+            return Ok(false);
+        }
+        match self.unwatch(py, fd, side) {
+            Some(handle) => handle.bind(py).call_method0("cancel").map(|_| true),
+            None => Ok(false),
+        }
+    }
+
+    /// The outermost run.
+    fn run(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        this.forks.store(FORKS.load(Relaxed), Relaxed);
+        let session = Session::open(slf)?;
+        this.has_turned.store(false, Relaxed);
+        this.world.resume(py);
+        let result = nest::run(slf);
+        this.stopping.store(false, Relaxed);
+        session.close(slf)?;
+        result
+    }
+
+    fn task_class<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(class) = self.task_class.with(py, |class| class.as_ref().map(|class| class.clone_ref(py))) {
+            return Ok(class.into_bound(py));
+        }
+        Ok(Names::get(py)?.task.bind(py).clone())
+    }
+
+    fn refuse_to_nest(slf: &Bound<'_, Self>, call: &str) -> PyErr {
+        match slf.call_method1("_already_running_error", (call,)) {
+            Ok(error) => PyErr::from_value(error),
+            Err(error) => error,
+        }
+    }
+
+    /// The future that runs `awaitable` on this loop, and whether it was made here.
+    fn future_of<'py>(slf: &Bound<'py, Self>, awaitable: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, bool)> {
+        let py = slf.py();
+        let names = Names::get(py)?;
+        let is_new = !names.is_future.bind(py).call1((awaitable,))?.is_truthy()?;
+        let options = PyDict::new(py);
+        options.set_item("loop", slf)?;
+        let future = names.ensure_future.bind(py).call((awaitable,), Some(&options))?;
+        if is_new {
+            // Whoever runs it holds it: not finishing is reported here, not by the task's end.
+            future.setattr("_log_destroy_pending", false)?;
+        }
+        Ok((future, is_new))
+    }
+}
+
+#[pymethods]
+impl LoopCore {
+    #[new]
+    #[pyo3(signature = (*, simulated = false, nesting = false, factor = None))]
+    fn new(simulated: bool, nesting: bool, factor: Option<f64>) -> PyResult<Self> {
+        let world = match factor {
+            Some(_) if !simulated => {
+                return Err(PyValueError::new_err("factor= is for simulated time: pass simulated=True"));
+            }
+            Some(factor) if !(factor.is_finite() && factor > 0.0) => {
+                return Err(PyValueError::new_err(format!("factor must be a positive number, not {factor}")));
+            }
+            _ if simulated => World::simulated(factor)?,
+            _ => World::real()?,
+        };
+        Ok(Self {
+            engine: GilCell::new(Engine::new()),
+            world,
+            watchers: GilCell::new(Watchers::default()),
+            nest: Nest::new(),
+            signals: GilCell::new(None),
+            current_handle: GilCell::new(None),
+            task_factory: GilCell::new(None),
+            task_class: GilCell::new(None),
+            thread: AtomicU64::new(0),
+            nesting: AtomicBool::new(nesting),
+            debug: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            has_turned: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            forks: AtomicU64::new(FORKS.load(Relaxed)),
+        })
+    }
+
+    // ------------------------------------------------------------------ callbacks
+
+    /// Arrange for *callback* to be called with *args* in the next iteration of the loop.
+    #[pyo3(signature = (callback, *args, context = None))]
+    fn call_soon(
+        slf: &Bound<'_, Self>,
+        callback: Py<PyAny>,
+        args: Py<PyTuple>,
+        context: Option<Py<PyAny>>,
+    ) -> PyResult<Py<Handle>> {
+        let py = slf.py();
+        let handle = Handle::once(py, Self::content(slf, callback, args, context, "call_soon")?)?;
+        slf.get().engine.with(py, |engine| engine.push(Scheduled(handle.clone_ref(py))));
+        Ok(handle)
+    }
+
+    /// Like `call_soon`, from any thread: ends a wait of the loop.
+    #[pyo3(signature = (callback, *args, context = None))]
+    fn call_soon_threadsafe(
+        slf: &Bound<'_, Self>,
+        callback: Py<PyAny>,
+        args: Py<PyTuple>,
+        context: Option<Py<PyAny>>,
+    ) -> PyResult<Py<Handle>> {
+        let (py, this) = (slf.py(), slf.get());
+        let handle = Handle::once(py, Self::content(slf, callback, args, context, "call_soon_threadsafe")?)?;
+        this.engine.with(py, |engine| engine.push(Scheduled(handle.clone_ref(py))));
+        this.world.wake();
+        Ok(handle)
+    }
+
+    /// Arrange for *callback* to be called with *args* after *delay* seconds.
+    #[pyo3(signature = (delay, callback, *args, context = None))]
+    fn call_later(
+        slf: &Bound<'_, Self>,
+        delay: &Bound<'_, PyAny>,
+        callback: Py<PyAny>,
+        args: Py<PyTuple>,
+        context: Option<Py<PyAny>>,
+    ) -> PyResult<Py<TimerHandle>> {
+        if delay.is_none() {
+            return Err(PyTypeError::new_err("delay must not be None"));
+        }
+        let now = slf.get().world.now(slf.py());
+        let delay = delay.extract::<f64>()?;
+        let deadline = now.after_secs_f64(delay).map_err(error::out_of_range)?;
+        let content = Self::content(slf, callback, args, context, "call_later")?;
+        Self::at(slf, deadline, now.as_secs_f64() + delay, content)
+    }
+
+    /// Arrange for *callback* to be called with *args* at time *when*, in seconds on the loop's clock.
+    #[pyo3(signature = (when, callback, *args, context = None))]
+    fn call_at(
+        slf: &Bound<'_, Self>,
+        when: &Bound<'_, PyAny>,
+        callback: Py<PyAny>,
+        args: Py<PyTuple>,
+        context: Option<Py<PyAny>>,
+    ) -> PyResult<Py<TimerHandle>> {
+        if when.is_none() {
+            return Err(PyTypeError::new_err("when cannot be None"));
+        }
+        let when = when.extract::<f64>()?;
+        let deadline = Instant::from_secs_f64(when).map_err(error::out_of_range)?;
+        let content = Self::content(slf, callback, args, context, "call_at")?;
+        Self::at(slf, deadline, when, content)
+    }
+
+    /// Return the loop's time in seconds: monotonic in real time, zero at the start of a simulation.
+    #[inline]
+    fn time(&self, py: Python<'_>) -> f64 {
+        self.world.now(py).as_secs_f64()
+    }
+
+    /// Return the loop's time in whole nanoseconds.
+    fn time_ns(&self, py: Python<'_>) -> u64 {
+        self.world.now(py).as_nanos()
+    }
+
+    // ------------------------------------------------------------------ tasks and futures
+
+    /// Create a future that belongs to the loop.
+    fn create_future(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let options = PyDict::new(py);
+        options.set_item("loop", slf)?;
+        Ok(Names::get(py)?.future.bind(py).call((), Some(&options))?.unbind())
+    }
+
+    /// Schedule the execution of a coroutine; return its task. With a task factory the options are handed to it.
+    #[pyo3(signature = (coro, **options))]
+    fn create_task(slf: &Bound<'_, Self>, coro: Py<PyAny>, options: Option<Bound<'_, PyDict>>) -> PyResult<Py<PyAny>> {
+        let (py, this) = (slf.py(), slf.get());
+        this.check_open()?;
+        if this.task_factory.with(py, |factory| factory.is_some()) {
+            return Ok(slf.call_method("_create_task_by_factory", (coro,), options.as_ref())?.unbind());
+        }
+        let options = options.unwrap_or_else(|| PyDict::new(py));
+        options.set_item("loop", slf)?;
+        Ok(this.task_class(py)?.call((coro,), Some(&options))?.unbind())
+    }
+
+    // ------------------------------------------------------------------ running
+
+    /// Run until `stop()` is called.
+    fn run_forever(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let this = slf.get();
+        this.check_open()?;
+        if this.thread.load(Relaxed) != 0 {
+            return Err(Self::refuse_to_nest(slf, "run_forever"));
+        }
+        Self::run(slf)
+    }
+
+    /// Run until *future* is done; return its result. In a callback of this loop it is a nested run, if the loop allows it.
+    fn run_until_complete(slf: &Bound<'_, Self>, future: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let (py, this) = (slf.py(), slf.get());
+        this.check_open()?;
+        let is_nested = this.thread.load(Relaxed) != 0;
+        if is_nested && !(this.nesting.load(Relaxed) && this.is_running_here(py)? && this.is_current(slf)?) {
+            return Err(Self::refuse_to_nest(slf, "run_until_complete"));
+        }
+        let (future, is_new) = Self::future_of(slf, future)?;
+        if is_nested {
+            nest::wait(slf, &future)?;
+            return Ok(future.call_method0("result")?.unbind());
+        }
+        let stop = slf.getattr("_stop_when_done")?;
+        future.call_method1("add_done_callback", (&stop,))?;
+        let run = Self::run(slf);
+        future.call_method1("remove_done_callback", (&stop,))?;
+        let is_done = future.call_method0("done")?.is_truthy()?;
+        if let Err(error) = run {
+            if is_new && is_done && !future.call_method0("cancelled")?.is_truthy()? {
+                // The error that ended the run is on its way: the task's copy of it was seen.
+                future.call_method0("exception")?;
+            }
+            return Err(error);
+        }
+        if !is_done {
+            return Err(PyRuntimeError::new_err("Event loop stopped before Future completed."));
+        }
+        Ok(future.call_method0("result")?.unbind())
+    }
+
+    /// The done-callback of the future of an outermost run.
+    fn _stop_when_done(&self, py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !future.call_method0("cancelled")?.is_truthy()? {
+            let error = future.call_method0("exception")?;
+            if error.is_instance_of::<PyKeyboardInterrupt>() || error.is_instance_of::<PySystemExit>() {
+                // It has ended the run already: a stop would end the next one.
+                return Ok(());
+            }
+        }
+        self.stop(py);
+        Ok(())
+    }
+
+    /// Stop the loop at the end of the current iteration.
+    fn stop(&self, _py: Python<'_>) {
+        self.stopping.store(true, Relaxed);
+    }
+
+    /// Return whether the loop is running.
+    fn is_running(&self) -> bool {
+        self.thread.load(Relaxed) != 0
+    }
+
+    /// Return whether the loop was closed.
+    fn is_closed(&self) -> bool {
+        self.closed.load(Relaxed)
+    }
+
+    /// Ends parked stacks with `CancelledError`, then lets go of callbacks and descriptors.
+    fn _close_core(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        if this.nest.has_parked(py) {
+            let session = Session::open(slf)?;
+            let ended = nest::end_parked(slf);
+            session.close(slf)?;
+            ended?;
+        }
+        this.closed.store(true, Relaxed);
+        for job in this.engine.with(py, Engine::drain) {
+            job.0.get().clear(py);
+        }
+        let watchers = this.watchers.replace(py, Watchers::default());
+        watchers.handles().for_each(|handle| handle.get().clear(py));
+        drop(this.signals.replace(py, None));
+        drop(this.task_factory.replace(py, None));
+        Ok(())
+    }
+
+    fn _check_closed(&self) -> PyResult<()> {
+        self.check_open()
+    }
+
+    // ------------------------------------------------------------------ nesting
+
+    /// Whether a callback may run the loop: settable at any time.
+    #[getter]
+    fn get_nesting(&self) -> bool {
+        self.nesting.load(Relaxed)
+    }
+
+    #[setter]
+    fn set_nesting(&self, nesting: bool) {
+        self.nesting.store(nesting, Relaxed);
+    }
+
+    /// The future that the nested run of *task* waits for, or ``None``.
+    fn _nested_wait(&self, py: Python<'_>, task: &Bound<'_, PyAny>) -> Option<Py<PyAny>> {
+        self.nest.waits_for(py, task)
+    }
+
+    /// Per nested run: its task or ``None``, the future it waits for, its innermost frame.
+    #[allow(clippy::type_complexity, reason = "a row of a table for Python")]
+    fn _nested_runs(&self, py: Python<'_>) -> PyResult<Vec<(Option<Py<PyAny>>, Py<PyAny>, Py<PyAny>)>> {
+        self.nest.table(py)
+    }
+
+    // ------------------------------------------------------------------ descriptors and signals
+
+    #[pyo3(signature = (fd, callback, *args))]
+    fn _add_reader(
+        slf: &Bound<'_, Self>,
+        fd: &Bound<'_, PyAny>,
+        callback: Py<PyAny>,
+        args: Py<PyTuple>,
+    ) -> PyResult<Py<Handle>> {
+        Self::watch(slf, descriptor(fd)?, Side::Reader, callback, args)
+    }
+
+    #[pyo3(signature = (fd, callback, *args))]
+    fn _add_writer(
+        slf: &Bound<'_, Self>,
+        fd: &Bound<'_, PyAny>,
+        callback: Py<PyAny>,
+        args: Py<PyTuple>,
+    ) -> PyResult<Py<Handle>> {
+        Self::watch(slf, descriptor(fd)?, Side::Writer, callback, args)
+    }
+
+    fn _remove_reader(&self, py: Python<'_>, fd: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.remove(py, descriptor(fd)?, Side::Reader)
+    }
+
+    fn _remove_writer(&self, py: Python<'_>, fd: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.remove(py, descriptor(fd)?, Side::Writer)
+    }
+
+    /// The descriptor that the interpreter writes the numbers of signals to.
+    fn _signal_descriptor(slf: &Bound<'_, Self>) -> PyResult<RawFd> {
+        match slf.get().world.descriptors() {
+            Some(world) => signals::writer(slf, &world.real),
+            None => Err(PyRuntimeError::new_err("a simulated loop gets no signals")),
+        }
+    }
+
+    fn _add_callback_signalsafe(&self, py: Python<'_>, handle: Py<Handle>) {
+        self.engine.with(py, |engine| engine.push(Scheduled(handle)));
+        self.world.wake();
+    }
+
+    // ------------------------------------------------------------------ settings
+
+    /// Return whether the debug mode is on.
+    fn get_debug(&self) -> bool {
+        self.debug.load(Relaxed)
+    }
+
+    /// Return the factory of tasks, or ``None`` if the default one is in use.
+    fn get_task_factory(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.get_task_factory_slot(py)
+    }
+
+    /// Set the factory of tasks: *factory(loop, coro, \*\*options)*; ``None`` sets the default one.
+    fn set_task_factory(&self, py: Python<'_>, factory: Option<Py<PyAny>>) -> PyResult<()> {
+        if factory.as_ref().is_some_and(|factory| !factory.bind(py).is_callable()) {
+            return Err(PyTypeError::new_err("task factory must be a callable or None"));
+        }
+        drop(self.task_factory.replace(py, factory));
+        Ok(())
+    }
+
+    #[getter(_task_factory)]
+    fn get_task_factory_slot(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.task_factory.with(py, |factory| factory.as_ref().map(|factory| factory.clone_ref(py)))
+    }
+
+    #[setter(_task_factory)]
+    fn set_task_factory_slot(&self, py: Python<'_>, factory: Option<Py<PyAny>>) {
+        drop(self.task_factory.replace(py, factory));
+    }
+
+    #[getter(_task_class)]
+    fn get_task_class(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.task_class(py).map(Bound::unbind)
+    }
+
+    #[setter(_task_class)]
+    fn set_task_class(&self, py: Python<'_>, class: Option<Py<PyAny>>) {
+        drop(self.task_class.replace(py, class));
+    }
+
+    #[getter(_debug)]
+    fn get_debug_slot(&self) -> bool {
+        self.get_debug()
+    }
+
+    #[setter(_debug)]
+    fn set_debug_slot(&self, debug: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.debug.store(debug.is_truthy()?, Relaxed);
+        Ok(())
+    }
+
+    #[getter(_thread_id)]
+    fn get_thread_id(&self) -> Option<u64> {
+        Some(self.thread.load(Relaxed)).filter(|thread| *thread != 0)
+    }
+
+    // asyncio's initialiser sets these: the values are the core's.
+
+    #[setter(_thread_id)]
+    fn set_thread_id(&self, _thread: &Bound<'_, PyAny>) {}
+
+    #[setter(_current_handle)]
+    fn set_current_handle(&self, _handle: &Bound<'_, PyAny>) {}
+
+    #[getter(_closed)]
+    fn get_closed(&self) -> bool {
+        self.is_closed()
+    }
+
+    #[setter(_closed)]
+    fn set_closed(&self, _closed: &Bound<'_, PyAny>) {}
+
+    #[getter(_current_handle)]
+    fn get_current_handle(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.current_handle.with(py, |handle| handle.as_ref().map(|handle| handle.clone_ref(py)))
+    }
+
+    #[getter(_simulated)]
+    fn get_simulated(&self) -> bool {
+        self.world.is_simulated()
+    }
+
+    /// Jobs in the ready queue, timers, nested runs: for tests and reports.
+    fn _counts(&self, py: Python<'_>) -> (usize, usize, usize) {
+        let (ready, timers) = self.engine.with(py, |engine| (engine.ready_len(), engine.timers_len()));
+        (ready, timers, self.nest.parked_len(py))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let jobs = self.engine.visit(|engine| engine.jobs().try_for_each(|job| Handle::traverse(&job.0, &visit)));
+        jobs.unwrap_or(Ok(()))?;
+        let handles =
+            self.watchers.visit(|watchers| watchers.handles().try_for_each(|handle| Handle::traverse(handle, &visit)));
+        handles.unwrap_or(Ok(()))?;
+        for slot in [&self.current_handle, &self.task_factory, &self.task_class] {
+            slot.visit(|object| object.as_ref().map_or(Ok(()), |object| visit.call(object))).unwrap_or(Ok(()))?;
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        for job in self.engine.with(py, Engine::drain) {
+            job.0.get().clear(py);
+        }
+        let watchers = self.watchers.replace(py, Watchers::default());
+        watchers.handles().for_each(|handle| handle.get().clear(py));
+        drop(self.task_factory.replace(py, None));
+    }
+}
+
+impl LoopCore {
+    /// Whether this loop is the one that runs on top of this thread, and not one below another.
+    fn is_current(&self, slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let py = slf.py();
+        Ok(Names::get(py)?.get_running_loop.bind(py).call0()?.is(slf))
+    }
+}
+
+/// The number of a descriptor, given as an int or as an object with `fileno()`.
+fn descriptor(object: &Bound<'_, PyAny>) -> PyResult<RawFd> {
+    if let Ok(fd) = object.extract::<RawFd>() {
+        return Ok(fd);
+    }
+    match object.call_method0("fileno").and_then(|fd| fd.extract::<RawFd>()) {
+        Ok(fd) => Ok(fd),
+        Err(_) => Err(PyValueError::new_err(format!("Invalid file object: {}", object.repr()?))),
+    }
+}

@@ -1,0 +1,100 @@
+//! The C interface of the package `greenlet`: stacks that can be left and gone back to.
+//!
+//! A greenlet belongs to the thread that made it. A switch gives back control when something switches to the greenlet that
+//! called it, or when its children have ended. The numbers below are those of `greenlet.h`, which have been kept since 1.0.
+
+use pyo3::exceptions::PyImportError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use std::ffi::{c_int, c_void};
+
+/// One stack.
+pub(crate) struct Greenlet(Py<PyAny>);
+
+struct Api {
+    new: unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject) -> *mut ffi::PyObject,
+    current: unsafe extern "C" fn() -> *mut ffi::PyObject,
+    switch: unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject, *mut ffi::PyObject) -> *mut ffi::PyObject,
+    set_parent: unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject) -> c_int,
+}
+
+impl Greenlet {
+    /// The greenlet that is running.
+    pub(crate) fn current(py: Python<'_>) -> PyResult<Self> {
+        let api = api(py)?;
+        // SAFETY: the thread is attached; the call gives a new reference or an exception.
+        unsafe { Bound::from_owned_ptr_or_err(py, (api.current)()) }.map(|this| Self(this.unbind()))
+    }
+
+    /// A greenlet that will call `run` when it is first switched to, and whose end switches to `parent`.
+    pub(crate) fn new(run: &Bound<'_, PyAny>, parent: &Self) -> PyResult<Self> {
+        let py = run.py();
+        let api = api(py)?;
+        // SAFETY: both arguments are live objects, the second one a greenlet; the call gives a new reference or an exception.
+        unsafe { Bound::from_owned_ptr_or_err(py, (api.new)(run.as_ptr(), parent.0.as_ptr())) }
+            .map(|new| Self(new.unbind()))
+    }
+
+    /// Leaves the running stack for this one; returns when something switches back.
+    ///
+    /// # Errors
+    /// What was thrown into the stack that called this, and `greenlet.error` if this one belongs to another thread.
+    pub(crate) fn switch(&self, py: Python<'_>) -> PyResult<()> {
+        let api = api(py)?;
+        // SAFETY: the object is a greenlet, which this call keeps alive by a reference of its own; null arguments stand for
+        // none. No cell of the loop is in use, since a cell is never in use across a call into Python.
+        unsafe {
+            let this = self.0.clone_ref(py);
+            Bound::from_owned_ptr_or_err(py, (api.switch)(this.as_ptr(), std::ptr::null_mut(), std::ptr::null_mut()))
+        }
+        .map(drop)
+    }
+
+    /// Makes `parent` the greenlet that gets control when this one ends.
+    pub(crate) fn set_parent(&self, py: Python<'_>, parent: &Self) -> PyResult<()> {
+        let api = api(py)?;
+        // SAFETY: both are greenlets.
+        if unsafe { (api.set_parent)(self.0.as_ptr(), parent.0.as_ptr()) } != 0 {
+            return Err(PyErr::fetch(py));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self(self.0.clone_ref(py))
+    }
+
+    /// The Python object.
+    pub(crate) fn object<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.0.bind(py)
+    }
+}
+
+fn api(py: Python<'_>) -> PyResult<&'static Api> {
+    static API: PyOnceLock<Api> = PyOnceLock::new();
+    API.get_or_try_init(py, || {
+        // SAFETY: the thread is attached, and the name is a C string.
+        let table = unsafe { ffi::PyCapsule_Import(c"greenlet._C_API".as_ptr(), 0) }.cast::<*mut c_void>();
+        if table.is_null() {
+            let cause = PyErr::fetch(py);
+            let error = PyImportError::new_err("soliloop needs the package greenlet >= 3.1: pip install greenlet");
+            error.set_cause(py, Some(cause));
+            return Err(error);
+        }
+        // SAFETY: the capsule is a table of twelve pointers; these places hold functions of these types (greenlet.h).
+        unsafe {
+            Ok(Api {
+                new: std::mem::transmute::<*mut c_void, _>(*table.add(NEW)),
+                current: std::mem::transmute::<*mut c_void, _>(*table.add(CURRENT)),
+                switch: std::mem::transmute::<*mut c_void, _>(*table.add(SWITCH)),
+                set_parent: std::mem::transmute::<*mut c_void, _>(*table.add(SET_PARENT)),
+            })
+        }
+    })
+}
+
+const NEW: usize = 3;
+const CURRENT: usize = 4;
+const SWITCH: usize = 6;
+const SET_PARENT: usize = 7;

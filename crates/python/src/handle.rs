@@ -1,0 +1,298 @@
+//! Handles: callbacks that the loop holds (asyncio docs, "Callback Handles").
+//!
+//! Ground rules. A handle is shared between the engine's queues and the user. `state` may be read by anyone; it changes only
+//! under the interpreter lock. A handle lets go of callback, arguments, context and loop as soon as it has run or was
+//! cancelled: what is left in a queue then is an empty shell, whose drop runs nothing (the contract of `engine::Job`), and no
+//! cycle through a handle outlives its callback. That is why handles need no garbage collector of their own; the loop
+//! reports to the collector what the handles hold that only its queues refer to.
+
+use crate::event_loop::LoopCore;
+use crate::ffi::cell::GilCell;
+use crate::ffi::context::{self, Entered};
+use crate::ffi::refcount;
+use crate::names::Names;
+use pyo3::PyTraverseError;
+use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
+use pyo3::gc::PyVisit;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use soliloop_engine::Job;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+/// A callback that was given to the loop; `cancel()` takes it back.
+#[pyclass(subclass, frozen, module = "soliloop._soliloop")]
+pub(crate) struct Handle {
+    state: AtomicU8,
+    content: GilCell<Option<Content>>,
+}
+
+/// A handle with a time: what `call_later` and `call_at` give.
+#[pyclass(extends = Handle, frozen, module = "soliloop._soliloop")]
+pub(crate) struct TimerHandle {
+    /// Seconds on the loop's clock.
+    when: f64,
+}
+
+pub(crate) struct Content {
+    pub(crate) callback: Py<PyAny>,
+    pub(crate) args: Py<PyTuple>,
+    pub(crate) context: Py<PyAny>,
+    pub(crate) core: Py<LoopCore>,
+    /// Where it was created: in debug mode only.
+    pub(crate) source: Option<Py<PyAny>>,
+}
+
+/// What the engine's queues hold.
+pub(crate) struct Scheduled(pub(crate) Py<Handle>);
+
+/// Runs once, in the ready queue.
+const ONCE: u8 = 0;
+/// Runs once, at its time.
+const TIMER: u8 = 1;
+/// Runs whenever its descriptor is ready.
+const WATCHER: u8 = 2;
+/// Has run, and holds nothing any more.
+const DONE: u8 = 3;
+/// Was cancelled, and holds nothing any more.
+const CANCELLED: u8 = 4;
+
+impl Job for Scheduled {
+    #[inline]
+    fn is_cancelled(&self) -> bool {
+        self.0.get().is_cancelled()
+    }
+}
+
+impl Handle {
+    #[inline]
+    pub(crate) fn once(py: Python<'_>, content: Content) -> PyResult<Py<Self>> {
+        Py::new(py, Self::with_state(ONCE, content))
+    }
+
+    pub(crate) fn watcher(py: Python<'_>, content: Content) -> PyResult<Py<Self>> {
+        Py::new(py, Self::with_state(WATCHER, content))
+    }
+
+    #[inline]
+    fn with_state(state: u8, content: Content) -> Self {
+        Self { state: AtomicU8::new(state), content: GilCell::new(Some(content)) }
+    }
+
+    #[inline]
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.state.load(Relaxed) == CANCELLED
+    }
+
+    /// Runs the callback in its context, unless it was cancelled. What it raises goes to the loop's exception handler.
+    ///
+    /// # Errors
+    /// `KeyboardInterrupt` and `SystemExit` of the callback, and what the exception handler itself raises.
+    #[inline]
+    pub(crate) fn run(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let this = slf.get();
+        let content = match this.state.load(Relaxed) {
+            CANCELLED | DONE => return Ok(()),
+            WATCHER => this.content.with(py, |content| content.as_ref().map(|content| content.clone_ref(py))),
+            _ => {
+                this.state.store(DONE, Relaxed);
+                this.content.replace(py, None)
+            }
+        };
+        let Some(content) = content else { return Ok(()) };
+        match content.call(py) {
+            Ok(()) => Ok(()),
+            Err(error) => Self::report(slf, content, error),
+        }
+    }
+
+    #[cold]
+    fn report(slf: &Bound<'_, Self>, content: Content, error: PyErr) -> PyResult<()> {
+        let py = slf.py();
+        if error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py) {
+            return Err(error);
+        }
+        let text = Names::get(py)?.format_callback_source.bind(py).call1((&content.callback, &content.args))?;
+        let details = PyDict::new(py);
+        details.set_item("message", format!("Exception in callback {text}"))?;
+        details.set_item("exception", error.into_value(py))?;
+        details.set_item("handle", slf)?;
+        if let Some(source) = &content.source {
+            details.set_item("source_traceback", source)?;
+        }
+        let core = content.core.clone_ref(py);
+        // The handler may look at the handle: it holds its callback once more until the handler returns.
+        let once = slf.get().state.load(Relaxed) == DONE;
+        if once {
+            drop(slf.get().content.replace(py, Some(content)));
+        }
+        let reported = core.bind(py).call_method1("call_exception_handler", (details,));
+        if once {
+            drop(slf.get().content.replace(py, None));
+        }
+        reported.map(drop)
+    }
+
+    /// Lets go of everything without marking the handle as cancelled: the loop is closed.
+    pub(crate) fn clear(&self, py: Python<'_>) {
+        drop(self.content.replace(py, None));
+    }
+
+    /// Reports to the collector what the handle holds, if the queue that asks is the only one that refers to it.
+    pub(crate) fn traverse(handle: &Py<Self>, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if !refcount::is_unique(handle) {
+            return Ok(());
+        }
+        let visited = handle.get().content.visit(|content| {
+            if let Some(content) = content {
+                visit.call(&content.callback)?;
+                visit.call(&content.args)?;
+                visit.call(&content.context)?;
+                visit.call(&content.core)?;
+            }
+            Ok(())
+        });
+        visited.unwrap_or(Ok(()))
+    }
+
+    fn describe(slf: &Bound<'_, Self>, when: Option<f64>) -> PyResult<String> {
+        let py = slf.py();
+        let mut words = vec![slf.get_type().name()?.to_string()];
+        if slf.get().is_cancelled() {
+            words.push("cancelled".to_owned());
+        }
+        if let Some(when) = when {
+            words.push(format!("when={when}"));
+        }
+        let content = slf.get().content.with(py, |content| content.as_ref().map(|content| content.clone_ref(py)));
+        if let Some(content) = content {
+            let text = Names::get(py)?.format_callback_source.bind(py).call1((&content.callback, &content.args))?;
+            words.push(text.to_string());
+            if let Some(source) = &content.source {
+                let frame = source.bind(py).get_item(-1)?;
+                words.push(format!("created at {}:{}", frame.get_item(0)?, frame.get_item(1)?));
+            }
+        }
+        Ok(format!("<{}>", words.join(" ")))
+    }
+
+    fn part<R>(&self, py: Python<'_>, part: impl FnOnce(&Content) -> R) -> Option<R> {
+        self.content.with(py, |content| content.as_ref().map(part))
+    }
+}
+
+impl TimerHandle {
+    #[inline]
+    pub(crate) fn at(py: Python<'_>, when: f64, content: Content) -> PyResult<Py<Self>> {
+        Py::new(py, PyClassInitializer::from(Handle::with_state(TIMER, content)).add_subclass(Self { when }))
+    }
+}
+
+impl Content {
+    #[inline]
+    fn call(&self, py: Python<'_>) -> PyResult<()> {
+        let context = self.context.bind(py);
+        match Entered::enter(context) {
+            Ok(_entered) => self.call_here(py),
+            // A parked stack is inside this very context: the callback gets a copy, as if it had been created just now.
+            Err(_) if self.core.get().nest.has_parked(py) => {
+                let copy = context::copy(context)?;
+                let _entered = Entered::enter(&copy)?;
+                self.call_here(py)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    #[inline]
+    fn call_here(&self, py: Python<'_>) -> PyResult<()> {
+        self.callback.bind(py).call1(self.args.bind(py)).map(drop)
+    }
+
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self {
+            callback: self.callback.clone_ref(py),
+            args: self.args.clone_ref(py),
+            context: self.context.clone_ref(py),
+            core: self.core.clone_ref(py),
+            source: self.source.as_ref().map(|source| source.clone_ref(py)),
+        }
+    }
+}
+
+#[pymethods]
+impl Handle {
+    /// Cancel the callback: it will not run. Has no effect once it has run or was cancelled.
+    fn cancel(&self, py: Python<'_>) {
+        let state = self.state.swap(CANCELLED, Relaxed);
+        let Some(content) = self.content.replace(py, None) else { return };
+        if state == TIMER {
+            content.core.get().engine.with(py, soliloop_engine::Engine::note_cancelled_timer);
+        }
+    }
+
+    /// Return whether the callback was cancelled.
+    fn cancelled(&self) -> bool {
+        self.is_cancelled()
+    }
+
+    /// Return the context in which the callback runs; ``None`` once it has run or was cancelled.
+    fn get_context(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self._context(py)
+    }
+
+    fn _run(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::run(slf)
+    }
+
+    #[getter]
+    fn _cancelled(&self) -> bool {
+        self.is_cancelled()
+    }
+
+    #[getter]
+    fn _callback(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.part(py, |content| content.callback.clone_ref(py))
+    }
+
+    #[getter]
+    fn _args(&self, py: Python<'_>) -> Option<Py<PyTuple>> {
+        self.part(py, |content| content.args.clone_ref(py))
+    }
+
+    #[getter]
+    fn _context(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.part(py, |content| content.context.clone_ref(py))
+    }
+
+    #[getter]
+    fn _loop(&self, py: Python<'_>) -> Option<Py<LoopCore>> {
+        self.part(py, |content| content.core.clone_ref(py))
+    }
+
+    #[getter]
+    fn _source_traceback(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.part(py, |content| content.source.as_ref().map(|source| source.clone_ref(py))).flatten()
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        Self::describe(slf, None)
+    }
+}
+
+#[pymethods]
+impl TimerHandle {
+    /// Return the time of the callback, in seconds on the loop's clock (``loop.time()``).
+    fn when(&self) -> f64 {
+        self.when
+    }
+
+    #[getter]
+    fn _when(&self) -> f64 {
+        self.when
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        Handle::describe(slf.as_super(), Some(slf.get().when))
+    }
+}

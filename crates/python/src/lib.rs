@@ -1,0 +1,46 @@
+//! The extension module `soliloop._soliloop`: the loop's core as a Python class.
+//!
+//! | module | what |
+//! |---|---|
+//! | `event_loop` | the class `LoopCore`: its table of contents |
+//! | `turn` | the cycle: wait, expire timers, run a batch |
+//! | `handle` | `Handle` and `TimerHandle` |
+//! | `nest` | the stacks that the cycle runs on; nested runs |
+//! | `session` | what a run sets up and takes down around the cycle |
+//! | `world` | real or simulated, dispatched statically |
+//! | `watchers` | callbacks of descriptors |
+//! | `signals` | signals end a wait |
+//! | `names` | the table of imported Python names |
+//! | `error` | errors of the layers below as exceptions |
+//! | `ffi` | all unsafe code |
+
+mod error;
+mod event_loop;
+mod ffi;
+mod handle;
+mod names;
+mod nest;
+mod session;
+mod signals;
+mod turn;
+mod watchers;
+mod world;
+
+use pyo3::exceptions::PyImportError;
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = true)]
+fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    if let Ok(is_enabled) = py.import("sys")?.getattr("_is_gil_enabled")
+        && !is_enabled.call0()?.is_truthy()?
+    {
+        return Err(PyImportError::new_err("soliloop needs the interpreter lock: run Python without -X gil=0"));
+    }
+    module.add_class::<event_loop::LoopCore>()?;
+    module.add_class::<handle::Handle>()?;
+    module.add_class::<handle::TimerHandle>()?;
+    module.add_class::<session::OuterRun>()?;
+    module.add_function(wrap_pyfunction!(event_loop::_after_fork_in_child, module)?)?;
+    module.add("CPYTHON_PRIVATE_NAMES", names::PRIVATE.to_vec())
+}

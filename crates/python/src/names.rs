@@ -1,0 +1,86 @@
+//! The table of imported Python names.
+//!
+//! Every name of CPython that is not documented, and that this extension or the package above it uses, stands in
+//! [`PRIVATE`] with the versions that have it; a test fails by name when one is missing.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+/// What the loop calls, looked up once.
+pub(crate) struct Names {
+    pub(crate) task: Py<PyAny>,
+    pub(crate) future: Py<PyAny>,
+    pub(crate) ensure_future: Py<PyAny>,
+    pub(crate) is_future: Py<PyAny>,
+    pub(crate) set_running_loop: Py<PyAny>,
+    pub(crate) get_running_loop: Py<PyAny>,
+    pub(crate) current_task: Py<PyAny>,
+    pub(crate) enter_task: Py<PyAny>,
+    pub(crate) leave_task: Py<PyAny>,
+    pub(crate) get_asyncgen_hooks: Py<PyAny>,
+    pub(crate) set_asyncgen_hooks: Py<PyAny>,
+    pub(crate) get_ident: Py<PyAny>,
+    pub(crate) set_wakeup_fd: Py<PyAny>,
+    pub(crate) format_callback_source: Py<PyAny>,
+    pub(crate) format_handle: Py<PyAny>,
+    pub(crate) extract_stack: Py<PyAny>,
+    pub(crate) logger: Py<PyAny>,
+    pub(crate) cancelled_error: Py<PyAny>,
+}
+
+impl Names {
+    /// The table; filled when the first loop is made.
+    #[inline]
+    pub(crate) fn get(py: Python<'_>) -> PyResult<&'static Self> {
+        static NAMES: PyOnceLock<Names> = PyOnceLock::new();
+        NAMES.get_or_try_init(py, || Self::import(py))
+    }
+
+    fn import(py: Python<'_>) -> PyResult<Self> {
+        let name = |module: &str, name: &str| -> PyResult<Py<PyAny>> { Ok(py.import(module)?.getattr(name)?.unbind()) };
+        Ok(Self {
+            task: name("asyncio", "Task")?,
+            future: name("asyncio", "Future")?,
+            ensure_future: name("asyncio", "ensure_future")?,
+            is_future: name("asyncio", "isfuture")?,
+            set_running_loop: name("asyncio", "_set_running_loop")?,
+            get_running_loop: name("asyncio", "_get_running_loop")?,
+            current_task: name("asyncio", "current_task")?,
+            enter_task: name("asyncio", "_enter_task")?,
+            leave_task: name("asyncio", "_leave_task")?,
+            get_asyncgen_hooks: name("sys", "get_asyncgen_hooks")?,
+            set_asyncgen_hooks: name("sys", "set_asyncgen_hooks")?,
+            get_ident: name("threading", "get_ident")?,
+            set_wakeup_fd: name("signal", "set_wakeup_fd")?,
+            format_callback_source: name("asyncio.format_helpers", "_format_callback_source")?,
+            format_handle: name("asyncio.base_events", "_format_handle")?,
+            extract_stack: name("asyncio.format_helpers", "extract_stack")?,
+            logger: name("asyncio.log", "logger")?,
+            cancelled_error: name("asyncio", "CancelledError")?,
+        })
+    }
+}
+
+/// Undocumented names of CPython: the dotted name, the first minor version of Python 3 that has it, and the last one
+/// that is known to.
+pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
+    // Documented in "Extending asyncio", with a leading underscore all the same.
+    ("asyncio._enter_task", 11, 14),
+    ("asyncio._leave_task", 11, 14),
+    ("asyncio._set_running_loop", 11, 14),
+    ("asyncio._get_running_loop", 11, 14),
+    // What asyncio prints of a callback.
+    ("asyncio.format_helpers._format_callback_source", 11, 14),
+    ("asyncio.format_helpers.extract_stack", 11, 14),
+    ("asyncio.base_events._format_handle", 11, 14),
+    // The classes that `EventLoop` inherits its set-up from, and what they call on the loop.
+    ("asyncio.base_events.BaseEventLoop._check_callback", 11, 14),
+    ("asyncio.base_events.BaseEventLoop._set_coroutine_origin_tracking", 11, 14),
+    ("asyncio.base_events.BaseEventLoop._asyncgen_firstiter_hook", 11, 14),
+    ("asyncio.base_events.BaseEventLoop._asyncgen_finalizer_hook", 11, 14),
+    ("asyncio.selector_events.BaseSelectorEventLoop._ensure_fd_no_transport", 11, 14),
+    ("asyncio.unix_events._UnixSelectorEventLoop._handle_signal", 11, 14),
+    // Where the policy looks for the class of a new loop.
+    ("asyncio.events._BaseDefaultEventLoopPolicy", 14, 14),
+    ("asyncio.unix_events._DefaultEventLoopPolicy", 14, 14),
+];

@@ -1,0 +1,359 @@
+//! The stacks that a loop's cycle runs on, and nested runs.
+//!
+//! Ground rules. The cycle runs on a greenlet of its own, a *hub*, never on the stack of whoever called `run_forever`: that
+//! stack is the *root*, and it only waits. A callback that asks for a nested run *parks* its stack (which is a hub's, with the
+//! callback on top) and has the cycle carried on by another hub; the queues are the engine's, so hubs are interchangeable.
+//! When the awaited future is done, its done-callback puts the parked stack on the list of the woken; the hub that runs at that
+//! time sees it after the callback, goes idle, and switches to it. That stack ends its callback and carries the cycle on.
+//!
+//! - New hubs are made by the root, so every hub starts at the root's depth. Greenlets that share a piece of the machine stack
+//!   are kept on the heap while they are parked: the depth of nesting is limited by memory, not by the machine stack.
+//! - An outermost run ends on whichever hub sees its end. Stacks that are parked then stay parked; they go on when the loop runs
+//!   again, or end with `CancelledError` when it is closed. Idle hubs end with the run.
+//! - Greenlets belong to a thread: a loop with parked stacks runs on their thread only.
+//! - No cell is in use across a switch, and whoever comes back from one looks at the state afresh.
+
+use crate::event_loop::LoopCore;
+use crate::ffi::cell::GilCell;
+use crate::ffi::greenlet::Greenlet;
+use crate::names::Names;
+use crate::session;
+use crate::turn::{self, End};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// The stacks of one loop.
+pub(crate) struct Nest {
+    state: GilCell<State>,
+    /// Whether the cycle must call [`attend`] before its next job.
+    attention: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    /// The stack of the outermost run's caller.
+    root: Option<Greenlet>,
+    /// Hubs that wait for a cycle to carry on.
+    idle: Vec<Greenlet>,
+    /// Stacks inside a nested run, in the order in which they were parked.
+    parked: Vec<Parked>,
+    /// Parked stacks whose future is done.
+    woken: VecDeque<u64>,
+    /// What the outermost run gives; set by the hub that ends it.
+    outcome: Option<PyResult<()>>,
+    /// A stack that wants to park has asked the root for a new hub.
+    wants_hub: bool,
+    /// Hubs that have nothing to carry on are to end.
+    retiring: bool,
+    /// The loop is being closed: parked stacks end.
+    closing: bool,
+    /// The thread of the parked stacks.
+    thread: u64,
+    next_id: u64,
+}
+
+struct Parked {
+    id: u64,
+    stack: Greenlet,
+    task: Option<Py<PyAny>>,
+    future: Py<PyAny>,
+    is_woken: bool,
+    /// A cancellation of the task, of a class that does not tell the loop, was passed on to the future.
+    is_cancelled: bool,
+}
+
+/// What a hub is to do after it has attended.
+#[must_use]
+pub(crate) enum Next {
+    CarryOn,
+    Retire,
+}
+
+impl Nest {
+    pub(crate) fn new() -> Self {
+        Self { state: GilCell::new(State::default()), attention: AtomicBool::new(false) }
+    }
+
+    #[inline]
+    pub(crate) fn wants_attention(&self) -> bool {
+        self.attention.load(Relaxed)
+    }
+
+    pub(crate) fn has_parked(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| !state.parked.is_empty())
+    }
+
+    pub(crate) fn parked_len(&self, py: Python<'_>) -> usize {
+        self.state.with(py, |state| state.parked.len())
+    }
+
+    /// The future that the parked stack of `task` waits for.
+    pub(crate) fn waits_for(&self, py: Python<'_>, task: &Bound<'_, PyAny>) -> Option<Py<PyAny>> {
+        self.state.with(py, |state| {
+            let of_task = |parked: &&Parked| parked.task.as_ref().is_some_and(|own| own.is(task));
+            state.parked.iter().find(of_task).map(|parked| parked.future.clone_ref(py))
+        })
+    }
+
+    /// Per parked stack: its task if it has one, the future it waits for, its innermost Python frame.
+    #[allow(clippy::type_complexity, reason = "a row of a table for Python")]
+    pub(crate) fn table(&self, py: Python<'_>) -> PyResult<Vec<(Option<Py<PyAny>>, Py<PyAny>, Py<PyAny>)>> {
+        let rows = self.state.with(py, |state| {
+            let row = |parked: &Parked| {
+                let task = parked.task.as_ref().map(|task| task.clone_ref(py));
+                (task, parked.future.clone_ref(py), parked.stack.clone_ref(py))
+            };
+            state.parked.iter().map(row).collect::<Vec<_>>()
+        });
+        rows.into_iter()
+            .map(|(task, future, stack)| Ok((task, future, stack.object(py).getattr("gr_frame")?.unbind())))
+            .collect()
+    }
+
+    fn with<R>(&self, py: Python<'_>, access: impl FnOnce(&mut State) -> R) -> R {
+        self.state.with(py, access)
+    }
+}
+
+/// Runs the cycle on hubs until a hub ends the run. The caller's stack is the root.
+pub(crate) fn run(core: &Bound<'_, LoopCore>) -> PyResult<()> {
+    let (py, nest) = (core.py(), &core.get().nest);
+    let thread = session::thread_id(py)?;
+    if nest.with(py, |state| !state.parked.is_empty() && state.thread != thread) {
+        return Err(PyRuntimeError::new_err(
+            "nested runs of this loop are parked on another thread: run or close the loop there",
+        ));
+    }
+    let root = Greenlet::current(py)?;
+    let context = crate::ffi::context::copy_current(py)?;
+    let replaced = nest.with(py, |state| state.root.replace(root.clone_ref(py)));
+    let woken = nest.with(py, |state| !state.woken.is_empty());
+    nest.attention.store(woken, Relaxed);
+    let result = serve(core, &root, context.bind(py));
+    retire(core, &root)?;
+    drop(nest.with(py, |state| std::mem::replace(&mut state.root, replaced)));
+    result
+}
+
+/// The root's part: starts a hub whenever one is asked for, until there is an outcome.
+fn serve(core: &Bound<'_, LoopCore>, root: &Greenlet, context: &Bound<'_, PyAny>) -> PyResult<()> {
+    let (py, nest) = (core.py(), &core.get().nest);
+    loop {
+        nest.with(py, |state| state.wants_hub = false);
+        let run = Bound::new(py, Hub { core: core.clone().unbind() })?;
+        let hub = Greenlet::new(run.as_any(), root)?;
+        hub.object(py).setattr("gr_context", context)?;
+        hub.switch(py)?;
+        if let Some(outcome) = nest.with(py, |state| state.outcome.take()) {
+            return outcome;
+        }
+        if !nest.with(py, |state| state.wants_hub) {
+            return Err(PyRuntimeError::new_err("the loop's cycle was left by a switch of greenlets from outside"));
+        }
+    }
+}
+
+/// Ends the hubs that have nothing to carry on.
+fn retire(core: &Bound<'_, LoopCore>, root: &Greenlet) -> PyResult<()> {
+    let (py, nest) = (core.py(), &core.get().nest);
+    nest.with(py, |state| state.retiring = true);
+    while let Some(hub) = nest.with(py, |state| state.idle.pop()) {
+        hub.set_parent(py, root)?;
+        hub.switch(py)?;
+    }
+    nest.with(py, |state| state.retiring = false);
+    Ok(())
+}
+
+/// Between two jobs: hands the cycle over to the stacks that were woken. Comes back when this hub carries on again.
+#[cold]
+pub(crate) fn attend(core: &Bound<'_, LoopCore>) -> PyResult<Next> {
+    let (py, nest) = (core.py(), &core.get().nest);
+    loop {
+        if nest.with(py, |state| state.retiring) {
+            return Ok(Next::Retire);
+        }
+        let woken = nest.with(py, |state| {
+            let id = state.woken.pop_front()?;
+            state.parked.iter().find(|parked| parked.id == id).map(|parked| parked.stack.clone_ref(py))
+        });
+        let Some(stack) = woken else {
+            nest.attention.store(false, Relaxed);
+            return Ok(Next::CarryOn);
+        };
+        let this = Greenlet::current(py)?;
+        nest.with(py, |state| state.idle.push(this));
+        stack.switch(py)?;
+    }
+}
+
+/// A nested run: parks the calling stack until `future` is done. The cycle goes on meanwhile.
+///
+/// # Errors
+/// `CancelledError` if the loop is closed meanwhile; what is thrown into the stack.
+pub(crate) fn wait(core: &Bound<'_, LoopCore>, future: &Bound<'_, PyAny>) -> PyResult<()> {
+    let (py, nest) = (core.py(), &core.get().nest);
+    let stack = Greenlet::current(py)?;
+    let thread = session::thread_id(py)?;
+    let task = session::leave_task(core.as_any())?;
+    let id = nest.with(py, |state| {
+        let id = state.next_id;
+        state.next_id += 1;
+        state.thread = thread;
+        state.parked.push(Parked {
+            id,
+            stack,
+            task: task.as_ref().map(|task| task.clone().unbind()),
+            future: future.clone().unbind(),
+            is_woken: false,
+            is_cancelled: false,
+        });
+        id
+    });
+    let waker = Bound::new(py, Waker { core: core.clone().unbind(), id })?;
+    let waited = future.call_method1("add_done_callback", (&waker,)).and_then(|_| carry_on_until_woken(core, id));
+    let parked = nest.with(py, |state| {
+        let index = state.parked.iter().position(|parked| parked.id == id)?;
+        Some(state.parked.remove(index))
+    });
+    drop(parked);
+    if let Some(task) = task {
+        session::enter_task(core.as_any(), &task)?;
+    }
+    if waited.is_err() {
+        future.call_method1("remove_done_callback", (waker,))?;
+    }
+    waited
+}
+
+fn carry_on_until_woken(core: &Bound<'_, LoopCore>, id: u64) -> PyResult<()> {
+    let (py, nest) = (core.py(), &core.get().nest);
+    loop {
+        let (is_woken, is_closing) = nest.with(py, |state| {
+            let is_woken = state.parked.iter().any(|parked| parked.id == id && parked.is_woken);
+            (is_woken, state.closing)
+        });
+        if is_woken {
+            return Ok(());
+        }
+        if is_closing {
+            let error = Names::get(py)?.cancelled_error.bind(py);
+            return Err(PyErr::from_value(error.call1(("the event loop was closed during a nested run",))?));
+        }
+        let next = nest.with(py, |state| {
+            state.idle.pop().or_else(|| {
+                state.wants_hub = true;
+                state.root.as_ref().map(|root| root.clone_ref(py))
+            })
+        });
+        match next {
+            Some(stack) => stack.switch(py)?,
+            None => return Err(PyRuntimeError::new_err("a nested run needs a run to be nested in")),
+        }
+    }
+}
+
+/// Ends every parked stack with `CancelledError`: the loop is being closed. It must not be running.
+pub(crate) fn end_parked(core: &Bound<'_, LoopCore>) -> PyResult<()> {
+    let (py, nest) = (core.py(), &core.get().nest);
+    let root = Greenlet::current(py)?;
+    let replaced = nest.with(py, |state| {
+        state.closing = true;
+        state.retiring = true;
+        state.root.replace(root)
+    });
+    nest.attention.store(true, Relaxed);
+    let mut ended = Ok(());
+    // The innermost first, as frames of one stack would end.
+    while let Some(stack) = nest.with(py, |state| state.parked.last().map(|parked| parked.stack.clone_ref(py))) {
+        ended = stack.switch(py);
+        if ended.is_err() {
+            break;
+        }
+    }
+    drop(nest.with(py, |state| {
+        state.closing = false;
+        state.retiring = false;
+        state.outcome = None;
+        std::mem::replace(&mut state.root, replaced)
+    }));
+    ended
+}
+
+/// Passes cancellations of tasks whose class does not tell the loop on to the futures that their stacks wait for.
+#[cold]
+pub(crate) fn forward_cancellations(core: &Bound<'_, LoopCore>) -> PyResult<()> {
+    let (py, nest) = (core.py(), &core.get().nest);
+    let waiting = nest.with(py, |state| {
+        let of_task = |parked: &Parked| {
+            let task = parked.task.as_ref().filter(|_| !parked.is_cancelled)?;
+            Some((parked.id, task.clone_ref(py), parked.future.clone_ref(py)))
+        };
+        state.parked.iter().filter_map(of_task).collect::<Vec<_>>()
+    });
+    for (id, task, future) in waiting {
+        let must_cancel = task.bind(py).getattr_opt("_must_cancel")?;
+        if must_cancel.map_or(Ok(false), |flag| flag.is_truthy())? {
+            nest.with(py, |state| {
+                if let Some(parked) = state.parked.iter_mut().find(|parked| parked.id == id) {
+                    parked.is_cancelled = true;
+                }
+            });
+            future.bind(py).call_method0("cancel")?;
+        }
+    }
+    Ok(())
+}
+
+/// The function of a hub's greenlet.
+#[pyclass(frozen, module = "soliloop._soliloop")]
+struct Hub {
+    core: Py<LoopCore>,
+}
+
+#[pymethods]
+impl Hub {
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        let core = self.core.bind(py);
+        let nest = &core.get().nest;
+        let outcome = match turn::cycle(core) {
+            Ok(End::Retired) => None,
+            Ok(End::Stopped) => Some(Ok(())),
+            Err(error) => Some(Err(error)),
+        };
+        let root = nest.with(py, |state| {
+            if outcome.is_some() {
+                state.outcome = outcome;
+            }
+            state.root.as_ref().map(|root| root.clone_ref(py))
+        });
+        // The root of today need not be the one that made this hub.
+        match root {
+            Some(root) => Greenlet::current(py)?.set_parent(py, &root),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The done-callback of a future that a parked stack waits for.
+#[pyclass(frozen, module = "soliloop._soliloop")]
+struct Waker {
+    core: Py<LoopCore>,
+    id: u64,
+}
+
+#[pymethods]
+impl Waker {
+    fn __call__(&self, py: Python<'_>, _future: &Bound<'_, PyAny>) {
+        let nest = &self.core.get().nest;
+        nest.with(py, |state| {
+            if let Some(parked) = state.parked.iter_mut().find(|parked| parked.id == self.id) {
+                parked.is_woken = true;
+                state.woken.push_back(self.id);
+            }
+        });
+        nest.attention.store(true, Relaxed);
+    }
+}

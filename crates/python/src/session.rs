@@ -1,0 +1,155 @@
+//! What an outermost run sets up around the cycle, and takes down again: the marks by which asyncio knows the running loop,
+//! the hooks of asynchronous generators, the wake-up by signals.
+
+use crate::event_loop::LoopCore;
+use crate::ffi::cell::GilCell;
+use crate::names::Names;
+use crate::signals::{self, Armed};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The marks of one run. To be closed, whatever the run gives.
+pub(crate) struct Session {
+    outer: Option<Outer>,
+    hooks: (Py<PyAny>, Py<PyAny>),
+    signals: Option<Armed>,
+}
+
+/// The run of another loop on this thread, hidden while a loop of ours runs on top of it.
+struct Outer {
+    running: Py<PyAny>,
+    task: Option<Py<PyAny>>,
+}
+
+/// A context manager that hides the loop that runs on this thread, with its current task, and shows it again at the end.
+#[pyclass(frozen, module = "soliloop._soliloop")]
+pub(crate) struct OuterRun(GilCell<Option<Outer>>);
+
+impl Session {
+    pub(crate) fn open(core: &Bound<'_, LoopCore>) -> PyResult<Self> {
+        let (py, this) = (core.py(), core.get());
+        let names = Names::get(py)?;
+        let outer = match names.get_running_loop.bind(py).call0()? {
+            running if running.is_none() => None,
+            _ if this.nesting.load(Relaxed) => Outer::hide(py)?,
+            _ => {
+                return Err(PyRuntimeError::new_err(
+                    "Cannot run the event loop while another loop is running; \
+                     soliloop.run(coroutine) can, and so can a loop made with nesting=True",
+                ));
+            }
+        };
+        let mut session = Self { outer, hooks: Self::hooks(py)?, signals: None };
+        if let Err(error) = session.enter(core) {
+            session.close(core)?;
+            return Err(error);
+        }
+        Ok(session)
+    }
+
+    fn enter(&mut self, core: &Bound<'_, LoopCore>) -> PyResult<()> {
+        let (py, this) = (core.py(), core.get());
+        let names = Names::get(py)?;
+        this.thread.store(thread_id(py)?, Relaxed);
+        names.set_running_loop.bind(py).call1((core,))?;
+        let hooks = PyDict::new(py);
+        hooks.set_item("firstiter", core.getattr("_asyncgen_firstiter_hook")?)?;
+        hooks.set_item("finalizer", core.getattr("_asyncgen_finalizer_hook")?)?;
+        names.set_asyncgen_hooks.bind(py).call((), Some(&hooks))?;
+        if this.debug.load(Relaxed) {
+            core.call_method1("_set_coroutine_origin_tracking", (true,))?;
+        }
+        if let Some(world) = this.world.descriptors() {
+            self.signals = signals::arm(core, &world.real)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn close(self, core: &Bound<'_, LoopCore>) -> PyResult<()> {
+        let (py, this) = (core.py(), core.get());
+        let names = Names::get(py)?;
+        this.thread.store(0, Relaxed);
+        names.set_running_loop.bind(py).call1((py.None(),))?;
+        core.call_method1("_set_coroutine_origin_tracking", (false,))?;
+        names.set_asyncgen_hooks.bind(py).call1((self.hooks.0, self.hooks.1))?;
+        // Handlers of signals stay reachable between two runs, as in asyncio.
+        if let Some(armed) = self.signals
+            && !core.getattr("_signal_handlers")?.is_truthy()?
+        {
+            armed.disarm(py)?;
+        }
+        self.outer.map_or(Ok(()), |outer| outer.show(py))
+    }
+
+    fn hooks(py: Python<'_>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
+        Names::get(py)?.get_asyncgen_hooks.bind(py).call0()?.extract()
+    }
+}
+
+impl Outer {
+    fn hide(py: Python<'_>) -> PyResult<Option<Self>> {
+        let names = Names::get(py)?;
+        let running = names.get_running_loop.bind(py).call0()?;
+        if running.is_none() {
+            return Ok(None);
+        }
+        let task = leave_task(&running)?.map(Bound::unbind);
+        names.set_running_loop.bind(py).call1((py.None(),))?;
+        Ok(Some(Self { running: running.unbind(), task }))
+    }
+
+    fn show(self, py: Python<'_>) -> PyResult<()> {
+        Names::get(py)?.set_running_loop.bind(py).call1((&self.running,))?;
+        match self.task {
+            Some(task) => enter_task(self.running.bind(py), task.bind(py)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[pymethods]
+impl OuterRun {
+    #[new]
+    fn new() -> Self {
+        Self(GilCell::new(None))
+    }
+
+    fn __enter__(&self, py: Python<'_>) -> PyResult<()> {
+        let outer = Outer::hide(py)?;
+        drop(self.0.replace(py, outer));
+        Ok(())
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: &Bound<'_, PyAny>,
+        _error: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.0.replace(py, None).map_or(Ok(()), |outer| outer.show(py))
+    }
+}
+
+/// Makes no task current on `running`; gives the one that was.
+pub(crate) fn leave_task<'py>(running: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let names = Names::get(running.py())?;
+    let task = names.current_task.bind(running.py()).call1((running,))?;
+    if task.is_none() {
+        return Ok(None);
+    }
+    names.leave_task.bind(running.py()).call1((running, &task))?;
+    Ok(Some(task))
+}
+
+/// Makes `task` current on `running` again.
+pub(crate) fn enter_task<'py>(running: &Bound<'py, PyAny>, task: &Bound<'py, PyAny>) -> PyResult<()> {
+    Names::get(running.py())?.enter_task.bind(running.py()).call1((running, task)).map(drop)
+}
+
+/// The number of the calling thread, as `threading.get_ident()`.
+pub(crate) fn thread_id(py: Python<'_>) -> PyResult<u64> {
+    Names::get(py)?.get_ident.bind(py).call0()?.extract()
+}

@@ -1,0 +1,230 @@
+//! The two worlds of a loop behind one face, dispatched over an enum.
+
+use crate::ffi::cell::GilCell;
+use pyo3::prelude::*;
+use soliloop_engine::world::real::{Event, Events, Real};
+use soliloop_engine::world::sim::{Simulated, Step};
+use soliloop_engine::{Instant, Pacing, Wait};
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+pub(crate) enum World {
+    Real(RealWorld),
+    Simulated(SimulatedWorld),
+}
+
+pub(crate) struct RealWorld {
+    pub(crate) real: Real,
+    pacing: GilCell<Pacing>,
+    events: GilCell<Option<Events>>,
+    /// Whether the loop's thread may be blocked in a wait: then another thread must wake it.
+    waiting: AtomicBool,
+}
+
+pub(crate) struct SimulatedWorld {
+    clock: GilCell<Simulated>,
+    pace: Option<Pace>,
+}
+
+/// A simulation that is played at a multiple of real time: it waits for as long as its clock is about to jump.
+struct Pace {
+    /// Simulated seconds per real second.
+    factor: f64,
+    world: RealWorld,
+    /// The real instant at which the simulated clock was at its origin.
+    origin: GilCell<Instant>,
+}
+
+/// What a wait has brought.
+pub(crate) enum Waited {
+    /// A turn can begin at this instant; these descriptors are ready.
+    Turn(Instant, Option<Events>),
+    /// Nothing can ever happen again.
+    Stuck,
+}
+
+impl World {
+    pub(crate) fn real() -> PyResult<Self> {
+        Ok(Self::Real(RealWorld::new()?))
+    }
+
+    pub(crate) fn simulated(factor: Option<f64>) -> PyResult<Self> {
+        let pace = match factor {
+            None => None,
+            Some(factor) => Some(Pace { factor, world: RealWorld::new()?, origin: GilCell::new(Instant::ORIGIN) }),
+        };
+        Ok(Self::Simulated(SimulatedWorld { clock: GilCell::new(Simulated::new()), pace }))
+    }
+
+    /// The current instant.
+    #[inline]
+    pub(crate) fn now(&self, py: Python<'_>) -> Instant {
+        match self {
+            Self::Real(world) => world.real.now(),
+            Self::Simulated(world) => world.clock.with(py, |clock| clock.now()),
+        }
+    }
+
+    /// An outermost run begins: its first turn looks for events, and a paced clock takes up where it stood.
+    pub(crate) fn resume(&self, py: Python<'_>) {
+        match self {
+            Self::Real(world) => world.pacing.with(py, Pacing::reset),
+            Self::Simulated(world) => {
+                if let Some(pace) = &world.pace {
+                    pace.resume(py, world.clock.with(py, |clock| clock.now()));
+                }
+            }
+        }
+    }
+
+    /// Waits as `wait` says: without the interpreter lock where it can block.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    #[inline]
+    pub(crate) fn wait(&self, py: Python<'_>, wait: Wait) -> PyResult<Waited> {
+        match self {
+            Self::Real(world) => world.wait(py, wait),
+            Self::Simulated(world) => world.wait(py, wait),
+        }
+    }
+
+    /// Makes a wait that is under way return at once. Costs no system call when none is.
+    #[inline]
+    pub(crate) fn wake(&self) {
+        match self {
+            Self::Real(world) => world.wake(),
+            Self::Simulated(world) => {
+                if let Some(pace) = &world.pace {
+                    pace.world.wake();
+                }
+            }
+        }
+    }
+
+    /// What watches descriptors: nothing in a simulation, unless it is paced.
+    pub(crate) fn descriptors(&self) -> Option<&RealWorld> {
+        match self {
+            Self::Real(world) => Some(world),
+            Self::Simulated(world) => world.pace.as_ref().map(|pace| &pace.world),
+        }
+    }
+
+    pub(crate) fn is_simulated(&self) -> bool {
+        matches!(self, Self::Simulated(_))
+    }
+}
+
+impl RealWorld {
+    fn new() -> PyResult<Self> {
+        Ok(Self {
+            real: Real::new()?,
+            pacing: GilCell::new(Pacing::new()),
+            events: GilCell::new(Some(Events::with_capacity(EVENTS))),
+            waiting: AtomicBool::new(false),
+        })
+    }
+
+    #[inline]
+    fn wait(&self, py: Python<'_>, wait: Wait) -> PyResult<Waited> {
+        let now = self.real.now();
+        let block = match wait {
+            Wait::None => {
+                if !self.pacing.with(py, |pacing| pacing.must_look(now)) {
+                    return Ok(Waited::Turn(now, None));
+                }
+                false
+            }
+            Wait::Until(deadline) => deadline > now,
+            Wait::Forever => true,
+        };
+        let mut events = self.take_events(py);
+        if block {
+            self.block(py, wait, &mut events)?;
+            py.check_signals()?;
+            return Ok(Waited::Turn(self.real.now(), Some(events)));
+        }
+        // A look does not block, so it is not worth giving the lock away for.
+        self.real.wait(Wait::None, &mut events)?;
+        py.check_signals()?;
+        Ok(Waited::Turn(now, Some(events)))
+    }
+
+    fn block(&self, py: Python<'_>, wait: Wait, events: &mut Events) -> PyResult<()> {
+        self.waiting.store(true, Relaxed);
+        let waited = py.detach(|| self.real.wait(wait, events));
+        self.waiting.store(false, Relaxed);
+        Ok(waited?)
+    }
+
+    fn wake(&self) {
+        // One write is enough for a wait: whoever clears the flag has written, or the wait is over.
+        if self.waiting.swap(false, Relaxed) {
+            self.real.wake();
+        }
+    }
+
+    fn take_events(&self, py: Python<'_>) -> Events {
+        self.events.replace(py, None).unwrap_or_else(|| Events::with_capacity(EVENTS))
+    }
+
+    /// Gives the buffer back for the next wait.
+    pub(crate) fn return_events(&self, py: Python<'_>, events: Events) {
+        drop(self.events.replace(py, Some(events)));
+    }
+
+    #[inline]
+    pub(crate) fn source(&self, event: Event) -> Option<(RawFd, Event)> {
+        self.real.source(event)
+    }
+}
+
+impl SimulatedWorld {
+    fn wait(&self, py: Python<'_>, wait: Wait) -> PyResult<Waited> {
+        if let (Some(pace), Wait::Until(deadline)) = (&self.pace, wait) {
+            let (reached, events) = pace.wait_until(py, deadline)?;
+            self.clock.with(py, |clock| clock.advance_to(reached));
+            return Ok(Waited::Turn(self.clock.with(py, |clock| clock.now()), events));
+        }
+        Ok(match self.clock.with(py, |clock| clock.wait(wait)) {
+            Step::Turn(now) => Waited::Turn(now, None),
+            Step::Stuck => Waited::Stuck,
+        })
+    }
+}
+
+impl Pace {
+    /// The simulated clock stands at `now`, and goes on from there.
+    fn resume(&self, py: Python<'_>, now: Instant) {
+        let real = self.world.real.now();
+        let elapsed = now.as_secs_f64() / self.factor;
+        self.origin.replace(py, Instant::from_nanos(real.as_nanos().saturating_sub(nanos(elapsed))));
+    }
+
+    /// Waits until the simulated clock should show `deadline`, or something wakes the loop; gives what it shows then.
+    fn wait_until(&self, py: Python<'_>, deadline: Instant) -> PyResult<(Instant, Option<Events>)> {
+        let origin = self.origin.get(py);
+        let due = Instant::from_nanos(origin.as_nanos().saturating_add(nanos(deadline.as_secs_f64() / self.factor)));
+        let mut events = None;
+        if self.world.real.now() < due {
+            let mut buffer = self.world.take_events(py);
+            self.world.block(py, Wait::Until(due), &mut buffer)?;
+            events = Some(buffer);
+        }
+        py.check_signals()?;
+        let now = self.world.real.now();
+        if now >= due {
+            return Ok((deadline, events));
+        }
+        let shown = Instant::from_nanos(nanos(origin.until(now).as_secs_f64() * self.factor));
+        Ok((deadline.min(shown), events))
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates at both ends")]
+fn nanos(seconds: f64) -> u64 {
+    (seconds * 1e9).round() as u64
+}
+
+/// Events of one wait: more come with the next one.
+const EVENTS: usize = 256;

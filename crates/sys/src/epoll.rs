@@ -1,0 +1,151 @@
+//! epoll: level-triggered readiness of descriptors, with waits of nanosecond precision.
+
+use rustix::event::{Timespec, epoll};
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use std::fmt;
+use std::io;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+/// An epoll instance.
+#[derive(Debug)]
+pub struct Epoll {
+    fd: OwnedFd,
+}
+
+/// What to wait for at a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interest {
+    /// Wake when it can be read, or the peer has closed.
+    pub read: bool,
+    /// Wake when it can be written.
+    pub write: bool,
+}
+
+/// What happened at the descriptor that was registered with `token`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// As given at registration.
+    pub token: u64,
+    /// A read would not block. An error or a hang-up counts: the read is what reports it.
+    pub readable: bool,
+    /// A write would not block; an error or a hang-up counts.
+    pub writable: bool,
+}
+
+/// A buffer for the events of one wait.
+pub struct Events {
+    list: Vec<epoll::Event>,
+}
+
+impl Interest {
+    /// Readability only.
+    pub const READ: Self = Self { read: true, write: false };
+
+    /// Whether nothing is waited for.
+    pub const fn is_none(self) -> bool {
+        !self.read && !self.write
+    }
+
+    fn flags(self) -> epoll::EventFlags {
+        let mut flags = epoll::EventFlags::empty();
+        flags.set(epoll::EventFlags::IN, self.read);
+        flags.set(epoll::EventFlags::OUT, self.write);
+        flags
+    }
+}
+
+impl Epoll {
+    /// A new instance, closed on exec.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { fd: epoll::create(epoll::CreateFlags::CLOEXEC)? })
+    }
+
+    /// Registers a descriptor.
+    ///
+    /// # Errors
+    /// `EBADF` if it is not open, `EEXIST` if it is registered, `EPERM` if its kind can't be waited for.
+    pub fn add(&self, fd: RawFd, token: u64, interest: Interest) -> io::Result<()> {
+        Ok(epoll::add(&self.fd, borrow(fd)?, epoll::EventData::new_u64(token), interest.flags())?)
+    }
+
+    /// Changes a registration.
+    ///
+    /// # Errors
+    /// `EBADF` if it is not open, `ENOENT` if it is not registered.
+    pub fn modify(&self, fd: RawFd, token: u64, interest: Interest) -> io::Result<()> {
+        Ok(epoll::modify(&self.fd, borrow(fd)?, epoll::EventData::new_u64(token), interest.flags())?)
+    }
+
+    /// Ends a registration.
+    ///
+    /// # Errors
+    /// `EBADF` if it is not open, `ENOENT` if it is not registered.
+    pub fn delete(&self, fd: RawFd) -> io::Result<()> {
+        Ok(epoll::delete(&self.fd, borrow(fd)?)?)
+    }
+
+    /// Waits for events, for `timeout` at most (`None`: without limit), and puts them in `events`.
+    ///
+    /// # Errors
+    /// `EINTR` if a signal handler ran.
+    pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        let timeout = timeout.map(|limit| Timespec {
+            tv_sec: limit.as_secs().min(MAX_WAIT_SECONDS).cast_signed(),
+            tv_nsec: limit.subsec_nanos().into(),
+        });
+        events.list.clear();
+        epoll::wait(&self.fd, rustix::buffer::spare_capacity(&mut events.list), timeout.as_ref())?;
+        Ok(())
+    }
+}
+
+impl Events {
+    /// A buffer for `capacity` events of one wait; what does not fit comes with the next wait.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { list: Vec::with_capacity(capacity) }
+    }
+
+    /// Forgets the events.
+    pub fn clear(&mut self) {
+        self.list.clear();
+    }
+
+    /// The events of the last wait.
+    pub fn iter(&self) -> impl Iterator<Item = Event> {
+        self.list.iter().map(|event| {
+            let flags = event.flags;
+            Event {
+                token: event.data.u64(),
+                readable: !(flags - epoll::EventFlags::OUT).is_empty(),
+                writable: !(flags - epoll::EventFlags::IN).is_empty(),
+            }
+        })
+    }
+}
+
+// SAFETY: an event is plain data. Its token is a number; it is never read as the pointer that epoll would also carry.
+unsafe impl Send for Events {}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// The descriptor that a number stands for, for the length of one call.
+fn borrow<'fd>(fd: RawFd) -> Result<BorrowedFd<'fd>, Errno> {
+    if fd < 0 {
+        return Err(Errno::BADF);
+    }
+    // SAFETY: the number is not -1, which is all that the type relies on for memory safety. It is handed to one epoll_ctl
+    // and not kept; a number that is not open is answered with EBADF.
+    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// Longer waits return early and are begun again: a day, as in asyncio's selectors.
+const MAX_WAIT_SECONDS: u64 = 24 * 3600;

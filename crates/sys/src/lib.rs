@@ -1,0 +1,15 @@
+//! Safe wrappers of the operating-system calls of the event loop: descriptors and `io::Result`, nothing else.
+//!
+//! | module | wraps |
+//! |---|---|
+//! | [`epoll`] | waiting for readiness of many descriptors |
+//! | [`wake`] | an eventfd that ends such a wait from another thread |
+//! | [`socket`] | the pair of connected sockets through which a signal handler ends one |
+//! | [`clock`] | the monotonic clock |
+//!
+//! It knows neither the engine nor Python, and gives no meaning to a token. The system calls themselves are `rustix`'s.
+
+pub mod clock;
+pub mod epoll;
+pub mod socket;
+pub mod wake;

@@ -1,0 +1,27 @@
+"""Soliloop: one asyncio event loop for live and simulated time, with nested runs.
+
+This module only re-exports; each name has its one home in a private module beside it.
+"""
+
+from soliloop import nest
+from soliloop._errors import DeadlockError, OutsideWorldError
+from soliloop._loop import EventLoop
+from soliloop._run import EventLoopPolicy, Runner, install, new_event_loop, run
+from soliloop._simulation import Simulation, simulation
+from soliloop._soliloop import Handle, TimerHandle
+
+__all__ = [
+    "DeadlockError",
+    "EventLoop",
+    "EventLoopPolicy",
+    "Handle",
+    "OutsideWorldError",
+    "Runner",
+    "Simulation",
+    "TimerHandle",
+    "install",
+    "nest",
+    "new_event_loop",
+    "run",
+    "simulation",
+]

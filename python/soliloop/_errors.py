@@ -1,0 +1,12 @@
+"""The exceptions of soliloop."""
+
+
+class DeadlockError(RuntimeError):
+    """Nothing can ever happen again in a simulation: no callback is ready and no timer is set.
+
+    The message lists every pending task with what it waits for, and where.
+    """
+
+
+class OutsideWorldError(RuntimeError):
+    """A simulation was asked for something of the real world: a socket, a child process, a signal."""

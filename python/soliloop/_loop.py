@@ -1,0 +1,92 @@
+"""The event loop class: the core in Rust over asyncio's own set-up code.
+
+What runs per event is ``LoopCore``; what runs per set-up (checking arguments, resolving, child processes, executors, asynchronous
+generators, the exception handler) is inherited from asyncio, so that it is what each version of Python does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import weakref
+from types import FrameType
+from typing import Any, NamedTuple
+
+from soliloop import _reports
+from soliloop._soliloop import LoopCore
+from soliloop._task import Task
+
+
+class _Descriptor(NamedTuple):
+    """What ``add_signal_handler`` of asyncio asks for the wake-up descriptor."""
+
+    number: int
+
+    def fileno(self) -> int:
+        return self.number
+
+
+class EventLoop(LoopCore, asyncio.SelectorEventLoop):  # type: ignore[misc]
+    """An asyncio event loop (asyncio docs, "Event Loop"). Made by ``soliloop.new_event_loop()``.
+
+    Args:
+        simulated: The loop's clock starts at zero and jumps from timer to timer. See ``soliloop.simulation()``.
+        nesting: A callback of the running loop may call ``run_until_complete``.
+        factor: Simulated seconds per real second; a simulation without it does not wait at all.
+    """
+
+    def __init__(self, *, simulated: bool = False, nesting: bool = False, factor: float | None = None) -> None:
+        # Not SelectorEventLoop.__init__: it makes a selector and a self-pipe, which the core has in its own way.
+        asyncio.BaseEventLoop.__init__(self)
+        self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self._signal_handlers: dict[int, asyncio.Handle] = {}
+        self._unix_server_sockets: dict[Any, int] = {}
+        if nesting:
+            self.allow_nesting()
+
+    def allow_nesting(self) -> None:
+        """From now on a callback of this loop may call ``run_until_complete``, and other tasks go on meanwhile."""
+        self.nesting = True
+        self._task_class = Task
+
+    def close(self) -> None:
+        """Close the loop. Nested runs that have not ended end with ``CancelledError``, and are named in a report."""
+        if self.is_closed():
+            return
+        unfinished = [] if self.is_running() else _reports.nested_runs(self)
+        asyncio.BaseEventLoop.close(self)
+        if unfinished:
+            text = "\n  ".join(unfinished)
+            self.call_exception_handler({"message": f"The event loop was closed during nested runs:\n  {text}"})
+        if sys.is_finalizing():
+            self._signal_handlers.clear()
+        for number in list(self._signal_handlers):
+            self.remove_signal_handler(number)
+        self._close_core()
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        """Remove the handler of a signal; return whether there was one."""
+        removed = super().remove_signal_handler(sig)
+        if removed and not self._signal_handlers and self.is_running():
+            # asyncio has just taken the wake-up descriptor away, which the run needs for Ctrl-C as well.
+            signal.set_wakeup_fd(self._signal_descriptor(), warn_on_full_buffer=False)
+        return removed
+
+    @property
+    def _csock(self) -> _Descriptor:
+        return _Descriptor(self._signal_descriptor())
+
+    def _create_task_by_factory(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        if options.keys() <= {"name", "context"}:
+            return asyncio.BaseEventLoop.create_task(self, coro, **options)
+        factory: Any = self.get_task_factory()
+        task: asyncio.Task[Any] = factory(self, coro, **options)
+        return task
+
+    def _already_running_error(self, call: str) -> RuntimeError:
+        frame: FrameType = _reports.caller()
+        return _reports.already_running(self, call, frame)
+
+    def _deadlock_error(self) -> RuntimeError:
+        return _reports.deadlock(self)

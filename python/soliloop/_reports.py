@@ -1,0 +1,137 @@
+"""What errors say: chains of calls, and what each pending task waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from types import CodeType, FrameType
+from typing import Any
+
+from soliloop._errors import DeadlockError
+
+_ASYNCIO = asyncio.__name__
+_HERE = __name__.partition(".")[0]
+
+
+def already_running(loop: Any, call: str, frame: FrameType | None) -> RuntimeError:
+    """The error of a run that the running loop refuses: who asked for it, and both ways out."""
+    head = "This event loop is already running"
+    owner = loop._thread_id
+    if owner != threading.get_ident():
+        return RuntimeError(
+            f"{head}, in thread {owner}, and {call}() was called in thread {threading.get_ident()}: "
+            "give it the coroutine with asyncio.run_coroutine_threadsafe()"
+        )
+    if asyncio._get_running_loop() is not loop:
+        return RuntimeError(f"{head}, below another loop that runs on top of it: end that run first")
+    task = asyncio.current_task(loop)
+    who = "a callback" if task is None else f"task {task.get_name()!r}"
+    frames = _callers(frame)
+    chain = " -> ".join(f"{code.co_qualname} ({where})" for code, where in frames) or "C code"
+    guilty = frames[-1][0].co_qualname if frames else "the caller"
+    if call == "run_forever":
+        return RuntimeError(f"{head}: {who}: {chain} called run_forever(), which cannot be nested; await something instead")
+    return RuntimeError(
+        f"{head}: {who}: {chain} called {call}(). Either make {guilty} a coroutine function, await the coroutine in it, "
+        "and await its callers too (async all the way up); or let the loop nest: soliloop.new_event_loop(nesting=True), "
+        "soliloop.run(), or soliloop.nest.apply() on this loop"
+    )
+
+
+def deadlock(loop: Any) -> DeadlockError:
+    """The error of a simulation in which nothing can happen any more."""
+    nested = {task: (future, frame) for task, future, frame in loop._nested_runs() if task is not None}
+    lines = [
+        "nothing can ever happen again: no callback is ready and no timer is set, "
+        f"at {loop.time():.9f} s of simulated time"
+    ]
+    tasks = sorted(asyncio.all_tasks(loop), key=lambda task: (len(task.get_name()), task.get_name()))
+    for task in tasks:
+        future, frame = nested.get(task, (None, None))
+        waits = _waits(task) if future is None else f"a nested run of {_name(future)}{_at(frame)}"
+        lines.append(f"  task {task.get_name()!r} ({_coroutine_name(task)}) waits for {waits}")
+    for task, future, frame in loop._nested_runs():
+        if task is None:
+            lines.append(f"  a callback waits for a nested run of {_name(future)}{_at(frame)}")
+    if not tasks:
+        lines.append("  no task is pending: the future that the run waits for is completed by nobody")
+    return DeadlockError("\n".join(lines))
+
+
+def nested_runs(loop: Any) -> list[str]:
+    """One line for each nested run that has not ended."""
+    return [
+        f"{'a callback' if task is None else f'task {task.get_name()!r}'}: nested run of {_name(future)}{_at(frame)}"
+        for task, future, frame in loop._nested_runs()
+    ]
+
+
+def _callers(frame: FrameType | None) -> list[tuple[CodeType, str]]:
+    """The frames of the callback that is running, outermost first; soliloop's own and asyncio's are left out."""
+    frames = []
+    while frame is not None:
+        if not _is_internal(frame):
+            frames.append((frame.f_code, f"{frame.f_code.co_filename}:{frame.f_lineno}"))
+        frame = frame.f_back
+    return frames[::-1]
+
+
+def _is_internal(frame: FrameType) -> bool:
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return package in (_ASYNCIO, _HERE)
+
+
+def _at(frame: FrameType | None) -> str:
+    frames = _callers(frame)
+    return f" in {frames[-1][0].co_qualname} at {frames[-1][1]}" if frames else ""
+
+
+def _name(future: asyncio.Future[Any]) -> str:
+    if isinstance(future, asyncio.Task):
+        return f"task {future.get_name()!r} ({_coroutine_name(future)})"
+    return repr(future)
+
+
+def _coroutine_name(task: asyncio.Task[Any]) -> str:
+    coroutine = task.get_coro()
+    return str(getattr(coroutine, "__qualname__", coroutine))
+
+
+def _waits(task: asyncio.Task[Any]) -> str:
+    """What a task waits for, and the innermost line of its own code that does."""
+    frames = list(_frames(task.get_coro()))
+    own = [frame for frame in frames if not _is_internal(frame)]
+    primitive = next((frame for frame in frames if _is_internal(frame)), None)
+    future = getattr(task, "_fut_waiter", None)
+    if primitive is not None:
+        what = f"{_ASYNCIO}.{primitive.f_code.co_qualname}"
+        holder = primitive.f_locals.get("self")
+        if holder is not None:
+            what += f" of {holder!r}"
+    elif future is None:
+        what = "its next step"
+    elif isinstance(future, asyncio.Task):
+        what = f"the end of {_name(future)}"
+    else:
+        what = f"a future that nobody has completed, {future!r}"
+    place = f" in {own[-1].f_code.co_qualname} at {own[-1].f_code.co_filename}:{own[-1].f_lineno}" if own else ""
+    return what + place
+
+
+def _frames(awaitable: Any) -> Any:
+    """The frames of a chain of coroutines, generators and asynchronous generators, outermost first."""
+    while awaitable is not None:
+        for prefix, link in (("cr", "cr_await"), ("gi", "gi_yieldfrom"), ("ag", "ag_await")):
+            frame = getattr(awaitable, f"{prefix}_frame", None)
+            if frame is not None:
+                yield frame
+                awaitable = getattr(awaitable, link)
+                break
+        else:
+            return
+
+
+def caller() -> FrameType:
+    """The frame that called the function that calls this."""
+    return sys._getframe(2)

@@ -1,0 +1,158 @@
+"""Entry points: making loops, running coroutines, putting soliloop in the place of asyncio's own loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Any, TypeVar
+
+from soliloop._loop import EventLoop
+from soliloop._simulation import SimulatedLoop, parse_start
+from soliloop._soliloop import OuterRun
+
+_T = TypeVar("_T")
+
+
+_nests_by_default = False
+
+
+def nest_by_default() -> None:
+    """Let every loop that is made from now on allow nesting."""
+    global _nests_by_default
+    _nests_by_default = True
+
+
+def new_event_loop(
+    *,
+    simulated: bool = False,
+    nesting: bool | None = None,
+    start: datetime | str | None = None,
+    factor: float | None = None,
+) -> EventLoop:
+    """Make an event loop; also a ``loop_factory`` of ``asyncio.run`` and ``asyncio.Runner``.
+
+    Args:
+        simulated: The clock starts at zero and jumps from timer to timer.
+        nesting: A callback may call ``run_until_complete`` on the running loop. By default it may not, unless
+            ``soliloop.nest.apply()`` has said so for all loops.
+        start: The date and time at which a simulated clock starts; see ``soliloop.simulation``.
+        factor: Simulated seconds per real second; without it a simulation does not wait.
+
+    Raises:
+        ValueError: ``start`` or ``factor`` without ``simulated``, or out of range.
+    """
+    if nesting is None:
+        nesting = _nests_by_default
+    if simulated:
+        return SimulatedLoop(start=parse_start(start), nesting=nesting, factor=factor)
+    if start is not None:
+        raise ValueError("start= is for simulated time: pass simulated=True")
+    return EventLoop(nesting=nesting, factor=factor)
+
+
+def _nesting_loop() -> EventLoop:
+    return new_event_loop(nesting=True)
+
+
+class Runner(asyncio.Runner):  # type: ignore[misc]
+    """An ``asyncio.Runner`` on a soliloop loop that allows nesting.
+
+    It may be used while another loop runs on this thread: that loop stands still meanwhile, and its tasks are kept intact.
+
+    Args:
+        debug: Debug mode of the loop; by default as asyncio decides.
+        loop_factory: Makes the loop; by default ``soliloop.new_event_loop(nesting=True)``.
+    """
+
+    def __init__(
+        self, *, debug: bool | None = None, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    ) -> None:
+        super().__init__(debug=debug, loop_factory=loop_factory or _nesting_loop)
+
+    def run(self, coro: Coroutine[Any, Any, _T], *, context: contextvars.Context | None = None) -> _T:
+        """Run a coroutine to its end on the runner's loop; return its result."""
+        with OuterRun():
+            return super().run(coro, context=context)
+
+    def close(self) -> None:
+        """Cancel what is pending, and close the loop."""
+        with OuterRun():
+            super().close()
+
+
+def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None, thread: bool = False) -> _T:
+    """Run a coroutine to its end, wherever this is called; return its result.
+
+    Where no loop runs it makes one, as ``asyncio.run`` does. Where a soliloop loop that allows nesting runs, it is a nested run on
+    that loop, and the other tasks go on. Where a foreign loop runs (asyncio's own, uvloop's, that of a Jupyter kernel) a fresh
+    loop is stacked on this thread, and the foreign loop stands still meanwhile.
+
+    Args:
+        main: The coroutine.
+        debug: Debug mode of the loop that is made; by default as asyncio decides.
+        thread: Run on a loop of a helper thread, with a copy of the context, and wait for it here.
+
+    Raises:
+        RuntimeError: A soliloop loop that does not allow nesting runs on this thread; the message names both ways out.
+    """
+    if thread:
+        return _run_in_thread(main, debug)
+    try:
+        running = asyncio.get_running_loop()
+    except RuntimeError:
+        running = None
+    if isinstance(running, EventLoop):
+        if not asyncio.iscoroutine(main):
+            raise TypeError(f"a coroutine was expected, got {main!r}")
+        result: _T = running.run_until_complete(main)
+        return result
+    with Runner(debug=debug) as runner:
+        return runner.run(main)
+
+
+def _run_in_thread(main: Coroutine[Any, Any, _T], debug: bool | None) -> _T:
+    """Run on a helper thread. Its result is handed over in a list, so that no exception is raised but the coroutine's."""
+    context = contextvars.copy_context()
+    results: list[_T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with Runner(debug=debug) as runner:
+                results.append(runner.run(main, context=context))
+        except BaseException as error:
+            errors.append(error)
+
+    helper = threading.Thread(target=work, name="soliloop.run")
+    helper.start()
+    helper.join()
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def _policy_class() -> type[Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # policies go in Python 3.16; until then they work
+        if sys.version_info >= (3, 14):
+            return asyncio.unix_events._DefaultEventLoopPolicy
+        return asyncio.DefaultEventLoopPolicy
+
+
+class EventLoopPolicy(_policy_class()):  # type: ignore[misc]
+    """An event loop policy whose new loops are soliloop's (asyncio docs, "Policies")."""
+
+    def _loop_factory(self) -> EventLoop:
+        return new_event_loop()
+
+
+def install() -> None:
+    """Make soliloop's the loop of ``asyncio.run`` and of everything else that asks asyncio for a new loop."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        asyncio.set_event_loop_policy(EventLoopPolicy())

@@ -1,0 +1,156 @@
+"""Simulated time: a loop that lives in a world of its own, and the context manager around it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any, NoReturn, TypeVar
+
+from soliloop._errors import OutsideWorldError
+from soliloop._loop import EventLoop
+from soliloop._soliloop import OuterRun
+
+_T = TypeVar("_T")
+
+DEFAULT_START = datetime(2000, 1, 1, tzinfo=timezone.utc)
+
+
+def parse_start(start: datetime | str | None) -> datetime:
+    """The instant at which a simulation starts, as an aware datetime.
+
+    Raises:
+        ValueError: It is no ISO 8601 date and time, or has no time zone.
+    """
+    if start is None:
+        return DEFAULT_START
+    instant = datetime.fromisoformat(start) if isinstance(start, str) else start
+    if instant.tzinfo is None:
+        raise ValueError(
+            f"start={start!r} has no time zone: write it with one, as in '2024-01-02T09:30-05:00', "
+            "or pass an aware datetime"
+        )
+    return instant
+
+
+class SimulatedLoop(EventLoop):
+    """A loop whose clock starts at zero, and moves only when nothing is ready, straight to the next timer.
+
+    It knows no outside world: what would reach the network, a child process or a signal raises ``OutsideWorldError``.
+    """
+
+    def __init__(self, *, start: datetime, nesting: bool = False, factor: float | None = None) -> None:
+        super().__init__(simulated=True, nesting=nesting, factor=factor)
+        self.start = start
+
+    def __new__(cls, *, start: datetime, nesting: bool = False, factor: float | None = None) -> SimulatedLoop:
+        return super().__new__(cls, simulated=True, nesting=nesting, factor=factor)
+
+    def now(self) -> datetime:
+        """Return the simulated date and time, in the time zone of the start, in whole microseconds."""
+        elapsed = timedelta(microseconds=self.time_ns() // 1000)
+        return (self.start.astimezone(timezone.utc) + elapsed).astimezone(self.start.tzinfo)
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        """Run *func* at once, as if its thread took no time; it sees no running loop, as in a thread of its own."""
+        self._check_closed()
+        future = self.create_future()
+        try:
+            with OuterRun():
+                result = func(*args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+        return future
+
+
+def _outside(name: str) -> Callable[..., NoReturn]:
+    def refuse(self: SimulatedLoop, *args: Any, **kwargs: Any) -> NoReturn:
+        raise OutsideWorldError(f"loop.{name}() reaches the real world, and this loop lives in a simulated one")
+
+    refuse.__name__ = name
+    return refuse
+
+
+for _name in (
+    "add_reader remove_reader add_writer remove_writer add_signal_handler remove_signal_handler "
+    "sock_recv sock_recv_into sock_recvfrom sock_recvfrom_into sock_sendall sock_sendto sock_sendfile sock_connect sock_accept "
+    "create_connection create_server create_unix_connection create_unix_server create_datagram_endpoint "
+    "connect_accepted_socket connect_read_pipe connect_write_pipe subprocess_exec subprocess_shell "
+    "getaddrinfo getnameinfo sendfile start_tls"
+).split():
+    setattr(SimulatedLoop, _name, _outside(_name))
+del _name
+
+
+class Simulation:
+    """A simulated world: what ``soliloop.simulation()`` gives."""
+
+    def __init__(self, loop: SimulatedLoop) -> None:
+        self._loop = loop
+
+    @property
+    def loop(self) -> SimulatedLoop:
+        """The event loop of the simulation."""
+        return self._loop
+
+    def run(self, main: Coroutine[Any, Any, _T]) -> _T:
+        """Run a coroutine to its end in simulated time; return its result.
+
+        May be called several times: the clock goes on. In a callback of the simulation it is a nested run.
+
+        Raises:
+            DeadlockError: It can never end, because nothing can happen any more.
+        """
+        if not asyncio.iscoroutine(main):
+            raise TypeError(f"a coroutine was expected, got {main!r}")
+        result: _T = self._loop.run_until_complete(main)
+        return result
+
+    def now(self) -> datetime:
+        """Return the simulated date and time: aware, in the time zone of the start, in whole microseconds."""
+        return self._loop.now()
+
+
+@contextlib.contextmanager
+def simulation(
+    start: datetime | str | None = None, *, nesting: bool = True, factor: float | None = None
+) -> Iterator[Simulation]:
+    """Open a simulated world; at its end pending tasks are cancelled and the loop is closed.
+
+    Args:
+        start: The simulated date and time of the beginning: an aware datetime, or ISO 8601 text with an offset. By default
+            the year 2000 begins, in UTC.
+        nesting: A callback may run a coroutine to its end (``loop.run_until_complete``, ``sim.run``, ``soliloop.run``).
+        factor: Play at this many simulated seconds per real second, rather than without waiting.
+
+    Raises:
+        ValueError: ``start`` has no time zone or is no date, or ``factor`` is no positive number.
+    """
+    loop = SimulatedLoop(start=parse_start(start), nesting=nesting, factor=factor)
+    try:
+        yield Simulation(loop)
+    finally:
+        try:
+            _finish(loop)
+        finally:
+            loop.close()
+
+
+def _finish(loop: SimulatedLoop) -> None:
+    """Cancel what is pending and let it end, as ``asyncio.Runner.close`` does."""
+    pending = asyncio.all_tasks(loop)
+    for task in pending:
+        task.cancel()
+    if pending:
+        loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+    for task in pending:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            loop.call_exception_handler(
+                {"message": "unhandled exception at the end of a simulation", "exception": error, "task": task}
+            )
+    loop.run_until_complete(loop.shutdown_asyncgens())
