@@ -7,6 +7,7 @@ generators, the exception handler) is inherited from asyncio, so that it is what
 from __future__ import annotations
 
 import asyncio
+import selectors
 import signal
 import sys
 import weakref
@@ -25,6 +26,20 @@ class _Descriptor(NamedTuple):
 
     def fileno(self) -> int:
         return self.number
+
+
+class _Registrations:
+    """What asyncio's transports ask a selector for when they describe themselves."""
+
+    def __init__(self, loop: EventLoop) -> None:
+        self._loop = loop
+
+    def get_key(self, fileobj: int) -> selectors.SelectorKey:
+        reads, writes = self._loop._watched(fileobj)
+        if not (reads or writes):
+            raise KeyError(f"{fileobj!r} is not registered")
+        events = reads * selectors.EVENT_READ | writes * selectors.EVENT_WRITE
+        return selectors.SelectorKey(fileobj, fileobj, events, None)
 
 
 class EventLoop(LoopCore, asyncio.SelectorEventLoop):  # type: ignore[misc]
@@ -74,8 +89,15 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):  # type: ignore[misc]
         return removed
 
     @property
+    def _selector(self) -> _Registrations:
+        return _Registrations(self)
+
+    @property
     def _csock(self) -> _Descriptor:
         return _Descriptor(self._signal_descriptor())
+
+    def _add_callback_signalsafe(self, handle: asyncio.Handle) -> None:
+        self.call_soon_threadsafe(handle._run)
 
     def _create_task_by_factory(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
         if options.keys() <= {"name", "context"}:

@@ -478,17 +478,17 @@ impl LoopCore {
         self.remove(py, descriptor(fd)?, Side::Writer)
     }
 
+    /// Whether a descriptor has a reader, and whether it has a writer.
+    fn _watched(&self, py: Python<'_>, fd: RawFd) -> (bool, bool) {
+        self.watchers.with(py, |table| (table.get(fd, Side::Reader).is_some(), table.get(fd, Side::Writer).is_some()))
+    }
+
     /// The descriptor that the interpreter writes the numbers of signals to.
     fn _signal_descriptor(slf: &Bound<'_, Self>) -> PyResult<RawFd> {
         match slf.get().world.descriptors() {
             Some(world) => signals::writer(slf, &world.real),
             None => Err(PyRuntimeError::new_err("a simulated loop gets no signals")),
         }
-    }
-
-    fn _add_callback_signalsafe(&self, py: Python<'_>, handle: Py<Handle>) {
-        self.engine.with(py, |engine| engine.push(Scheduled(handle)));
-        self.world.wake();
     }
 
     // ------------------------------------------------------------------ settings
@@ -606,7 +606,7 @@ impl LoopCore {
     /// Whether this loop is the one that runs on top of this thread, and not one below another.
     fn is_current(&self, slf: &Bound<'_, Self>) -> PyResult<bool> {
         let py = slf.py();
-        Ok(Names::get(py)?.get_running_loop.bind(py).call0()?.is(slf))
+        Ok(Names::get(py)?.get_running_loop(py)?.is(slf))
     }
 }
 

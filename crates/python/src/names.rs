@@ -12,8 +12,7 @@ pub(crate) struct Names {
     pub(crate) future: Py<PyAny>,
     pub(crate) ensure_future: Py<PyAny>,
     pub(crate) is_future: Py<PyAny>,
-    pub(crate) set_running_loop: Py<PyAny>,
-    pub(crate) get_running_loop: Py<PyAny>,
+    events: Py<PyAny>,
     pub(crate) current_task: Py<PyAny>,
     pub(crate) enter_task: Py<PyAny>,
     pub(crate) leave_task: Py<PyAny>,
@@ -36,6 +35,17 @@ impl Names {
         NAMES.get_or_try_init(py, || Self::import(py))
     }
 
+    /// Marks `running` (a loop or `None`) as the loop that runs on this thread. The function is looked up at each call, since it can
+    /// be exchanged for the one that is written in Python.
+    pub(crate) fn set_running_loop(&self, running: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.events.bind(running.py()).call_method1("_set_running_loop", (running,)).map(drop)
+    }
+
+    /// The loop that runs on this thread, or `None`.
+    pub(crate) fn get_running_loop<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.events.bind(py).call_method0("_get_running_loop")
+    }
+
     fn import(py: Python<'_>) -> PyResult<Self> {
         let name = |module: &str, name: &str| -> PyResult<Py<PyAny>> { Ok(py.import(module)?.getattr(name)?.unbind()) };
         Ok(Self {
@@ -43,8 +53,7 @@ impl Names {
             future: name("asyncio", "Future")?,
             ensure_future: name("asyncio", "ensure_future")?,
             is_future: name("asyncio", "isfuture")?,
-            set_running_loop: name("asyncio", "_set_running_loop")?,
-            get_running_loop: name("asyncio", "_get_running_loop")?,
+            events: name("asyncio", "events")?,
             current_task: name("asyncio", "current_task")?,
             enter_task: name("asyncio", "_enter_task")?,
             leave_task: name("asyncio", "_leave_task")?,
@@ -67,8 +76,8 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     // Documented in "Extending asyncio", with a leading underscore all the same.
     ("asyncio._enter_task", 11, 14),
     ("asyncio._leave_task", 11, 14),
-    ("asyncio._set_running_loop", 11, 14),
-    ("asyncio._get_running_loop", 11, 14),
+    ("asyncio.events._set_running_loop", 11, 14),
+    ("asyncio.events._get_running_loop", 11, 14),
     // What asyncio prints of a callback.
     ("asyncio.format_helpers._format_callback_source", 11, 14),
     ("asyncio.format_helpers.extract_stack", 11, 14),

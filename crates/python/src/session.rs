@@ -31,7 +31,7 @@ impl Session {
     pub(crate) fn open(core: &Bound<'_, LoopCore>) -> PyResult<Self> {
         let (py, this) = (core.py(), core.get());
         let names = Names::get(py)?;
-        let outer = match names.get_running_loop.bind(py).call0()? {
+        let outer = match names.get_running_loop(py)? {
             running if running.is_none() => None,
             _ if this.nesting.load(Relaxed) => Outer::hide(py)?,
             _ => {
@@ -53,7 +53,7 @@ impl Session {
         let (py, this) = (core.py(), core.get());
         let names = Names::get(py)?;
         this.thread.store(thread_id(py)?, Relaxed);
-        names.set_running_loop.bind(py).call1((core,))?;
+        names.set_running_loop(core.as_any())?;
         let hooks = PyDict::new(py);
         hooks.set_item("firstiter", core.getattr("_asyncgen_firstiter_hook")?)?;
         hooks.set_item("finalizer", core.getattr("_asyncgen_finalizer_hook")?)?;
@@ -71,7 +71,7 @@ impl Session {
         let (py, this) = (core.py(), core.get());
         let names = Names::get(py)?;
         this.thread.store(0, Relaxed);
-        names.set_running_loop.bind(py).call1((py.None(),))?;
+        names.set_running_loop(py.None().bind(py))?;
         core.call_method1("_set_coroutine_origin_tracking", (false,))?;
         names.set_asyncgen_hooks.bind(py).call1((self.hooks.0, self.hooks.1))?;
         // Handlers of signals stay reachable between two runs, as in asyncio.
@@ -91,17 +91,17 @@ impl Session {
 impl Outer {
     fn hide(py: Python<'_>) -> PyResult<Option<Self>> {
         let names = Names::get(py)?;
-        let running = names.get_running_loop.bind(py).call0()?;
+        let running = names.get_running_loop(py)?;
         if running.is_none() {
             return Ok(None);
         }
         let task = leave_task(&running)?.map(Bound::unbind);
-        names.set_running_loop.bind(py).call1((py.None(),))?;
+        names.set_running_loop(py.None().bind(py))?;
         Ok(Some(Self { running: running.unbind(), task }))
     }
 
     fn show(self, py: Python<'_>) -> PyResult<()> {
-        Names::get(py)?.set_running_loop.bind(py).call1((&self.running,))?;
+        Names::get(py)?.set_running_loop(self.running.bind(py))?;
         match self.task {
             Some(task) => enter_task(self.running.bind(py), task.bind(py)),
             None => Ok(()),
