@@ -89,8 +89,8 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):  # type: ignore[misc]
         return removed
 
     @property
-    def _selector(self) -> _Registrations:
-        return _Registrations(self)
+    def _selector(self) -> _Registrations | None:
+        return None if self.is_closed() else _Registrations(self)
 
     @property
     def _csock(self) -> _Descriptor:

@@ -1,21 +1,27 @@
-//! How often a loop that always has something ready must look for events.
+//! How often a loop that always has something ready must look at the clock and for events.
 //!
-//! A look costs a system call, a turn may be one callback of 200 ns: looking in every turn would double the price of a
-//! chain of callbacks. Looking every so often by the clock keeps events from starving, however long a callback takes.
+//! A look for events costs a system call, a look at the clock a tenth of that, and a turn may be one callback of 150 ns. So
+//! events are looked for every so often by the clock, and while turns are short the clock is read every few turns only. As soon as a
+//! turn takes long it is read in each again: nothing starves, however long a callback takes.
 
 use crate::clock::Instant;
 use std::time::Duration;
 
-/// Decides in which turns to look for events while jobs are ready.
+/// Decides in which turns to look while jobs are ready.
 #[derive(Debug)]
 pub struct Pacing {
+    /// When the clock was read last.
+    last_read: Instant,
     last_look: Instant,
+    /// Turns between two readings of the clock, and how many of them are left.
+    stride: u32,
+    left: u32,
 }
 
 impl Pacing {
     /// A pacing whose first turn looks.
     pub const fn new() -> Self {
-        Self { last_look: Instant::ORIGIN }
+        Self { last_read: Instant::ORIGIN, last_look: Instant::ORIGIN, stride: 1, left: 0 }
     }
 
     /// Makes the next turn look.
@@ -23,14 +29,31 @@ impl Pacing {
         *self = Self::new();
     }
 
-    /// Whether a turn that begins at `now` must look for events first; if so, the look is counted as done.
+    /// Whether a turn that begins now can take the time of the last reading for its own.
+    #[inline]
+    pub fn skip(&mut self) -> Option<Instant> {
+        self.left = self.left.checked_sub(1)?;
+        Some(self.last_read)
+    }
+
+    /// Takes a reading of the clock; tells whether the turn must look for events, which is counted as done then.
     #[inline]
     pub fn must_look(&mut self, now: Instant) -> bool {
+        let turns_were_short = self.last_read.until(now) < SHORT_TURN * self.stride;
+        self.stride = if turns_were_short { (self.stride * 2).min(MAX_STRIDE) } else { 1 };
+        self.left = self.stride - 1;
+        self.last_read = now;
         if self.last_look.until(now) < LOOK_INTERVAL {
             return false;
         }
         self.last_look = now;
         true
+    }
+
+    /// A wait was done at `now`: what follows counts from there.
+    #[inline]
+    pub fn waited(&mut self, now: Instant) {
+        *self = Self { last_read: now, last_look: now, stride: 1, left: 0 };
     }
 }
 
@@ -42,3 +65,48 @@ impl Default for Pacing {
 
 /// Events wait at most this long (and the length of one batch) behind callbacks that are ready.
 const LOOK_INTERVAL: Duration = Duration::from_micros(50);
+/// Turns up to this long leave the clock unread for some turns.
+const SHORT_TURN: Duration = Duration::from_micros(2);
+const MAX_STRIDE: u32 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn micros(count: u64) -> Instant {
+        Instant::from_nanos(count * 1000)
+    }
+
+    #[test]
+    fn the_first_turn_looks() {
+        let mut pacing = Pacing::new();
+        assert_eq!(pacing.skip(), None);
+        assert!(pacing.must_look(micros(1_000_000)));
+    }
+
+    #[test]
+    fn short_turns_read_the_clock_less_often_and_a_long_one_ends_that() {
+        let mut pacing = Pacing::new();
+        pacing.waited(micros(1000));
+        let mut readings = 0;
+        for turn in 0..80 {
+            if pacing.skip().is_none() {
+                readings += 1;
+                pacing.must_look(Instant::from_nanos(1_000_000 + turn * 200));
+            }
+        }
+        assert!(readings < 20, "{readings} readings in 80 turns");
+        while pacing.skip().is_some() {}
+        pacing.must_look(micros(5000));
+        assert_eq!(pacing.skip(), None);
+    }
+
+    #[test]
+    fn events_are_looked_for_every_fifty_microseconds() {
+        let mut pacing = Pacing::new();
+        pacing.waited(micros(1000));
+        assert!(!pacing.must_look(micros(1049)));
+        assert!(pacing.must_look(micros(1050)));
+        assert!(!pacing.must_look(micros(1099)));
+    }
+}

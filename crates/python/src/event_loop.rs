@@ -3,10 +3,10 @@
 //! Here stands what runs per event; what runs per set-up is inherited from asyncio. The `#[pymethods]` block is the table of
 //! contents; state is in cells that are never in use across a call into Python, and in flags that may be read at any time.
 
+use crate::context::{Context, LastSnapshot};
 use crate::error;
 use crate::ffi::cell::GilCell;
-use crate::ffi::context;
-use crate::handle::{Content, Handle, Scheduled, TimerHandle};
+use crate::handle::{Content, Handle, Scheduled, Spare, TimerHandle};
 use crate::names::Names;
 use crate::nest::{self, Nest};
 use crate::session::{self, Session};
@@ -16,6 +16,7 @@ use crate::world::World;
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit, PyTypeError, PyValueError};
 use pyo3::gc::PyVisit;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use soliloop_engine::{Engine, Instant};
@@ -27,6 +28,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 #[pyclass(subclass, frozen, module = "soliloop._soliloop")]
 pub(crate) struct LoopCore {
     pub(crate) engine: GilCell<Engine<Scheduled>>,
+    pub(crate) spare: Spare,
+    snapshot: LastSnapshot,
     pub(crate) world: World,
     pub(crate) watchers: GilCell<Watchers>,
     pub(crate) nest: Nest,
@@ -85,8 +88,8 @@ impl LoopCore {
         this.check_open()?;
         let source = if this.debug.load(Relaxed) { Some(Self::inspect(slf, &callback, caller)?) } else { None };
         let context = match context {
-            Some(context) => context,
-            None => context::copy_current(py)?,
+            Some(context) => Context::Given(context),
+            None => this.snapshot.take(py)?,
         };
         Ok(Content { callback, args, context, core: slf.clone().unbind(), source })
     }
@@ -100,7 +103,7 @@ impl LoopCore {
                 "Non-thread-safe operation invoked on an event loop other than the current one",
             ));
         }
-        slf.call_method1("_check_callback", (callback, caller))?;
+        slf.call_method1(intern!(py, "_check_callback"), (callback, caller))?;
         Ok(Names::get(py)?.extract_stack.bind(py).call0()?.unbind())
     }
 
@@ -128,7 +131,7 @@ impl LoopCore {
         let handle = Handle::watcher(py, content)?;
         let replaced = this.watchers.with(py, |watchers| watchers.add(&world.real, fd, side, handle.clone_ref(py)))?;
         if let Some(replaced) = replaced {
-            replaced.bind(py).call_method0("cancel")?;
+            replaced.bind(py).call_method0(intern!(py, "cancel"))?;
         }
         Ok(handle)
     }
@@ -145,7 +148,7 @@ impl LoopCore {
             return Ok(false);
         }
         match self.unwatch(py, fd, side) {
-            Some(handle) => handle.bind(py).call_method0("cancel").map(|_| true),
+            Some(handle) => handle.bind(py).call_method0(intern!(py, "cancel")).map(|_| true),
             None => Ok(false),
         }
     }
@@ -171,7 +174,7 @@ impl LoopCore {
     }
 
     fn refuse_to_nest(slf: &Bound<'_, Self>, call: &str) -> PyErr {
-        match slf.call_method1("_already_running_error", (call,)) {
+        match slf.call_method1(intern!(slf.py(), "_already_running_error"), (call,)) {
             Ok(error) => PyErr::from_value(error),
             Err(error) => error,
         }
@@ -183,11 +186,11 @@ impl LoopCore {
         let names = Names::get(py)?;
         let is_new = !names.is_future.bind(py).call1((awaitable,))?.is_truthy()?;
         let options = PyDict::new(py);
-        options.set_item("loop", slf)?;
+        options.set_item(intern!(py, "loop"), slf)?;
         let future = names.ensure_future.bind(py).call((awaitable,), Some(&options))?;
         if is_new {
             // Whoever runs it holds it: not finishing is reported here, not by the task's end.
-            future.setattr("_log_destroy_pending", false)?;
+            future.setattr(intern!(py, "_log_destroy_pending"), false)?;
         }
         Ok((future, is_new))
     }
@@ -210,6 +213,8 @@ impl LoopCore {
         };
         Ok(Self {
             engine: GilCell::new(Engine::new()),
+            spare: Spare::new(),
+            snapshot: LastSnapshot::new(),
             world,
             watchers: GilCell::new(Watchers::default()),
             nest: Nest::new(),
@@ -238,7 +243,7 @@ impl LoopCore {
         context: Option<Py<PyAny>>,
     ) -> PyResult<Py<Handle>> {
         let py = slf.py();
-        let handle = Handle::once(py, Self::content(slf, callback, args, context, "call_soon")?)?;
+        let handle = Handle::once(py, &slf.get().spare, Self::content(slf, callback, args, context, "call_soon")?)?;
         slf.get().engine.with(py, |engine| engine.push(Scheduled(handle.clone_ref(py))));
         Ok(handle)
     }
@@ -252,7 +257,8 @@ impl LoopCore {
         context: Option<Py<PyAny>>,
     ) -> PyResult<Py<Handle>> {
         let (py, this) = (slf.py(), slf.get());
-        let handle = Handle::once(py, Self::content(slf, callback, args, context, "call_soon_threadsafe")?)?;
+        let handle =
+            Handle::once(py, &slf.get().spare, Self::content(slf, callback, args, context, "call_soon_threadsafe")?)?;
         this.engine.with(py, |engine| engine.push(Scheduled(handle.clone_ref(py))));
         this.world.wake();
         Ok(handle)
@@ -312,7 +318,7 @@ impl LoopCore {
     fn create_future(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let options = PyDict::new(py);
-        options.set_item("loop", slf)?;
+        options.set_item(intern!(py, "loop"), slf)?;
         Ok(Names::get(py)?.future.bind(py).call((), Some(&options))?.unbind())
     }
 
@@ -322,10 +328,10 @@ impl LoopCore {
         let (py, this) = (slf.py(), slf.get());
         this.check_open()?;
         if this.task_factory.with(py, |factory| factory.is_some()) {
-            return Ok(slf.call_method("_create_task_by_factory", (coro,), options.as_ref())?.unbind());
+            return Ok(slf.call_method(intern!(py, "_create_task_by_factory"), (coro,), options.as_ref())?.unbind());
         }
         let options = options.unwrap_or_else(|| PyDict::new(py));
-        options.set_item("loop", slf)?;
+        options.set_item(intern!(py, "loop"), slf)?;
         Ok(this.task_class(py)?.call((coro,), Some(&options))?.unbind())
     }
 
@@ -352,30 +358,30 @@ impl LoopCore {
         let (future, is_new) = Self::future_of(slf, future)?;
         if is_nested {
             nest::wait(slf, &future)?;
-            return Ok(future.call_method0("result")?.unbind());
+            return Ok(future.call_method0(intern!(py, "result"))?.unbind());
         }
-        let stop = slf.getattr("_stop_when_done")?;
-        future.call_method1("add_done_callback", (&stop,))?;
+        let stop = slf.getattr(intern!(py, "_stop_when_done"))?;
+        future.call_method1(intern!(py, "add_done_callback"), (&stop,))?;
         let run = Self::run(slf);
-        future.call_method1("remove_done_callback", (&stop,))?;
-        let is_done = future.call_method0("done")?.is_truthy()?;
+        future.call_method1(intern!(py, "remove_done_callback"), (&stop,))?;
+        let is_done = future.call_method0(intern!(py, "done"))?.is_truthy()?;
         if let Err(error) = run {
-            if is_new && is_done && !future.call_method0("cancelled")?.is_truthy()? {
+            if is_new && is_done && !future.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
                 // The error that ended the run is on its way: the task's copy of it was seen.
-                future.call_method0("exception")?;
+                future.call_method0(intern!(py, "exception"))?;
             }
             return Err(error);
         }
         if !is_done {
             return Err(PyRuntimeError::new_err("Event loop stopped before Future completed."));
         }
-        Ok(future.call_method0("result")?.unbind())
+        Ok(future.call_method0(intern!(py, "result"))?.unbind())
     }
 
     /// The done-callback of the future of an outermost run.
     fn _stop_when_done(&self, py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
-        if !future.call_method0("cancelled")?.is_truthy()? {
-            let error = future.call_method0("exception")?;
+        if !future.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
+            let error = future.call_method0(intern!(py, "exception"))?;
             if error.is_instance_of::<PyKeyboardInterrupt>() || error.is_instance_of::<PySystemExit>() {
                 // It has ended the run already: a stop would end the next one.
                 return Ok(());
@@ -417,6 +423,7 @@ impl LoopCore {
         watchers.handles().for_each(|handle| handle.get().clear(py));
         drop(this.signals.replace(py, None));
         drop(this.task_factory.replace(py, None));
+        this.snapshot.forget(py);
         Ok(())
     }
 
@@ -599,6 +606,7 @@ impl LoopCore {
         let watchers = self.watchers.replace(py, Watchers::default());
         watchers.handles().for_each(|handle| handle.get().clear(py));
         drop(self.task_factory.replace(py, None));
+        self.snapshot.forget(py);
     }
 }
 
@@ -615,7 +623,7 @@ fn descriptor(object: &Bound<'_, PyAny>) -> PyResult<RawFd> {
     if let Ok(fd) = object.extract::<RawFd>() {
         return Ok(fd);
     }
-    match object.call_method0("fileno").and_then(|fd| fd.extract::<RawFd>()) {
+    match object.call_method0(intern!(object.py(), "fileno")).and_then(|fd| fd.extract::<RawFd>()) {
         Ok(fd) => Ok(fd),
         Err(_) => Err(PyValueError::new_err(format!("Invalid file object: {}", object.repr()?))),
     }

@@ -6,14 +6,15 @@
 //! cycle through a handle outlives its callback. That is why handles need no garbage collector of their own; the loop
 //! reports to the collector what the handles hold that only its queues refer to.
 
+use crate::context::Context;
 use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
-use crate::ffi::context::{self, Entered};
 use crate::ffi::refcount;
 use crate::names::Names;
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::gc::PyVisit;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use soliloop_engine::Job;
@@ -36,7 +37,7 @@ pub(crate) struct TimerHandle {
 pub(crate) struct Content {
     pub(crate) callback: Py<PyAny>,
     pub(crate) args: Py<PyTuple>,
-    pub(crate) context: Py<PyAny>,
+    pub(crate) context: Context,
     pub(crate) core: Py<LoopCore>,
     /// Where it was created: in debug mode only.
     pub(crate) source: Option<Py<PyAny>>,
@@ -44,6 +45,30 @@ pub(crate) struct Content {
 
 /// What the engine's queues hold.
 pub(crate) struct Scheduled(pub(crate) Py<Handle>);
+
+/// Handles that have run and that nobody else refers to: the next callbacks use them again.
+pub(crate) struct Spare(GilCell<Vec<Py<Handle>>>);
+
+impl Spare {
+    pub(crate) const fn new() -> Self {
+        Self(GilCell::new(Vec::new()))
+    }
+
+    /// Takes a handle that has left the queue, if it can be used again.
+    #[inline]
+    pub(crate) fn take(&self, handle: Bound<'_, Handle>) {
+        let py = handle.py();
+        let is_free = refcount::is_unique(handle.as_unbound())
+            && handle.get().state.load(Relaxed) == DONE
+            && handle.is_exact_instance_of::<Handle>();
+        if is_free && self.0.with(py, |spare| spare.len() < SPARE) {
+            self.0.with(py, |spare| spare.push(handle.unbind()));
+        }
+    }
+}
+
+/// As many handles as a large batch needs: 80 KiB at most.
+const SPARE: usize = 1024;
 
 /// Runs once, in the ready queue.
 const ONCE: u8 = 0;
@@ -65,8 +90,14 @@ impl Job for Scheduled {
 
 impl Handle {
     #[inline]
-    pub(crate) fn once(py: Python<'_>, content: Content) -> PyResult<Py<Self>> {
-        Py::new(py, Self::with_state(ONCE, content))
+    pub(crate) fn once(py: Python<'_>, spare: &Spare, content: Content) -> PyResult<Py<Self>> {
+        let Some(handle) = spare.0.with(py, Vec::pop) else {
+            return Py::new(py, Self::with_state(ONCE, content));
+        };
+        let this = handle.get();
+        this.state.store(ONCE, Relaxed);
+        this.content.with(py, |empty| *empty = Some(content));
+        Ok(handle)
     }
 
     pub(crate) fn watcher(py: Python<'_>, content: Content) -> PyResult<Py<Self>> {
@@ -101,7 +132,10 @@ impl Handle {
         };
         let Some(content) = content else { return Ok(()) };
         match content.call(py) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                content.release(py);
+                Ok(())
+            }
             Err(error) => Self::report(slf, content, error),
         }
     }
@@ -114,11 +148,11 @@ impl Handle {
         }
         let text = Names::get(py)?.format_callback_source.bind(py).call1((&content.callback, &content.args))?;
         let details = PyDict::new(py);
-        details.set_item("message", format!("Exception in callback {text}"))?;
-        details.set_item("exception", error.into_value(py))?;
-        details.set_item("handle", slf)?;
+        details.set_item(intern!(py, "message"), format!("Exception in callback {text}"))?;
+        details.set_item(intern!(py, "exception"), error.into_value(py))?;
+        details.set_item(intern!(py, "handle"), slf)?;
         if let Some(source) = &content.source {
-            details.set_item("source_traceback", source)?;
+            details.set_item(intern!(py, "source_traceback"), source)?;
         }
         let core = content.core.clone_ref(py);
         // The handler may look at the handle: it holds its callback once more until the handler returns.
@@ -126,7 +160,7 @@ impl Handle {
         if once {
             drop(slf.get().content.replace(py, Some(content)));
         }
-        let reported = core.bind(py).call_method1("call_exception_handler", (details,));
+        let reported = core.bind(py).call_method1(intern!(py, "call_exception_handler"), (details,));
         if once {
             drop(slf.get().content.replace(py, None));
         }
@@ -147,7 +181,7 @@ impl Handle {
             if let Some(content) = content {
                 visit.call(&content.callback)?;
                 visit.call(&content.args)?;
-                visit.call(&content.context)?;
+                visit.call(content.context.reported())?;
                 visit.call(&content.core)?;
             }
             Ok(())
@@ -191,22 +225,18 @@ impl TimerHandle {
 impl Content {
     #[inline]
     fn call(&self, py: Python<'_>) -> PyResult<()> {
-        let context = self.context.bind(py);
-        match Entered::enter(context) {
-            Ok(_entered) => self.call_here(py),
-            // A parked stack is inside this very context: the callback gets a copy, as if it had been created just now.
-            Err(_) if self.core.get().nest.has_parked(py) => {
-                let copy = context::copy(context)?;
-                let _entered = Entered::enter(&copy)?;
-                self.call_here(py)
-            }
-            Err(error) => Err(error),
-        }
+        let may_be_held = || self.core.get().nest.has_parked(py);
+        self.context.call(self.callback.bind(py), self.args.bind(py), may_be_held)
     }
 
+    /// Lets go of everything. Cheaper than a drop, which would ask five times whether the thread is attached.
     #[inline]
-    fn call_here(&self, py: Python<'_>) -> PyResult<()> {
-        self.callback.bind(py).call1(self.args.bind(py)).map(drop)
+    fn release(self, py: Python<'_>) {
+        drop(self.callback.into_bound(py));
+        drop(self.args.into_bound(py));
+        self.context.release(py);
+        drop(self.core.into_bound(py));
+        drop(self.source);
     }
 
     fn clone_ref(&self, py: Python<'_>) -> Self {
@@ -237,7 +267,7 @@ impl Handle {
     }
 
     /// Return the context in which the callback runs; ``None`` once it has run or was cancelled.
-    fn get_context(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+    fn get_context(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         self._context(py)
     }
 
@@ -261,8 +291,14 @@ impl Handle {
     }
 
     #[getter]
-    fn _context(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.part(py, |content| content.context.clone_ref(py))
+    fn _context(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let Some(mut context) = self.part(py, |content| content.context.clone_ref(py)) else { return Ok(None) };
+        let object = context.object(py)?;
+        let replaced = self
+            .content
+            .with(py, |content| content.as_mut().map(|content| std::mem::replace(&mut content.context, context)));
+        drop(replaced);
+        Ok(Some(object))
     }
 
     #[getter]

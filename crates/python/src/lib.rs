@@ -5,6 +5,7 @@
 //! | `event_loop` | the class `LoopCore`: its table of contents |
 //! | `turn` | the cycle: wait, expire timers, run a batch |
 //! | `handle` | `Handle` and `TimerHandle` |
+//! | `context` | the contexts of callbacks, shared until changed |
 //! | `nest` | the stacks that the cycle runs on; nested runs |
 //! | `session` | what a run sets up and takes down around the cycle |
 //! | `world` | real or simulated, dispatched statically |
@@ -14,6 +15,7 @@
 //! | `error` | errors of the layers below as exceptions |
 //! | `ffi` | all unsafe code |
 
+mod context;
 mod error;
 mod event_loop;
 mod ffi;

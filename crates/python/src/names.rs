@@ -3,6 +3,7 @@
 //! Every name of CPython that is not documented, and that this extension or the package above it uses, stands in
 //! [`PRIVATE`] with the versions that have it; a test fails by name when one is missing.
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
@@ -38,12 +39,12 @@ impl Names {
     /// Marks `running` (a loop or `None`) as the loop that runs on this thread. The function is looked up at each call, since it can
     /// be exchanged for the one that is written in Python.
     pub(crate) fn set_running_loop(&self, running: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.events.bind(running.py()).call_method1("_set_running_loop", (running,)).map(drop)
+        self.events.bind(running.py()).call_method1(intern!(running.py(), "_set_running_loop"), (running,)).map(drop)
     }
 
     /// The loop that runs on this thread, or `None`.
     pub(crate) fn get_running_loop<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.events.bind(py).call_method0("_get_running_loop")
+        self.events.bind(py).call_method0(intern!(py, "_get_running_loop"))
     }
 
     fn import(py: Python<'_>) -> PyResult<Self> {

@@ -15,11 +15,13 @@
 
 use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
+use crate::ffi::context;
 use crate::ffi::greenlet::Greenlet;
 use crate::names::Names;
 use crate::session;
 use crate::turn::{self, End};
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -108,7 +110,9 @@ impl Nest {
             state.parked.iter().map(row).collect::<Vec<_>>()
         });
         rows.into_iter()
-            .map(|(task, future, stack)| Ok((task, future, stack.object(py).getattr("gr_frame")?.unbind())))
+            .map(|(task, future, stack)| {
+                Ok((task, future, stack.object(py).getattr(intern!(py, "gr_frame"))?.unbind()))
+            })
             .collect()
     }
 
@@ -127,11 +131,11 @@ pub(crate) fn run(core: &Bound<'_, LoopCore>) -> PyResult<()> {
         ));
     }
     let root = Greenlet::current(py)?;
-    let context = crate::ffi::context::copy_current(py)?;
+    let context = context::copy_current(py)?;
     let replaced = nest.with(py, |state| state.root.replace(root.clone_ref(py)));
     let woken = nest.with(py, |state| !state.woken.is_empty());
     nest.attention.store(woken, Relaxed);
-    let result = serve(core, &root, context.bind(py));
+    let result = serve(core, &root, &context);
     retire(core, &root)?;
     drop(nest.with(py, |state| std::mem::replace(&mut state.root, replaced)));
     result
@@ -144,7 +148,7 @@ fn serve(core: &Bound<'_, LoopCore>, root: &Greenlet, context: &Bound<'_, PyAny>
         nest.with(py, |state| state.wants_hub = false);
         let run = Bound::new(py, Hub { core: core.clone().unbind() })?;
         let hub = Greenlet::new(run.as_any(), root)?;
-        hub.object(py).setattr("gr_context", context)?;
+        hub.object(py).setattr(intern!(py, "gr_context"), context)?;
         hub.switch(py)?;
         if let Some(outcome) = nest.with(py, |state| state.outcome.take()) {
             return outcome;
@@ -213,7 +217,8 @@ pub(crate) fn wait(core: &Bound<'_, LoopCore>, future: &Bound<'_, PyAny>) -> PyR
         id
     });
     let waker = Bound::new(py, Waker { core: core.clone().unbind(), id })?;
-    let waited = future.call_method1("add_done_callback", (&waker,)).and_then(|_| carry_on_until_woken(core, id));
+    let waited =
+        future.call_method1(intern!(py, "add_done_callback"), (&waker,)).and_then(|_| carry_on_until_woken(core, id));
     let parked = nest.with(py, |state| {
         let index = state.parked.iter().position(|parked| parked.id == id)?;
         Some(state.parked.remove(index))
@@ -223,7 +228,7 @@ pub(crate) fn wait(core: &Bound<'_, LoopCore>, future: &Bound<'_, PyAny>) -> PyR
         session::enter_task(core.as_any(), &task)?;
     }
     if waited.is_err() {
-        future.call_method1("remove_done_callback", (waker,))?;
+        future.call_method1(intern!(py, "remove_done_callback"), (waker,))?;
     }
     waited
 }
@@ -294,14 +299,14 @@ pub(crate) fn forward_cancellations(core: &Bound<'_, LoopCore>) -> PyResult<()> 
         state.parked.iter().filter_map(of_task).collect::<Vec<_>>()
     });
     for (id, task, future) in waiting {
-        let must_cancel = task.bind(py).getattr_opt("_must_cancel")?;
+        let must_cancel = task.bind(py).getattr_opt(intern!(py, "_must_cancel"))?;
         if must_cancel.map_or(Ok(false), |flag| flag.is_truthy())? {
             nest.with(py, |state| {
                 if let Some(parked) = state.parked.iter_mut().find(|parked| parked.id == id) {
                     parked.is_cancelled = true;
                 }
             });
-            future.bind(py).call_method0("cancel")?;
+            future.bind(py).call_method0(intern!(py, "cancel"))?;
         }
     }
     Ok(())

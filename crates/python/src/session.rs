@@ -6,6 +6,7 @@ use crate::ffi::cell::GilCell;
 use crate::names::Names;
 use crate::signals::{self, Armed};
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::atomic::Ordering::Relaxed;
@@ -55,11 +56,11 @@ impl Session {
         this.thread.store(thread_id(py)?, Relaxed);
         names.set_running_loop(core.as_any())?;
         let hooks = PyDict::new(py);
-        hooks.set_item("firstiter", core.getattr("_asyncgen_firstiter_hook")?)?;
-        hooks.set_item("finalizer", core.getattr("_asyncgen_finalizer_hook")?)?;
+        hooks.set_item(intern!(py, "firstiter"), core.getattr(intern!(py, "_asyncgen_firstiter_hook"))?)?;
+        hooks.set_item(intern!(py, "finalizer"), core.getattr(intern!(py, "_asyncgen_finalizer_hook"))?)?;
         names.set_asyncgen_hooks.bind(py).call((), Some(&hooks))?;
         if this.debug.load(Relaxed) {
-            core.call_method1("_set_coroutine_origin_tracking", (true,))?;
+            core.call_method1(intern!(py, "_set_coroutine_origin_tracking"), (true,))?;
         }
         if let Some(world) = this.world.descriptors() {
             self.signals = signals::arm(core, &world.real)?;
@@ -72,11 +73,11 @@ impl Session {
         let names = Names::get(py)?;
         this.thread.store(0, Relaxed);
         names.set_running_loop(py.None().bind(py))?;
-        core.call_method1("_set_coroutine_origin_tracking", (false,))?;
+        core.call_method1(intern!(py, "_set_coroutine_origin_tracking"), (false,))?;
         names.set_asyncgen_hooks.bind(py).call1((self.hooks.0, self.hooks.1))?;
         // Handlers of signals stay reachable between two runs, as in asyncio.
         if let Some(armed) = self.signals
-            && !core.getattr("_signal_handlers")?.is_truthy()?
+            && !core.getattr(intern!(py, "_signal_handlers"))?.is_truthy()?
         {
             armed.disarm(py)?;
         }

@@ -7,6 +7,7 @@
 use crate::event_loop::LoopCore;
 use crate::names::Names;
 use pyo3::exceptions::PyValueError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use soliloop_engine::world::real::{Interest, Real};
@@ -57,13 +58,13 @@ pub(crate) fn handle(core: &Bound<'_, LoopCore>, fd: RawFd) -> PyResult<bool> {
     });
     let Some(bytes) = bytes else { return Ok(false) };
     for number in bytes? {
-        core.call_method1("_handle_signal", (number,))?;
+        core.call_method1(intern!(py, "_handle_signal"), (number,))?;
     }
     Ok(true)
 }
 
 fn set_wakeup(py: Python<'_>, fd: RawFd) -> PyResult<RawFd> {
     let options = PyDict::new(py);
-    options.set_item("warn_on_full_buffer", false)?;
+    options.set_item(intern!(py, "warn_on_full_buffer"), false)?;
     Names::get(py)?.set_wakeup_fd.bind(py).call((fd,), Some(&options))?.extract()
 }

@@ -11,6 +11,7 @@ use crate::signals;
 use crate::watchers::Side;
 use crate::world::{RealWorld, Waited};
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use soliloop_engine::Wait;
 use soliloop_engine::world::real::Events;
@@ -47,6 +48,7 @@ pub(crate) fn cycle(core: &Bound<'_, LoopCore>) -> PyResult<End> {
             } else {
                 Handle::run(&handle)?
             }
+            this.spare.take(handle);
             continue;
         }
         if this.has_turned.swap(true, Relaxed) && this.stopping.load(Relaxed) {
@@ -80,7 +82,7 @@ fn begin_turn(core: &Bound<'_, LoopCore>) -> PyResult<()> {
             this.engine.with(py, |engine| engine.begin_turn(now));
             Ok(())
         }
-        Waited::Stuck => Err(PyErr::from_value(core.call_method0("_deadlock_error")?)),
+        Waited::Stuck => Err(PyErr::from_value(core.call_method0(intern!(py, "_deadlock_error"))?)),
     }
 }
 
@@ -122,9 +124,9 @@ fn run_watched(core: &Bound<'_, LoopCore>, handle: &Bound<'_, Handle>) -> PyResu
     let result = Handle::run(handle);
     let seconds = started.elapsed().as_secs_f64();
     drop(this.current_handle.replace(py, None));
-    if seconds >= core.getattr("slow_callback_duration")?.extract::<f64>()? {
+    if seconds >= core.getattr(intern!(py, "slow_callback_duration"))?.extract::<f64>()? {
         let arguments = ("Executing %s took %.3f seconds", description, seconds);
-        names.logger.bind(py).call_method1("warning", arguments)?;
+        names.logger.bind(py).call_method1(intern!(py, "warning"), arguments)?;
     }
     result
 }

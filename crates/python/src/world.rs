@@ -127,24 +127,29 @@ impl RealWorld {
 
     #[inline]
     fn wait(&self, py: Python<'_>, wait: Wait) -> PyResult<Waited> {
-        let now = self.real.now();
-        let block = match wait {
-            Wait::None => {
-                if !self.pacing.with(py, |pacing| pacing.must_look(now)) {
-                    return Ok(Waited::Turn(now, None));
-                }
-                false
-            }
-            Wait::Until(deadline) => deadline > now,
-            Wait::Forever => true,
-        };
-        let mut events = self.take_events(py);
-        if block {
-            self.block(py, wait, &mut events)?;
-            py.check_signals()?;
-            return Ok(Waited::Turn(self.real.now(), Some(events)));
+        if wait == Wait::None {
+            return self.look(py);
         }
-        // A look does not block, so it is not worth giving the lock away for.
+        let mut events = self.take_events(py);
+        self.block(py, wait, &mut events)?;
+        py.check_signals()?;
+        let now = self.real.now();
+        self.pacing.with(py, |pacing| pacing.waited(now));
+        Ok(Waited::Turn(now, Some(events)))
+    }
+
+    /// Something is ready: looks for events only if it is time to.
+    #[inline]
+    fn look(&self, py: Python<'_>) -> PyResult<Waited> {
+        if let Some(now) = self.pacing.with(py, Pacing::skip) {
+            return Ok(Waited::Turn(now, None));
+        }
+        let now = self.real.now();
+        if !self.pacing.with(py, |pacing| pacing.must_look(now)) {
+            return Ok(Waited::Turn(now, None));
+        }
+        let mut events = self.take_events(py);
+        // It does not block, so it is not worth giving the interpreter lock away for.
         self.real.wait(Wait::None, &mut events)?;
         py.check_signals()?;
         Ok(Waited::Turn(now, Some(events)))

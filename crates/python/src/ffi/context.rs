@@ -2,6 +2,7 @@
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+use std::ffi::{c_int, c_void};
 
 /// A context that is current until this is dropped.
 pub(crate) struct Entered<'a, 'py>(&'a Bound<'py, PyAny>);
@@ -34,13 +35,45 @@ impl Drop for Entered<'_, '_> {
 
 /// A copy of the context of the calling thread (`contextvars.copy_context()`).
 #[inline]
-pub(crate) fn copy_current(py: Python<'_>) -> PyResult<Py<PyAny>> {
+pub(crate) fn copy_current(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     // SAFETY: the thread is attached; the call gives a new reference or an exception.
-    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent()) }.map(Bound::unbind)
+    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent()) }
 }
 
 /// A copy of `context` (`Context.copy`).
 pub(crate) fn copy<'py>(context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: the thread is attached, and the call checks the type of its argument.
     unsafe { Bound::from_owned_ptr_or_err(context.py(), ffi::PyContext_Copy(context.as_ptr())) }
+}
+
+/// Tells contexts with the same variables from others: the address of the immutable map that a context holds its variables in, or
+/// `None` if that can't be told. Equal addresses mean equal variables while one of the contexts is alive and unchanged.
+///
+/// The map is what the type reports to the garbage collector (`gc.get_referents`) beside the context that was entered before.
+#[inline]
+pub(crate) fn variables(context: &Bound<'_, PyAny>) -> Option<usize> {
+    unsafe extern "C" fn visit(object: *mut ffi::PyObject, found: *mut c_void) -> c_int {
+        // SAFETY: `found` is the `Found` below, and `object` is alive.
+        unsafe {
+            let found = &mut *found.cast::<Found>();
+            if ffi::Py_TYPE(object) != found.context_type {
+                found.count += 1;
+                found.map = object as usize;
+            }
+        }
+        0
+    }
+    struct Found {
+        context_type: *mut ffi::PyTypeObject,
+        map: usize,
+        count: usize,
+    }
+    // SAFETY: reads the type of a live object; its traverse function calls `visit`, which calls nothing, with live objects.
+    unsafe {
+        let context_type = ffi::Py_TYPE(context.as_ptr());
+        let mut found = Found { context_type, map: 0, count: 0 };
+        let traverse = (*context_type).tp_traverse?;
+        traverse(context.as_ptr(), visit, (&raw mut found).cast());
+        (found.count == 1).then_some(found.map)
+    }
 }

@@ -1,0 +1,150 @@
+//! Contexts of callbacks (PEP 567): each callback runs in its own copy of the context it was created in.
+//!
+//! Making a copy for each would cost 72 bytes and the collector's attention per pending callback. But a copy is needed only by a
+//! callback that changes a variable, and hardly any does. So callbacks that were created with the same variables share one
+//! [`Snapshot`], and run in its working copy one after the other; one that has changed it leaves with it, and the next ones get a
+//! fresh copy of the pristine one. Seen from Python there is no difference: a context that somebody asks for is a copy of its own.
+
+use crate::ffi::cell::GilCell;
+use crate::ffi::context::{self, Entered};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+/// The context of a callback.
+pub(crate) enum Context {
+    /// The user gave it; that it is one is checked when it is entered.
+    Given(Py<PyAny>),
+    Shared(Py<Snapshot>),
+}
+
+/// The variables of a moment. Not tracked by the collector: it refers to contexts only.
+#[pyclass(frozen, module = "soliloop._soliloop")]
+pub(crate) struct Snapshot {
+    variables: Option<usize>,
+    pristine: Py<PyAny>,
+    /// What callbacks run in: equal to `pristine` whenever it is not entered.
+    working: GilCell<Option<Py<PyAny>>>,
+}
+
+/// The last snapshot, which the next callback most likely shares.
+pub(crate) struct LastSnapshot(GilCell<Option<Py<Snapshot>>>);
+
+impl LastSnapshot {
+    pub(crate) const fn new() -> Self {
+        Self(GilCell::new(None))
+    }
+
+    /// The variables of the calling thread at this moment.
+    #[inline]
+    pub(crate) fn take(&self, py: Python<'_>) -> PyResult<Context> {
+        let copy = context::copy_current(py)?;
+        let variables = context::variables(&copy);
+        let shared = self.0.with(py, |last| {
+            let is_same = |last: &&mut Py<Snapshot>| variables.is_some() && last.get().variables == variables;
+            last.as_mut().filter(is_same).map(|last| last.clone_ref(py))
+        });
+        if let Some(shared) = shared {
+            return Ok(Context::Shared(shared));
+        }
+        let new = Py::new(py, Snapshot { variables, pristine: copy.unbind(), working: GilCell::new(None) })?;
+        drop(self.0.replace(py, Some(new.clone_ref(py))));
+        Ok(Context::Shared(new))
+    }
+
+    pub(crate) fn forget(&self, py: Python<'_>) {
+        drop(self.0.replace(py, None));
+    }
+}
+
+impl Context {
+    /// Calls `callback(*args)` in the context. `may_be_held` tells whether a parked stack may be inside a context that the user gave:
+    /// the callback gets a copy then.
+    #[inline]
+    pub(crate) fn call(
+        &self,
+        callback: &Bound<'_, PyAny>,
+        args: &Bound<'_, PyTuple>,
+        may_be_held: impl FnOnce() -> bool,
+    ) -> PyResult<()> {
+        let py = callback.py();
+        match self {
+            Self::Shared(snapshot) => snapshot.get().call(callback, args),
+            Self::Given(given) => match Entered::enter(given.bind(py)) {
+                Ok(_entered) => callback.call1(args).map(drop),
+                Err(_) if may_be_held() => call_in_copy(given.bind(py), callback, args),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    /// The context as an object of its own, for whoever may keep or change it.
+    pub(crate) fn object(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        if let Self::Shared(snapshot) = self {
+            *self = Self::Given(context::copy(snapshot.get().pristine.bind(py))?.unbind());
+        }
+        match self {
+            Self::Given(given) => Ok(given.clone_ref(py)),
+            Self::Shared(_) => unreachable!("was made an object of its own above"),
+        }
+    }
+
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
+        match self {
+            Self::Given(given) => Self::Given(given.clone_ref(py)),
+            Self::Shared(snapshot) => Self::Shared(snapshot.clone_ref(py)),
+        }
+    }
+
+    /// What the owner of this reports to the collector.
+    pub(crate) fn reported(&self) -> Option<&Py<PyAny>> {
+        match self {
+            Self::Given(given) => Some(given),
+            Self::Shared(_) => None,
+        }
+    }
+
+    /// Drops it, where the thread is known to be attached.
+    #[inline]
+    pub(crate) fn release(self, py: Python<'_>) {
+        match self {
+            Self::Given(given) => drop(given.into_bound(py)),
+            Self::Shared(snapshot) => drop(snapshot.into_bound(py)),
+        }
+    }
+}
+
+impl Snapshot {
+    #[inline]
+    fn call(&self, callback: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let py = callback.py();
+        let working = match self.working.with(py, |working| working.as_ref().map(|working| working.clone_ref(py))) {
+            Some(working) => working.into_bound(py),
+            None => self.renew(py)?,
+        };
+        let Ok(entered) = Entered::enter(&working) else {
+            // A parked stack, or a callback that runs this one, is inside it.
+            return call_in_copy(self.pristine.bind(py), callback, args);
+        };
+        let result = callback.call1(args).map(drop);
+        drop(entered);
+        if self.variables.is_none() || context::variables(&working) != self.variables {
+            self.renew(py)?;
+        }
+        result
+    }
+
+    /// A fresh working copy.
+    #[cold]
+    fn renew<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let working = context::copy(self.pristine.bind(py))?;
+        drop(self.working.replace(py, Some(working.clone().unbind())));
+        Ok(working)
+    }
+}
+
+#[cold]
+fn call_in_copy(context: &Bound<'_, PyAny>, callback: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+    let copy = context::copy(context)?;
+    let _entered = Entered::enter(&copy)?;
+    callback.call1(args).map(drop)
+}
