@@ -9,7 +9,7 @@
 use crate::context::Context;
 use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
-use crate::ffi::refcount;
+use crate::ffi::gc;
 use crate::names::Names;
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
@@ -58,7 +58,7 @@ impl Spare {
     #[inline]
     pub(crate) fn take(&self, handle: Bound<'_, Handle>) {
         let py = handle.py();
-        let is_free = refcount::is_unique(handle.as_unbound())
+        let is_free = gc::is_unique(handle.as_unbound())
             && handle.get().state.load(Relaxed) == DONE
             && handle.is_exact_instance_of::<Handle>();
         if is_free && self.0.with(py, |spare| spare.len() < SPARE) {
@@ -92,7 +92,7 @@ impl Handle {
     #[inline]
     pub(crate) fn once(py: Python<'_>, spare: &Spare, content: Content) -> PyResult<Py<Self>> {
         let Some(handle) = spare.0.with(py, Vec::pop) else {
-            return Py::new(py, Self::with_state(ONCE, content));
+            return Self::new(py, Self::with_state(ONCE, content));
         };
         let this = handle.get();
         this.state.store(ONCE, Relaxed);
@@ -101,7 +101,13 @@ impl Handle {
     }
 
     pub(crate) fn watcher(py: Python<'_>, content: Content) -> PyResult<Py<Self>> {
-        Py::new(py, Self::with_state(WATCHER, content))
+        Self::new(py, Self::with_state(WATCHER, content))
+    }
+
+    fn new<T: pyo3::PyClass>(py: Python<'_>, value: impl Into<PyClassInitializer<T>>) -> PyResult<Py<T>> {
+        let handle = Py::new(py, value)?;
+        gc::untrack(&handle);
+        Ok(handle)
     }
 
     #[inline]
@@ -174,7 +180,7 @@ impl Handle {
 
     /// Reports to the collector what the handle holds, if the queue that asks is the only one that refers to it.
     pub(crate) fn traverse(handle: &Py<Self>, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        if !refcount::is_unique(handle) {
+        if !gc::is_unique(handle) {
             return Ok(());
         }
         let visited = handle.get().content.visit(|content| {
@@ -218,7 +224,7 @@ impl Handle {
 impl TimerHandle {
     #[inline]
     pub(crate) fn at(py: Python<'_>, when: f64, content: Content) -> PyResult<Py<Self>> {
-        Py::new(py, PyClassInitializer::from(Handle::with_state(TIMER, content)).add_subclass(Self { when }))
+        Handle::new(py, PyClassInitializer::from(Handle::with_state(TIMER, content)).add_subclass(Self { when }))
     }
 }
 

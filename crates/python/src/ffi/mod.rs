@@ -2,5 +2,5 @@
 
 pub(crate) mod cell;
 pub(crate) mod context;
+pub(crate) mod gc;
 pub(crate) mod greenlet;
-pub(crate) mod refcount;
