@@ -6,10 +6,11 @@
 use crate::context::{Context, LastSnapshot};
 use crate::error;
 use crate::ffi::cell::GilCell;
+use crate::ffi::object::{is_coroutine, thread_ident};
 use crate::handle::{Content, Handle, Scheduled, Spare, TimerHandle};
 use crate::names::Names;
 use crate::nest::{self, Nest};
-use crate::session::{self, Session};
+use crate::session::Session;
 use crate::signals;
 use crate::watchers::{Side, Watchers};
 use crate::world::World;
@@ -37,6 +38,7 @@ pub(crate) struct LoopCore {
     /// The handle that runs: in debug mode only.
     pub(crate) current_handle: GilCell<Option<Py<PyAny>>>,
     task_factory: GilCell<Option<Py<PyAny>>>,
+    loop_option: GilCell<Option<Py<PyDict>>>,
     /// The class of new tasks, when there is no factory.
     task_class: GilCell<Option<Py<PyAny>>>,
     /// `threading.get_ident()` of the thread that runs the loop; 0 while it does not run.
@@ -71,8 +73,8 @@ impl LoopCore {
         if self.closed.load(Relaxed) { Err(PyRuntimeError::new_err("Event loop is closed")) } else { Ok(()) }
     }
 
-    fn is_running_here(&self, py: Python<'_>) -> PyResult<bool> {
-        Ok(self.thread.load(Relaxed) == session::thread_id(py)?)
+    fn is_running_here(&self, py: Python<'_>) -> bool {
+        self.thread.load(Relaxed) == thread_ident(py)
     }
 
     /// What a new handle holds.
@@ -98,7 +100,7 @@ impl LoopCore {
     #[cold]
     fn inspect(slf: &Bound<'_, Self>, callback: &Py<PyAny>, caller: &str) -> PyResult<Py<PyAny>> {
         let py = slf.py();
-        if caller != "call_soon_threadsafe" && slf.get().thread.load(Relaxed) != 0 && !slf.get().is_running_here(py)? {
+        if caller != "call_soon_threadsafe" && slf.get().thread.load(Relaxed) != 0 && !slf.get().is_running_here(py) {
             return Err(PyRuntimeError::new_err(
                 "Non-thread-safe operation invoked on an event loop other than the current one",
             ));
@@ -166,11 +168,24 @@ impl LoopCore {
         result
     }
 
-    fn task_class<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn task_class<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         if let Some(class) = self.task_class.with(py, |class| class.as_ref().map(|class| class.clone_ref(py))) {
             return Ok(class.into_bound(py));
         }
         Ok(Names::get(py)?.task.bind(py).clone())
+    }
+
+    /// The keyword argument `loop=` of futures and tasks, which they read and do not keep.
+    #[inline]
+    fn loop_option<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+        let (py, this) = (slf.py(), slf.get());
+        if let Some(option) = this.loop_option.with(py, |option| option.as_ref().map(|option| option.clone_ref(py))) {
+            return Ok(option.into_bound(py));
+        }
+        let option = PyDict::new(py);
+        option.set_item(intern!(py, "loop"), slf)?;
+        drop(this.loop_option.replace(py, Some(option.clone().unbind())));
+        Ok(option)
     }
 
     fn refuse_to_nest(slf: &Bound<'_, Self>, call: &str) -> PyErr {
@@ -184,10 +199,14 @@ impl LoopCore {
     fn future_of<'py>(slf: &Bound<'py, Self>, awaitable: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, bool)> {
         let py = slf.py();
         let names = Names::get(py)?;
+        if is_coroutine(awaitable) {
+            // What `ensure_future` comes to, without its detour.
+            let task = slf.call_method1(intern!(py, "create_task"), (awaitable,))?;
+            task.setattr(intern!(py, "_log_destroy_pending"), false)?;
+            return Ok((task, true));
+        }
         let is_new = !names.is_future.bind(py).call1((awaitable,))?.is_truthy()?;
-        let options = PyDict::new(py);
-        options.set_item(intern!(py, "loop"), slf)?;
-        let future = names.ensure_future.bind(py).call((awaitable,), Some(&options))?;
+        let future = names.ensure_future.bind(py).call((awaitable,), Some(&Self::loop_option(slf)?))?;
         if is_new {
             // Whoever runs it holds it: not finishing is reported here, not by the task's end.
             future.setattr(intern!(py, "_log_destroy_pending"), false)?;
@@ -221,6 +240,7 @@ impl LoopCore {
             signals: GilCell::new(None),
             current_handle: GilCell::new(None),
             task_factory: GilCell::new(None),
+            loop_option: GilCell::new(None),
             task_class: GilCell::new(None),
             thread: AtomicU64::new(0),
             nesting: AtomicBool::new(nesting),
@@ -317,9 +337,7 @@ impl LoopCore {
     /// Create a future that belongs to the loop.
     fn create_future(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
-        let options = PyDict::new(py);
-        options.set_item(intern!(py, "loop"), slf)?;
-        Ok(Names::get(py)?.future.bind(py).call((), Some(&options))?.unbind())
+        Ok(Names::get(py)?.future.bind(py).call((), Some(&Self::loop_option(slf)?))?.unbind())
     }
 
     /// Schedule the execution of a coroutine; return its task. With a task factory the options are handed to it.
@@ -330,8 +348,13 @@ impl LoopCore {
         if this.task_factory.with(py, |factory| factory.is_some()) {
             return Ok(slf.call_method(intern!(py, "_create_task_by_factory"), (coro,), options.as_ref())?.unbind());
         }
-        let options = options.unwrap_or_else(|| PyDict::new(py));
-        options.set_item(intern!(py, "loop"), slf)?;
+        let options = match options {
+            Some(options) => {
+                options.set_item(intern!(py, "loop"), slf)?;
+                options
+            }
+            None => Self::loop_option(slf)?,
+        };
         Ok(this.task_class(py)?.call((coro,), Some(&options))?.unbind())
     }
 
@@ -352,7 +375,7 @@ impl LoopCore {
         let (py, this) = (slf.py(), slf.get());
         this.check_open()?;
         let is_nested = this.thread.load(Relaxed) != 0;
-        if is_nested && !(this.nesting.load(Relaxed) && this.is_running_here(py)? && this.is_current(slf)?) {
+        if is_nested && !(this.nesting.load(Relaxed) && this.is_running_here(py) && this.is_current(slf)?) {
             return Err(Self::refuse_to_nest(slf, "run_until_complete"));
         }
         let (future, is_new) = Self::future_of(slf, future)?;
@@ -423,6 +446,7 @@ impl LoopCore {
         watchers.handles().for_each(|handle| handle.get().clear(py));
         drop(this.signals.replace(py, None));
         drop(this.task_factory.replace(py, None));
+        drop(this.loop_option.replace(py, None));
         this.snapshot.forget(py);
         Ok(())
     }
@@ -596,6 +620,8 @@ impl LoopCore {
         for slot in [&self.current_handle, &self.task_factory, &self.task_class] {
             slot.visit(|object| object.as_ref().map_or(Ok(()), |object| visit.call(object))).unwrap_or(Ok(()))?;
         }
+        let option = self.loop_option.visit(|option| option.as_ref().map_or(Ok(()), |option| visit.call(option)));
+        option.unwrap_or(Ok(()))?;
         Ok(())
     }
 
@@ -606,6 +632,7 @@ impl LoopCore {
         let watchers = self.watchers.replace(py, Watchers::default());
         watchers.handles().for_each(|handle| handle.get().clear(py));
         drop(self.task_factory.replace(py, None));
+        drop(self.loop_option.replace(py, None));
         self.snapshot.forget(py);
     }
 }

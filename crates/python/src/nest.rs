@@ -17,6 +17,7 @@ use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
 use crate::ffi::context;
 use crate::ffi::greenlet::Greenlet;
+use crate::ffi::object::thread_ident;
 use crate::names::Names;
 use crate::session;
 use crate::turn::{self, End};
@@ -62,8 +63,8 @@ struct Parked {
     task: Option<Py<PyAny>>,
     future: Py<PyAny>,
     is_woken: bool,
-    /// A cancellation of the task, of a class that does not tell the loop, was passed on to the future.
-    is_cancelled: bool,
+    /// The task's class does not tell the loop of a cancellation: it must be asked. No more once it was passed on.
+    must_ask: bool,
 }
 
 /// What a hub is to do after it has attended.
@@ -124,7 +125,7 @@ impl Nest {
 /// Runs the cycle on hubs until a hub ends the run. The caller's stack is the root.
 pub(crate) fn run(core: &Bound<'_, LoopCore>) -> PyResult<()> {
     let (py, nest) = (core.py(), &core.get().nest);
-    let thread = session::thread_id(py)?;
+    let thread = thread_ident(py);
     if nest.with(py, |state| !state.parked.is_empty() && state.thread != thread) {
         return Err(PyRuntimeError::new_err(
             "nested runs of this loop are parked on another thread: run or close the loop there",
@@ -200,8 +201,10 @@ pub(crate) fn attend(core: &Bound<'_, LoopCore>) -> PyResult<Next> {
 pub(crate) fn wait(core: &Bound<'_, LoopCore>, future: &Bound<'_, PyAny>) -> PyResult<()> {
     let (py, nest) = (core.py(), &core.get().nest);
     let stack = Greenlet::current(py)?;
-    let thread = session::thread_id(py)?;
+    let thread = thread_ident(py);
     let task = session::leave_task(core.as_any())?;
+    let class = core.get().task_class(py)?;
+    let must_ask = task.as_ref().is_some_and(|task| !task.get_type().is(&class));
     let id = nest.with(py, |state| {
         let id = state.next_id;
         state.next_id += 1;
@@ -212,7 +215,7 @@ pub(crate) fn wait(core: &Bound<'_, LoopCore>, future: &Bound<'_, PyAny>) -> PyR
             task: task.as_ref().map(|task| task.clone().unbind()),
             future: future.clone().unbind(),
             is_woken: false,
-            is_cancelled: false,
+            must_ask,
         });
         id
     });
@@ -293,7 +296,7 @@ pub(crate) fn forward_cancellations(core: &Bound<'_, LoopCore>) -> PyResult<()> 
     let (py, nest) = (core.py(), &core.get().nest);
     let waiting = nest.with(py, |state| {
         let of_task = |parked: &Parked| {
-            let task = parked.task.as_ref().filter(|_| !parked.is_cancelled)?;
+            let task = parked.task.as_ref().filter(|_| parked.must_ask)?;
             Some((parked.id, task.clone_ref(py), parked.future.clone_ref(py)))
         };
         state.parked.iter().filter_map(of_task).collect::<Vec<_>>()
@@ -303,7 +306,7 @@ pub(crate) fn forward_cancellations(core: &Bound<'_, LoopCore>) -> PyResult<()> 
         if must_cancel.map_or(Ok(false), |flag| flag.is_truthy())? {
             nest.with(py, |state| {
                 if let Some(parked) = state.parked.iter_mut().find(|parked| parked.id == id) {
-                    parked.is_cancelled = true;
+                    parked.must_ask = false;
                 }
             });
             future.bind(py).call_method0(intern!(py, "cancel"))?;

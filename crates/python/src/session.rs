@@ -3,6 +3,7 @@
 
 use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
+use crate::ffi::object::thread_ident;
 use crate::names::Names;
 use crate::signals::{self, Armed};
 use pyo3::exceptions::PyRuntimeError;
@@ -53,7 +54,7 @@ impl Session {
     fn enter(&mut self, core: &Bound<'_, LoopCore>) -> PyResult<()> {
         let (py, this) = (core.py(), core.get());
         let names = Names::get(py)?;
-        this.thread.store(thread_id(py)?, Relaxed);
+        this.thread.store(thread_ident(py), Relaxed);
         names.set_running_loop(core.as_any())?;
         let hooks = PyDict::new(py);
         hooks.set_item(intern!(py, "firstiter"), core.getattr(intern!(py, "_asyncgen_firstiter_hook"))?)?;
@@ -148,9 +149,4 @@ pub(crate) fn leave_task<'py>(running: &Bound<'py, PyAny>) -> PyResult<Option<Bo
 /// Makes `task` current on `running` again.
 pub(crate) fn enter_task<'py>(running: &Bound<'py, PyAny>, task: &Bound<'py, PyAny>) -> PyResult<()> {
     Names::get(running.py())?.enter_task.bind(running.py()).call1((running, task)).map(drop)
-}
-
-/// The number of the calling thread, as `threading.get_ident()`.
-pub(crate) fn thread_id(py: Python<'_>) -> PyResult<u64> {
-    Names::get(py)?.get_ident.bind(py).call0()?.extract()
 }

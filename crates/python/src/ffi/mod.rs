@@ -4,3 +4,4 @@ pub(crate) mod cell;
 pub(crate) mod context;
 pub(crate) mod gc;
 pub(crate) mod greenlet;
+pub(crate) mod object;
