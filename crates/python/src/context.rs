@@ -7,6 +7,7 @@
 
 use crate::ffi::cell::GilCell;
 use crate::ffi::context::{self, Entered};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -15,6 +16,8 @@ pub(crate) enum Context {
     /// The user gave it; that it is one is checked when it is entered.
     Given(Py<PyAny>),
     Shared(Py<Snapshot>),
+    /// None: the timer of `asyncio.sleep`, which completes a future and runs no code of the user.
+    OfSleep,
 }
 
 /// The variables of a moment. Not tracked by the collector: it refers to contexts only.
@@ -68,6 +71,7 @@ impl Context {
     ) -> PyResult<()> {
         let py = callback.py();
         match self {
+            Self::OfSleep => end_sleep(args),
             Self::Shared(snapshot) => snapshot.get().call(callback, args),
             Self::Given(given) => match Entered::enter(given.bind(py)) {
                 Ok(_entered) => callback.call1(args).map(drop),
@@ -79,19 +83,20 @@ impl Context {
 
     /// The context as an object of its own, for whoever may keep or change it.
     pub(crate) fn object(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        if let Self::Shared(snapshot) = self {
-            *self = Self::Given(context::copy(snapshot.get().pristine.bind(py))?.unbind());
-        }
-        match self {
-            Self::Given(given) => Ok(given.clone_ref(py)),
-            Self::Shared(_) => unreachable!("was made an object of its own above"),
-        }
+        let own = match self {
+            Self::Given(given) => return Ok(given.clone_ref(py)),
+            Self::Shared(snapshot) => context::copy(snapshot.get().pristine.bind(py))?,
+            Self::OfSleep => return context::copy_current(py).map(Bound::unbind),
+        };
+        *self = Self::Given(own.clone().unbind());
+        Ok(own.unbind())
     }
 
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
         match self {
             Self::Given(given) => Self::Given(given.clone_ref(py)),
             Self::Shared(snapshot) => Self::Shared(snapshot.clone_ref(py)),
+            Self::OfSleep => Self::OfSleep,
         }
     }
 
@@ -99,7 +104,7 @@ impl Context {
     pub(crate) fn reported(&self) -> Option<&Py<PyAny>> {
         match self {
             Self::Given(given) => Some(given),
-            Self::Shared(_) => None,
+            Self::Shared(_) | Self::OfSleep => None,
         }
     }
 
@@ -109,6 +114,7 @@ impl Context {
         match self {
             Self::Given(given) => drop(given.into_bound(py)),
             Self::Shared(snapshot) => drop(snapshot.into_bound(py)),
+            Self::OfSleep => {}
         }
     }
 }
@@ -140,6 +146,17 @@ impl Snapshot {
         drop(self.working.replace(py, Some(working.clone().unbind())));
         Ok(working)
     }
+}
+
+/// What asyncio's `_set_result_unless_cancelled(future, result)` does.
+#[inline]
+fn end_sleep(args: &Bound<'_, PyTuple>) -> PyResult<()> {
+    let py = args.py();
+    let (future, result) = (args.get_borrowed_item(0)?, args.get_borrowed_item(1)?);
+    if future.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
+        return Ok(());
+    }
+    future.call_method1(intern!(py, "set_result"), (result,)).map(drop)
 }
 
 #[cold]

@@ -91,6 +91,9 @@ impl LoopCore {
         let source = if this.debug.load(Relaxed) { Some(Self::inspect(slf, &callback, caller)?) } else { None };
         let context = match context {
             Some(context) => Context::Given(context),
+            None if callback.is(&Names::get(py)?.set_result_unless_cancelled) && args.bind(py).len() == 2 => {
+                Context::OfSleep
+            }
             None => this.snapshot.take(py)?,
         };
         Ok(Content { callback, args, context, core: slf.clone().unbind(), source })

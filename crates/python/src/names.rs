@@ -20,6 +20,8 @@ pub(crate) struct Names {
     pub(crate) get_asyncgen_hooks: Py<PyAny>,
     pub(crate) set_asyncgen_hooks: Py<PyAny>,
     pub(crate) set_wakeup_fd: Py<PyAny>,
+    /// What `asyncio.sleep` has its timer call: `(future, result)`.
+    pub(crate) set_result_unless_cancelled: Py<PyAny>,
     pub(crate) format_callback_source: Py<PyAny>,
     pub(crate) format_handle: Py<PyAny>,
     pub(crate) extract_stack: Py<PyAny>,
@@ -60,6 +62,7 @@ impl Names {
             get_asyncgen_hooks: name("sys", "get_asyncgen_hooks")?,
             set_asyncgen_hooks: name("sys", "set_asyncgen_hooks")?,
             set_wakeup_fd: name("signal", "set_wakeup_fd")?,
+            set_result_unless_cancelled: name("asyncio.futures", "_set_result_unless_cancelled")?,
             format_callback_source: name("asyncio.format_helpers", "_format_callback_source")?,
             format_handle: name("asyncio.base_events", "_format_handle")?,
             extract_stack: name("asyncio.format_helpers", "extract_stack")?,
@@ -77,6 +80,7 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     ("asyncio._leave_task", 11, 14),
     ("asyncio.events._set_running_loop", 11, 14),
     ("asyncio.events._get_running_loop", 11, 14),
+    ("asyncio.futures._set_result_unless_cancelled", 11, 14),
     // What asyncio prints of a callback.
     ("asyncio.format_helpers._format_callback_source", 11, 14),
     ("asyncio.format_helpers.extract_stack", 11, 14),
