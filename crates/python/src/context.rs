@@ -61,10 +61,10 @@ impl LastSnapshot {
 
 impl Context {
     /// Calls `callback(*args)` in the context. `may_be_held` tells whether a parked stack may be inside a context that the user gave:
-    /// the callback gets a copy then.
+    /// the callback gets a copy then. If it fails, this becomes the context that it ran in, as the exception handler will ask for it.
     #[inline]
     pub(crate) fn call(
-        &self,
+        &mut self,
         callback: &Bound<'_, PyAny>,
         args: &Bound<'_, PyTuple>,
         may_be_held: impl FnOnce() -> bool,
@@ -72,10 +72,16 @@ impl Context {
         let py = callback.py();
         match self {
             Self::OfSleep => end_sleep(args),
-            Self::Shared(snapshot) => snapshot.get().call(callback, args),
+            Self::Shared(snapshot) => match snapshot.get().call(callback, args) {
+                Ok(()) => Ok(()),
+                Err((error, context)) => {
+                    *self = Self::Given(context);
+                    Err(error)
+                }
+            },
             Self::Given(given) => match Entered::enter(given.bind(py)) {
                 Ok(_entered) => callback.call1(args).map(drop),
-                Err(_) if may_be_held() => call_in_copy(given.bind(py), callback, args),
+                Err(_) if may_be_held() => call_in_copy(given.bind(py), callback, args).map_err(|(error, _)| error),
                 Err(error) => Err(error),
             },
         }
@@ -120,23 +126,25 @@ impl Context {
 }
 
 impl Snapshot {
+    /// Calls `callback(*args)` in the working copy; if it fails, the context that it ran in is given away with the error.
     #[inline]
-    fn call(&self, callback: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+    fn call(&self, callback: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> Result<(), (PyErr, Py<PyAny>)> {
         let py = callback.py();
         let working = match self.working.with(py, |working| working.as_ref().map(|working| working.clone_ref(py))) {
             Some(working) => working.into_bound(py),
-            None => self.renew(py)?,
+            None => self.renew(py).map_err(|error| (error, self.pristine.clone_ref(py)))?,
         };
         let Ok(entered) = Entered::enter(&working) else {
             // A parked stack, or a callback that runs this one, is inside it.
             return call_in_copy(self.pristine.bind(py), callback, args);
         };
-        let result = callback.call1(args).map(drop);
+        let result = callback.call1(args);
         drop(entered);
-        if self.variables.is_none() || context::variables(&working) != self.variables {
-            self.renew(py)?;
+        let was_changed = self.variables.is_none() || context::variables(&working) != self.variables;
+        if result.is_err() || was_changed {
+            drop(self.working.replace(py, None));
         }
-        result
+        result.map(drop).map_err(|error| (error, working.unbind()))
     }
 
     /// A fresh working copy.
@@ -160,8 +168,12 @@ fn end_sleep(args: &Bound<'_, PyTuple>) -> PyResult<()> {
 }
 
 #[cold]
-fn call_in_copy(context: &Bound<'_, PyAny>, callback: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
-    let copy = context::copy(context)?;
-    let _entered = Entered::enter(&copy)?;
-    callback.call1(args).map(drop)
+fn call_in_copy(
+    context: &Bound<'_, PyAny>,
+    callback: &Bound<'_, PyAny>,
+    args: &Bound<'_, PyTuple>,
+) -> Result<(), (PyErr, Py<PyAny>)> {
+    let copy = context::copy(context).map_err(|error| (error, context.clone().unbind()))?;
+    let called = Entered::enter(&copy).and_then(|_entered| callback.call1(args).map(drop));
+    called.map_err(|error| (error, copy.unbind()))
 }

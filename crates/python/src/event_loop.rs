@@ -129,7 +129,9 @@ impl LoopCore {
         args: Py<PyTuple>,
     ) -> PyResult<Py<Handle>> {
         let (py, this) = (slf.py(), slf.get());
-        let content = Self::content(slf, callback, args, None, "add_reader")?;
+        let mut content = Self::content(slf, callback, args, None, "add_reader")?;
+        // It runs many times, and each time finds the variables as it left them.
+        drop(content.context.object(py)?);
         let World::Real(world) = &this.world else {
             return Err(PyRuntimeError::new_err("a simulated loop does not watch real descriptors"));
         };

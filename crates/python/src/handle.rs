@@ -136,7 +136,7 @@ impl Handle {
                 this.content.replace(py, None)
             }
         };
-        let Some(content) = content else { return Ok(()) };
+        let Some(mut content) = content else { return Ok(()) };
         match content.call(py) {
             Ok(()) => {
                 content.release(py);
@@ -230,7 +230,7 @@ impl TimerHandle {
 
 impl Content {
     #[inline]
-    fn call(&self, py: Python<'_>) -> PyResult<()> {
+    fn call(&mut self, py: Python<'_>) -> PyResult<()> {
         let may_be_held = || self.core.get().nest.has_parked(py);
         self.context.call(self.callback.bind(py), self.args.bind(py), may_be_held)
     }
