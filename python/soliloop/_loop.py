@@ -7,6 +7,7 @@ generators, the exception handler) is inherited from asyncio, so that it is what
 from __future__ import annotations
 
 import asyncio
+import os
 import selectors
 import signal
 import sys
@@ -15,8 +16,11 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from soliloop import _reports
-from soliloop._soliloop import LoopCore
+from soliloop._soliloop import LoopCore, _after_fork_in_child
 from soliloop._task import Task
+
+# The child of a fork shares its parent's epoll: a loop that was running must neither go on there nor touch it.
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class _Descriptor(NamedTuple):

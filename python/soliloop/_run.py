@@ -7,16 +7,19 @@ import contextvars
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from soliloop._loop import EventLoop
 from soliloop._simulation import SimulatedLoop, parse_start
 from soliloop._soliloop import OuterRun
 
 _T = TypeVar("_T")
-
+if sys.version_info >= (3, 14):
+    _Main: TypeAlias = Awaitable[_T]
+else:
+    _Main: TypeAlias = Coroutine[Any, Any, _T]
 
 _nests_by_default = False
 
@@ -74,7 +77,7 @@ class Runner(asyncio.Runner):  # type: ignore[misc]
     ) -> None:
         super().__init__(debug=debug, loop_factory=loop_factory or _nesting_loop)
 
-    def run(self, coro: Coroutine[Any, Any, _T], *, context: contextvars.Context | None = None) -> _T:
+    def run(self, coro: _Main[_T], *, context: contextvars.Context | None = None) -> _T:
         """Run a coroutine to its end on the runner's loop; return its result."""
         with OuterRun():
             return super().run(coro, context=context)

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime, timedelta, timezone
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Self, TypeVar, TypeVarTuple
 
 from soliloop._errors import OutsideWorldError
 from soliloop._loop import EventLoop
 from soliloop._soliloop import OuterRun
 
 _T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
 
 DEFAULT_START = datetime(2000, 1, 1, tzinfo=timezone.utc)
 
@@ -44,7 +45,7 @@ class SimulatedLoop(EventLoop):
         super().__init__(simulated=True, nesting=nesting, factor=factor)
         self.start = start
 
-    def __new__(cls, *, start: datetime, nesting: bool = False, factor: float | None = None) -> SimulatedLoop:
+    def __new__(cls, *, start: datetime, nesting: bool = False, factor: float | None = None) -> Self:
         return super().__new__(cls, simulated=True, nesting=nesting, factor=factor)
 
     def now(self) -> datetime:
@@ -52,10 +53,10 @@ class SimulatedLoop(EventLoop):
         elapsed = timedelta(microseconds=self.time_ns() // 1000)
         return (self.start.astimezone(timezone.utc) + elapsed).astimezone(self.start.tzinfo)
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(self, executor: Any, func: Callable[[*_Ts], _T], *args: *_Ts) -> asyncio.Future[_T]:
         """Run *func* at once, as if its thread took no time; it sees no running loop, as in a thread of its own."""
         self._check_closed()
-        future = self.create_future()
+        future: asyncio.Future[_T] = self.create_future()
         try:
             with OuterRun():
                 result = func(*args)

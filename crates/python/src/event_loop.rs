@@ -77,6 +77,11 @@ impl LoopCore {
         self.thread.load(Relaxed) == thread_ident(py)
     }
 
+    /// Whether this loop is the one that runs on top of this thread, and not one below another.
+    fn is_current(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Ok(Names::get(slf.py())?.get_running_loop(slf.py())?.is(slf))
+    }
+
     /// What a new handle holds.
     #[inline]
     fn content(
@@ -380,7 +385,7 @@ impl LoopCore {
         let (py, this) = (slf.py(), slf.get());
         this.check_open()?;
         let is_nested = this.thread.load(Relaxed) != 0;
-        if is_nested && !(this.nesting.load(Relaxed) && this.is_running_here(py) && this.is_current(slf)?) {
+        if is_nested && !(this.nesting.load(Relaxed) && this.is_running_here(py) && Self::is_current(slf)?) {
             return Err(Self::refuse_to_nest(slf, "run_until_complete"));
         }
         let (future, is_new) = Self::future_of(slf, future)?;
@@ -587,9 +592,11 @@ impl LoopCore {
     // asyncio's initialiser sets these: the values are the core's.
 
     #[setter(_thread_id)]
+    #[allow(clippy::unused_self, reason = "the value is the core's own")]
     fn set_thread_id(&self, _thread: &Bound<'_, PyAny>) {}
 
     #[setter(_current_handle)]
+    #[allow(clippy::unused_self, reason = "the value is the core's own")]
     fn set_current_handle(&self, _handle: &Bound<'_, PyAny>) {}
 
     #[getter(_closed)]
@@ -598,6 +605,7 @@ impl LoopCore {
     }
 
     #[setter(_closed)]
+    #[allow(clippy::unused_self, reason = "the value is the core's own")]
     fn set_closed(&self, _closed: &Bound<'_, PyAny>) {}
 
     #[getter(_current_handle)]
@@ -639,14 +647,6 @@ impl LoopCore {
         drop(self.task_factory.replace(py, None));
         drop(self.loop_option.replace(py, None));
         self.snapshot.forget(py);
-    }
-}
-
-impl LoopCore {
-    /// Whether this loop is the one that runs on top of this thread, and not one below another.
-    fn is_current(&self, slf: &Bound<'_, Self>) -> PyResult<bool> {
-        let py = slf.py();
-        Ok(Names::get(py)?.get_running_loop(py)?.is(slf))
     }
 }
 

@@ -92,7 +92,7 @@ impl Handle {
     #[inline]
     pub(crate) fn once(py: Python<'_>, spare: &Spare, content: Content) -> PyResult<Py<Self>> {
         let Some(handle) = spare.0.with(py, Vec::pop) else {
-            return Self::new(py, Self::with_state(ONCE, content));
+            return Self::hidden(py, Self::with_state(ONCE, content));
         };
         let this = handle.get();
         this.state.store(ONCE, Relaxed);
@@ -101,10 +101,10 @@ impl Handle {
     }
 
     pub(crate) fn watcher(py: Python<'_>, content: Content) -> PyResult<Py<Self>> {
-        Self::new(py, Self::with_state(WATCHER, content))
+        Self::hidden(py, Self::with_state(WATCHER, content))
     }
 
-    fn new<T: pyo3::PyClass>(py: Python<'_>, value: impl Into<PyClassInitializer<T>>) -> PyResult<Py<T>> {
+    fn hidden<T: pyo3::PyClass>(py: Python<'_>, value: impl Into<PyClassInitializer<T>>) -> PyResult<Py<T>> {
         let handle = Py::new(py, value)?;
         gc::untrack(&handle);
         Ok(handle)
@@ -224,7 +224,7 @@ impl Handle {
 impl TimerHandle {
     #[inline]
     pub(crate) fn at(py: Python<'_>, when: f64, content: Content) -> PyResult<Py<Self>> {
-        Handle::new(py, PyClassInitializer::from(Handle::with_state(TIMER, content)).add_subclass(Self { when }))
+        Handle::hidden(py, PyClassInitializer::from(Handle::with_state(TIMER, content)).add_subclass(Self { when }))
     }
 }
 
@@ -274,7 +274,13 @@ impl Handle {
 
     /// Return the context in which the callback runs; ``None`` once it has run or was cancelled.
     fn get_context(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        self._context(py)
+        let Some(mut context) = self.part(py, |content| content.context.clone_ref(py)) else { return Ok(None) };
+        let object = context.object(py)?;
+        let replaced = self
+            .content
+            .with(py, |content| content.as_mut().map(|content| std::mem::replace(&mut content.context, context)));
+        drop(replaced);
+        Ok(Some(object))
     }
 
     fn _run(slf: &Bound<'_, Self>) -> PyResult<()> {
@@ -296,15 +302,9 @@ impl Handle {
         self.part(py, |content| content.args.clone_ref(py))
     }
 
-    #[getter]
-    fn _context(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let Some(mut context) = self.part(py, |content| content.context.clone_ref(py)) else { return Ok(None) };
-        let object = context.object(py)?;
-        let replaced = self
-            .content
-            .with(py, |content| content.as_mut().map(|content| std::mem::replace(&mut content.context, context)));
-        drop(replaced);
-        Ok(Some(object))
+    #[getter(_context)]
+    fn context_slot(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.get_context(py)
     }
 
     #[getter]

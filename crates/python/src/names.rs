@@ -1,6 +1,6 @@
 //! The table of imported Python names.
 //!
-//! Every name of CPython that is not documented, and that this extension or the package above it uses, stands in
+//! Every name of Python's own modules that is not documented, and that this extension or the package above it uses, stands in
 //! [`PRIVATE`] with the versions that have it; a test fails by name when one is missing.
 
 use pyo3::intern;
@@ -72,7 +72,7 @@ impl Names {
     }
 }
 
-/// Undocumented names of CPython: the dotted name, the first minor version of Python 3 that has it, and the last one
+/// Undocumented names of Python's own modules: the dotted name, the first minor version of Python 3 that has it, and the last one
 /// that is known to.
 pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     // Documented in "Extending asyncio", with a leading underscore all the same.

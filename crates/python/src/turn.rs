@@ -41,12 +41,12 @@ pub(crate) fn cycle(core: &Bound<'_, LoopCore>) -> PyResult<End> {
         {
             return Ok(End::Retired);
         }
-        if let Some(Scheduled(handle)) = this.engine.with(py, |engine| engine.next()) {
+        if let Some(Scheduled(handle)) = this.engine.with(py, soliloop_engine::Engine::next) {
             let handle = handle.into_bound(py);
             if this.debug.load(Relaxed) {
-                run_watched(core, &handle)?
+                run_watched(core, &handle)?;
             } else {
-                Handle::run(&handle)?
+                Handle::run(&handle)?;
             }
             this.spare.take(handle);
             continue;
@@ -70,7 +70,7 @@ fn begin_turn(core: &Bound<'_, LoopCore>) -> PyResult<()> {
     if this.nest.has_parked(py) {
         nest::forward_cancellations(core)?;
     }
-    let wait = match this.engine.with(py, |engine| engine.wait()) {
+    let wait = match this.engine.with(py, soliloop_engine::Engine::wait) {
         _ if this.stopping.load(Relaxed) => Wait::None,
         wait => wait,
     };

@@ -12,11 +12,17 @@ use std::ffi::{c_int, c_void};
 /// One stack.
 pub(crate) struct Greenlet(Py<PyAny>);
 
+type Object = *mut ffi::PyObject;
+type New = unsafe extern "C" fn(Object, Object) -> Object;
+type Current = unsafe extern "C" fn() -> Object;
+type Switch = unsafe extern "C" fn(Object, Object, Object) -> Object;
+type SetParent = unsafe extern "C" fn(Object, Object) -> c_int;
+
 struct Api {
-    new: unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject) -> *mut ffi::PyObject,
-    current: unsafe extern "C" fn() -> *mut ffi::PyObject,
-    switch: unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject, *mut ffi::PyObject) -> *mut ffi::PyObject,
-    set_parent: unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject) -> c_int,
+    new: New,
+    current: Current,
+    switch: Switch,
+    set_parent: SetParent,
 }
 
 impl Greenlet {
@@ -85,10 +91,10 @@ fn api(py: Python<'_>) -> PyResult<&'static Api> {
         // SAFETY: the capsule is a table of twelve pointers; these places hold functions of these types (greenlet.h).
         unsafe {
             Ok(Api {
-                new: std::mem::transmute::<*mut c_void, _>(*table.add(NEW)),
-                current: std::mem::transmute::<*mut c_void, _>(*table.add(CURRENT)),
-                switch: std::mem::transmute::<*mut c_void, _>(*table.add(SWITCH)),
-                set_parent: std::mem::transmute::<*mut c_void, _>(*table.add(SET_PARENT)),
+                new: std::mem::transmute::<*mut c_void, New>(*table.add(NEW)),
+                current: std::mem::transmute::<*mut c_void, Current>(*table.add(CURRENT)),
+                switch: std::mem::transmute::<*mut c_void, Switch>(*table.add(SWITCH)),
+                set_parent: std::mem::transmute::<*mut c_void, SetParent>(*table.add(SET_PARENT)),
             })
         }
     })
