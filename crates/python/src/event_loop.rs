@@ -625,6 +625,10 @@ impl LoopCore {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if self.is_running() {
+            // It is alive, and so is what its queues hold: a walk through a million timers would tell nothing.
+            return Ok(());
+        }
         let jobs = self.engine.visit(|engine| engine.jobs().try_for_each(|job| Handle::traverse(&job.0, &visit)));
         jobs.unwrap_or(Ok(()))?;
         let handles =
