@@ -1,7 +1,8 @@
 """The command ``soliloop``: runs programs with soliloop in the place of asyncio's own loop.
 
-It uses soliloop's public names only, and never returns a result of the program: as in Python, a program that wants an exit
-status raises ``SystemExit``. What is wrong with the command line itself gives exit status 2 and one line that says so.
+It uses soliloop's public names only. It ignores what a program returns: one that wants an exit
+status raises ``SystemExit``, as in Python. What is wrong with the command line itself gives exit
+status 2 and a line that says so.
 """
 
 from __future__ import annotations
@@ -18,20 +19,22 @@ import sys
 import warnings
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import soliloop
 
 _DESCRIPTION = """\
 Run a program with soliloop in the place of asyncio's own loop.
 
-  FILE.py        is run as a script
-  MODULE         is run as by `python -m MODULE`
-  MODULE:main    is imported, and its coroutine function `main` is run without arguments
+  FILE.py       runs as a script
+  MODULE        runs as by `python -m MODULE`
+  MODULE:main   is imported, and its coroutine function `main` runs, without arguments
 
-Every loop that a FILE or MODULE gets from asyncio.run(), asyncio.Runner() or asyncio.new_event_loop() is then
-soliloop's and allows nested runs; with --simulated each of them lives in simulated time, from --start on.
-Options may also stand after the target: the first word there that is none of them begins the program's own arguments.
+Each loop that the program gets from asyncio.run(), asyncio.Runner() or asyncio.new_event_loop()
+is soliloop's and allows nested runs; with --simulated it lives in simulated time.
+
+Options may stand after the target too. The first word there that is none of them begins the
+program's own arguments.
 """
 
 
@@ -40,7 +43,7 @@ class _UsageError(Exception):
 
 
 @dataclass(frozen=True)
-class _Time:
+class _Clock:
     """Which clock the program's loops have."""
 
     simulated: bool
@@ -73,12 +76,12 @@ class _Time:
 class _Policy(soliloop.EventLoopPolicy):
     """Gives a program that knows nothing of soliloop the loops that the command line asks for."""
 
-    def __init__(self, time: _Time) -> None:
+    def __init__(self, clock: _Clock) -> None:
         super().__init__()
-        self._time = time
+        self._clock = clock
 
     def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        return self._time.new_event_loop()
+        return self._clock.new_event_loop()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -93,16 +96,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     if words[:1] == ["run"]:
         words, program_args = _split(words)
     options = parser.parse_args(words)
-    time = _Time(options.simulated, options.start, options.factor)
+    clock = _Clock(options.simulated, options.start, options.factor)
     try:
-        time.check()
-        program = _program(options.target, time)
+        clock.check()
+        _put_in_place(_Policy(clock))
+        sys.argv = [options.target, *program_args]
+        program = _program(options.target, clock)
     except _UsageError as error:
         run_parser.error(str(error))
+    program()
+
+
+def _put_in_place(policy: _Policy) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # policies go in Python 3.16; until then they work
-        asyncio.set_event_loop_policy(_Policy(time))
-    program([options.target, *program_args])
+        # Policies go in Python 3.16; until then they work.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        asyncio.set_event_loop_policy(policy)
 
 
 def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
@@ -115,7 +124,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     run = commands.add_parser(
         "run",
         help="run a program with soliloop in the place of asyncio's own loop",
-        usage="soliloop run [--simulated [--start ISO] [--factor N]] FILE.py|MODULE[:main] [ARGS...]",
+        usage="%(prog)s [--simulated [--start ISO] [--factor N]] FILE.py|MODULE[:main] [ARGS...]",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -139,7 +148,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
 def _split(words: list[str]) -> tuple[list[str], list[str]]:
     """Part the words of the command from the program's own arguments.
 
-    argparse can't do it: it takes options of ours from anywhere among the program's, or none behind the target.
+    argparse can't: it takes options of ours from among the program's, or none behind the target.
     """
     has_target = False
     index = 1
@@ -160,77 +169,67 @@ def _split(words: list[str]) -> tuple[list[str], list[str]]:
     return words[:index], rest[1:] if rest[:1] == ["--"] else rest
 
 
-def _program(target: str, time: _Time) -> Callable[[list[str]], None]:
-    """Return the function that runs the target, given ``sys.argv``.
+def _program(target: str, clock: _Clock) -> Callable[[], object]:
+    """Return the function that runs the target.
 
     Raises:
-        _UsageError: There is no such file or module.
+        _UsageError: There is no such file, module or coroutine function.
     """
-    if os.path.isfile(target) or target.endswith(".py"):
-        if not os.path.isfile(target):
-            raise _UsageError(f"no such file: {target}")
-        return lambda argv: _run_file(target, argv)
+    if os.path.isfile(target):
+        _put_first(os.path.dirname(os.path.realpath(target)))
+        return lambda: runpy.run_path(target, run_name="__main__")
+    if target.endswith(".py"):
+        raise _UsageError(f"no such file: {target}")
     module, colon, name = target.partition(":")
     if module.endswith(".py"):
-        raise _UsageError(f"{module} is a file: leave :{name} out, or name it as a module")
+        raise _UsageError(f"{module} is a file, and runs whole: leave :{name} out")
     _put_first(os.getcwd())
-    _find(module, target)
-    if not colon:
-        return lambda argv: _run_module(module, argv)
-    return lambda argv: time.run(_coroutine_of(module, name, argv))
+    if not _exists(module):
+        raise _UsageError(f"no such module: {module}")
+    if colon:
+        function = _coroutine_function(module, name)
+        return lambda: clock.run(function())
+    if _is_package(module) and not _exists(f"{module}.__main__"):
+        raise _UsageError(f"{module} is a package without a module __main__")
+    return lambda: runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
-def _run_file(path: str, argv: list[str]) -> None:
-    sys.argv = argv
-    _put_first(os.path.dirname(os.path.realpath(path)))
-    runpy.run_path(path, run_name="__main__")
-
-
-def _run_module(module: str, argv: list[str]) -> None:
-    sys.argv = argv
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
-
-
-def _coroutine_of(module: str, name: str, argv: list[str]) -> Coroutine[Any, Any, object]:
-    sys.argv = argv
+def _coroutine_function(module: str, name: str) -> Callable[[], Coroutine[Any, Any, object]]:
     function: Any = importlib.import_module(module)
     for part in name.split("."):
         if not hasattr(function, part):
-            _fail(f"{module} has no {name or 'name after the colon'}")
+            raise _UsageError(f"module {module} has no {name!r}")
         function = getattr(function, part)
     if not inspect.iscoroutinefunction(function):
-        _fail(f"{module}:{name} is not a coroutine function (async def): {function!r}")
+        raise _UsageError(f"{module}:{name} is not a coroutine function (async def): {function!r}")
     try:
         inspect.signature(function).bind()
     except TypeError as error:
-        _fail(f"{module}:{name} is called without arguments: {error}")
-    coroutine: Coroutine[Any, Any, object] = function()
-    return coroutine
+        raise _UsageError(f"{module}:{name} is called without arguments: {error}") from None
+    coroutine_function: Callable[[], Coroutine[Any, Any, object]] = function
+    return coroutine_function
 
 
-def _find(module: str, target: str) -> None:
-    """Refuse a module that is not there, and a package that cannot be run as a program."""
+def _exists(module: str) -> bool:
+    if not all(module.split(".")):
+        return False  # no name at all, or a relative one
     try:
-        spec = importlib.util.find_spec(module)
-        if spec is not None and spec.submodule_search_locations is not None and module == target:
-            if importlib.util.find_spec(f"{module}.__main__") is None:
-                raise _UsageError(f"{module} is a package without a __main__ module")
-    except (ModuleNotFoundError, ValueError) as error:
-        if isinstance(error, ModuleNotFoundError) and not f"{module}.".startswith(f"{error.name}."):
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError as error:
+        if not f"{module}.".startswith(f"{error.name}."):
             raise  # a parent package is there, and fails at an import of its own
-        spec = None
-    if spec is None:
-        raise _UsageError(f"no such module: {target}")
+        return False
+
+
+def _is_package(module: str) -> bool:
+    spec = importlib.util.find_spec(module)
+    return spec is not None and spec.submodule_search_locations is not None
 
 
 def _put_first(folder: str) -> None:
     """Put a folder where Python puts that of a script."""
     if not sys.flags.safe_path:
         sys.path[0] = folder
-
-
-def _fail(message: str) -> NoReturn:
-    _parsers()[1].error(message)
 
 
 if __name__ == "__main__":

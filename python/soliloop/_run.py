@@ -144,7 +144,8 @@ def _policy_class() -> type[Any]:
         warnings.simplefilter("ignore", DeprecationWarning)  # policies go in Python 3.16; until then they work
         if sys.version_info >= (3, 14):
             return asyncio.unix_events._DefaultEventLoopPolicy
-        return asyncio.DefaultEventLoopPolicy
+        else:
+            return asyncio.DefaultEventLoopPolicy
 
 
 class EventLoopPolicy(_policy_class()):  # type: ignore[misc]

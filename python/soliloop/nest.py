@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Coroutine
 from typing import Any
 
 from soliloop import _run
 from soliloop._loop import EventLoop
+from soliloop._soliloop import OuterRun
 
 __all__ = ["apply"]
 
@@ -38,6 +38,7 @@ def apply(loop: asyncio.AbstractEventLoop | None = None) -> None:
     if asyncio.run is not _nestable_run:
         asyncio.run = _nestable_run
         asyncio.Runner.run = _nestable_runner_run  # type: ignore[method-assign]
+        asyncio.Runner.close = _nestable_runner_close  # type: ignore[method-assign]
 
 
 def _nesting_loop() -> EventLoop | None:
@@ -50,19 +51,36 @@ def _nesting_loop() -> EventLoop | None:
 
 _stock_run = asyncio.run
 _stock_runner_run = asyncio.Runner.run
+_stock_runner_close = asyncio.Runner.close
 
 
 @functools.wraps(_stock_run)
-def _nestable_run(main: Coroutine[Any, Any, Any], **options: Any) -> Any:
+def _nestable_run(main: Any, **options: Any) -> Any:
     loop = _nesting_loop()
-    if loop is None or options.get("loop_factory") is not None:
+    if loop is None:
         return _stock_run(main, **options)
-    return _run.run(main)
+    if options.get("loop_factory") is None:
+        return _run.run(main)
+    with OuterRun():
+        return _stock_run(main, **options)
 
 
 @functools.wraps(_stock_runner_run)
-def _nestable_runner_run(self: asyncio.Runner, coro: Coroutine[Any, Any, Any], **options: Any) -> Any:
+def _nestable_runner_run(self: asyncio.Runner, coro: Any, **options: Any) -> Any:
+    loop = _nesting_loop()
+    if loop is None:
+        return _stock_runner_run(self, coro, **options)
+    runner: Any = self
+    if runner._loop is None and runner._loop_factory is None:
+        # It has no loop of its own yet, and asked for none in particular: the running one serves it.
+        return loop.run_until_complete(loop.create_task(coro, **options))
+    with OuterRun():
+        return _stock_runner_run(self, coro, **options)
+
+
+@functools.wraps(_stock_runner_close)
+def _nestable_runner_close(self: asyncio.Runner) -> None:
     if _nesting_loop() is None:
-        return _stock_runner_run(self, coro, **options)
-    with _run.OuterRun():
-        return _stock_runner_run(self, coro, **options)
+        return _stock_runner_close(self)
+    with OuterRun():
+        return _stock_runner_close(self)

@@ -174,8 +174,8 @@ impl LoopCore {
         this.world.resume(py);
         let result = nest::run(slf);
         this.stopping.store(false, Relaxed);
-        session.close(slf)?;
-        result
+        let closed = session.close(slf);
+        result.and(closed)
     }
 
     pub(crate) fn task_class<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

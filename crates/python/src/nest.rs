@@ -180,9 +180,11 @@ pub(crate) fn attend(core: &Bound<'_, LoopCore>) -> PyResult<Next> {
         if nest.with(py, |state| state.retiring) {
             return Ok(Next::Retire);
         }
+        // One that was woken may have ended in another way since.
         let woken = nest.with(py, |state| {
-            let id = state.woken.pop_front()?;
-            state.parked.iter().find(|parked| parked.id == id).map(|parked| parked.stack.clone_ref(py))
+            std::iter::from_fn(|| state.woken.pop_front())
+                .find_map(|id| state.parked.iter().find(|parked| parked.id == id))
+                .map(|parked| parked.stack.clone_ref(py))
         });
         let Some(stack) = woken else {
             nest.attention.store(false, Relaxed);
