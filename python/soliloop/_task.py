@@ -20,11 +20,25 @@ class Task(asyncio.Task[_T]):
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Request cancellation (asyncio docs, ``Task.cancel``)."""
-        waited: asyncio.Future[Any] | None = self.get_loop()._nested_wait(self)  # type: ignore[attr-defined]
-        if waited is None or not waited.cancel(msg):
+        # Down the chain of nested runs by a loop: a thousand of them are not a thousand calls deep.
+        chain: list[Task[Any]] = []
+        innermost: asyncio.Future[Any] = self
+        while isinstance(innermost, Task) and (waited := innermost._nested_wait()) is not None:
+            chain.append(innermost)
+            innermost = waited
+        if not chain:
             return super().cancel(msg)
-        self._nested_cancels += 1
+        if not innermost.cancel(msg):
+            # It is done already: the task sees the request when its stack goes on.
+            super(Task, chain.pop()).cancel(msg)
+        for task in chain:
+            task._nested_cancels += 1
         return True
+
+    def _nested_wait(self) -> asyncio.Future[Any] | None:
+        """The future that a nested run of this task waits for."""
+        waited: asyncio.Future[Any] | None = self.get_loop()._nested_wait(self)  # type: ignore[attr-defined]
+        return waited
 
     def cancelling(self) -> int:
         """Return the number of pending cancellation requests."""
@@ -37,3 +51,12 @@ class Task(asyncio.Task[_T]):
         else:
             super().uncancel()
         return self.cancelling()
+
+    def _take_request(self) -> None:
+        """Take over a request that the running task has not seen yet: it rises out of the nested run that begins now.
+
+        Before Python 3.13 the request can't be taken from the stock task, and rises once more at its next ``await``.
+        """
+        for _ in range(super().cancelling()):
+            super().uncancel()
+            self._nested_cancels += 1

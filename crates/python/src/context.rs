@@ -7,6 +7,7 @@
 
 use crate::ffi::cell::GilCell;
 use crate::ffi::context::{self, Entered};
+use crate::nest::Nest;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -60,15 +61,10 @@ impl LastSnapshot {
 }
 
 impl Context {
-    /// Calls `callback(*args)` in the context. `may_be_held` tells whether a parked stack may be inside a context that the user gave:
-    /// the callback gets a copy then. If it fails, this becomes the context that it ran in, as the exception handler will ask for it.
+    /// Calls `callback(*args)` in the context. One that the user gave is noted in `nest.entered` meanwhile; if a parked stack is inside
+    /// it all the same (deep in a `Context.run`), the callback gets a copy. If it fails, this becomes the context that it ran in, as the exception handler will ask for it.
     #[inline]
-    pub(crate) fn call(
-        &mut self,
-        callback: &Bound<'_, PyAny>,
-        args: &Bound<'_, PyTuple>,
-        may_be_held: impl FnOnce() -> bool,
-    ) -> PyResult<()> {
+    pub(crate) fn call(&mut self, callback: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>, nest: &Nest) -> PyResult<()> {
         let py = callback.py();
         match self {
             Self::OfSleep => end_sleep(args),
@@ -80,8 +76,15 @@ impl Context {
                 }
             },
             Self::Given(given) => match Entered::enter(given.bind(py)) {
-                Ok(_entered) => callback.call1(args).map(drop),
-                Err(_) if may_be_held() => call_in_copy(given.bind(py), callback, args).map_err(|(error, _)| error),
+                Ok(_entered) => {
+                    let below = nest.entered.replace(py, Some(given.clone_ref(py)));
+                    let result = callback.call1(args).map(drop);
+                    drop(nest.entered.replace(py, below).map(|this| this.into_bound(py)));
+                    result
+                }
+                Err(_) if nest.has_parked(py) => {
+                    call_in_copy(given.bind(py), callback, args).map_err(|(error, _)| error)
+                }
                 Err(error) => Err(error),
             },
         }

@@ -390,6 +390,9 @@ impl LoopCore {
         }
         let (future, is_new) = Self::future_of(slf, future)?;
         if is_nested {
+            if Names::get(py)?.current_task.bind(py).call1((slf,))?.is(&future) {
+                return Err(PyRuntimeError::new_err(format!("Task cannot await on itself: {}", future.repr()?)));
+            }
             nest::wait(slf, &future)?;
             return Ok(future.call_method0(intern!(py, "result"))?.unbind());
         }
@@ -442,11 +445,14 @@ impl LoopCore {
     /// Ends parked stacks with `CancelledError`, then lets go of callbacks and descriptors.
     fn _close_core(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
+        nest::check_thread(slf)?;
+        let mut interrupted = Ok(());
         if this.nest.has_parked(py) {
             let session = Session::open(slf)?;
             let ended = nest::end_parked(slf);
             session.close(slf)?;
-            ended?;
+            // An interrupt that rose meanwhile goes on when the loop is closed.
+            interrupted = ended;
         }
         this.closed.store(true, Relaxed);
         for job in this.engine.with(py, Engine::drain) {
@@ -458,7 +464,7 @@ impl LoopCore {
         drop(this.task_factory.replace(py, None));
         drop(this.loop_option.replace(py, None));
         this.snapshot.forget(py);
-        Ok(())
+        interrupted
     }
 
     fn _check_closed(&self) -> PyResult<()> {

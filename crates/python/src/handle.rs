@@ -231,8 +231,7 @@ impl TimerHandle {
 impl Content {
     #[inline]
     fn call(&mut self, py: Python<'_>) -> PyResult<()> {
-        let may_be_held = || self.core.get().nest.has_parked(py);
-        self.context.call(self.callback.bind(py), self.args.bind(py), may_be_held)
+        self.context.call(self.callback.bind(py), self.args.bind(py), &self.core.get().nest)
     }
 
     /// Lets go of everything. Cheaper than a drop, which would ask five times whether the thread is attached.

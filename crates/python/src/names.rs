@@ -19,6 +19,7 @@ pub(crate) struct Names {
     pub(crate) leave_task: Py<PyAny>,
     pub(crate) get_asyncgen_hooks: Py<PyAny>,
     pub(crate) set_asyncgen_hooks: Py<PyAny>,
+    pub(crate) threads: Py<PyAny>,
     pub(crate) set_wakeup_fd: Py<PyAny>,
     /// What `asyncio.sleep` has its timer call: `(future, result)`.
     pub(crate) set_result_unless_cancelled: Py<PyAny>,
@@ -61,6 +62,7 @@ impl Names {
             leave_task: name("asyncio", "_leave_task")?,
             get_asyncgen_hooks: name("sys", "get_asyncgen_hooks")?,
             set_asyncgen_hooks: name("sys", "set_asyncgen_hooks")?,
+            threads: name("threading", "enumerate")?,
             set_wakeup_fd: name("signal", "set_wakeup_fd")?,
             set_result_unless_cancelled: name("asyncio.futures", "_set_result_unless_cancelled")?,
             format_callback_source: name("asyncio.format_helpers", "_format_callback_source")?,
@@ -80,6 +82,13 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     ("asyncio._leave_task", 11, 14),
     ("asyncio.events._set_running_loop", 11, 14),
     ("asyncio.events._get_running_loop", 11, 14),
+    // A cancellation that reaches a nested run.
+    ("asyncio.Task._must_cancel", 11, 14),
+    ("asyncio.Task._cancel_message", 11, 14),
+    ("asyncio.Task._log_destroy_pending", 11, 14),
+    ("asyncio.Task._fut_waiter", 11, 14),
+    // What `nest.apply` asks a runner for: whether it has a loop of its own.
+    ("asyncio.Runner.run", 11, 14),
     ("asyncio.futures._set_result_unless_cancelled", 11, 14),
     // What asyncio prints of a callback.
     ("asyncio.format_helpers._format_callback_source", 11, 14),

@@ -11,13 +11,17 @@
 //! - An outermost run ends on whichever hub sees its end. Stacks that are parked then stay parked; they go on when the loop runs
 //!   again, or end with `CancelledError` when it is closed. Idle hubs end with the run.
 //! - Greenlets belong to a thread: a loop with parked stacks runs on their thread only.
+//! - A stack that gets control asks whether it was handed over ([`hand_over`]). If not, somebody's own greenlet has switched to the
+//!   hub that made it (its parent), which does not carry the cycle on any more: what arrived is passed on to the hub that does.
+//! - The context that a parked callback is in (if the user gave it) is left while it is parked, so that others can enter it.
+//! - In the midst of a garbage collection a stack can't be left: the collector's lists are on it.
 //! - No cell is in use across a switch, and whoever comes back from one looks at the state afresh.
 
 use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
-use crate::ffi::context;
 use crate::ffi::greenlet::Greenlet;
 use crate::ffi::object::thread_ident;
+use crate::ffi::{context, gc};
 use crate::names::Names;
 use crate::session;
 use crate::turn::{self, End};
@@ -32,12 +36,18 @@ pub(crate) struct Nest {
     state: GilCell<State>,
     /// Whether the cycle must call [`attend`] before its next job.
     attention: AtomicBool,
+    /// Set by whoever hands control over, taken by the stack that gets it.
+    handed: AtomicBool,
+    /// The context that the callback on top of the running stack is in, if the user gave it.
+    pub(crate) entered: GilCell<Option<Py<PyAny>>>,
 }
 
 #[derive(Default)]
 struct State {
     /// The stack of the outermost run's caller.
     root: Option<Greenlet>,
+    /// The hub that carries the cycle on.
+    hub: Option<Greenlet>,
     /// Hubs that wait for a cycle to carry on.
     idle: Vec<Greenlet>,
     /// Stacks inside a nested run, in the order in which they were parked.
@@ -76,7 +86,12 @@ pub(crate) enum Next {
 
 impl Nest {
     pub(crate) fn new() -> Self {
-        Self { state: GilCell::new(State::default()), attention: AtomicBool::new(false) }
+        Self {
+            state: GilCell::new(State::default()),
+            attention: AtomicBool::new(false),
+            handed: AtomicBool::new(false),
+            entered: GilCell::new(None),
+        }
     }
 
     #[inline]
@@ -122,15 +137,26 @@ impl Nest {
     }
 }
 
+/// Gives control to `to`, and returns when it is given back.
+fn hand_over(nest: &Nest, py: Python<'_>, to: &Greenlet) -> PyResult<()> {
+    nest.handed.store(true, Relaxed);
+    let mut arrived = to.switch(py, None);
+    while !nest.handed.swap(false, Relaxed) {
+        // From a greenlet of somebody else: it means the hub that it was switched to from.
+        let hub = nest.with(py, |state| state.hub.as_ref().map(|hub| hub.clone_ref(py)));
+        let Some(hub) = hub else { break };
+        arrived = match arrived {
+            Ok(value) => hub.switch(py, Some(value)),
+            Err(error) => hub.throw(py, &error),
+        };
+    }
+    arrived.map(drop)
+}
+
 /// Runs the cycle on hubs until a hub ends the run. The caller's stack is the root.
 pub(crate) fn run(core: &Bound<'_, LoopCore>) -> PyResult<()> {
     let (py, nest) = (core.py(), &core.get().nest);
-    let thread = thread_ident(py);
-    if nest.with(py, |state| !state.parked.is_empty() && state.thread != thread) {
-        return Err(PyRuntimeError::new_err(
-            "nested runs of this loop are parked on another thread: run or close the loop there",
-        ));
-    }
+    check_thread(core)?;
     let root = Greenlet::current(py)?;
     let context = context::copy_current(py)?;
     let replaced = nest.with(py, |state| state.root.replace(root.clone_ref(py)));
@@ -142,6 +168,30 @@ pub(crate) fn run(core: &Bound<'_, LoopCore>) -> PyResult<()> {
     result
 }
 
+/// Parked stacks belong to a thread.
+///
+/// # Errors
+/// `RuntimeError` if it is another one, and alive. Stacks of a thread that has ended are gone with it: they are forgotten.
+pub(crate) fn check_thread(core: &Bound<'_, LoopCore>) -> PyResult<()> {
+    let (py, nest) = (core.py(), &core.get().nest);
+    let owner = nest.with(py, |state| Some(state.thread).filter(|_| !state.parked.is_empty()));
+    match owner {
+        Some(owner) if owner != thread_ident(py) => {
+            for thread in Names::get(py)?.threads.bind(py).call0()?.try_iter()? {
+                if thread?.getattr(intern!(py, "ident"))?.extract::<Option<u64>>()? == Some(owner) {
+                    return Err(PyRuntimeError::new_err(
+                        "nested runs of this loop are parked on another thread: run or close the loop on that thread",
+                    ));
+                }
+            }
+            let gone = nest.with(py, |state| (std::mem::take(&mut state.parked), std::mem::take(&mut state.woken)));
+            drop(gone);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The root's part: starts a hub whenever one is asked for, until there is an outcome.
 fn serve(core: &Bound<'_, LoopCore>, root: &Greenlet, context: &Bound<'_, PyAny>) -> PyResult<()> {
     let (py, nest) = (core.py(), &core.get().nest);
@@ -150,7 +200,7 @@ fn serve(core: &Bound<'_, LoopCore>, root: &Greenlet, context: &Bound<'_, PyAny>
         let run = Bound::new(py, Hub { core: core.clone().unbind() })?;
         let hub = Greenlet::new(run.as_any(), root)?;
         hub.object(py).setattr(intern!(py, "gr_context"), context)?;
-        hub.switch(py)?;
+        hand_over(nest, py, &hub)?;
         if let Some(outcome) = nest.with(py, |state| state.outcome.take()) {
             return outcome;
         }
@@ -166,7 +216,7 @@ fn retire(core: &Bound<'_, LoopCore>, root: &Greenlet) -> PyResult<()> {
     nest.with(py, |state| state.retiring = true);
     while let Some(hub) = nest.with(py, |state| state.idle.pop()) {
         hub.set_parent(py, root)?;
-        hub.switch(py)?;
+        hand_over(nest, py, &hub)?;
     }
     nest.with(py, |state| state.retiring = false);
     Ok(())
@@ -191,8 +241,9 @@ pub(crate) fn attend(core: &Bound<'_, LoopCore>) -> PyResult<Next> {
             return Ok(Next::CarryOn);
         };
         let this = Greenlet::current(py)?;
-        nest.with(py, |state| state.idle.push(this));
-        stack.switch(py)?;
+        nest.with(py, |state| state.idle.push(this.clone_ref(py)));
+        hand_over(nest, py, &stack)?;
+        drop(nest.with(py, |state| state.hub.replace(this)));
     }
 }
 
@@ -202,33 +253,31 @@ pub(crate) fn attend(core: &Bound<'_, LoopCore>) -> PyResult<Next> {
 /// `CancelledError` if the loop is closed meanwhile; what is thrown into the stack.
 pub(crate) fn wait(core: &Bound<'_, LoopCore>, future: &Bound<'_, PyAny>) -> PyResult<()> {
     let (py, nest) = (core.py(), &core.get().nest);
-    let stack = Greenlet::current(py)?;
-    let thread = thread_ident(py);
+    if gc::is_collecting(py) {
+        return Err(PyRuntimeError::new_err(
+            "a nested run can't begin in the midst of a garbage collection (this is a __del__ or a weakref callback that the \
+             collector has called): schedule the coroutine with loop.create_task() instead",
+        ));
+    }
     let task = session::leave_task(core.as_any())?;
-    let class = core.get().task_class(py)?;
-    let must_ask = task.as_ref().is_some_and(|task| !task.get_type().is(&class));
-    let id = nest.with(py, |state| {
-        let id = state.next_id;
-        state.next_id += 1;
-        state.thread = thread;
-        state.parked.push(Parked {
-            id,
-            stack,
-            task: task.as_ref().map(|task| task.clone().unbind()),
-            future: future.clone().unbind(),
-            is_woken: false,
-            must_ask,
-        });
-        id
-    });
+    let entered = leave_context(core)?;
+    let id = park(core, task.as_ref(), future)?;
+    let hub = nest.with(py, |state| state.hub.as_ref().map(|hub| hub.clone_ref(py)));
     let waker = Bound::new(py, Waker { core: core.clone().unbind(), id })?;
-    let waited =
-        future.call_method1(intern!(py, "add_done_callback"), (&waker,)).and_then(|_| carry_on_until_woken(core, id));
+    let waited = future
+        .call_method1(intern!(py, "add_done_callback"), (&waker,))
+        .and_then(|_| task.as_ref().map_or(Ok(()), |task| pass_earlier_request_on(task, future)))
+        .and_then(|()| carry_on_until_woken(core, id));
+    drop(nest.with(py, |state| std::mem::replace(&mut state.hub, hub)));
     let parked = nest.with(py, |state| {
         let index = state.parked.iter().position(|parked| parked.id == id)?;
         Some(state.parked.remove(index))
     });
     drop(parked);
+    if let Some(context) = entered {
+        context::reenter(context.bind(py))?;
+        drop(nest.entered.replace(py, Some(context)));
+    }
     if let Some(task) = task {
         session::enter_task(core.as_any(), &task)?;
     }
@@ -236,6 +285,54 @@ pub(crate) fn wait(core: &Bound<'_, LoopCore>, future: &Bound<'_, PyAny>) -> PyR
         future.call_method1(intern!(py, "remove_done_callback"), (waker,))?;
     }
     waited
+}
+
+/// Puts the running stack on the list of the parked; gives its number.
+fn park(core: &Bound<'_, LoopCore>, task: Option<&Bound<'_, PyAny>>, future: &Bound<'_, PyAny>) -> PyResult<u64> {
+    let (py, nest) = (core.py(), &core.get().nest);
+    let stack = Greenlet::current(py)?;
+    let class = core.get().task_class(py)?;
+    let must_ask = task.is_some_and(|task| !task.get_type().is(&class));
+    Ok(nest.with(py, |state| {
+        let id = state.next_id;
+        state.next_id += 1;
+        state.thread = thread_ident(py);
+        let (task, future) = (task.map(|task| task.clone().unbind()), future.clone().unbind());
+        state.parked.push(Parked { id, stack, task, future, is_woken: false, must_ask });
+        id
+    }))
+}
+
+/// Leaves the context that the running callback is in, if the user gave it and nothing else was entered on top of it.
+fn leave_context(core: &Bound<'_, LoopCore>) -> PyResult<Option<Py<PyAny>>> {
+    let (py, nest) = (core.py(), &core.get().nest);
+    let entered = nest.entered.replace(py, None);
+    Ok(entered.filter(|context| context::leave(context.bind(py))))
+}
+
+/// A cancellation that was requested while the task was running rises at its first wait, which is this nested run.
+fn pass_earlier_request_on(task: &Bound<'_, PyAny>, future: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = task.py();
+    if !task.getattr(intern!(py, "_must_cancel"))?.is_truthy()? {
+        return Ok(());
+    }
+    let message = task.getattr(intern!(py, "_cancel_message"))?;
+    match task.getattr_opt(intern!(py, "_take_request"))? {
+        Some(take) => drop(take.call0()?),
+        None => take_request_from_stock(task)?,
+    }
+    future.call_method1(intern!(py, "cancel"), (message,)).map(drop)
+}
+
+/// A request that rises out of a nested run must not rise at the next `await` again. A stock task forgets it when every request was
+/// taken back, from Python 3.13 on; its count of requests is lost with it.
+fn take_request_from_stock(task: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = task.py();
+    let requests: usize = task.call_method0(intern!(py, "cancelling"))?.extract()?;
+    for _ in 0..requests {
+        task.call_method0(intern!(py, "uncancel"))?;
+    }
+    Ok(())
 }
 
 fn carry_on_until_woken(core: &Bound<'_, LoopCore>, id: u64) -> PyResult<()> {
@@ -259,13 +356,16 @@ fn carry_on_until_woken(core: &Bound<'_, LoopCore>, id: u64) -> PyResult<()> {
             })
         });
         match next {
-            Some(stack) => stack.switch(py)?,
+            Some(stack) => hand_over(nest, py, &stack)?,
             None => return Err(PyRuntimeError::new_err("a nested run needs a run to be nested in")),
         }
     }
 }
 
 /// Ends every parked stack with `CancelledError`: the loop is being closed. It must not be running.
+///
+/// # Errors
+/// `KeyboardInterrupt` and `SystemExit` that a stack raises while it ends, the first one; every stack has ended then all the same.
 pub(crate) fn end_parked(core: &Bound<'_, LoopCore>) -> PyResult<()> {
     let (py, nest) = (core.py(), &core.get().nest);
     let root = Greenlet::current(py)?;
@@ -278,15 +378,17 @@ pub(crate) fn end_parked(core: &Bound<'_, LoopCore>) -> PyResult<()> {
     let mut ended = Ok(());
     // The innermost first, as frames of one stack would end.
     while let Some(stack) = nest.with(py, |state| state.parked.last().map(|parked| parked.stack.clone_ref(py))) {
-        ended = stack.switch(py);
-        if ended.is_err() {
+        let handed = hand_over(nest, py, &stack);
+        let outcome = nest.with(py, |state| state.outcome.take());
+        ended = ended.and(outcome.unwrap_or(Ok(())));
+        if handed.is_err() {
+            ended = ended.and(handed);
             break;
         }
     }
     drop(nest.with(py, |state| {
         state.closing = false;
         state.retiring = false;
-        state.outcome = None;
         std::mem::replace(&mut state.root, replaced)
     }));
     ended
@@ -311,6 +413,7 @@ pub(crate) fn forward_cancellations(core: &Bound<'_, LoopCore>) -> PyResult<()> 
                     parked.must_ask = false;
                 }
             });
+            take_request_from_stock(task.bind(py))?;
             future.bind(py).call_method0(intern!(py, "cancel"))?;
         }
     }
@@ -328,6 +431,9 @@ impl Hub {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let core = self.core.bind(py);
         let nest = &core.get().nest;
+        nest.handed.store(false, Relaxed);
+        let this = Greenlet::current(py)?;
+        drop(nest.with(py, |state| state.hub.replace(this)));
         let outcome = match turn::cycle(core) {
             Ok(End::Retired) => None,
             Ok(End::Stopped) => Some(Ok(())),
@@ -339,7 +445,8 @@ impl Hub {
             }
             state.root.as_ref().map(|root| root.clone_ref(py))
         });
-        // The root of today need not be the one that made this hub.
+        // The end of this greenlet gives control to its parent. The root of today need not be the one that made this hub.
+        nest.handed.store(true, Relaxed);
         match root {
             Some(root) => Greenlet::current(py)?.set_parent(py, &root),
             None => Ok(()),

@@ -73,8 +73,8 @@ class EventLoop(soliloop.EventLoop):
             ``async_solipsism``).
     """
 
-    # Subclasses have arguments of their own, which the core must not see.
     def __new__(cls, *_args: Any, **_options: Any) -> Self:
+        """Keep the arguments, which are the subclasses' own, from the core."""
         return super().__new__(cls, simulated=True)
 
     def __init__(self, *, nesting: bool = False) -> None:
@@ -124,7 +124,9 @@ class EventLoop(soliloop.EventLoop):
             )
         return self.call_soon(callback, *args, context=context)
 
-    def set_default_executor(self, executor: concurrent.futures.ThreadPoolExecutor) -> None:  # type: ignore[override]
+    def set_default_executor(  # type: ignore[override]
+        self, executor: concurrent.futures.ThreadPoolExecutor
+    ) -> None:
         """Set the executor of ``run_in_executor(None, ...)``."""
         super().set_default_executor(executor)
         self.__executor = executor

@@ -33,6 +33,24 @@ impl Drop for Entered<'_, '_> {
     }
 }
 
+/// Leaves `context`, if it is the current one and nothing was entered on top of it.
+pub(crate) fn leave(context: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: the thread is attached; the call refuses anything but the current context.
+    if unsafe { ffi::PyContext_Exit(context.as_ptr()) } == 0 {
+        return true;
+    }
+    drop(PyErr::fetch(context.py()));
+    false
+}
+
+/// Enters `context` again, which was left by [`leave`] and has an [`Entered`] on the stack.
+///
+/// # Errors
+/// `RuntimeError` if somebody else is inside it.
+pub(crate) fn reenter(context: &Bound<'_, PyAny>) -> PyResult<()> {
+    Entered::enter(context).map(std::mem::forget)
+}
+
 /// A copy of the context of the calling thread (`contextvars.copy_context()`).
 #[inline]
 pub(crate) fn copy_current(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {

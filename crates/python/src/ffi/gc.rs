@@ -1,6 +1,9 @@
 //! The garbage collector: who refers to an object, and which objects it need not look at.
 
-use pyo3::{Py, ffi};
+use super::object::thread_ident;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Whether `object` is the only reference to what it refers to. To be called while the thread is attached, as it is in a
 /// `__traverse__`, where no token can be had.
@@ -16,4 +19,23 @@ pub(crate) fn is_unique<T>(object: &Py<T>) -> bool {
 pub(crate) fn untrack<T>(object: &Py<T>) {
     // SAFETY: a live object of a class with a collector's header; its deallocator takes untracked ones as well.
     unsafe { ffi::PyObject_GC_UnTrack(object.as_ptr().cast()) }
+}
+
+/// The thread that is in the midst of a collection, as `threading.get_ident()`; 0 if none is.
+static COLLECTING: AtomicU64 = AtomicU64::new(0);
+
+/// Whether the calling thread is in the midst of a collection. Known once [`watch`] was called.
+pub(crate) fn is_collecting(py: Python<'_>) -> bool {
+    COLLECTING.load(Relaxed) == thread_ident(py)
+}
+
+/// Begins to watch collections (`gc.callbacks`).
+pub(crate) fn watch(py: Python<'_>) -> PyResult<()> {
+    let callbacks = py.import("gc")?.getattr("callbacks")?;
+    callbacks.call_method1("append", (wrap_pyfunction!(_on_collection, py)?,)).map(drop)
+}
+
+#[pyfunction]
+fn _on_collection(py: Python<'_>, phase: &str, _info: &Bound<'_, PyAny>) {
+    COLLECTING.store(if phase == "start" { thread_ident(py) } else { 0 }, Relaxed);
 }

@@ -7,6 +7,7 @@ use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::PyTuple;
 use std::ffi::{c_int, c_void};
 
 /// One stack.
@@ -16,11 +17,13 @@ type Object = *mut ffi::PyObject;
 type New = unsafe extern "C" fn(Object, Object) -> Object;
 type Current = unsafe extern "C" fn() -> Object;
 type Switch = unsafe extern "C" fn(Object, Object, Object) -> Object;
+type Throw = unsafe extern "C" fn(Object, Object, Object, Object) -> Object;
 type SetParent = unsafe extern "C" fn(Object, Object) -> c_int;
 
 struct Api {
     new: New,
     current: Current,
+    throw: Throw,
     switch: Switch,
     set_parent: SetParent,
 }
@@ -42,19 +45,33 @@ impl Greenlet {
             .map(|new| Self(new.unbind()))
     }
 
-    /// Leaves the running stack for this one; returns when something switches back.
+    /// Leaves the running stack for this one, which gets `value` where it left (nothing: an empty tuple); returns what comes
+    /// back when something switches to the running one again.
     ///
     /// # Errors
-    /// What was thrown into the stack that called this, and `greenlet.error` if this one belongs to another thread.
-    pub(crate) fn switch(&self, py: Python<'_>) -> PyResult<()> {
+    /// What was thrown into the running stack meanwhile, and `greenlet.error` if this one belongs to another thread.
+    pub(crate) fn switch<'py>(&self, py: Python<'py>, value: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
         let api = api(py)?;
-        // SAFETY: the object is a greenlet, which this call keeps alive by a reference of its own; null arguments stand for
-        // none. No cell of the loop is in use, since a cell is never in use across a call into Python.
+        let args = value.map(|value| PyTuple::new(py, [value])).transpose()?;
+        let args = args.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
+        let this = self.0.clone_ref(py);
+        // SAFETY: the object is a greenlet, kept alive here; null arguments stand for none. No cell of the loop is in use, since
+        // a cell is never in use across a call into Python.
+        unsafe { Bound::from_owned_ptr_or_err(py, (api.switch)(this.as_ptr(), args, std::ptr::null_mut())) }
+    }
+
+    /// As [`Greenlet::switch`], but raises `error` where this stack left.
+    pub(crate) fn throw<'py>(&self, py: Python<'py>, error: &PyErr) -> PyResult<Bound<'py, PyAny>> {
+        let api = api(py)?;
+        let this = self.0.clone_ref(py);
+        let (kind, value) = (error.get_type(py), error.value(py));
+        let traceback = error.traceback(py);
+        let traceback = traceback.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
+        // SAFETY: as in `switch`; the error's parts are alive until the call returns.
         unsafe {
-            let this = self.0.clone_ref(py);
-            Bound::from_owned_ptr_or_err(py, (api.switch)(this.as_ptr(), std::ptr::null_mut(), std::ptr::null_mut()))
+            let arrived = (api.throw)(this.as_ptr(), kind.as_ptr(), value.as_ptr(), traceback);
+            Bound::from_owned_ptr_or_err(py, arrived)
         }
-        .map(drop)
     }
 
     /// Makes `parent` the greenlet that gets control when this one ends.
@@ -93,6 +110,7 @@ fn api(py: Python<'_>) -> PyResult<&'static Api> {
             Ok(Api {
                 new: std::mem::transmute::<*mut c_void, New>(*table.add(NEW)),
                 current: std::mem::transmute::<*mut c_void, Current>(*table.add(CURRENT)),
+                throw: std::mem::transmute::<*mut c_void, Throw>(*table.add(THROW)),
                 switch: std::mem::transmute::<*mut c_void, Switch>(*table.add(SWITCH)),
                 set_parent: std::mem::transmute::<*mut c_void, SetParent>(*table.add(SET_PARENT)),
             })
@@ -102,5 +120,6 @@ fn api(py: Python<'_>) -> PyResult<&'static Api> {
 
 const NEW: usize = 3;
 const CURRENT: usize = 4;
+const THROW: usize = 5;
 const SWITCH: usize = 6;
 const SET_PARENT: usize = 7;

@@ -1,0 +1,5 @@
+"""Stands in for the package `nest_asyncio` in its own tests: nested runs are soliloop's."""
+
+from soliloop.nest import apply
+
+__all__ = ["apply"]

@@ -1,0 +1,38 @@
+"""Stands in for the package `uvloop` in its own tests and in the processes that they start: its names, the loop under test."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+_module, _, _name = os.environ["CONFORMANCE_LOOP"].partition(":")
+# `uvloop._testbase` is a part of the suite and lies beside its tests.
+__path__.append(os.environ["CONFORMANCE_UVLOOP"])
+__version__ = "0"
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    return getattr(importlib.import_module(_module), _name)()  # type: ignore[no-any-return]
+
+
+class EventLoopPolicy(asyncio.DefaultEventLoopPolicy):
+    def _loop_factory(self) -> asyncio.AbstractEventLoop:
+        return new_event_loop()
+
+
+def install() -> None:
+    asyncio.set_event_loop_policy(EventLoopPolicy())
+
+
+def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T:
+    with asyncio.Runner(loop_factory=new_event_loop, debug=debug) as runner:
+        return runner.run(main)
+
+
+_loop = new_event_loop()
+Loop = type(_loop)
+_loop.close()

@@ -1,0 +1,82 @@
+"""What the tests of the asyncio surface share: loops of both makes, and scripts that run in a process of their own.
+
+`loop` is one text for two arms: a test that takes it says what asyncio does, and runs on asyncio's own loop as well as on
+soliloop's. `our_loop` is for what only soliloop promises. Both are in real time and do not nest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import soliloop
+from surface_support import FACTORIES, LOOPS_IN_SCRIPTS, Factory, Script, command, open_descriptors
+
+_Loop = TypeVar("_Loop", bound=asyncio.AbstractEventLoop)
+
+
+@pytest.fixture(params=list(FACTORIES))
+def factory(request: pytest.FixtureRequest) -> Factory:
+    """What makes a loop of either make."""
+    return FACTORIES[request.param]
+
+
+@pytest.fixture(params=list(LOOPS_IN_SCRIPTS))
+def factory_text(request: pytest.FixtureRequest) -> str:
+    """The expression for `factory` in a script."""
+    return LOOPS_IN_SCRIPTS[request.param]
+
+
+@pytest.fixture
+def loop(factory: Factory) -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop of either make; closed at the end of the test."""
+    yield from _opened(factory())
+
+
+@pytest.fixture
+def our_loop() -> Iterator[soliloop.EventLoop]:
+    """A loop of soliloop; closed at the end of the test."""
+    yield from _opened(soliloop.new_event_loop())
+
+
+def _opened(loop: _Loop) -> Iterator[_Loop]:
+    """What a test opens besides the loop it must close: counted while the loop has its own descriptors still."""
+    loop.run_until_complete(asyncio.sleep(0))
+    descriptors = open_descriptors()
+    try:
+        yield loop
+        if not loop.is_closed():
+            loop.set_task_factory(None)
+            loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()
+    gc.collect()
+    assert open_descriptors() <= descriptors, "descriptors were left open"
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Script:
+    """Runs a program in an interpreter of its own; returns what it prints. See `surface_support.command`."""
+
+    def run(source: str, *options: str, env: dict[str, str] | None = None, **names: str) -> str:
+        done = subprocess.run(
+            command(tmp_path, source, *options, **names),
+            env=os.environ | (env or {}),
+            capture_output=True,
+            text=True,
+            timeout=SCRIPT_TIMEOUT,
+            check=False,
+        )
+        assert done.returncode == 0, f"exit code {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    return run
+
+
+SCRIPT_TIMEOUT = 60

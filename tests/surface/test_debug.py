@@ -1,0 +1,177 @@
+"""Debug mode: slow callbacks, calls from the wrong thread, where things were created."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+from typing import Any
+
+import pytest
+import soliloop
+from surface_support import Loop, Script, handled, run, turn
+
+
+def callback() -> None:
+    pass
+
+
+def test_it_is_off_at_first_and_can_be_switched(loop: Loop) -> None:
+    assert loop.get_debug() is False
+    loop.set_debug(True)
+    assert loop.get_debug() is True
+    assert "debug=True" in repr(loop)
+    loop.set_debug(False)
+    assert loop.get_debug() is False
+
+
+def test_a_slow_callback_is_named(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0
+    loop.call_soon(callback)
+    turn(loop)
+    messages = [record.message for record in caplog.records if "callback()" in record.message]
+    assert len(messages) == 1
+    assert messages[0].startswith("Executing <Handle ")
+    assert " took " in messages[0]
+    assert __file__.rpartition("/")[2] in messages[0]
+
+
+def test_a_slow_step_of_a_task_names_the_task(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
+    async def slow() -> None:
+        pass
+
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0
+    run(loop, slow())
+    assert any("<Task " in record.message for record in caplog.records)
+
+
+def test_callbacks_that_are_not_slow_are_not_named(
+    loop: Loop, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop.set_debug(True)
+    loop.slow_callback_duration = 3600
+    for _ in range(10):
+        loop.call_soon(callback)
+    with caplog.at_level(logging.WARNING):
+        turn(loop)
+    assert caplog.records == []
+
+
+def test_calls_from_the_wrong_thread_are_refused(loop: Loop) -> None:
+    loop.set_debug(True)
+
+    async def main() -> None:
+        for call in (loop.call_soon, lambda f: loop.call_later(0, f), lambda f: loop.call_at(0, f)):
+            with pytest.raises(RuntimeError, match="Non-thread-safe operation"):
+                await asyncio.to_thread(call, callback)
+        await asyncio.to_thread(loop.call_soon_threadsafe, callback)
+
+    run(loop, main())
+
+
+def test_a_loop_that_does_not_run_may_be_called_from_any_thread(loop: Loop) -> None:
+    loop.set_debug(True)
+    thread = threading.Thread(target=loop.call_soon, args=(loop.stop,))
+    thread.start()
+    thread.join()
+    loop.run_forever()
+
+
+@pytest.mark.parametrize("method", ["call_soon", "call_soon_threadsafe", "call_later", "call_at"])
+@pytest.mark.parametrize("thing", [None, 5, "text"])
+def test_what_cannot_be_called_is_refused(loop: Loop, method: str, thing: Any) -> None:
+    loop.set_debug(True)
+    time = () if method.startswith("call_soon") else (0,)
+    with pytest.raises(TypeError):
+        getattr(loop, method)(*time, thing)
+
+
+def test_coroutine_functions_are_no_callbacks(loop: Loop) -> None:
+    async def coroutine() -> None:
+        pass
+
+    loop.set_debug(True)
+    with pytest.raises(TypeError, match="coroutine"):
+        loop.call_soon(coroutine)
+
+
+def test_an_error_tells_where_its_callback_was_created(loop: Loop) -> None:
+    loop.set_debug(True)
+    with handled(loop) as contexts:
+        loop.call_soon(lambda: 1 / 0)
+        turn(loop)
+    frames = contexts[0]["source_traceback"]
+    assert any(frame.filename == __file__ for frame in frames)
+
+
+def test_the_origin_of_coroutines_is_tracked_during_a_run_only(loop: Loop) -> None:
+    async def depth() -> int:
+        return sys.get_coroutine_origin_tracking_depth()
+
+    assert run(loop, depth()) == 0
+    loop.set_debug(True)
+    assert run(loop, depth()) > 0
+    assert sys.get_coroutine_origin_tracking_depth() == 0
+
+
+def test_the_origin_is_tracked_as_soon_as_debug_mode_is_switched_on(loop: Loop) -> None:
+    async def main() -> list[int]:
+        depths = []
+        for on in (True, False):
+            loop.set_debug(on)
+            await asyncio.sleep(0.001)
+            depths.append(sys.get_coroutine_origin_tracking_depth())
+        return depths
+
+    on, off = loop.run_until_complete(main())
+    assert on > 0
+    assert off == 0
+
+
+def test_tasks_and_futures_know_their_source(loop: Loop) -> None:
+    loop.set_debug(True)
+
+    async def main() -> None:
+        future = loop.create_future()
+        assert any(frame.filename == __file__ for frame in future._source_traceback)
+        assert "created at" in repr(future)
+        task = asyncio.create_task(asyncio.sleep(0))
+        assert "created at" in repr(task)
+        await task
+
+    loop.run_until_complete(main())
+
+
+def test_the_environment_and_the_dev_mode_switch_it_on(script: Script) -> None:
+    source = (
+        "import soliloop; loop = soliloop.new_event_loop(); print(loop.get_debug()); loop.close()"
+    )
+    assert script(source) == "False\n"
+    assert script(source, "-X", "dev") == "True\n"
+    assert script(source, env={"PYTHONASYNCIODEBUG": "1"}) == "True\n"
+
+
+def test_everything_works_in_debug_mode(our_loop: soliloop.EventLoop) -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.read(100))
+        writer.close()
+        await writer.wait_closed()
+
+    async def main() -> None:
+        async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", server.sockets[0].getsockname()[1]
+            )
+            writer.write(b"hello")
+            assert await reader.read() == b"hello"
+            writer.close()
+            await writer.wait_closed()
+        await asyncio.to_thread(int)
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(asyncio.sleep(0.001) for _ in range(10)))
+
+    our_loop.set_debug(True)
+    our_loop.run_until_complete(main())

@@ -1,0 +1,180 @@
+"""Handles: what they print, what they tell, and that they hold nothing once they have run or were cancelled."""
+
+from __future__ import annotations
+
+import contextvars
+import gc
+import weakref
+from collections.abc import Callable
+
+import pytest
+import soliloop
+from surface_support import Loop, handled, turn
+
+
+class Thing:
+    """Something that can be referred to weakly."""
+
+    def method(self, *_: object) -> None:
+        pass
+
+
+def callback(*_: object) -> None:
+    pass
+
+
+Schedule = Callable[[Loop, Callable[..., object], object], soliloop.Handle]
+SCHEDULES: dict[str, Schedule] = {
+    "call_soon": lambda loop, function, arg: loop.call_soon(function, arg),
+    "call_later": lambda loop, function, arg: loop.call_later(0, function, arg),
+    "call_at": lambda loop, function, arg: loop.call_at(0, function, arg),
+    "call_soon_threadsafe": lambda loop, function, arg: loop.call_soon_threadsafe(function, arg),
+}
+
+
+@pytest.fixture(params=list(SCHEDULES))
+def schedule(request: pytest.FixtureRequest) -> Schedule:
+    return SCHEDULES[request.param]
+
+
+def test_a_pending_handle_names_its_callback_and_where_it_is_defined(loop: Loop) -> None:
+    text = repr(loop.call_soon(callback, 1, "two"))
+    assert text.startswith("<Handle callback(")
+    assert __file__.rpartition("/")[2] in text
+
+
+def test_a_pending_timer_tells_its_time(loop: Loop) -> None:
+    handle = loop.call_at(12.5, callback)
+    assert handle.when() == 12.5
+    assert repr(handle).startswith("<TimerHandle when=12.5 callback(")
+
+
+@pytest.mark.parametrize("delay", [0, 1, 1.5, 1000])
+def test_the_time_of_a_timer_is_its_delay_from_now(loop: Loop, delay: float) -> None:
+    before = loop.time()
+    handle = loop.call_later(delay, callback)
+    assert before + delay <= handle.when() <= loop.time() + delay
+
+
+def test_a_cancelled_handle_says_so(loop: Loop) -> None:
+    handle = loop.call_soon(callback)
+    handle.cancel()
+    assert repr(handle) == "<Handle cancelled>"
+    timer = loop.call_at(12.5, callback)
+    timer.cancel()
+    assert repr(timer) == "<TimerHandle cancelled when=12.5>"
+
+
+def test_a_handle_in_debug_mode_tells_where_it_was_created(loop: Loop) -> None:
+    loop.set_debug(True)
+    for handle in (loop.call_soon(callback), loop.call_later(0, callback)):
+        assert " created at " in repr(handle)
+        assert __file__.rpartition("/")[2] in repr(handle).rpartition(" created at ")[2]
+
+
+def test_handles_are_instances_of_the_classes_that_soliloop_shows(
+    our_loop: soliloop.EventLoop,
+) -> None:
+    assert type(our_loop.call_soon(callback)) is soliloop.Handle
+    timer = our_loop.call_later(0, callback)
+    assert type(timer) is soliloop.TimerHandle
+    assert isinstance(timer, soliloop.Handle)
+
+
+def test_a_handle_gives_its_context(loop: Loop) -> None:
+    context = contextvars.Context()
+    assert loop.call_soon(callback, context=context).get_context() is context
+    variable = contextvars.ContextVar[int]("variable")
+
+    def create() -> None:
+        variable.set(1)
+        handle = loop.call_soon(callback)
+        variable.set(2)
+        own = handle.get_context()
+        assert own[variable] == 1
+        assert handle.get_context() is own
+
+    contextvars.copy_context().run(create)
+
+
+def test_what_is_set_in_the_context_of_a_handle_its_callback_sees(loop: Loop) -> None:
+    variable = contextvars.ContextVar[str]("variable", default="unset")
+    seen: list[str] = []
+    handle = loop.call_soon(lambda: seen.append(variable.get()))
+    handle.get_context().run(variable.set, "set from outside")
+    turn(loop)
+    assert seen == ["set from outside"]
+
+
+def test_a_handle_that_has_run_holds_nothing(
+    our_loop: soliloop.EventLoop, schedule: Schedule
+) -> None:
+    thing, argument = Thing(), Thing()
+    things = [weakref.ref(thing), weakref.ref(argument)]
+    handle = schedule(our_loop, thing.method, argument)
+    del thing, argument
+    assert all(reference() is not None for reference in things)
+    turn(our_loop)
+    assert [reference() for reference in things] == [None, None]
+    assert repr(handle)
+
+
+def test_a_handle_that_was_cancelled_holds_nothing(loop: Loop, schedule: Schedule) -> None:
+    thing, argument = Thing(), Thing()
+    things = [weakref.ref(thing), weakref.ref(argument)]
+    handle = schedule(loop, thing.method, argument)
+    del thing, argument
+    handle.cancel()
+    assert [reference() for reference in things] == [None, None]
+
+
+def test_a_handle_that_has_failed_holds_nothing_once_it_is_reported(
+    our_loop: soliloop.EventLoop, schedule: Schedule
+) -> None:
+    class Failing(Thing):
+        def method(self, *_: object) -> None:
+            raise ValueError
+
+    thing = Failing()
+    reference = weakref.ref(thing)
+    with handled(our_loop) as contexts:
+        schedule(our_loop, thing.method, None)
+        del thing
+        turn(our_loop)
+        assert len(contexts) == 1
+        contexts.clear()
+    gc.collect()  # the error's traceback
+    assert reference() is None
+
+
+def test_a_callback_whose_end_gives_it_back_to_the_loop_is_no_trouble(loop: Loop) -> None:
+    """Letting go of a callback may run code that uses the loop."""
+    seen: list[str] = []
+
+    class Returning(Thing):
+        def __del__(self) -> None:
+            loop.call_soon(seen.append, "from the end")
+
+    loop.call_soon(Returning().method)
+    loop.call_later(0, Returning().method)
+    loop.call_soon(Returning().method).cancel()
+    loop.call_later(9, Returning().method).cancel()
+    turn(loop)
+    turn(loop)
+    assert seen == ["from the end"] * 4
+
+
+def test_cancelling_from_inside_the_callback_is_no_trouble(loop: Loop) -> None:
+    seen: list[str] = []
+    handle = loop.call_soon(lambda: (handle.cancel(), seen.append("ran")))
+    turn(loop)
+    assert seen == ["ran"]
+    assert handle.cancelled()
+
+
+def test_a_handle_can_be_referred_to_weakly_hashed_and_compared(loop: Loop) -> None:
+    first, second = loop.call_later(1, callback), loop.call_later(2, callback)
+    assert len({first, second, first}) == 2
+    assert first == first
+    assert first != second
+    assert weakref.ref(first)() is first
