@@ -55,6 +55,8 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):  # type: ignore[misc]
         factor: Simulated seconds per real second; a simulation without it does not wait at all.
     """
 
+    _own_task_class: type[asyncio.Task[Any]] = Task
+
     def __init__(self, *, simulated: bool = False, nesting: bool = False, factor: float | None = None) -> None:
         # Not SelectorEventLoop.__init__: it makes a selector and a self-pipe, which the core has in its own way.
         asyncio.BaseEventLoop.__init__(self)
@@ -67,7 +69,7 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):  # type: ignore[misc]
     def allow_nesting(self) -> None:
         """From now on a callback of this loop may call ``run_until_complete``, and other tasks go on meanwhile."""
         self.nesting = True
-        self._task_class = Task
+        self._task_class = self._own_task_class
 
     def close(self) -> None:
         """Close the loop. Nested runs that have not ended end with ``CancelledError``, and are named in a report."""

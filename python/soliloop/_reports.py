@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
-from types import CodeType, FrameType
+from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType
 from typing import Any
 
 from soliloop._errors import DeadlockError
@@ -90,7 +91,15 @@ def _at(frame: FrameType | None) -> str:
 def _name(future: asyncio.Future[Any]) -> str:
     if isinstance(future, asyncio.Task):
         return f"task {future.get_name()!r} ({_coroutine_name(future)})"
-    return repr(future)
+    return _safe_repr(future)
+
+
+def _safe_repr(thing: object) -> str:
+    """What an object says of itself: a report must not fail because the object does."""
+    try:
+        return repr(thing)
+    except Exception as error:
+        return f"<{type(thing).__qualname__} whose repr() raised {type(error).__name__}>"
 
 
 def _coroutine_name(task: asyncio.Task[Any]) -> str:
@@ -108,13 +117,13 @@ def _waits(task: asyncio.Task[Any]) -> str:
         what = f"{_ASYNCIO}.{primitive.f_code.co_qualname}"
         holder = primitive.f_locals.get("self")
         if holder is not None:
-            what += f" of {holder!r}"
+            what += f" of {_safe_repr(holder)}"
     elif future is None:
         what = "its next step"
     elif isinstance(future, asyncio.Task):
         what = f"the end of {_name(future)}"
     else:
-        what = f"a future that nobody has completed, {future!r}"
+        what = f"a future that nobody has completed, {_safe_repr(future)}"
     place = f" in {own[-1].f_code.co_qualname} at {own[-1].f_code.co_filename}:{own[-1].f_lineno}" if own else ""
     return what + place
 
@@ -129,7 +138,12 @@ def _frames(awaitable: Any) -> Any:
                 awaitable = getattr(awaitable, link)
                 break
         else:
-            return
+            # The wrapper of a step of an asynchronous generator (or of a coroutine) has no link to what it wraps.
+            wrapped = (thing for thing in gc.get_referents(awaitable) if isinstance(thing, _WRAPPED))
+            awaitable = next(wrapped, None) if type(awaitable).__module__ == "builtins" else None
+
+
+_WRAPPED = (AsyncGeneratorType, CoroutineType)
 
 
 def caller() -> FrameType:

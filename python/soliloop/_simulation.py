@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
+import itertools
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any, NoReturn, Self, TypeVar, TypeVarTuple
@@ -11,6 +13,7 @@ from typing import Any, NoReturn, Self, TypeVar, TypeVarTuple
 from soliloop._errors import OutsideWorldError
 from soliloop._loop import EventLoop
 from soliloop._soliloop import OuterRun
+from soliloop._task import SimulatedTask
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -27,7 +30,9 @@ def parse_start(start: datetime | str | None) -> datetime:
     if start is None:
         return DEFAULT_START
     instant = datetime.fromisoformat(start) if isinstance(start, str) else start
-    if instant.tzinfo is None:
+    if not isinstance(instant, datetime):
+        raise TypeError(f"start must be an aware datetime or ISO 8601 text, not {start!r}")
+    if instant.utcoffset() is None:
         raise ValueError(
             f"start={start!r} has no time zone: write it with one, as in '2024-01-02T09:30-05:00', "
             "or pass an aware datetime"
@@ -41,9 +46,13 @@ class SimulatedLoop(EventLoop):
     It knows no outside world: what would reach the network, a child process or a signal raises ``OutsideWorldError``.
     """
 
+    _own_task_class = SimulatedTask
+
     def __init__(self, *, start: datetime, nesting: bool = False, factor: float | None = None) -> None:
         super().__init__(simulated=True, nesting=nesting, factor=factor)
         self.start = start
+        self._task_numbers = itertools.count()
+        self._task_class = self._own_task_class
 
     def __new__(cls, *, start: datetime, nesting: bool = False, factor: float | None = None) -> Self:
         return super().__new__(cls, simulated=True, nesting=nesting, factor=factor)
@@ -54,12 +63,12 @@ class SimulatedLoop(EventLoop):
         return (self.start.astimezone(timezone.utc) + elapsed).astimezone(self.start.tzinfo)
 
     def run_in_executor(self, executor: Any, func: Callable[[*_Ts], _T], *args: *_Ts) -> asyncio.Future[_T]:
-        """Run *func* at once, as if its thread took no time; it sees no running loop, as in a thread of its own."""
+        """Run *func* at once, as if its thread took no time; it sees no running loop and no variables, as in a new thread."""
         self._check_closed()
         future: asyncio.Future[_T] = self.create_future()
         try:
             with OuterRun():
-                result = func(*args)
+                result = contextvars.Context().run(func, *args)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
@@ -60,3 +61,20 @@ class Task(asyncio.Task[_T]):
         for _ in range(super().cancelling()):
             super().uncancel()
             self._nested_cancels += 1
+
+
+class SimulatedTask(Task[_T]):
+    """A task of a simulated loop: sets of tasks have the same order in every run, whatever their addresses are.
+
+    asyncio keeps tasks in sets (``all_tasks``, ``TaskGroup``, ``wait``), and a set's order follows the hashes of its members.
+    """
+
+    def __new__(cls, coro: Coroutine[Any, Any, _T], *, loop: Any, **options: Any) -> SimulatedTask[_T]:
+        task: SimulatedTask[_T] = super().__new__(cls, coro, loop=loop, **options)
+        task._number = next(loop._task_numbers)
+        return task
+
+    def __hash__(self) -> int:
+        return self._number
+
+    _number: int

@@ -19,13 +19,11 @@ import soliloop
 from soliloop.compat import async_solipsism, hasyncio
 from soliloop.compat import hasyncio as hasynci
 
-pytestmark = pytest.mark.usefixtures("no_leaks")
-
 NEW_YORK = zoneinfo.ZoneInfo("America/New_York")
 
 
 @pytest.fixture
-def event_loop() -> Iterator[Any]:
+def event_loop(no_leaks: None) -> Iterator[Any]:
     with hasynci.solipsism_context() as loop:
         yield loop
     loop.close()
@@ -149,6 +147,7 @@ def test_names_of_types() -> None:
 # Nested runs.
 
 
+@pytest.mark.usefixtures("no_leaks")
 def test_program_of_nested_runs() -> None:
     times = []
 
@@ -276,8 +275,8 @@ def test_run_raises_what_the_coroutine_raises(event_loop: Any, close: bool) -> N
 
 
 def test_run_takes_a_future_of_the_current_loop(event_loop: Any) -> None:
-    both = asyncio.gather(asyncio.sleep(1, "a"), asyncio.sleep(2, "b"))
-    assert list(hasynci.run(both, event_loop=event_loop)) == ["a", "b"]
+    both = asyncio.gather(*(asyncio.sleep(1, text) for text in "ab"))
+    assert hasynci.run(both, event_loop=event_loop) == ["a", "b"]
 
 
 def test_run_refuses_what_is_no_loop() -> None:

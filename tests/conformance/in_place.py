@@ -42,6 +42,8 @@ def named(specification: str) -> Any:
 
 def put_in_place(loop_under_test: LoopUnderTest) -> None:
     """Makes every public way to a new loop lead to `loop_under_test`."""
+    global installed
+    installed = loop_under_test
     stand_in = _class_that_makes(loop_under_test)
     for module in (asyncio, asyncio.unix_events):
         for name in ("SelectorEventLoop", "EventLoop"):
@@ -68,5 +70,6 @@ def _class_that_makes(loop_under_test: LoopUnderTest) -> type[Any]:
     return stand_in
 
 
+installed: LoopUnderTest | None = None
 # By version: up to 3.13; from 3.14 on.
 POLICIES = ("_UnixDefaultEventLoopPolicy", "_DefaultEventLoopPolicy")

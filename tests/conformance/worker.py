@@ -215,14 +215,14 @@ def _reset_signals() -> None:
 
 def _summary(error: BaseException) -> str:
     first_line = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first_line}".removesuffix(": ")
+    return f"{type(error).__name__}: {first_line}".removesuffix(": ")[:SUMMARY]
 
 
 def _last_line(text: str) -> str:
     return (text.strip().splitlines() or [""])[-1]
 
 
-DETAIL = 4000
+DETAIL, SUMMARY = 4000, 240
 STATUSES = ("passed", "skipped", "failed")
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ impl World for RealArm {
     }
 
     fn now(&self) -> Instant {
-        self.world.now()
+        Real::now()
     }
 
     fn wait(&mut self, wait: Wait) -> End {

@@ -140,8 +140,8 @@ impl LoopCore {
         let World::Real(world) = &this.world else {
             return Err(PyRuntimeError::new_err("a simulated loop does not watch real descriptors"));
         };
-        let handle = Handle::watcher(py, content)?;
-        let replaced = this.watchers.with(py, |watchers| watchers.add(&world.real, fd, side, handle.clone_ref(py)))?;
+        let (real, handle) = (world.real(py)?, Handle::watcher(py, content)?);
+        let replaced = this.watchers.with(py, |watchers| watchers.add(&real, fd, side, handle.clone_ref(py)))?;
         if let Some(replaced) = replaced {
             replaced.bind(py).call_method0(intern!(py, "cancel"))?;
         }
@@ -151,8 +151,8 @@ impl LoopCore {
     /// Ends a registration; gives its handle.
     pub(crate) fn unwatch(&self, py: Python<'_>, fd: RawFd, side: Side) -> Option<Py<Handle>> {
         // The child of a fork shares its parent's epoll, and must leave it alone.
-        let real = self.world.descriptors().filter(|_| !self.is_forked()).map(|world| &world.real);
-        self.watchers.with(py, |watchers| watchers.remove(real, fd, side))
+        let real = self.world.descriptors().filter(|_| !self.is_forked()).and_then(|world| world.opened(py));
+        self.watchers.with(py, |watchers| watchers.remove(real.as_deref(), fd, side))
     }
 
     fn remove(&self, py: Python<'_>, fd: RawFd, side: Side) -> PyResult<bool> {
@@ -237,8 +237,8 @@ impl LoopCore {
             Some(factor) if !(factor.is_finite() && factor > 0.0) => {
                 return Err(PyValueError::new_err(format!("factor must be a positive number, not {factor}")));
             }
-            _ if simulated => World::simulated(factor)?,
-            _ => World::real()?,
+            _ if simulated => World::simulated(factor),
+            _ => World::real(),
         };
         Ok(Self {
             engine: GilCell::new(Engine::new()),
@@ -290,7 +290,7 @@ impl LoopCore {
         let handle =
             Handle::once(py, &slf.get().spare, Self::content(slf, callback, args, context, "call_soon_threadsafe")?)?;
         this.engine.with(py, |engine| engine.push(Scheduled(handle.clone_ref(py))));
-        this.world.wake();
+        this.world.wake(py);
         Ok(handle)
     }
 
@@ -461,6 +461,9 @@ impl LoopCore {
         let watchers = this.watchers.replace(py, Watchers::default());
         watchers.handles().for_each(|handle| handle.get().clear(py));
         drop(this.signals.replace(py, None));
+        if let Some(world) = this.world.descriptors() {
+            world.close(py);
+        }
         drop(this.task_factory.replace(py, None));
         drop(this.loop_option.replace(py, None));
         this.snapshot.forget(py);
@@ -532,8 +535,9 @@ impl LoopCore {
 
     /// The descriptor that the interpreter writes the numbers of signals to.
     fn _signal_descriptor(slf: &Bound<'_, Self>) -> PyResult<RawFd> {
+        let py = slf.py();
         match slf.get().world.descriptors() {
-            Some(world) => signals::writer(slf, &world.real),
+            Some(world) => signals::writer(slf, &*world.real(py)?),
             None => Err(PyRuntimeError::new_err("a simulated loop gets no signals")),
         }
     }

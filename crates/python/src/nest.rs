@@ -413,8 +413,9 @@ pub(crate) fn forward_cancellations(core: &Bound<'_, LoopCore>) -> PyResult<()> 
                     parked.must_ask = false;
                 }
             });
+            let message = task.bind(py).getattr(intern!(py, "_cancel_message"))?;
             take_request_from_stock(task.bind(py))?;
-            future.bind(py).call_method0(intern!(py, "cancel"))?;
+            future.bind(py).call_method1(intern!(py, "cancel"), (message,))?;
         }
     }
     Ok(())

@@ -64,7 +64,7 @@ impl Session {
             core.call_method1(intern!(py, "_set_coroutine_origin_tracking"), (true,))?;
         }
         if let Some(world) = this.world.descriptors() {
-            self.signals = signals::arm(core, &world.real)?;
+            self.signals = signals::arm(core, &*world.real(py)?)?;
         }
         Ok(())
     }

@@ -89,7 +89,8 @@ fn begin_turn(core: &Bound<'_, LoopCore>) -> PyResult<()> {
 /// Makes the callbacks of the descriptors in `events` ready.
 fn collect(core: &Bound<'_, LoopCore>, world: &RealWorld, events: Events) -> PyResult<()> {
     let (py, this) = (core.py(), core.get());
-    for (fd, event) in events.iter().filter_map(|event| world.source(event)) {
+    let real = world.real(py)?;
+    for (fd, event) in events.iter().filter_map(|event| real.source(event)) {
         let (reader, writer) = this.watchers.with(py, |watchers| {
             let callback =
                 |side, is_ready: bool| watchers.get(fd, side).filter(|_| is_ready).map(|handle| handle.clone_ref(py));

@@ -2,10 +2,10 @@
 
 use crate::ffi::cell::GilCell;
 use pyo3::prelude::*;
-use soliloop_engine::world::real::{Event, Events, Real};
+use soliloop_engine::world::real::{Events, Real};
 use soliloop_engine::world::sim::{Simulated, Step};
 use soliloop_engine::{Instant, Pacing, Wait};
-use std::os::fd::RawFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 pub(crate) enum World {
@@ -13,8 +13,9 @@ pub(crate) enum World {
     Simulated(SimulatedWorld),
 }
 
+/// The operating system's part: opened when it is first needed, closed with the loop.
 pub(crate) struct RealWorld {
-    pub(crate) real: Real,
+    real: GilCell<Option<Arc<Real>>>,
     pacing: GilCell<Pacing>,
     events: GilCell<Option<Events>>,
     /// Whether the loop's thread may be blocked in a wait: then another thread must wake it.
@@ -44,23 +45,20 @@ pub(crate) enum Waited {
 }
 
 impl World {
-    pub(crate) fn real() -> PyResult<Self> {
-        Ok(Self::Real(RealWorld::new()?))
+    pub(crate) fn real() -> Self {
+        Self::Real(RealWorld::new())
     }
 
-    pub(crate) fn simulated(factor: Option<f64>) -> PyResult<Self> {
-        let pace = match factor {
-            None => None,
-            Some(factor) => Some(Pace { factor, world: RealWorld::new()?, origin: GilCell::new(Instant::ORIGIN) }),
-        };
-        Ok(Self::Simulated(SimulatedWorld { clock: GilCell::new(Simulated::new()), pace }))
+    pub(crate) fn simulated(factor: Option<f64>) -> Self {
+        let pace = factor.map(|factor| Pace { factor, world: RealWorld::new(), origin: GilCell::new(Instant::ORIGIN) });
+        Self::Simulated(SimulatedWorld { clock: GilCell::new(Simulated::new()), pace })
     }
 
     /// The current instant.
     #[inline]
     pub(crate) fn now(&self, py: Python<'_>) -> Instant {
         match self {
-            Self::Real(world) => world.real.now(),
+            Self::Real(_) => Real::now(),
             Self::Simulated(world) => world.clock.with(py, |clock| clock.now()),
         }
     }
@@ -91,14 +89,9 @@ impl World {
 
     /// Makes a wait that is under way return at once. Costs no system call when none is.
     #[inline]
-    pub(crate) fn wake(&self) {
-        match self {
-            Self::Real(world) => world.wake(),
-            Self::Simulated(world) => {
-                if let Some(pace) = &world.pace {
-                    pace.world.wake();
-                }
-            }
+    pub(crate) fn wake(&self, py: Python<'_>) {
+        if let Some(world) = self.descriptors() {
+            world.wake(py);
         }
     }
 
@@ -116,13 +109,32 @@ impl World {
 }
 
 impl RealWorld {
-    fn new() -> PyResult<Self> {
-        Ok(Self {
-            real: Real::new()?,
+    fn new() -> Self {
+        Self {
+            real: GilCell::new(None),
             pacing: GilCell::new(Pacing::new()),
             events: GilCell::new(Some(Events::with_capacity(EVENTS))),
             waiting: AtomicBool::new(false),
-        })
+        }
+    }
+
+    /// The descriptors. Kept alive by a count of their own, since a wait uses them where nothing of the loop is borrowed.
+    pub(crate) fn real(&self, py: Python<'_>) -> PyResult<Arc<Real>> {
+        if let Some(real) = self.opened(py) {
+            return Ok(real);
+        }
+        let real = Arc::new(Real::new()?);
+        self.real.replace(py, Some(real.clone()));
+        Ok(real)
+    }
+
+    /// The descriptors, if they have been opened.
+    pub(crate) fn opened(&self, py: Python<'_>) -> Option<Arc<Real>> {
+        self.real.with(py, |real| real.clone())
+    }
+
+    pub(crate) fn close(&self, py: Python<'_>) {
+        drop(self.real.replace(py, None));
     }
 
     #[inline]
@@ -133,7 +145,7 @@ impl RealWorld {
         let mut events = self.take_events(py);
         self.block(py, wait, &mut events)?;
         py.check_signals()?;
-        let now = self.real.now();
+        let now = Real::now();
         self.pacing.with(py, |pacing| pacing.waited(now));
         Ok(Waited::Turn(now, Some(events)))
     }
@@ -144,28 +156,31 @@ impl RealWorld {
         if let Some(now) = self.pacing.with(py, Pacing::skip) {
             return Ok(Waited::Turn(now, None));
         }
-        let now = self.real.now();
+        let now = Real::now();
         if !self.pacing.with(py, |pacing| pacing.must_look(now)) {
             return Ok(Waited::Turn(now, None));
         }
         let mut events = self.take_events(py);
         // It does not block, so it is not worth giving the interpreter lock away for.
-        self.real.wait(Wait::None, &mut events)?;
+        self.real(py)?.wait(Wait::None, &mut events)?;
         py.check_signals()?;
         Ok(Waited::Turn(now, Some(events)))
     }
 
     fn block(&self, py: Python<'_>, wait: Wait, events: &mut Events) -> PyResult<()> {
+        let real = self.real(py)?;
         self.waiting.store(true, Relaxed);
-        let waited = py.detach(|| self.real.wait(wait, events));
+        let waited = py.detach(|| real.wait(wait, events));
         self.waiting.store(false, Relaxed);
         Ok(waited?)
     }
 
-    fn wake(&self) {
+    fn wake(&self, py: Python<'_>) {
         // One write is enough for a wait: whoever clears the flag has written, or the wait is over.
-        if self.waiting.swap(false, Relaxed) {
-            self.real.wake();
+        if self.waiting.swap(false, Relaxed)
+            && let Some(real) = self.opened(py)
+        {
+            real.wake();
         }
     }
 
@@ -176,11 +191,6 @@ impl RealWorld {
     /// Gives the buffer back for the next wait.
     pub(crate) fn return_events(&self, py: Python<'_>, events: Events) {
         drop(self.events.replace(py, Some(events)));
-    }
-
-    #[inline]
-    pub(crate) fn source(&self, event: Event) -> Option<(RawFd, Event)> {
-        self.real.source(event)
     }
 }
 
@@ -201,7 +211,7 @@ impl SimulatedWorld {
 impl Pace {
     /// The simulated clock stands at `now`, and goes on from there.
     fn resume(&self, py: Python<'_>, now: Instant) {
-        let real = self.world.real.now();
+        let real = Real::now();
         let elapsed = now.as_secs_f64() / self.factor;
         self.origin.replace(py, Instant::from_nanos(real.as_nanos().saturating_sub(nanos(elapsed))));
     }
@@ -211,13 +221,13 @@ impl Pace {
         let origin = self.origin.get(py);
         let due = Instant::from_nanos(origin.as_nanos().saturating_add(nanos(deadline.as_secs_f64() / self.factor)));
         let mut events = None;
-        if self.world.real.now() < due {
+        if Real::now() < due {
             let mut buffer = self.world.take_events(py);
             self.world.block(py, Wait::Until(due), &mut buffer)?;
             events = Some(buffer);
         }
         py.check_signals()?;
-        let now = self.world.real.now();
+        let now = Real::now();
         if now >= due {
             return Ok((deadline, events));
         }

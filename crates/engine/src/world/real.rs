@@ -38,7 +38,7 @@ impl Real {
 
     /// The current instant: nanoseconds of the system's monotonic clock.
     #[inline]
-    pub fn now(&self) -> Instant {
+    pub fn now() -> Instant {
         Instant::from_nanos(clock::monotonic())
     }
 
@@ -73,7 +73,7 @@ impl Real {
     pub fn wait(&self, wait: Wait, events: &mut Events) -> io::Result<()> {
         let timeout = match wait {
             Wait::None => Some(Duration::ZERO),
-            Wait::Until(deadline) => Some(self.now().until(deadline)),
+            Wait::Until(deadline) => Some(Self::now().until(deadline)),
             Wait::Forever => None,
         };
         match self.epoll.wait(events, timeout) {
