@@ -91,7 +91,9 @@ def memory(cancelled: bool) -> Measure:
     """Resident bytes per timer: while all are pending, or after all were cancelled and the loop has turned."""
 
     async def work(loop: Loop, n: int) -> float:
-        handles: list[asyncio.Handle | None] = [None] * n  # room for the references is not the loop's
+        handles: list[asyncio.Handle | None] = [
+            None
+        ] * n  # room for the references is not the loop's
         before = resident()
         later = loop.call_later
         for i in range(n):

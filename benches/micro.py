@@ -36,7 +36,9 @@ def measure(case: str, loop: str, divisor: int) -> float:
     quiet = {"PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONMALLOC", "PYTHONTRACEMALLOC"}
     environment = {name: value for name, value in os.environ.items() if name not in quiet}
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT_SECONDS)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=LIMIT_SECONDS
+        )
     except subprocess.TimeoutExpired:
         raise Failed(f"no end within {LIMIT_SECONDS} s") from None
     if done.returncode:
@@ -53,7 +55,9 @@ def schedule(pairs: dict[str, list[str]], rounds: int) -> Iterator[tuple[int, st
                 yield turn, case, loop
 
 
-def run(pairs: dict[str, list[str]], rounds: int, divisor: int) -> tuple[Figures, dict[tuple[str, str], str]]:
+def run(
+    pairs: dict[str, list[str]], rounds: int, divisor: int
+) -> tuple[Figures, dict[tuple[str, str], str]]:
     """The figures, and why some are missing. What failed once is not tried again."""
     taken: dict[str, dict[str, list[float]]] = {case: {} for case in pairs}
     failed: dict[tuple[str, str], str] = {}
@@ -68,7 +72,8 @@ def run(pairs: dict[str, list[str]], rounds: int, divisor: int) -> tuple[Figures
             taken[case].pop(loop, None)
     progress("")
     figures = {
-        case: {loop: Figure(tuple(row[loop])) for loop in pairs[case] if loop in row} for case, row in taken.items()
+        case: {loop: Figure(tuple(row[loop])) for loop in pairs[case] if loop in row}
+        for case, row in taken.items()
     }
     return figures, failed
 
@@ -78,7 +83,9 @@ def progress(text: str) -> None:
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def choose(wanted_cases: list[str] | None, wanted_loops: list[str]) -> tuple[dict[str, list[str]], list[str]]:
+def choose(
+    wanted_cases: list[str] | None, wanted_loops: list[str]
+) -> tuple[dict[str, list[str]], list[str]]:
     """The loops to run each case on, and a line for each loop that is left out."""
     cases = [name for name in CASES if wanted_cases is None or name.startswith(tuple(wanted_cases))]
     pairs: dict[str, list[str]] = {}
@@ -111,7 +118,9 @@ def show(figures: Figures, failed: dict[tuple[str, str], str], left_out: list[st
         print(f"failed: {case} on {loop}: {why}")
 
 
-def save(file: str, figures: Figures, failed: dict[tuple[str, str], str], rounds: int, divisor: int) -> None:
+def save(
+    file: str, figures: Figures, failed: dict[tuple[str, str], str], rounds: int, divisor: int
+) -> None:
     loops = dict.fromkeys(loop for row in figures.values() for loop in row)
     document = {
         "python": platform.python_version(),
@@ -124,11 +133,15 @@ def save(file: str, figures: Figures, failed: dict[tuple[str, str], str], rounds
                 "setting": CASES[case].setting,
                 "unit": "B" if CASES[case].setting == "memory" else "ns",
                 "ratio_to_best_peer": ratio(row),
-                "loops": {loop: {"median": f.median, "rounds": f.rounds} for loop, f in row.items()},
+                "loops": {
+                    loop: {"median": f.median, "rounds": f.rounds} for loop, f in row.items()
+                },
             }
             for case, row in figures.items()
         },
-        "failed": [{"case": case, "loop": loop, "why": why} for (case, loop), why in failed.items()],
+        "failed": [
+            {"case": case, "loop": loop, "why": why} for (case, loop), why in failed.items()
+        ],
     }
     Path(file).write_text(json.dumps(document, indent=1) + "\n")
 
@@ -138,11 +151,19 @@ def names(text: str) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, help="default 5, or 2 with --quick")
-    parser.add_argument("--loops", type=names, default=list(LOOPS), help=f"of {','.join(LOOPS)}; default all")
+    parser.add_argument(
+        "--loops", type=names, default=list(LOOPS), help=f"of {','.join(LOOPS)}; default all"
+    )
     parser.add_argument("--cases", type=names, help="names or beginnings of names; default all")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the work: shows that it runs, proves little")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a tenth of the work: shows that it runs, proves little",
+    )
     parser.add_argument("--json", metavar="FILE", help="also write every round's figure there")
     parser.add_argument("--list", action="store_true", help="name the cases and end")
     args = parser.parse_args()

@@ -70,8 +70,15 @@ def render(setting: str, figures: Figures, loops: list[str]) -> str:
             ]
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    lines = ["| " + " | ".join(align(cell, widths[i], i) for i, cell in enumerate(row)) + " |" for row in rows]
-    rule = "|" + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|"
+    lines = [
+        "| " + " | ".join(align(cell, widths[i], i) for i, cell in enumerate(row)) + " |"
+        for row in rows
+    ]
+    rule = (
+        "|"
+        + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths))
+        + "|"
+    )
     return "\n".join([f"{TITLES[setting]}\n", lines[0], rule, *lines[1:]])
 
 

@@ -57,7 +57,9 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):  # type: ignore[misc]
 
     _own_task_class: type[asyncio.Task[Any]] = Task
 
-    def __init__(self, *, simulated: bool = False, nesting: bool = False, factor: float | None = None) -> None:
+    def __init__(
+        self, *, simulated: bool = False, nesting: bool = False, factor: float | None = None
+    ) -> None:
         # Not SelectorEventLoop.__init__: it makes a selector and a self-pipe, which the core has in its own way.
         asyncio.BaseEventLoop.__init__(self)
         self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
@@ -79,7 +81,9 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):  # type: ignore[misc]
         asyncio.BaseEventLoop.close(self)
         if unfinished:
             text = "\n  ".join(unfinished)
-            self.call_exception_handler({"message": f"The event loop was closed during nested runs:\n  {text}"})
+            self.call_exception_handler(
+                {"message": f"The event loop was closed during nested runs:\n  {text}"}
+            )
         if sys.is_finalizing():
             self._signal_handlers.clear()
         for number in list(self._signal_handlers):

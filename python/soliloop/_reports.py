@@ -25,14 +25,18 @@ def already_running(loop: Any, call: str, frame: FrameType | None) -> RuntimeErr
             "give it the coroutine with asyncio.run_coroutine_threadsafe()"
         )
     if asyncio._get_running_loop() is not loop:
-        return RuntimeError(f"{head}, below another loop that runs on top of it: end that run first")
+        return RuntimeError(
+            f"{head}, below another loop that runs on top of it: end that run first"
+        )
     task = asyncio.current_task(loop)
     who = "a callback" if task is None else f"task {task.get_name()!r}"
     frames = _callers(frame)
     chain = " -> ".join(f"{code.co_qualname} ({where})" for code, where in frames) or "C code"
     guilty = frames[-1][0].co_qualname if frames else "the caller"
     if call == "run_forever":
-        return RuntimeError(f"{head}: {who}: {chain} called run_forever(), which cannot be nested; await something instead")
+        return RuntimeError(
+            f"{head}: {who}: {chain} called run_forever(), which cannot be nested; await something instead"
+        )
     return RuntimeError(
         f"{head}: {who}: {chain} called {call}(). Either make {guilty} a coroutine function, await the coroutine in it, "
         "and await its callers too (async all the way up); or let the loop nest: soliloop.new_event_loop(nesting=True), "
@@ -42,12 +46,16 @@ def already_running(loop: Any, call: str, frame: FrameType | None) -> RuntimeErr
 
 def deadlock(loop: Any) -> DeadlockError:
     """The error of a simulation in which nothing can happen any more."""
-    nested = {task: (future, frame) for task, future, frame in loop._nested_runs() if task is not None}
+    nested = {
+        task: (future, frame) for task, future, frame in loop._nested_runs() if task is not None
+    }
     lines = [
         "nothing can ever happen again: no callback is ready and no timer is set, "
         f"at {loop.time():.9f} s of simulated time"
     ]
-    tasks = sorted(asyncio.all_tasks(loop), key=lambda task: (len(task.get_name()), task.get_name()))
+    tasks = sorted(
+        asyncio.all_tasks(loop), key=lambda task: (len(task.get_name()), task.get_name())
+    )
     for task in tasks:
         future, frame = nested.get(task, (None, None))
         waits = _waits(task) if future is None else f"a nested run of {_name(future)}{_at(frame)}"
@@ -56,7 +64,9 @@ def deadlock(loop: Any) -> DeadlockError:
         if task is None:
             lines.append(f"  a callback waits for a nested run of {_name(future)}{_at(frame)}")
     if not tasks:
-        lines.append("  no task is pending: the future that the run waits for is completed by nobody")
+        lines.append(
+            "  no task is pending: the future that the run waits for is completed by nobody"
+        )
     return DeadlockError("\n".join(lines))
 
 
@@ -124,7 +134,11 @@ def _waits(task: asyncio.Task[Any]) -> str:
         what = f"the end of {_name(future)}"
     else:
         what = f"a future that nobody has completed, {_safe_repr(future)}"
-    place = f" in {own[-1].f_code.co_qualname} at {own[-1].f_code.co_filename}:{own[-1].f_lineno}" if own else ""
+    place = (
+        f" in {own[-1].f_code.co_qualname} at {own[-1].f_code.co_filename}:{own[-1].f_lineno}"
+        if own
+        else ""
+    )
     return what + place
 
 
@@ -139,7 +153,9 @@ def _frames(awaitable: Any) -> Any:
                 break
         else:
             # The wrapper of a step of an asynchronous generator (or of a coroutine) has no link to what it wraps.
-            wrapped = (thing for thing in gc.get_referents(awaitable) if isinstance(thing, _WRAPPED))
+            wrapped = (
+                thing for thing in gc.get_referents(awaitable) if isinstance(thing, _WRAPPED)
+            )
             awaitable = next(wrapped, None) if type(awaitable).__module__ == "builtins" else None
 
 

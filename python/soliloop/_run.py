@@ -73,7 +73,10 @@ class Runner(asyncio.Runner):  # type: ignore[misc]
     """
 
     def __init__(
-        self, *, debug: bool | None = None, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+        self,
+        *,
+        debug: bool | None = None,
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> None:
         super().__init__(debug=debug, loop_factory=loop_factory or _nesting_loop)
 
@@ -141,7 +144,9 @@ def _run_in_thread(main: Coroutine[Any, Any, _T], debug: bool | None) -> _T:
 
 def _policy_class() -> type[Any]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # policies go in Python 3.16; until then they work
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # policies go in Python 3.16; until then they work
         if sys.version_info >= (3, 14):
             return asyncio.unix_events._DefaultEventLoopPolicy
         else:

@@ -7,7 +7,7 @@ import contextlib
 import contextvars
 import itertools
 from collections.abc import Callable, Coroutine, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, Self, TypeVar, TypeVarTuple
 
 from soliloop._errors import OutsideWorldError
@@ -18,7 +18,7 @@ from soliloop._task import SimulatedTask
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
-DEFAULT_START = datetime(2000, 1, 1, tzinfo=timezone.utc)
+DEFAULT_START = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def parse_start(start: datetime | str | None) -> datetime:
@@ -48,21 +48,27 @@ class SimulatedLoop(EventLoop):
 
     _own_task_class = SimulatedTask
 
-    def __init__(self, *, start: datetime, nesting: bool = False, factor: float | None = None) -> None:
+    def __init__(
+        self, *, start: datetime, nesting: bool = False, factor: float | None = None
+    ) -> None:
         super().__init__(simulated=True, nesting=nesting, factor=factor)
         self.start = start
         self._task_numbers = itertools.count()
         self._task_class = self._own_task_class
 
-    def __new__(cls, *, start: datetime, nesting: bool = False, factor: float | None = None) -> Self:
+    def __new__(
+        cls, *, start: datetime, nesting: bool = False, factor: float | None = None
+    ) -> Self:
         return super().__new__(cls, simulated=True, nesting=nesting, factor=factor)
 
     def now(self) -> datetime:
         """Return the simulated date and time, in the time zone of the start, in whole microseconds."""
         elapsed = timedelta(microseconds=self.time_ns() // 1000)
-        return (self.start.astimezone(timezone.utc) + elapsed).astimezone(self.start.tzinfo)
+        return (self.start.astimezone(UTC) + elapsed).astimezone(self.start.tzinfo)
 
-    def run_in_executor(self, executor: Any, func: Callable[[*_Ts], _T], *args: *_Ts) -> asyncio.Future[_T]:
+    def run_in_executor(
+        self, executor: Any, func: Callable[[*_Ts], _T], *args: *_Ts
+    ) -> asyncio.Future[_T]:
         """Run *func* at once, as if its thread took no time; it sees no running loop and no variables, as in a new thread."""
         self._check_closed()
         future: asyncio.Future[_T] = self.create_future()
@@ -80,7 +86,9 @@ class SimulatedLoop(EventLoop):
 
 def _outside(name: str) -> Callable[..., NoReturn]:
     def refuse(self: SimulatedLoop, *args: Any, **kwargs: Any) -> NoReturn:
-        raise OutsideWorldError(f"loop.{name}() reaches the real world, and this loop lives in a simulated one")
+        raise OutsideWorldError(
+            f"loop.{name}() reaches the real world, and this loop lives in a simulated one"
+        )
 
     refuse.__name__ = name
     return refuse
@@ -161,6 +169,10 @@ def _finish(loop: SimulatedLoop) -> None:
     for task in pending:
         if not task.cancelled() and (error := task.exception()) is not None:
             loop.call_exception_handler(
-                {"message": "unhandled exception at the end of a simulation", "exception": error, "task": task}
+                {
+                    "message": "unhandled exception at the end of a simulation",
+                    "exception": error,
+                    "task": task,
+                }
             )
     loop.run_until_complete(loop.shutdown_asyncgens())

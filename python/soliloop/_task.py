@@ -69,8 +69,10 @@ class SimulatedTask(Task[_T]):
     asyncio keeps tasks in sets (``all_tasks``, ``TaskGroup``, ``wait``), and a set's order follows the hashes of its members.
     """
 
-    def __new__(cls, coro: Coroutine[Any, Any, _T], *, loop: Any, **options: Any) -> SimulatedTask[_T]:
-        task: SimulatedTask[_T] = super().__new__(cls, coro, loop=loop, **options)
+    def __new__(
+        cls, coro: Coroutine[Any, Any, _T], *, loop: Any, **options: Any
+    ) -> SimulatedTask[_T]:
+        task: SimulatedTask[_T] = super().__new__(cls, coro, loop=loop, **options)  # type: ignore[call-arg]
         task._number = next(loop._task_numbers)
         return task
 

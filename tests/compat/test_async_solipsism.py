@@ -1,4 +1,4 @@
-"""The surface of async_solipsism 0.10 over soliloop's loop: what its tests and its README say, but for sockets."""
+"""The surface of async_solipsism 0.10 over soliloop: its tests and README, but for sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The surface of kaizenflow's hasyncio: what its own tests and its users rely on, over soliloop's loop.
+"""The surface of kaizenflow's hasyncio over soliloop: what its own tests and its users rely on.
 
 Time is simulated, except where real time itself is the subject.
 """

@@ -46,13 +46,21 @@ class Verdict:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def read(suite: str) -> Expectations:
-    """What expected.toml says of the suite, without what holds for other Pythons or other machines."""
+def read(suite: str, loop: str) -> Expectations:
+    """What expected.toml says of the suite, without what holds for other Pythons, other machines or other loops."""
     table: dict[str, Any] = tomllib.loads(FILE.read_text()).get(suite, {})
-    excluded = {pattern: entry["reason"] for entry in table.get("excluded", ()) for pattern in entry["tests"]}
-    known = {entry["test"]: entry["reason"] for entry in table.get("known", ()) if _holds_here(entry)}
+    excluded = {
+        pattern: entry["reason"]
+        for entry in table.get("excluded", ())
+        for pattern in entry["tests"]
+    }
+    known = {
+        entry["test"]: entry["reason"] for entry in table.get("known", ()) if _holds_here(entry)
+    }
     beyond = table.get("beyond_asyncio", {})
-    return Expectations(excluded, known, frozenset(beyond.get("tests", ())), beyond.get("at_least", 0))
+    return Expectations(
+        excluded, known, frozenset(beyond.get("tests", ())), beyond.get("at_least", 0)
+    )
 
 
 def judge(expected: Expectations, results: Results, flaky: list[str], *, complete: bool) -> Verdict:
@@ -67,19 +75,25 @@ def judge(expected: Expectations, results: Results, flaky: list[str], *, complet
             else:
                 verdict.failed[test] = result.summary
         elif test in expected.known:
-            verdict.failed[test] = "passes, and is listed as a known failure: remove it from the list"
+            verdict.failed[test] = (
+                "passes, and is listed as a known failure: remove it from the list"
+            )
         else:
             verdict.passed += 1
             verdict.beyond_asyncio += test in expected.beyond_asyncio
     if complete:
         for test in expected.known.keys() - results.keys():
-            verdict.failed[test] = "is listed as a known failure, and does not exist: remove it from the list"
+            verdict.failed[test] = (
+                "is listed as a known failure, and does not exist: remove it from the list"
+            )
     return verdict
 
 
 def _holds_here(entry: dict[str, Any]) -> bool:
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return python in entry.get("python", [python]) and ("where" not in entry or CONDITIONS[entry["where"]]())
+    return python in entry.get("python", [python]) and (
+        "where" not in entry or CONDITIONS[entry["where"]]()
+    )
 
 
 def _localhost_lacks_ipv6() -> bool:
@@ -90,5 +104,7 @@ def _localhost_lacks_ipv6() -> bool:
     return False
 
 
+# The loop whose known failures are listed. Any other is run for comparison.
+OWN = "soliloop"
 FILE = Path(__file__).resolve().parent / "expected.toml"
 CONDITIONS = {"localhost has no IPv6 address": _localhost_lacks_ipv6}

@@ -64,7 +64,11 @@ def _class_that_makes(loop_under_test: LoopUnderTest) -> type[Any]:
             return loop_under_test() if cls is stand_in else super().__call__(*args, **kwargs)
 
         def __instancecheck__(cls, instance: object) -> bool:
-            return isinstance(instance, base) if cls is stand_in else super().__instancecheck__(instance)
+            return (
+                isinstance(instance, base)
+                if cls is stand_in
+                else super().__instancecheck__(instance)
+            )
 
     stand_in: type[Any] = Meta("SelectorEventLoop", (base,), {"__module__": base.__module__})
     return stand_in

@@ -25,7 +25,7 @@ def main() -> int:
     """Runs the suites that the command line names and returns the exit status."""
     options = _options()
     if options.list_exclusions:
-        _list_exclusions(options.suite)
+        _list_exclusions(options.suite, options.loop)
         return 0
     total, records = Verdict(), []
     for suite in options.suite:
@@ -37,7 +37,9 @@ def main() -> int:
         records.append(record)
         total.passed += verdict.passed
         total.skipped += verdict.skipped
-        total.failed.update({f"{suite.name} {test}": summary for test, summary in verdict.failed.items()})
+        total.failed.update(
+            {f"{suite.name} {test}": summary for test, summary in verdict.failed.items()}
+        )
     if options.json:
         options.json.write_text(json.dumps(records, indent=1) + "\n")
     print(f"{total.passed} passed, {len(total.failed)} failed, {total.skipped} skipped")
@@ -46,18 +48,20 @@ def main() -> int:
 
 def _run_suite(suite: Suite, options: argparse.Namespace) -> tuple[Verdict, dict[str, Any]]:
     started = time.monotonic()
-    expected = expectations.read(suite.name)
+    expected = expectations.read(suite.name, options.loop)
     folder, python = prepare(suite)
     order, environment = settings(suite, folder, options.loop)
     order |= {"loop": options.loop, "select": options.select, "excluded": list(expected.excluded)}
-    supervisor = Supervisor(python, order, environment, options.timeout, CACHE / "logs" / suite.name)
+    supervisor = Supervisor(
+        python, order, environment, options.timeout, CACHE / "logs" / suite.name
+    )
     pieces = [piece for piece in modules(suite, folder) if not expected.excludes(piece)]
     results = supervisor.run(pieces)
     flaky = _try_again(supervisor, results, pieces, expected)
     complete = options.select is None
     verdict = expectations.judge(expected, results, flaky, complete=complete)
     if complete:
-        verdict.failed.update(_shortfalls(suite, expected, verdict, results, options.loop))
+        verdict.failed.update(_shortfalls(suite, expected, verdict, results))
     seconds = time.monotonic() - started
     _print(suite, verdict, seconds)
     record = {
@@ -71,9 +75,15 @@ def _run_suite(suite: Suite, options: argparse.Namespace) -> tuple[Verdict, dict
     return verdict, record
 
 
-def _try_again(supervisor: Supervisor, results: Results, pieces: list[str], expected: Expectations) -> list[str]:
+def _try_again(
+    supervisor: Supervisor, results: Results, pieces: list[str], expected: Expectations
+) -> list[str]:
     """Runs what failed unexpectedly once more, in new workers, and returns what passed then."""
-    failed = [test for test, result in results.items() if result.status == "failed" and not expected.may_fail(test)]
+    failed = [
+        test
+        for test, result in results.items()
+        if result.status == "failed" and not expected.may_fail(test)
+    ]
     if not failed or len(failed) > TRY_AGAIN:
         return []
     if len(pieces) == 1:
@@ -87,11 +97,13 @@ def _try_again(supervisor: Supervisor, results: Results, pieces: list[str], expe
 
 
 def _shortfalls(
-    suite: Suite, expected: Expectations, verdict: Verdict, results: Results, loop: str
+    suite: Suite, expected: Expectations, verdict: Verdict, results: Results
 ) -> dict[str, str]:
     """What a whole run must have shown, beyond single tests."""
     found = {}
-    if verdict.beyond_asyncio < expected.beyond_asyncio_at_least and not loop.startswith("asyncio:"):
+    if verdict.beyond_asyncio < expected.beyond_asyncio_at_least and not loop.startswith(
+        "asyncio:"
+    ):
         found["(sum)"] = (
             f"passes {verdict.beyond_asyncio} of the tests that asyncio's loop fails, at least "
             f"{expected.beyond_asyncio_at_least} are asked for"
@@ -113,9 +125,9 @@ def _print(suite: Suite, verdict: Verdict, seconds: float) -> None:
     )
 
 
-def _list_exclusions(suites: list[Suite]) -> None:
+def _list_exclusions(suites: list[Suite], loop: str) -> None:
     for suite in suites:
-        expected = expectations.read(suite.name)
+        expected = expectations.read(suite.name, loop)
         for pattern, reason in expected.excluded.items():
             print(f"{suite.name} left out  {pattern}: {reason}")
         for test, reason in expected.known.items():
@@ -125,7 +137,9 @@ def _list_exclusions(suites: list[Suite]) -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Run other projects' asyncio test suites against a loop.")
+    parser = argparse.ArgumentParser(
+        description="Run other projects' asyncio test suites against a loop."
+    )
     parser.add_argument(
         "--suite",
         type=_suites,
@@ -138,13 +152,23 @@ def _options() -> argparse.Namespace:
         default="soliloop:new_event_loop",
         help="what makes the loop under test (default: %(default)s)",
     )
-    parser.add_argument("--select", metavar="REGEX", help="run the tests whose full name it is found in")
     parser.add_argument(
-        "--timeout", metavar="SECONDS", type=float, default=20.0, help="for each test (default: %(default)g)"
+        "--select", metavar="REGEX", help="run the tests whose full name it is found in"
     )
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write what became of each test to this file")
     parser.add_argument(
-        "--list-exclusions", action="store_true", help="say what is left out or may fail, and why; run nothing"
+        "--timeout",
+        metavar="SECONDS",
+        type=float,
+        default=20.0,
+        help="for each test (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--json", metavar="FILE", type=Path, help="write what became of each test to this file"
+    )
+    parser.add_argument(
+        "--list-exclusions",
+        action="store_true",
+        help="say what is left out or may fail, and why; run nothing",
     )
     return parser.parse_args()
 
@@ -152,7 +176,9 @@ def _options() -> argparse.Namespace:
 def _suites(names: str) -> list[Suite]:
     unknown = [name for name in names.split(",") if name not in SUITES]
     if unknown:
-        raise argparse.ArgumentTypeError(f"no such suite: {', '.join(unknown)}; there are {', '.join(SUITES)}")
+        raise argparse.ArgumentTypeError(
+            f"no such suite: {', '.join(unknown)}; there are {', '.join(SUITES)}"
+        )
     return [SUITES[name] for name in names.split(",")]
 
 

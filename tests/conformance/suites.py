@@ -85,7 +85,12 @@ def settings(suite: Suite, folder: Path | None, loop: str) -> tuple[dict[str, An
     # The package itself, where it is the one under test, needs nobody to stand in for it.
     if suite.stub and loop.split(":")[0].split(".")[0] != suite.stub:
         paths.insert(0, str(STUBS))
-    order = {"paths": paths, "runner": suite.runner, "leave_out": suite.leave_out, "stand_in": suite.stand_in}
+    order = {
+        "paths": paths,
+        "runner": suite.runner,
+        "leave_out": suite.leave_out,
+        "stand_in": suite.stand_in,
+    }
     environment = {"PYTHONPATH": ":".join(paths), "CONFORMANCE_LOOP": loop}
     if folder:
         environment["CONFORMANCE_UVLOOP"] = str(folder / "testbase")
@@ -97,7 +102,9 @@ def _cpython_tests() -> Path:
     for place in (spec.submodule_search_locations or ()) if spec else ():
         if (Path(place) / "test_asyncio").is_dir():
             return Path(place) / "test_asyncio"
-    raise SetupError(f"{sys.executable} came without its tests (Debian has them in the package libpython3-testsuite)")
+    raise SetupError(
+        f"{sys.executable} came without its tests (Debian has them in the package libpython3-testsuite)"
+    )
 
 
 def _unpacked(source: Source) -> Path:
@@ -108,7 +115,17 @@ def _unpacked(source: Source) -> Path:
     archive = CACHE / f"{source.stem}.tar.gz"
     if not archive.exists():
         wanted = f"{source.name}=={source.version}"
-        _run("-m", "pip", "download", "--no-deps", "--no-binary", source.name, "--dest", str(CACHE), wanted)
+        _run(
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--no-binary",
+            source.name,
+            "--dest",
+            str(CACHE),
+            wanted,
+        )
     if hashlib.sha256(archive.read_bytes()).hexdigest() != source.sha256:
         raise SetupError(f"{archive} is not the file that was expected: remove it and try again")
     partial = CACHE / f"{source.stem}.partial"
@@ -129,7 +146,9 @@ def _python(suite: Suite) -> Path:
         return Path(sys.executable)
     venv = CACHE / f"{suite.name}-venv-{sysconfig.get_python_version()}"
     stamp, python = venv / "installed", venv / "bin" / "python"
-    requirements = "".join(Path(word).read_text() if word.endswith(".txt") else word + "\n" for word in suite.install)
+    requirements = "".join(
+        Path(word).read_text() if word.endswith(".txt") else word + "\n" for word in suite.install
+    )
     if not stamp.exists() or stamp.read_text() != requirements:
         shutil.rmtree(venv, ignore_errors=True)
         _run("-m", "venv", str(venv))
@@ -154,7 +173,9 @@ def _run(*words: str, python: Path | None = None) -> None:
     command = [str(python or sys.executable), *words]
     if "pip" in words:
         command[4:4] = ["--quiet", "--disable-pip-version-check"]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         last = re.sub(r"\s+", " ", done.stderr.strip()[-500:])
         raise SetupError(f"`{' '.join(command[1:])}` failed: {last}")
@@ -167,7 +188,10 @@ CPYTHON = "test.test_asyncio"
 SUITES = {
     suite.name: suite
     for suite in (
-        Suite("cpython", long=("test_tasks", "test_ssl", "test_subprocess", "test_sslproto", "test_events")),
+        Suite(
+            "cpython",
+            long=("test_tasks", "test_ssl", "test_subprocess", "test_sslproto", "test_events"),
+        ),
         Suite(
             "uvloop",
             source=Source(

@@ -54,7 +54,9 @@ class Supervisor:
         self.logs.mkdir(parents=True, exist_ok=True)
         results: Results = {}
         with ThreadPoolExecutor(WORKERS) as pool:
-            futures = [pool.submit(self._run_piece, piece, only and only[piece]) for piece in pieces]
+            futures = [
+                pool.submit(self._run_piece, piece, only and only[piece]) for piece in pieces
+            ]
             try:
                 for future in futures:
                     results.update(future.result())
@@ -72,7 +74,9 @@ class Supervisor:
             if run.finished or self.stopping.is_set():
                 return results
             if run.current is None:
-                results[f"{piece} (worker)"] = Result("failed", f"the worker ended outside a test, {run.end}")
+                results[f"{piece} (worker)"] = Result(
+                    "failed", f"the worker ended outside a test, {run.end}"
+                )
                 return results
             seconds = time.monotonic() - run.since
             results[run.current] = Result("failed", run.end, seconds=seconds)
@@ -83,7 +87,9 @@ class Supervisor:
 class _WorkerRun:
     """The life of one worker. It adds to `results`; afterwards `current` is the test that it died in, if it did."""
 
-    def __init__(self, supervisor: Supervisor, piece: str, only: list[str] | None, results: Results) -> None:
+    def __init__(
+        self, supervisor: Supervisor, piece: str, only: list[str] | None, results: Results
+    ) -> None:
         self._supervisor = supervisor
         self._results = results
         self.finished = False
@@ -104,7 +110,11 @@ class _WorkerRun:
                     stdout=log,
                     stderr=log,
                     cwd=place / "tmp",
-                    env={**_clean_environment(), **supervisor.environment, "TMPDIR": str(place / "tmp")},
+                    env={
+                        **_clean_environment(),
+                        **supervisor.environment,
+                        "TMPDIR": str(place / "tmp"),
+                    },
                     pass_fds=[writing],
                     start_new_session=True,
                 )
@@ -160,7 +170,11 @@ def _reports(reading: int, process: subprocess.Popen[bytes]) -> Iterator[dict[st
 
 
 def _clean_environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "PYTEST"))
+    }
     return {**kept, "PYTHONDONTWRITEBYTECODE": "1"}
 
 

@@ -49,7 +49,9 @@ class Reporter:
     def end(self, test: str, status: str, summary: str = "", detail: str = "") -> None:
         faulthandler.cancel_dump_traceback_later()
         made = self._loop_under_test.made - self._made_before
-        self.say("end", test=test, status=status, summary=summary, detail=detail[-DETAIL:], loops=made)
+        self.say(
+            "end", test=test, status=status, summary=summary, detail=detail[-DETAIL:], loops=made
+        )
 
 
 class Selection:
@@ -134,7 +136,9 @@ class PytestPlugin:
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
             self._reporter.start(report.nodeid)
-            self._reporter.end(report.nodeid, "failed", _last_line(report.longreprtext), report.longreprtext)
+            self._reporter.end(
+                report.nodeid, "failed", _last_line(report.longreprtext), report.longreprtext
+            )
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._outcomes[nodeid] = ("passed", "", "")
@@ -182,7 +186,11 @@ def _run_unittest(order: dict[str, Any], reporter: Reporter) -> None:
         tests = list(_flat(unittest.defaultTestLoader.loadTestsFromName(module)))
         if order["leave_out"]:
             left_out = importlib.import_module(order["leave_out"][0])
-            tests = [test for test in tests if not isinstance(test, getattr(left_out, order["leave_out"][1]))]
+            tests = [
+                test
+                for test in tests
+                if not isinstance(test, getattr(left_out, order["leave_out"][1]))
+            ]
         suite.addTests(test for test in tests if test.id() in selection)
     suite.run(Result(reporter))
 

@@ -1,7 +1,7 @@
 """What the tests of the asyncio surface share: loops of both makes, and scripts that run in a process of their own.
 
-`loop` is one text for two arms: a test that takes it says what asyncio does, and runs on asyncio's own loop as well as on
-soliloop's. `our_loop` is for what only soliloop promises. Both are in real time and do not nest.
+`loop` is one text for two arms: a test that takes it says what asyncio does, and runs on asyncio's own loop as well
+as on soliloop's. `our_loop` is for what only soliloop promises. Both are in real time and do not nest.
 """
 
 from __future__ import annotations

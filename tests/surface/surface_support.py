@@ -1,4 +1,4 @@
-"""Helpers of the surface tests that are no fixtures: turning a loop, listening to its handler, scripts, certificates."""
+"""Helpers of the surface tests that are no fixtures: turning a loop, listening to its handler, scripts."""
 
 from __future__ import annotations
 

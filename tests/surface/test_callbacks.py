@@ -139,7 +139,11 @@ def test_a_cancelled_callback_does_not_run(loop: Loop, schedule: Schedule) -> No
 
 def test_a_callback_can_cancel_another_one_of_its_batch(loop: Loop) -> None:
     seen: list[str] = []
-    loop.call_soon(lambda: handle.cancel())
+
+    def cancel() -> None:
+        handle.cancel()
+
+    loop.call_soon(cancel)
     handle = loop.call_soon(seen.append, "cancelled")
     timer = loop.call_later(0, seen.append, "cancelled as well")
     loop.call_soon(timer.cancel)
@@ -229,7 +233,7 @@ def test_a_callback_created_by_a_callback_inherits_its_variables(loop: Loop) -> 
 def test_what_is_no_context_is_reported_or_refused(loop: Loop) -> None:
     with handled(loop) as contexts:
         try:
-            loop.call_soon(print, context="no context")  # type: ignore[call-overload]
+            loop.call_soon(print, context="no context")  # type: ignore[arg-type]
         except TypeError:
             return
         turn_errors: list[BaseException] = []

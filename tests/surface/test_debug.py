@@ -136,7 +136,7 @@ def test_tasks_and_futures_know_their_source(loop: Loop) -> None:
 
     async def main() -> None:
         future = loop.create_future()
-        assert any(frame.filename == __file__ for frame in future._source_traceback)
+        assert any(frame.filename == __file__ for frame in future._source_traceback)  # type: ignore[attr-defined]
         assert "created at" in repr(future)
         task = asyncio.create_task(asyncio.sleep(0))
         assert "created at" in repr(task)

@@ -1,6 +1,6 @@
 """Nobody is starved: not events by callbacks, not timers by events, not threads and signals by either.
 
-Bounds are numbers of callbacks, never times: an endless chain that has to go round too often has starved what it waits for.
+Bounds are numbers of callbacks, never times: an endless chain that goes round too often has starved what it waits for.
 """
 
 from __future__ import annotations

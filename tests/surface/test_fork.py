@@ -149,7 +149,7 @@ def test_a_child_may_run_a_loop_of_its_own_at_once(script: Script, factory_text:
 
 
 def test_a_loop_that_does_not_run_can_be_run_by_the_child_alone(script: Script) -> None:
-    """Made before the fork: it shares epoll with its parent, so the child is told or makes do; the parent is unharmed."""
+    """Made before the fork, it shares epoll with its parent: the child is told or makes do, the parent is unharmed."""
     text = script(
         """
         import asyncio, os, soliloop

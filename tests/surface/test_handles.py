@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import gc
 import weakref
@@ -23,7 +24,7 @@ def callback(*_: object) -> None:
     pass
 
 
-Schedule = Callable[[Loop, Callable[..., object], object], soliloop.Handle]
+Schedule = Callable[[Loop, Callable[..., object], object], asyncio.Handle]
 SCHEDULES: dict[str, Schedule] = {
     "call_soon": lambda loop, function, arg: loop.call_soon(function, arg),
     "call_later": lambda loop, function, arg: loop.call_later(0, function, arg),
@@ -81,28 +82,32 @@ def test_handles_are_instances_of_the_classes_that_soliloop_shows(
     assert isinstance(timer, soliloop.Handle)
 
 
-def test_a_handle_gives_its_context(loop: Loop) -> None:
+def test_a_handle_gives_its_context(our_loop: soliloop.EventLoop) -> None:
     context = contextvars.Context()
-    assert loop.call_soon(callback, context=context).get_context() is context
+    assert our_loop.call_soon(callback, context=context).get_context() is context
     variable = contextvars.ContextVar[int]("variable")
 
     def create() -> None:
         variable.set(1)
-        handle = loop.call_soon(callback)
+        handle = our_loop.call_soon(callback)
         variable.set(2)
         own = handle.get_context()
+        assert own is not None
         assert own[variable] == 1
         assert handle.get_context() is own
 
     contextvars.copy_context().run(create)
 
 
-def test_what_is_set_in_the_context_of_a_handle_its_callback_sees(loop: Loop) -> None:
+def test_what_is_set_in_the_context_of_a_handle_its_callback_sees(
+    our_loop: soliloop.EventLoop,
+) -> None:
     variable = contextvars.ContextVar[str]("variable", default="unset")
     seen: list[str] = []
-    handle = loop.call_soon(lambda: seen.append(variable.get()))
-    handle.get_context().run(variable.set, "set from outside")
-    turn(loop)
+    context = our_loop.call_soon(lambda: seen.append(variable.get())).get_context()
+    assert context is not None
+    context.run(variable.set, "set from outside")
+    turn(our_loop)
     assert seen == ["set from outside"]
 
 
@@ -166,7 +171,12 @@ def test_a_callback_whose_end_gives_it_back_to_the_loop_is_no_trouble(loop: Loop
 
 def test_cancelling_from_inside_the_callback_is_no_trouble(loop: Loop) -> None:
     seen: list[str] = []
-    handle = loop.call_soon(lambda: (handle.cancel(), seen.append("ran")))
+
+    def run() -> None:
+        handle.cancel()
+        seen.append("ran")
+
+    handle = loop.call_soon(run)
     turn(loop)
     assert seen == ["ran"]
     assert handle.cancelled()

@@ -185,7 +185,7 @@ def test_a_result_that_is_set_twice_is_reported(loop: Loop) -> None:
 
 def test_the_class_is_initialised_by_its_own_options_only() -> None:
     with pytest.raises(TypeError):
-        soliloop.EventLoop("selector")  # type: ignore[misc]
+        soliloop.EventLoop("selector")  # type: ignore[call-arg, arg-type]
     with pytest.raises(TypeError):
         soliloop.Handle()
     with pytest.raises(TypeError):
@@ -196,7 +196,7 @@ def test_a_class_of_ones_own() -> None:
     class Loop(soliloop.EventLoop):
         calls = 0
 
-        def call_soon(self, *args: Any, **options: Any) -> Any:
+        def call_soon(self, *args: Any, **options: Any) -> Any:  # type: ignore[override]
             self.calls += 1
             return super().call_soon(*args, **options)
 

@@ -6,12 +6,13 @@ import asyncio
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from typing import Any
 
 import pytest
 from surface_support import Loop, run
 
 
-async def python(source: str, **options: int) -> asyncio.subprocess.Process:
+async def python(source: str, **options: Any) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(sys.executable, "-S", "-c", source, **options)
 
 

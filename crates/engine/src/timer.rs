@@ -50,9 +50,7 @@ impl<J: Job> Timers<J> {
     #[inline]
     pub(crate) fn note_cancelled(&mut self) {
         self.cancelled += 1;
-        if self.cancelled > SWEEP_MIN && self.cancelled * 2 > self.heap.len() {
-            self.sweep();
-        }
+        self.sweep_if_worth_it();
     }
 
     /// The earliest deadline of a timer that is not cancelled.
@@ -74,7 +72,9 @@ impl<J: Job> Timers<J> {
         if self.next_deadline()? > now {
             return None;
         }
-        self.heap.pop().map(|timer| timer.job)
+        let timer = self.heap.pop();
+        self.sweep_if_worth_it();
+        timer.map(|timer| timer.job)
     }
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = J> + use<J> {
@@ -82,6 +82,14 @@ impl<J: Job> Timers<J> {
         std::mem::take(&mut self.heap).into_iter().map(|timer| timer.job)
     }
 
+    #[inline]
+    fn sweep_if_worth_it(&mut self) {
+        if self.cancelled > SWEEP_MIN && self.cancelled * 2 > self.heap.len() {
+            self.sweep();
+        }
+    }
+
+    #[cold]
     fn sweep(&mut self) {
         self.heap.retain(|timer| !timer.job.is_cancelled());
         self.cancelled = 0;

@@ -168,7 +168,9 @@ proptest! {
     #[test]
     fn an_engine_does_what_a_sorted_list_does(steps in prop::collection::vec(step(), 1..120)) {
         let mut pair = Pair::default();
-        steps.iter().for_each(|step| pair.take(step));
+        for step in &steps {
+            pair.take(step);
+        }
         // Whatever is left comes out in order, and nothing else does.
         pair.begin_turn(u64::MAX - pair.now);
         while pair.next().is_some() {}
@@ -251,7 +253,9 @@ fn cancelled_timers_are_swept_too_when_the_others_have_run() {
     pair.push_at(1000);
     let late: Vec<usize> = (0..10_000).map(|_| pair.push_at(2000)).collect();
     // As many as live: not a reason to sweep yet.
-    late.iter().for_each(|number| pair.cancel(*number));
+    for number in &late {
+        pair.cancel(*number);
+    }
     pair.begin_turn(10);
     for number in early {
         assert_eq!(pair.next(), Some(number));

@@ -260,7 +260,7 @@ pub(crate) fn wait(core: &Bound<'_, LoopCore>, future: &Bound<'_, PyAny>) -> PyR
         ));
     }
     let task = session::leave_task(core.as_any())?;
-    let entered = leave_context(core)?;
+    let entered = leave_context(core);
     let id = park(core, task.as_ref(), future)?;
     let hub = nest.with(py, |state| state.hub.as_ref().map(|hub| hub.clone_ref(py)));
     let waker = Bound::new(py, Waker { core: core.clone().unbind(), id })?;
@@ -304,10 +304,10 @@ fn park(core: &Bound<'_, LoopCore>, task: Option<&Bound<'_, PyAny>>, future: &Bo
 }
 
 /// Leaves the context that the running callback is in, if the user gave it and nothing else was entered on top of it.
-fn leave_context(core: &Bound<'_, LoopCore>) -> PyResult<Option<Py<PyAny>>> {
+fn leave_context(core: &Bound<'_, LoopCore>) -> Option<Py<PyAny>> {
     let (py, nest) = (core.py(), &core.get().nest);
     let entered = nest.entered.replace(py, None);
-    Ok(entered.filter(|context| context::leave(context.bind(py))))
+    entered.filter(|context| context::leave(context.bind(py)))
 }
 
 /// A cancellation that was requested while the task was running rises at its first wait, which is this nested run.

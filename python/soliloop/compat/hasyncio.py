@@ -2,13 +2,15 @@
 
 To move a program: ``import soliloop.compat.hasyncio as hasynci``. Names, signatures, results and
 exceptions are those of that module; the code is soliloop's. A *wall clock* is a function without
-arguments that returns the present moment, a ``datetime.datetime`` or, where pandas is installed, a
-``pandas.Timestamp``; so a program that asks its clock, and waits by the functions here, is the same
-in real and in simulated time.
+arguments that returns the present moment, a ``datetime.datetime`` or its subclass
+``pandas.Timestamp``; a program that asks its clock, and waits by the functions here, is the same in
+real and in simulated time.
 
 What differs:
 
 - The loop of ``solipsism_context()`` allows nested runs.
+- pandas is used only if it is installed: moments are ``pandas.Timestamp`` then, and else
+  ``datetime.datetime``. Moments of either kind can be passed.
 - ``sleep((a, b), ...)`` waits for a random time, as its documentation says; the original fails.
 - ``run(coroutine, None)`` is ``soliloop.run(coroutine)``: a real loop, or a nested run where a loop
   that allows it is running; what the coroutine leaves behind is cancelled.
