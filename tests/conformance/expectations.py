@@ -47,20 +47,21 @@ class Verdict:
 
 
 def read(suite: str, loop: str) -> Expectations:
-    """What expected.toml says of the suite, without what holds for other Pythons, other machines or other loops."""
+    """What expected.toml says of the suite, without what holds for other Pythons, machines or loops."""
     table: dict[str, Any] = tomllib.loads(FILE.read_text()).get(suite, {})
     excluded = {
         pattern: entry["reason"]
         for entry in table.get("excluded", ())
         for pattern in entry["tests"]
     }
+    beyond = table.get("beyond_asyncio", {})
+    expected = Expectations(excluded, {}, frozenset(beyond.get("tests", ())), 0)
+    if loop.partition(":")[0] != OWN:
+        return expected
     known = {
         entry["test"]: entry["reason"] for entry in table.get("known", ()) if _holds_here(entry)
     }
-    beyond = table.get("beyond_asyncio", {})
-    return Expectations(
-        excluded, known, frozenset(beyond.get("tests", ())), beyond.get("at_least", 0)
-    )
+    return replace(expected, known=known, beyond_asyncio_at_least=beyond.get("at_least", 0))
 
 
 def judge(expected: Expectations, results: Results, flaky: list[str], *, complete: bool) -> Verdict:

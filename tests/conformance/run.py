@@ -101,9 +101,7 @@ def _shortfalls(
 ) -> dict[str, str]:
     """What a whole run must have shown, beyond single tests."""
     found = {}
-    if verdict.beyond_asyncio < expected.beyond_asyncio_at_least and not loop.startswith(
-        "asyncio:"
-    ):
+    if verdict.beyond_asyncio < expected.beyond_asyncio_at_least:
         found["(sum)"] = (
             f"passes {verdict.beyond_asyncio} of the tests that asyncio's loop fails, at least "
             f"{expected.beyond_asyncio_at_least} are asked for"

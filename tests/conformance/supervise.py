@@ -51,11 +51,14 @@ class Supervisor:
 
     def run(self, pieces: Iterable[str], only: dict[str, list[str]] | None = None) -> Results:
         """Runs the pieces, or `only` some tests of each."""
+        if only is None:
+            shutil.rmtree(self.logs, ignore_errors=True)
         self.logs.mkdir(parents=True, exist_ok=True)
         results: Results = {}
         with ThreadPoolExecutor(WORKERS) as pool:
             futures = [
-                pool.submit(self._run_piece, piece, only and only[piece]) for piece in pieces
+                pool.submit(self._run_piece, piece, only[piece] if only else None)
+                for piece in pieces
             ]
             try:
                 for future in futures:
@@ -164,6 +167,8 @@ def _reports(reading: int, process: subprocess.Popen[bytes]) -> Iterator[dict[st
             *lines, buffer = (buffer + chunk).split(b"\n")
             yield from map(json.loads, lines)
         elif ended or ready:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5)  # its own status says more than that of being killed
             return
         else:
             yield None

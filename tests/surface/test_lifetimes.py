@@ -233,7 +233,7 @@ def test_a_loop_that_is_forgotten_unclosed_is_freed_with_what_is_pending(
     reference = weakref.ref(loop)
     holder = Holder(loop)
     getattr(holder, pending)()
-    things = [reference, weakref.ref(holder)]
+    things: list[weakref.ref[Any]] = [reference, weakref.ref(holder)]
     del loop, holder
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -73,7 +73,7 @@ def test_a_factory_gets_the_context(loop: Loop) -> None:
     sys.version_info >= (3, 13, 3), reason="since 3.13.3 a factory must take all options"
 )
 def test_a_factory_need_not_take_options(loop: Loop) -> None:
-    loop.set_task_factory(lambda loop, coro: asyncio.Task(coro, loop=loop))  # type: ignore[arg-type]
+    loop.set_task_factory(lambda loop, coro: asyncio.Task(coro, loop=loop))
     task = loop.create_task(value(3), name="a name")
     assert task.get_name() == "a name"
     assert loop.run_until_complete(task) == 3

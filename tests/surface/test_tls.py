@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
-import test
+import test  # type: ignore[import-not-found]
 from surface_support import Loop, run
 
 HOST = "127.0.0.1"
-Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
+Reader: TypeAlias = asyncio.StreamReader
+Writer: TypeAlias = asyncio.StreamWriter
 
 
 def certificate(name: str) -> str:

@@ -8,6 +8,8 @@
 use crate::ffi::cell::GilCell;
 use crate::ffi::context::{self, Entered};
 use crate::nest::Nest;
+use pyo3::PyTraverseError;
+use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -21,7 +23,7 @@ pub(crate) enum Context {
     OfSleep,
 }
 
-/// The variables of a moment. Not tracked by the collector: it refers to contexts only.
+/// The variables of a moment.
 #[pyclass(frozen, module = "soliloop._soliloop")]
 pub(crate) struct Snapshot {
     variables: Option<usize>,
@@ -53,6 +55,10 @@ impl LastSnapshot {
         let new = Py::new(py, Snapshot { variables, pristine: copy.unbind(), working: GilCell::new(None) })?;
         drop(self.0.replace(py, Some(new.clone_ref(py))));
         Ok(Context::Shared(new))
+    }
+
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.0.visit(|last| visit.call(&*last)).unwrap_or(Ok(()))
     }
 
     pub(crate) fn forget(&self, py: Python<'_>) {
@@ -109,11 +115,12 @@ impl Context {
         }
     }
 
-    /// What the owner of this reports to the collector.
-    pub(crate) fn reported(&self) -> Option<&Py<PyAny>> {
+    /// Reports to the collector what the owner of this refers to.
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
-            Self::Given(given) => Some(given),
-            Self::Shared(_) | Self::OfSleep => None,
+            Self::Given(given) => visit.call(given),
+            Self::Shared(snapshot) => visit.call(snapshot),
+            Self::OfSleep => Ok(()),
         }
     }
 
@@ -125,6 +132,18 @@ impl Context {
             Self::Shared(snapshot) => drop(snapshot.into_bound(py)),
             Self::OfSleep => {}
         }
+    }
+}
+
+#[pymethods]
+impl Snapshot {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.pristine)?;
+        self.working.visit(|working| visit.call(&*working)).unwrap_or(Ok(()))
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        drop(self.working.replace(py, None));
     }
 }
 

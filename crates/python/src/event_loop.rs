@@ -141,7 +141,8 @@ impl LoopCore {
             return Err(PyRuntimeError::new_err("a simulated loop does not watch real descriptors"));
         };
         let (real, handle) = (world.real(py)?, Handle::watcher(py, content)?);
-        let replaced = this.watchers.with(py, |watchers| watchers.add(&real, fd, side, handle.clone_ref(py)))?;
+        let replaced = this.watchers.with(py, |watchers| watchers.add(&real, fd, side, handle.clone_ref(py)));
+        let replaced = replaced.map_err(|error| error::of_system(&error))?;
         if let Some(replaced) = replaced {
             replaced.bind(py).call_method0(intern!(py, "cancel"))?;
         }
@@ -175,7 +176,14 @@ impl LoopCore {
         let result = nest::run(slf);
         this.stopping.store(false, Relaxed);
         let closed = session.close(slf);
+        this.show_pending(py);
         result.and(closed)
+    }
+
+    /// The run is over: from now on the collector must see what the queues hold.
+    fn show_pending(&self, py: Python<'_>) {
+        self.engine.with(py, |engine| engine.jobs().for_each(|job| Handle::show(&job.0)));
+        self.watchers.with(py, |watchers| watchers.handles().for_each(Handle::show));
     }
 
     pub(crate) fn task_class<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -433,7 +441,7 @@ impl LoopCore {
     }
 
     /// Return whether the loop is running.
-    fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         self.thread.load(Relaxed) != 0
     }
 
@@ -639,11 +647,11 @@ impl LoopCore {
             // It is alive, and so is what its queues hold: a walk through a million timers would tell nothing.
             return Ok(());
         }
-        let jobs = self.engine.visit(|engine| engine.jobs().try_for_each(|job| Handle::traverse(&job.0, &visit)));
+        let jobs = self.engine.visit(|engine| engine.jobs().try_for_each(|job| visit.call(&job.0)));
         jobs.unwrap_or(Ok(()))?;
-        let handles =
-            self.watchers.visit(|watchers| watchers.handles().try_for_each(|handle| Handle::traverse(handle, &visit)));
+        let handles = self.watchers.visit(|watchers| watchers.handles().try_for_each(|handle| visit.call(handle)));
         handles.unwrap_or(Ok(()))?;
+        self.snapshot.traverse(&visit)?;
         for slot in [&self.current_handle, &self.task_factory, &self.task_class] {
             slot.visit(|object| object.as_ref().map_or(Ok(()), |object| visit.call(object))).unwrap_or(Ok(()))?;
         }
@@ -666,11 +674,13 @@ impl LoopCore {
 
 /// The number of a descriptor, given as an int or as an object with `fileno()`.
 fn descriptor(object: &Bound<'_, PyAny>) -> PyResult<RawFd> {
-    if let Ok(fd) = object.extract::<RawFd>() {
-        return Ok(fd);
-    }
-    match object.call_method0(intern!(object.py(), "fileno")).and_then(|fd| fd.extract::<RawFd>()) {
-        Ok(fd) => Ok(fd),
+    let given = object.extract::<RawFd>().or_else(|_| {
+        let number = object.call_method0(intern!(object.py(), "fileno"))?;
+        number.extract::<RawFd>().map_err(PyErr::from)
+    });
+    match given {
+        Ok(fd) if fd >= 0 => Ok(fd),
+        Ok(fd) => Err(PyValueError::new_err(format!("Invalid file descriptor: {fd}"))),
         Err(_) => Err(PyValueError::new_err(format!("Invalid file object: {}", object.repr()?))),
     }
 }

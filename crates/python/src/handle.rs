@@ -3,8 +3,11 @@
 //! Ground rules. A handle is shared between the engine's queues and the user. `state` may be read by anyone; it changes only
 //! under the interpreter lock. A handle lets go of callback, arguments, context and loop as soon as it has run or was
 //! cancelled: what is left in a queue then is an empty shell, whose drop runs nothing (the contract of `engine::Job`), and no
-//! cycle through a handle outlives its callback. That is why handles need no garbage collector of their own; the loop
-//! reports to the collector what the handles hold that only its queues refer to.
+//! cycle through a handle outlives its callback.
+//!
+//! While a loop runs, it is alive and so is what its queues hold: handles that are made then are hidden from the garbage collector,
+//! which would walk through a million timers over and over. When the run ends the collector is shown what is left
+//! ([`Handle::show`]), so that a loop that is dropped unclosed is freed with its callbacks.
 
 use crate::context::Context;
 use crate::event_loop::LoopCore;
@@ -12,6 +15,7 @@ use crate::ffi::cell::GilCell;
 use crate::ffi::gc;
 use crate::names::Names;
 use pyo3::PyTraverseError;
+use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::gc::PyVisit;
 use pyo3::intern;
@@ -28,7 +32,7 @@ pub(crate) struct Handle {
 }
 
 /// A handle with a time: what `call_later` and `call_at` give.
-#[pyclass(extends = Handle, frozen, module = "soliloop._soliloop")]
+#[pyclass(extends = Handle, frozen, weakref, module = "soliloop._soliloop")]
 pub(crate) struct TimerHandle {
     /// Seconds on the loop's clock.
     when: f64,
@@ -58,7 +62,7 @@ impl Spare {
     #[inline]
     pub(crate) fn take(&self, handle: Bound<'_, Handle>) {
         let py = handle.py();
-        let is_free = gc::is_unique(handle.as_unbound())
+        let is_free = gc::is_unique(py, handle.as_unbound())
             && handle.get().state.load(Relaxed) == DONE
             && handle.is_exact_instance_of::<Handle>();
         if is_free && self.0.with(py, |spare| spare.len() < SPARE) {
@@ -92,8 +96,12 @@ impl Handle {
     #[inline]
     pub(crate) fn once(py: Python<'_>, spare: &Spare, content: Content) -> PyResult<Py<Self>> {
         let Some(handle) = spare.0.with(py, Vec::pop) else {
-            return Self::hidden(py, Self::with_state(ONCE, content));
+            let is_running = content.core.get().is_running();
+            return Self::make(py, is_running, Self::with_state(ONCE, content));
         };
+        if !content.core.get().is_running() {
+            gc::track(&handle);
+        }
         let this = handle.get();
         this.state.store(ONCE, Relaxed);
         this.content.with(py, |empty| *empty = Some(content));
@@ -101,13 +109,25 @@ impl Handle {
     }
 
     pub(crate) fn watcher(py: Python<'_>, content: Content) -> PyResult<Py<Self>> {
-        Self::hidden(py, Self::with_state(WATCHER, content))
+        let is_running = content.core.get().is_running();
+        Self::make(py, is_running, Self::with_state(WATCHER, content))
     }
 
-    fn hidden<T: pyo3::PyClass>(py: Python<'_>, value: impl Into<PyClassInitializer<T>>) -> PyResult<Py<T>> {
+    fn make<T: pyo3::PyClass>(
+        py: Python<'_>,
+        core_is_running: bool,
+        value: impl Into<PyClassInitializer<T>>,
+    ) -> PyResult<Py<T>> {
         let handle = Py::new(py, value)?;
-        gc::untrack(&handle);
+        if core_is_running {
+            gc::untrack(&handle);
+        }
         Ok(handle)
+    }
+
+    /// Shows the handle to the collector.
+    pub(crate) fn show(handle: &Py<Self>) {
+        gc::track(handle);
     }
 
     #[inline]
@@ -178,23 +198,6 @@ impl Handle {
         drop(self.content.replace(py, None));
     }
 
-    /// Reports to the collector what the handle holds, if the queue that asks is the only one that refers to it.
-    pub(crate) fn traverse(handle: &Py<Self>, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        if !gc::is_unique(handle) {
-            return Ok(());
-        }
-        let visited = handle.get().content.visit(|content| {
-            if let Some(content) = content {
-                visit.call(&content.callback)?;
-                visit.call(&content.args)?;
-                visit.call(content.context.reported())?;
-                visit.call(&content.core)?;
-            }
-            Ok(())
-        });
-        visited.unwrap_or(Ok(()))
-    }
-
     fn describe(slf: &Bound<'_, Self>, when: Option<f64>) -> PyResult<String> {
         let py = slf.py();
         let mut words = vec![slf.get_type().name()?.to_string()];
@@ -224,7 +227,9 @@ impl Handle {
 impl TimerHandle {
     #[inline]
     pub(crate) fn at(py: Python<'_>, when: f64, content: Content) -> PyResult<Py<Self>> {
-        Handle::hidden(py, PyClassInitializer::from(Handle::with_state(TIMER, content)).add_subclass(Self { when }))
+        let is_running = content.core.get().is_running();
+        let base = PyClassInitializer::from(Handle::with_state(TIMER, content));
+        Handle::make(py, is_running, base.add_subclass(Self { when }))
     }
 }
 
@@ -319,6 +324,23 @@ impl Handle {
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         Self::describe(slf, None)
     }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let visited = self.content.visit(|content| {
+            if let Some(content) = content {
+                visit.call(&content.callback)?;
+                visit.call(&content.args)?;
+                content.context.traverse(&visit)?;
+                visit.call(&content.core)?;
+            }
+            Ok(())
+        });
+        visited.unwrap_or(Ok(()))
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        self.clear(py);
+    }
 }
 
 #[pymethods]
@@ -326,6 +348,19 @@ impl TimerHandle {
     /// Return the time of the callback, in seconds on the loop's clock (``loop.time()``).
     fn when(&self) -> f64 {
         self.when
+    }
+
+    /// Timers compare by their time, as asyncio's do.
+    fn __richcmp__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>, op: CompareOp) -> Option<bool> {
+        match op {
+            CompareOp::Eq => Some(slf.is(other)),
+            CompareOp::Ne => Some(!slf.is(other)),
+            _ => Some(op.matches(slf.get().when.partial_cmp(&other.cast::<Self>().ok()?.get().when)?)),
+        }
+    }
+
+    fn __hash__(&self) -> u64 {
+        self.when.to_bits()
     }
 
     #[getter]

@@ -4,6 +4,7 @@
 //! Without it a signal that arrives between the last look at the interpreter's flags and the wait would be noticed only when
 //! something else ends the wait. Handlers of `add_signal_handler` get their numbers from the same bytes.
 
+use crate::error;
 use crate::event_loop::LoopCore;
 use crate::names::Names;
 use pyo3::exceptions::PyValueError;
@@ -42,8 +43,8 @@ pub(crate) fn writer(core: &Bound<'_, LoopCore>, real: &Real) -> PyResult<RawFd>
     if let Some(writer) = this.signals.with(py, |pair| pair.as_ref().map(Pair::writer)) {
         return Ok(writer);
     }
-    let pair = Pair::new()?;
-    real.watch(pair.reader(), Interest::READ)?;
+    let pair = Pair::new().map_err(|error| error::of_system(&error))?;
+    real.watch(pair.reader(), Interest::READ).map_err(|error| error::of_system(&error))?;
     let writer = pair.writer();
     drop(this.signals.replace(py, Some(pair)));
     Ok(writer)
@@ -57,7 +58,7 @@ pub(crate) fn handle(core: &Bound<'_, LoopCore>, fd: RawFd) -> PyResult<bool> {
         _ => None,
     });
     let Some(bytes) = bytes else { return Ok(false) };
-    for number in bytes? {
+    for number in bytes.map_err(|error| error::of_system(&error))? {
         core.call_method1(intern!(py, "_handle_signal"), (number,))?;
     }
     Ok(true)

@@ -40,14 +40,14 @@ impl Watchers {
         let Ok(index) = usize::try_from(fd) else {
             return Err(io::Error::from_raw_os_error(BAD_DESCRIPTOR));
         };
+        let before = self.table.get(index).map_or(Interest { read: false, write: false }, Watch::interest);
+        // Told even if nothing changes: the number may stand for another descriptor by now. Told before the table grows: only the
+        // system knows whether there is a descriptor of that number at all.
+        Self::tell(real, fd, before, before.with(side, true))?;
         if index >= self.table.len() {
             self.table.resize_with(index + 1, Watch::default);
         }
         let watch = &mut self.table[index];
-        let before = watch.interest();
-        let after = before.with(side, true);
-        // Told even if nothing changes: the number may stand for another descriptor by now.
-        Self::tell(real, fd, before, after)?;
         Ok(watch.slot(side).replace(handle))
     }
 

@@ -1,5 +1,6 @@
 //! The two worlds of a loop behind one face, dispatched over an enum.
 
+use crate::error;
 use crate::ffi::cell::GilCell;
 use pyo3::prelude::*;
 use soliloop_engine::world::real::{Events, Real};
@@ -123,7 +124,7 @@ impl RealWorld {
         if let Some(real) = self.opened(py) {
             return Ok(real);
         }
-        let real = Arc::new(Real::new()?);
+        let real = Arc::new(Real::new().map_err(|error| error::of_system(&error))?);
         self.real.replace(py, Some(real.clone()));
         Ok(real)
     }
@@ -162,7 +163,7 @@ impl RealWorld {
         }
         let mut events = self.take_events(py);
         // It does not block, so it is not worth giving the interpreter lock away for.
-        self.real(py)?.wait(Wait::None, &mut events)?;
+        self.real(py)?.wait(Wait::None, &mut events).map_err(|error| error::of_system(&error))?;
         py.check_signals()?;
         Ok(Waited::Turn(now, Some(events)))
     }
@@ -172,7 +173,7 @@ impl RealWorld {
         self.waiting.store(true, Relaxed);
         let waited = py.detach(|| real.wait(wait, events));
         self.waiting.store(false, Relaxed);
-        Ok(waited?)
+        waited.map_err(|error| error::of_system(&error))
     }
 
     fn wake(&self, py: Python<'_>) {

@@ -1,24 +1,33 @@
-//! The garbage collector: who refers to an object, and which objects it need not look at.
+//! The garbage collector: which objects it looks at, and when it is at work.
 
 use super::object::thread_ident;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Whether `object` is the only reference to what it refers to. To be called while the thread is attached, as it is in a
-/// `__traverse__`, where no token can be had.
+/// Whether `object` is the only reference to what it refers to.
 #[inline]
-pub(crate) fn is_unique<T>(object: &Py<T>) -> bool {
-    // SAFETY: reads the count of a live object; the collector runs under the interpreter lock.
+pub(crate) fn is_unique<T>(_py: Python<'_>, object: &Py<T>) -> bool {
+    // SAFETY: reads the count of a live object, under the interpreter lock.
     unsafe { ffi::Py_REFCNT(object.as_ptr()) == 1 }
 }
 
-/// Hides an object from the collector, which tracks every object of a class made here. For classes that are part of no cycle, or
-/// whose owner reports what they hold.
+/// Hides an object from the collector, until [`track`]. For what is alive anyway, so that the collector need not walk through it.
 #[inline]
 pub(crate) fn untrack<T>(object: &Py<T>) {
     // SAFETY: a live object of a class with a collector's header; its deallocator takes untracked ones as well.
     unsafe { ffi::PyObject_GC_UnTrack(object.as_ptr().cast()) }
+}
+
+/// Shows an object to the collector that was hidden from it.
+pub(crate) fn track<T>(object: &Py<T>) {
+    let object = object.as_ptr();
+    // SAFETY: a live object of a class with a collector's header, whole since its construction has ended.
+    unsafe {
+        if ffi::PyObject_GC_IsTracked(object) == 0 {
+            ffi::PyObject_GC_Track(object.cast());
+        }
+    }
 }
 
 /// The thread that is in the midst of a collection, as `threading.get_ident()`; 0 if none is.
