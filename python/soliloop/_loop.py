@@ -16,8 +16,10 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from soliloop import _reports
+from soliloop._sockets import SocketCalls
 from soliloop._soliloop import LoopCore, _after_fork_in_child
 from soliloop._task import Task
+from soliloop._transports import TransportMaking
 
 # The child of a fork shares its parent's epoll: a loop that was running must neither go on there nor touch it.
 os.register_at_fork(after_in_child=_after_fork_in_child)
@@ -46,7 +48,7 @@ class _Registrations:
         return selectors.SelectorKey(fileobj, fileobj, events, None)
 
 
-class EventLoop(LoopCore, asyncio.SelectorEventLoop):  # type: ignore[misc]
+class EventLoop(LoopCore, SocketCalls, TransportMaking):  # type: ignore[misc]
     """An asyncio event loop (asyncio docs, "Event Loop"). Made by ``soliloop.new_event_loop()``.
 
     Args:
@@ -65,6 +67,7 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):  # type: ignore[misc]
         self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self._signal_handlers: dict[int, asyncio.Handle] = {}
         self._unix_server_sockets: dict[Any, int] = {}
+        self._held_sockets = {}
         if nesting:
             self.allow_nesting()
 
@@ -88,6 +91,7 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):  # type: ignore[misc]
             self._signal_handlers.clear()
         for number in list(self._signal_handlers):
             self.remove_signal_handler(number)
+        self._release_sockets()
         self._close_core()
 
     def remove_signal_handler(self, sig: int) -> bool:

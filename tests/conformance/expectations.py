@@ -10,7 +10,7 @@ import fnmatch
 import socket
 import sys
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +54,20 @@ def read(suite: str, loop: str) -> Expectations:
         for entry in table.get("excluded", ())
         for pattern in entry["tests"]
     }
-    beyond = table.get("beyond_asyncio", {})
-    expected = Expectations(excluded, {}, frozenset(beyond.get("tests", ())), 0)
+    beyond = frozenset(
+        test
+        for entry in table.get("beyond_asyncio", ())
+        if _holds_here(entry)
+        for test in entry["tests"]
+    )
+    expected = Expectations(excluded, {}, beyond, 0)
     if loop.partition(":")[0] != OWN:
         return expected
     known = {
         entry["test"]: entry["reason"] for entry in table.get("known", ()) if _holds_here(entry)
     }
-    return replace(expected, known=known, beyond_asyncio_at_least=beyond.get("at_least", 0))
+    at_least: int = table.get("beyond_asyncio_at_least", 0)
+    return replace(expected, known=known, beyond_asyncio_at_least=at_least)
 
 
 def judge(expected: Expectations, results: Results, flaky: list[str], *, complete: bool) -> Verdict:

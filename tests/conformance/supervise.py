@@ -185,5 +185,5 @@ def _clean_environment() -> dict[str, str]:
 
 WORKER = Path(__file__).resolve().parent / "worker.py"
 WORKERS = 2
-RESTARTS = 40
+RESTARTS = 20
 BETWEEN_TESTS = 120.0

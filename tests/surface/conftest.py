@@ -56,7 +56,8 @@ def _opened(loop: _Loop) -> Iterator[_Loop]:
             loop.run_until_complete(loop.shutdown_default_executor())
     finally:
         loop.close()
-    gc.collect()
+    if open_descriptors() > descriptors:
+        gc.collect()
     assert open_descriptors() <= descriptors, "descriptors were left open"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import soliloop
-from surface_support import PATIENCE, Loop, handled, run
+from surface_support import PATIENCE, Factory, Loop, handled, run
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +104,33 @@ def test_a_signal_between_two_runs_is_kept(loop: Loop) -> None:
     loop.run_until_complete(asyncio.sleep(0.001))
     assert seen == ["between"]
     loop.remove_signal_handler(signal.SIGUSR1)
+
+
+def test_a_signal_that_arrives_while_another_loop_runs_is_kept(
+    loop: Loop, factory: Factory
+) -> None:
+    """A stacked run borrows the wake-up descriptor: what it reads there may be for the loop below."""
+    seen: list[str] = []
+    other = factory()
+    loop.add_signal_handler(signal.SIGUSR1, seen.append, "kept")
+    raise_later(other, signal.SIGUSR1)
+    other.run_until_complete(asyncio.sleep(0.001))
+    other.close()
+    loop.run_until_complete(asyncio.sleep(0.001))
+    loop.remove_signal_handler(signal.SIGUSR1)
+    assert seen == ["kept"]
+
+
+def test_a_run_of_another_loop_in_between_changes_nothing(loop: Loop, factory: Factory) -> None:
+    seen: list[str] = []
+    other = factory()
+    loop.add_signal_handler(signal.SIGUSR1, seen.append, "kept")
+    other.run_until_complete(asyncio.sleep(0))
+    other.close()
+    raise_later(loop, signal.SIGUSR1)
+    loop.run_until_complete(asyncio.sleep(0.001))
+    loop.remove_signal_handler(signal.SIGUSR1)
+    assert seen == ["kept"]
 
 
 def test_a_handler_that_fails_is_reported(loop: Loop) -> None:

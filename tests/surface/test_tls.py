@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+import soliloop
 import test  # type: ignore[import-not-found]
 from surface_support import Loop, run
 
@@ -108,3 +110,99 @@ def test_a_connection_is_upgraded(
         return answer
 
     assert run(loop, main()) == b"SECRET\n"
+
+
+class Quiet(asyncio.Protocol):
+    """Notes what it receives and how it ends; reads nothing at first."""
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.lost = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set_result(exc)
+
+
+def test_no_data_after_close(
+    our_loop: soliloop.EventLoop, server_side: ssl.SSLContext, client_side: ssl.SSLContext
+) -> None:
+    async def serve(reader: Reader, writer: Writer) -> None:
+        writer.write(b"ignored" * 1000)
+        assert await reader.read() == b"", "the end of the client's stream"
+        writer.write(b"trailing")
+        writer.close()
+
+    async def main() -> tuple[bytes, object]:
+        async with await asyncio.start_server(serve, HOST, 0, ssl=server_side) as server:
+            transport, protocol = await our_loop.create_connection(
+                Quiet,
+                *server.sockets[0].getsockname(),
+                ssl=client_side,
+                server_hostname="localhost",
+            )
+            await asyncio.sleep(0.05)
+            our_loop.call_soon(transport.close)
+            transport.resume_reading()
+            return protocol.received, await protocol.lost
+
+    assert run(our_loop, main()) == (b"", None)
+
+
+def test_close_after_the_peer_has_gone_while_reading_is_paused(
+    our_loop: soliloop.EventLoop, server_side: ssl.SSLContext, client_side: ssl.SSLContext
+) -> None:
+    async def serve(reader: Reader, writer: Writer) -> None:
+        writer.write(b"last words")
+        await writer.drain()
+        # The stream of the socket ends, not that of TLS.
+        writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
+        assert await reader.read() == b""
+        writer.close()
+
+    async def main() -> tuple[bytes, object]:
+        async with await asyncio.start_server(serve, HOST, 0, ssl=server_side) as server:
+            transport, protocol = await our_loop.create_connection(
+                Quiet,
+                *server.sockets[0].getsockname(),
+                ssl=client_side,
+                server_hostname="localhost",
+            )
+            await asyncio.sleep(0.05)
+            transport.close()
+            return protocol.received, await protocol.lost
+
+    assert run(our_loop, main()) == (b"", None)
+
+
+def test_what_was_written_goes_out_before_the_close(
+    our_loop: soliloop.EventLoop, server_side: ssl.SSLContext, client_side: ssl.SSLContext
+) -> None:
+    size = 1 << 24
+
+    async def main() -> int:
+        counted = our_loop.create_future()
+
+        async def count(reader: Reader, writer: Writer) -> None:
+            await asyncio.sleep(0.05)
+            counted.set_result(len(await reader.read()))
+            writer.close()
+
+        async with await asyncio.start_server(count, HOST, 0, ssl=server_side) as server:
+            _, writer = await asyncio.open_connection(
+                *server.sockets[0].getsockname(), ssl=client_side, server_hostname="localhost"
+            )
+            for _ in range(16):
+                writer.write(bytes(size // 16))
+            writer.close()
+            await writer.wait_closed()
+            received: int = await counted
+            return received
+
+    assert run(our_loop, main()) == size
