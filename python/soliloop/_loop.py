@@ -7,6 +7,7 @@ generators, the exception handler) is inherited from asyncio, so that it is what
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import selectors
 import signal
@@ -109,6 +110,11 @@ class EventLoop(LoopCore, SocketCalls, TransportMaking):  # type: ignore[misc]
     @property
     def _csock(self) -> _Descriptor:
         return _Descriptor(self._signal_descriptor())
+
+    def _forward_signal(self, descriptor: int, number: int) -> None:
+        """Pass a signal on that this loop has no handler for, as the interpreter would: a full or closed pipe is no error."""
+        with contextlib.suppress(OSError):
+            os.write(descriptor, bytes((number,)))
 
     def _add_callback_signalsafe(self, handle: asyncio.Handle) -> None:
         self.call_soon_threadsafe(handle._run)

@@ -7,6 +7,7 @@
 
 use crate::ffi::cell::GilCell;
 use crate::ffi::context::{self, Entered};
+use crate::ffi::gc;
 use crate::nest::Nest;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -27,6 +28,8 @@ pub(crate) enum Context {
 #[pyclass(frozen, module = "soliloop._soliloop")]
 pub(crate) struct Snapshot {
     variables: Option<usize>,
+    /// No variable is set: nothing is kept alive by keeping it.
+    is_empty: bool,
     pristine: Py<PyAny>,
     /// What callbacks run in: equal to `pristine` whenever it is not entered.
     working: GilCell<Option<Py<PyAny>>>,
@@ -52,9 +55,21 @@ impl LastSnapshot {
         if let Some(shared) = shared {
             return Ok(Context::Shared(shared));
         }
-        let new = Py::new(py, Snapshot { variables, pristine: copy.unbind(), working: GilCell::new(None) })?;
+        let is_empty = copy.len()? == 0;
+        let new = Py::new(py, Snapshot { variables, is_empty, pristine: copy.unbind(), working: GilCell::new(None) })?;
         drop(self.0.replace(py, Some(new.clone_ref(py))));
         Ok(Context::Shared(new))
+    }
+
+    /// Drops a callback's share of a snapshot. Unless another callback has one, that is its end: variables of the past, and what they
+    /// refer to, are not kept for a callback that may never come.
+    #[inline]
+    fn release(&self, py: Python<'_>, snapshot: Py<Snapshot>) {
+        let is_last = |last: &mut Option<Py<Snapshot>>| last.as_ref().is_some_and(|last| last.is(&snapshot));
+        if gc::references(py, &snapshot) == 2 && !snapshot.get().is_empty && self.0.with(py, is_last) {
+            self.forget(py);
+        }
+        drop(snapshot.into_bound(py));
     }
 
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -126,10 +141,10 @@ impl Context {
 
     /// Drops it, where the thread is known to be attached.
     #[inline]
-    pub(crate) fn release(self, py: Python<'_>) {
+    pub(crate) fn release(self, py: Python<'_>, last: &LastSnapshot) {
         match self {
             Self::Given(given) => drop(given.into_bound(py)),
-            Self::Shared(snapshot) => drop(snapshot.into_bound(py)),
+            Self::Shared(snapshot) => last.release(py, snapshot),
             Self::OfSleep => {}
         }
     }

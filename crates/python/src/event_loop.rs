@@ -11,7 +11,7 @@ use crate::handle::{Content, Handle, Scheduled, Spare, TimerHandle};
 use crate::names::Names;
 use crate::nest::{self, Nest};
 use crate::session::Session;
-use crate::signals;
+use crate::signals::Signals;
 use crate::watchers::{Side, Watchers};
 use crate::world::World;
 use pyo3::PyTraverseError;
@@ -21,7 +21,6 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use soliloop_engine::{Engine, Instant};
-use soliloop_sys::socket::Pair;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -30,11 +29,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 pub(crate) struct LoopCore {
     pub(crate) engine: GilCell<Engine<Scheduled>>,
     pub(crate) spare: Spare,
-    snapshot: LastSnapshot,
+    pub(crate) snapshot: LastSnapshot,
     pub(crate) world: World,
     pub(crate) watchers: GilCell<Watchers>,
     pub(crate) nest: Nest,
-    pub(crate) signals: GilCell<Option<Pair>>,
+    pub(crate) signals: Signals,
     /// The handle that runs: in debug mode only.
     pub(crate) current_handle: GilCell<Option<Py<PyAny>>>,
     task_factory: GilCell<Option<Py<PyAny>>>,
@@ -255,7 +254,7 @@ impl LoopCore {
             world,
             watchers: GilCell::new(Watchers::default()),
             nest: Nest::new(),
-            signals: GilCell::new(None),
+            signals: Signals::new(),
             current_handle: GilCell::new(None),
             task_factory: GilCell::new(None),
             loop_option: GilCell::new(None),
@@ -468,7 +467,7 @@ impl LoopCore {
         }
         let watchers = this.watchers.replace(py, Watchers::default());
         watchers.handles().for_each(|handle| handle.get().clear(py));
-        drop(this.signals.replace(py, None));
+        this.signals.close(py);
         if let Some(world) = this.world.descriptors() {
             world.close(py);
         }
@@ -545,7 +544,7 @@ impl LoopCore {
     fn _signal_descriptor(slf: &Bound<'_, Self>) -> PyResult<RawFd> {
         let py = slf.py();
         match slf.get().world.descriptors() {
-            Some(world) => signals::writer(slf, &*world.real(py)?),
+            Some(world) => slf.get().signals.writer(py, &*world.real(py)?),
             None => Err(PyRuntimeError::new_err("a simulated loop gets no signals")),
         }
     }
@@ -676,7 +675,7 @@ impl LoopCore {
 fn descriptor(object: &Bound<'_, PyAny>) -> PyResult<RawFd> {
     let given = object.extract::<RawFd>().or_else(|_| {
         let number = object.call_method0(intern!(object.py(), "fileno"))?;
-        number.extract::<RawFd>().map_err(PyErr::from)
+        number.extract::<RawFd>()
     });
     match given {
         Ok(fd) if fd >= 0 => Ok(fd),

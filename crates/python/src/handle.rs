@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
 use crate::ffi::gc;
+use crate::ffi::object::has_weakrefs;
 use crate::names::Names;
 use pyo3::PyTraverseError;
 use pyo3::basic::CompareOp;
@@ -25,14 +26,14 @@ use soliloop_engine::Job;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// A callback that was given to the loop; `cancel()` takes it back.
-#[pyclass(subclass, frozen, module = "soliloop._soliloop")]
+#[pyclass(subclass, frozen, weakref, module = "soliloop._soliloop")]
 pub(crate) struct Handle {
     state: AtomicU8,
     content: GilCell<Option<Content>>,
 }
 
 /// A handle with a time: what `call_later` and `call_at` give.
-#[pyclass(extends = Handle, frozen, weakref, module = "soliloop._soliloop")]
+#[pyclass(extends = Handle, frozen, module = "soliloop._soliloop")]
 pub(crate) struct TimerHandle {
     /// Seconds on the loop's clock.
     when: f64,
@@ -62,9 +63,10 @@ impl Spare {
     #[inline]
     pub(crate) fn take(&self, handle: Bound<'_, Handle>) {
         let py = handle.py();
-        let is_free = gc::is_unique(py, handle.as_unbound())
+        let is_free = gc::references(py, handle.as_unbound()) == 1
             && handle.get().state.load(Relaxed) == DONE
-            && handle.is_exact_instance_of::<Handle>();
+            && handle.is_exact_instance_of::<Handle>()
+            && !has_weakrefs(&handle);
         if is_free && self.0.with(py, |spare| spare.len() < SPARE) {
             self.0.with(py, |spare| spare.push(handle.unbind()));
         }
@@ -72,7 +74,7 @@ impl Spare {
 }
 
 /// As many handles as a large batch needs: 80 KiB at most.
-const SPARE: usize = 1024;
+const SPARE: usize = 1 << 15;
 
 /// Runs once, in the ready queue.
 const ONCE: u8 = 0;
@@ -181,16 +183,19 @@ impl Handle {
             details.set_item(intern!(py, "source_traceback"), source)?;
         }
         let core = content.core.clone_ref(py);
-        // The handler may look at the handle: it holds its callback once more until the handler returns.
-        let once = slf.get().state.load(Relaxed) == DONE;
-        if once {
-            drop(slf.get().content.replace(py, Some(content)));
+        let report = || core.bind(py).call_method1(intern!(py, "call_exception_handler"), (details,));
+        slf.get().with_content(py, content, report).map(drop)
+    }
+
+    /// Calls `f` while the handle, which has just run, holds what it held before: for whoever describes it.
+    pub(crate) fn with_content<R>(&self, py: Python<'_>, content: Content, f: impl FnOnce() -> R) -> R {
+        if self.state.load(Relaxed) != DONE {
+            return f();
         }
-        let reported = core.bind(py).call_method1(intern!(py, "call_exception_handler"), (details,));
-        if once {
-            drop(slf.get().content.replace(py, None));
-        }
-        reported.map(drop)
+        drop(self.content.replace(py, Some(content)));
+        let result = f();
+        drop(self.content.replace(py, None));
+        result
     }
 
     /// Lets go of everything without marking the handle as cancelled: the loop is closed.
@@ -219,7 +224,7 @@ impl Handle {
         Ok(format!("<{}>", words.join(" ")))
     }
 
-    fn part<R>(&self, py: Python<'_>, part: impl FnOnce(&Content) -> R) -> Option<R> {
+    pub(crate) fn part<R>(&self, py: Python<'_>, part: impl FnOnce(&Content) -> R) -> Option<R> {
         self.content.with(py, |content| content.as_ref().map(part))
     }
 }
@@ -244,12 +249,12 @@ impl Content {
     fn release(self, py: Python<'_>) {
         drop(self.callback.into_bound(py));
         drop(self.args.into_bound(py));
-        self.context.release(py);
+        self.context.release(py, &self.core.get().snapshot);
         drop(self.core.into_bound(py));
         drop(self.source);
     }
 
-    fn clone_ref(&self, py: Python<'_>) -> Self {
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
         Self {
             callback: self.callback.clone_ref(py),
             args: self.args.clone_ref(py),
@@ -269,6 +274,7 @@ impl Handle {
         if state == TIMER {
             content.core.get().engine.with(py, soliloop_engine::Engine::note_cancelled_timer);
         }
+        content.release(py);
     }
 
     /// Return whether the callback was cancelled.

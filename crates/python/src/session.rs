@@ -5,7 +5,7 @@ use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
 use crate::ffi::object::thread_ident;
 use crate::names::Names;
-use crate::signals::{self, Armed};
+use crate::signals;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -16,7 +16,6 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(crate) struct Session {
     outer: Option<Outer>,
     hooks: (Py<PyAny>, Py<PyAny>),
-    signals: Option<Armed>,
 }
 
 /// The run of another loop on this thread, hidden while a loop of ours runs on top of it.
@@ -43,15 +42,15 @@ impl Session {
                 ));
             }
         };
-        let mut session = Self { outer, hooks: Self::hooks(py)?, signals: None };
-        if let Err(error) = session.enter(core) {
+        let session = Self { outer, hooks: Self::hooks(py)? };
+        if let Err(error) = Self::enter(core) {
             session.close(core)?;
             return Err(error);
         }
         Ok(session)
     }
 
-    fn enter(&mut self, core: &Bound<'_, LoopCore>) -> PyResult<()> {
+    fn enter(core: &Bound<'_, LoopCore>) -> PyResult<()> {
         let (py, this) = (core.py(), core.get());
         let names = Names::get(py)?;
         this.thread.store(thread_ident(py), Relaxed);
@@ -64,7 +63,7 @@ impl Session {
             core.call_method1(intern!(py, "_set_coroutine_origin_tracking"), (true,))?;
         }
         if let Some(world) = this.world.descriptors() {
-            self.signals = signals::arm(core, &*world.real(py)?)?;
+            this.signals.arm(py, &*world.real(py)?)?;
         }
         Ok(())
     }
@@ -76,12 +75,7 @@ impl Session {
         names.set_running_loop(py.None().bind(py))?;
         core.call_method1(intern!(py, "_set_coroutine_origin_tracking"), (false,))?;
         names.set_asyncgen_hooks.bind(py).call1((self.hooks.0, self.hooks.1))?;
-        // Handlers of signals stay reachable between two runs, as in asyncio.
-        if let Some(armed) = self.signals
-            && !core.getattr(intern!(py, "_signal_handlers"))?.is_truthy()?
-        {
-            armed.disarm(py)?;
-        }
+        signals::disarm(core)?;
         self.outer.map_or(Ok(()), |outer| outer.show(py))
     }
 

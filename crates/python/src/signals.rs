@@ -2,10 +2,12 @@
 //! that the loop watches (`signal.set_wakeup_fd`).
 //!
 //! Without it a signal that arrives between the last look at the interpreter's flags and the wait would be noticed only when
-//! something else ends the wait. Handlers of `add_signal_handler` get their numbers from the same bytes.
+//! something else ends the wait. Handlers of `add_signal_handler` get their numbers from the same bytes. Another loop may be waiting
+//! for signals too, as the one that a stacked run stands on: what this one has no handler for is passed on to it.
 
 use crate::error;
 use crate::event_loop::LoopCore;
+use crate::ffi::cell::GilCell;
 use crate::names::Names;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -14,54 +16,91 @@ use pyo3::types::PyDict;
 use soliloop_engine::world::real::{Interest, Real};
 use soliloop_sys::socket::Pair;
 use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
-/// The descriptor that was set before, to be put back.
-pub(crate) struct Armed {
-    previous: RawFd,
+/// The wake-up of one loop.
+pub(crate) struct Signals {
+    pair: GilCell<Option<Pair>>,
+    /// While the loop runs on the main thread: the wake-up descriptor that was set before, or -1.
+    below: AtomicI32,
 }
 
-/// Makes signals end the loop's waits. `None` where that can't be had: in a thread other than the main one.
-pub(crate) fn arm(core: &Bound<'_, LoopCore>, real: &Real) -> PyResult<Option<Armed>> {
-    let py = core.py();
-    let writer = writer(core, real)?;
-    match set_wakeup(py, writer) {
-        Ok(previous) => Ok(Some(Armed { previous })),
-        Err(error) if error.is_instance_of::<PyValueError>(py) => Ok(None),
-        Err(error) => Err(error),
+/// The value of `below` while the loop doesn't run.
+const DISARMED: RawFd = -2;
+
+impl Signals {
+    pub(crate) const fn new() -> Self {
+        Self { pair: GilCell::new(None), below: AtomicI32::new(DISARMED) }
+    }
+
+    /// Closes the sockets.
+    pub(crate) fn close(&self, py: Python<'_>) {
+        drop(self.pair.replace(py, None));
+    }
+
+    /// The descriptor for `signal.set_wakeup_fd`; the sockets are made when it is first asked for.
+    pub(crate) fn writer(&self, py: Python<'_>, real: &Real) -> PyResult<RawFd> {
+        if let Some(writer) = self.pair.with(py, |pair| pair.as_ref().map(Pair::writer)) {
+            return Ok(writer);
+        }
+        let pair = Pair::new().map_err(|error| error::of_system(&error))?;
+        real.watch(pair.reader(), Interest::READ).map_err(|error| error::of_system(&error))?;
+        let writer = pair.writer();
+        drop(self.pair.replace(py, Some(pair)));
+        Ok(writer)
+    }
+
+    /// Makes signals end the loop's waits. Without effect in a thread other than the main one, where that can't be had.
+    pub(crate) fn arm(&self, py: Python<'_>, real: &Real) -> PyResult<()> {
+        let writer = self.writer(py, real)?;
+        match set_wakeup(py, writer) {
+            // Its own: the loop has handlers, which stay reachable between two runs.
+            Ok(previous) => self.below.store(if previous == writer { -1 } else { previous }, Relaxed),
+            Err(error) if error.is_instance_of::<PyValueError>(py) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 }
 
-impl Armed {
-    pub(crate) fn disarm(self, py: Python<'_>) -> PyResult<()> {
-        set_wakeup(py, self.previous).map(drop)
+/// The end of a run: puts the descriptor back that was set before, unless the loop has handlers of signals.
+pub(crate) fn disarm(core: &Bound<'_, LoopCore>) -> PyResult<()> {
+    let (py, signals) = (core.py(), &core.get().signals);
+    let below = signals.below.load(Relaxed);
+    if below == DISARMED {
+        return Ok(());
     }
+    // Handlers of signals stay reachable between two runs, as in asyncio.
+    let result = if handlers(core)?.is_truthy()? { Ok(()) } else { set_wakeup(py, below).map(drop) };
+    let result = result.and_then(|()| if below < 0 { Ok(()) } else { deliver(core) });
+    signals.below.store(DISARMED, Relaxed);
+    result
 }
 
-/// The descriptor for `signal.set_wakeup_fd`; the sockets are made when it is first asked for.
-pub(crate) fn writer(core: &Bound<'_, LoopCore>, real: &Real) -> PyResult<RawFd> {
-    let (py, this) = (core.py(), core.get());
-    if let Some(writer) = this.signals.with(py, |pair| pair.as_ref().map(Pair::writer)) {
-        return Ok(writer);
-    }
-    let pair = Pair::new().map_err(|error| error::of_system(&error))?;
-    real.watch(pair.reader(), Interest::READ).map_err(|error| error::of_system(&error))?;
-    let writer = pair.writer();
-    drop(this.signals.replace(py, Some(pair)));
-    Ok(writer)
+/// Delivers signals, if `fd` is the loop's socket for them.
+pub(crate) fn handle(core: &Bound<'_, LoopCore>, fd: RawFd) -> PyResult<()> {
+    let is_own = |pair: &mut Option<Pair>| pair.as_ref().is_some_and(|pair| pair.reader() == fd);
+    if core.get().signals.pair.with(core.py(), is_own) { deliver(core) } else { Ok(()) }
 }
 
-/// Hands the numbers that were written to the handlers of the loop; `false` if `fd` is not the signals' socket.
-pub(crate) fn handle(core: &Bound<'_, LoopCore>, fd: RawFd) -> PyResult<bool> {
-    let (py, this) = (core.py(), core.get());
-    let bytes = this.signals.with(py, |pair| match pair {
-        Some(pair) if pair.reader() == fd => Some(pair.drain()),
-        _ => None,
-    });
-    let Some(bytes) = bytes else { return Ok(false) };
-    for number in bytes.map_err(|error| error::of_system(&error))? {
-        core.call_method1(intern!(py, "_handle_signal"), (number,))?;
+/// Hands the numbers that were written to the loop's handlers; those without one to whoever was woken by signals before the run.
+fn deliver(core: &Bound<'_, LoopCore>) -> PyResult<()> {
+    let (py, signals) = (core.py(), &core.get().signals);
+    let Some(numbers) = signals.pair.with(py, |pair| pair.as_ref().map(Pair::drain)) else { return Ok(()) };
+    for number in numbers.map_err(|error| error::of_system(&error))? {
+        let below = signals.below.load(Relaxed);
+        if below < 0 || handlers(core)?.contains(number)? {
+            core.call_method1(intern!(py, "_handle_signal"), (number,))?;
+        } else {
+            core.call_method1(intern!(py, "_forward_signal"), (below, number))?;
+        }
     }
-    Ok(true)
+    Ok(())
+}
+
+/// The handlers of `add_signal_handler`, by number.
+fn handlers<'py>(core: &Bound<'py, LoopCore>) -> PyResult<Bound<'py, PyAny>> {
+    core.getattr(intern!(core.py(), "_signal_handlers"))
 }
 
 fn set_wakeup(py: Python<'_>, fd: RawFd) -> PyResult<RawFd> {

@@ -119,13 +119,18 @@ fn run_watched(core: &Bound<'_, LoopCore>, handle: &Bound<'_, Handle>) -> PyResu
     let (py, this) = (core.py(), core.get());
     let names = Names::get(py)?;
     // The handle lets go of its callback when it runs.
-    let description = names.format_handle.bind(py).call1((handle,))?;
+    let content = handle.get().part(py, |content| content.clone_ref(py));
     drop(this.current_handle.replace(py, Some(handle.clone().into_any().unbind())));
     let started = Instant::now();
     let result = Handle::run(handle);
     let seconds = started.elapsed().as_secs_f64();
     drop(this.current_handle.replace(py, None));
     if seconds >= core.getattr(intern!(py, "slow_callback_duration"))?.extract::<f64>()? {
+        let describe = || names.format_handle.bind(py).call1((handle,));
+        let description = match content {
+            Some(content) => handle.get().with_content(py, content, describe)?,
+            None => describe()?,
+        };
         let arguments = ("Executing %s took %.3f seconds", description, seconds);
         names.logger.bind(py).call_method1(intern!(py, "warning"), arguments)?;
     }

@@ -5,11 +5,11 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Whether `object` is the only reference to what it refers to.
+/// The number of references to what `object` refers to, itself included.
 #[inline]
-pub(crate) fn is_unique<T>(_py: Python<'_>, object: &Py<T>) -> bool {
+pub(crate) fn references<T>(_py: Python<'_>, object: &Py<T>) -> isize {
     // SAFETY: reads the count of a live object, under the interpreter lock.
-    unsafe { ffi::Py_REFCNT(object.as_ptr()) == 1 }
+    unsafe { ffi::Py_REFCNT(object.as_ptr()) }
 }
 
 /// Hides an object from the collector, until [`track`]. For what is alive anyway, so that the collector need not walk through it.

@@ -16,3 +16,15 @@ pub(crate) fn thread_ident(_py: Python<'_>) -> u64 {
     // SAFETY: has no requirements once the interpreter runs.
     unsafe { ffi::PyThread_get_thread_ident() }
 }
+
+/// Whether there are weak references to `object`.
+#[inline]
+pub(crate) fn has_weakrefs<T>(object: &Bound<'_, T>) -> bool {
+    let object = object.as_ptr();
+    // SAFETY: an object has the head of its list of weak references at this offset, if its type says one. (It is negative
+    // where the interpreter keeps the list, which it does for classes that are written in Python.)
+    unsafe {
+        let offset = (*ffi::Py_TYPE(object)).tp_weaklistoffset;
+        offset < 0 || (offset > 0 && !object.byte_offset(offset).cast::<*mut ffi::PyObject>().read().is_null())
+    }
+}
