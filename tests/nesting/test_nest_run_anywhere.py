@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import signal
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 import soliloop
+import uvloop
 
 VAR: contextvars.ContextVar[str] = contextvars.ContextVar("VAR", default="unset")
 
@@ -20,20 +20,14 @@ VAR: contextvars.ContextVar[str] = contextvars.ContextVar("VAR", default="unset"
 @pytest.fixture(scope="module", autouse=True)
 def uvloop_is_set_up() -> None:
     """The first loop of uvloop opens descriptors that the process keeps."""
-    with contextlib.suppress(pytest.skip.Exception):
-        loop = _uvloop()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.close()
-
-
-def _uvloop() -> asyncio.AbstractEventLoop:
-    loop: asyncio.AbstractEventLoop = pytest.importorskip("uvloop").new_event_loop()
-    return loop
+    loop = uvloop.new_event_loop()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
 
 
 FOREIGN: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.SelectorEventLoop,
-    "uvloop": _uvloop,
+    "uvloop": uvloop.new_event_loop,
 }
 foreign = pytest.mark.parametrize("make", FOREIGN.values(), ids=FOREIGN.keys())
 
