@@ -8,7 +8,6 @@ status 2 and a line that says so.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import importlib
 import importlib.metadata
 import importlib.util
@@ -16,9 +15,7 @@ import inspect
 import os
 import runpy
 import sys
-import warnings
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import soliloop
@@ -30,8 +27,8 @@ Run a program with soliloop in the place of asyncio's own loop.
   MODULE        runs as by `python -m MODULE`
   MODULE:main   is imported, and its coroutine function `main` runs, without arguments
 
-Each loop that the program gets from asyncio.run(), asyncio.Runner() or asyncio.new_event_loop()
-is soliloop's and allows nested runs; with --simulated it lives in simulated time.
+Each loop that the program gets from asyncio or from soliloop is soliloop's and allows nested
+runs; with --simulated it lives in simulated time.
 
 Options may stand after the target too. The first word there that is none of them begins the
 program's own arguments.
@@ -40,48 +37,6 @@ program's own arguments.
 
 class _UsageError(Exception):
     """The command line asks for something that cannot be run."""
-
-
-@dataclass(frozen=True)
-class _Clock:
-    """Which clock the program's loops have."""
-
-    simulated: bool
-    start: str | None
-    factor: float | None
-
-    def check(self) -> None:
-        if not self.simulated:
-            for option, value in (("--start", self.start), ("--factor", self.factor)):
-                if value is not None:
-                    raise _UsageError(f"{option} is for simulated time: add --simulated")
-        try:
-            self.new_event_loop().close()
-        except ValueError as error:
-            raise _UsageError(str(error)) from None
-
-    def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        return soliloop.new_event_loop(
-            nesting=True, simulated=self.simulated, start=self.start, factor=self.factor
-        )
-
-    def run(self, main: Coroutine[Any, Any, object]) -> None:
-        if self.simulated:
-            with soliloop.simulation(self.start, factor=self.factor) as simulation:
-                simulation.run(main)
-        else:
-            soliloop.run(main)
-
-
-class _Policy(soliloop.EventLoopPolicy):
-    """Gives a program that knows nothing of soliloop the loops that the command line asks for."""
-
-    def __init__(self, clock: _Clock) -> None:
-        super().__init__()
-        self._clock = clock
-
-    def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        return self._clock.new_event_loop()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -96,22 +51,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     if words[:1] == ["run"]:
         words, program_args = _split(words)
     options = parser.parse_args(words)
-    clock = _Clock(options.simulated, options.start, options.factor)
     try:
-        clock.check()
-        _put_in_place(_Policy(clock))
+        _install(options)
         sys.argv = [options.target, *program_args]
-        program = _program(options.target, clock)
+        program = _program(options.target)
     except _UsageError as error:
         run_parser.error(str(error))
     program()
 
 
-def _put_in_place(policy: _Policy) -> None:
-    with warnings.catch_warnings():
-        # Policies go in Python 3.16; until then they work.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        asyncio.set_event_loop_policy(policy)
+def _install(options: argparse.Namespace) -> None:
+    """Give every loop of the program the settings of the command line."""
+    if not options.simulated:
+        for option, value in (("--start", options.start), ("--factor", options.factor)):
+            if value is not None:
+                raise _UsageError(f"{option} is for simulated time: add --simulated")
+    try:
+        soliloop.install(
+            simulated=options.simulated, nesting=True, start=options.start, factor=options.factor
+        )
+    except ValueError as error:
+        raise _UsageError(str(error)) from None
 
 
 def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
@@ -169,7 +129,7 @@ def _split(words: list[str]) -> tuple[list[str], list[str]]:
     return words[:index], rest[1:] if rest[:1] == ["--"] else rest
 
 
-def _program(target: str, clock: _Clock) -> Callable[[], object]:
+def _program(target: str) -> Callable[[], object]:
     """Return the function that runs the target.
 
     Raises:
@@ -188,7 +148,7 @@ def _program(target: str, clock: _Clock) -> Callable[[], object]:
         raise _UsageError(f"no such module: {module}")
     if colon:
         function = _coroutine_function(module, name)
-        return lambda: clock.run(function())
+        return lambda: soliloop.run(function())
     if _is_package(module) and not _exists(f"{module}.__main__"):
         raise _UsageError(f"{module} is a package without a module __main__")
     return lambda: runpy.run_module(module, run_name="__main__", alter_sys=True)

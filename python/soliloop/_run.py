@@ -8,6 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
@@ -21,18 +22,28 @@ if sys.version_info >= (3, 14):
 else:
     _Main: TypeAlias = Coroutine[Any, Any, _T]
 
-_nests_by_default = False
+
+@dataclass
+class _Settings:
+    """What a new loop is where its maker does not say."""
+
+    simulated: bool = False
+    nesting: bool = False
+    start: datetime | str | None = None
+    factor: float | None = None
+
+
+_settings = _Settings()
 
 
 def nest_by_default() -> None:
     """Let every loop that is made from now on allow nesting."""
-    global _nests_by_default
-    _nests_by_default = True
+    _settings.nesting = True
 
 
 def new_event_loop(
     *,
-    simulated: bool = False,
+    simulated: bool | None = None,
     nesting: bool | None = None,
     start: datetime | str | None = None,
     factor: float | None = None,
@@ -40,17 +51,22 @@ def new_event_loop(
     """Make an event loop; also a ``loop_factory`` of ``asyncio.run`` and ``asyncio.Runner``.
 
     Args:
-        simulated: The clock starts at zero and jumps from timer to timer.
+        simulated: The clock starts at zero and jumps from timer to timer. By default the time is real, unless
+            ``soliloop.install()`` or the command ``soliloop run`` has said otherwise.
         nesting: A callback may call ``run_until_complete`` on the running loop. By default it may not, unless
-            ``soliloop.nest.apply()`` has said so for all loops.
+            ``soliloop.nest.apply()``, ``soliloop.install()`` or the command has said otherwise.
         start: The date and time at which a simulated clock starts; see ``soliloop.simulation``.
         factor: Simulated seconds per real second; without it a simulation does not wait.
 
     Raises:
-        ValueError: ``start`` or ``factor`` without ``simulated``, or out of range.
+        ValueError: ``start`` or ``factor`` for a loop in real time, or out of range.
     """
     if nesting is None:
-        nesting = _nests_by_default
+        nesting = _settings.nesting
+    if simulated is None:
+        simulated = _settings.simulated
+        start = _settings.start if start is None else start
+        factor = _settings.factor if factor is None else factor
     if simulated:
         return SimulatedLoop(start=parse_start(start), nesting=nesting, factor=factor)
     if start is not None:
@@ -69,7 +85,7 @@ class Runner(asyncio.Runner):  # type: ignore[misc]
 
     Args:
         debug: Debug mode of the loop; by default as asyncio decides.
-        loop_factory: Makes the loop; by default ``soliloop.new_event_loop(nesting=True)``.
+        loop_factory: Makes the loop; by default ``soliloop.new_event_loop(nesting=True)`` does.
     """
 
     def __init__(
@@ -160,8 +176,28 @@ class EventLoopPolicy(_policy_class()):  # type: ignore[misc]
         return new_event_loop()
 
 
-def install() -> None:
-    """Make soliloop's the loop of ``asyncio.run`` and of everything else that asks asyncio for a new loop."""
+def install(
+    *,
+    simulated: bool = False,
+    nesting: bool = False,
+    start: datetime | str | None = None,
+    factor: float | None = None,
+) -> None:
+    """Make soliloop's the loop of ``asyncio.run`` and of everything else that asks asyncio for a new loop.
+
+    Args:
+        simulated: Every new loop lives in simulated time, those of ``soliloop.run`` and ``soliloop.new_event_loop`` included,
+            unless its maker asks for real time.
+        nesting: Every new loop allows nested runs. (``soliloop.nest.apply()`` says so too, and is not taken back.)
+        start: Where the clocks of simulated loops start; see ``soliloop.simulation``.
+        factor: Simulated seconds per real second; without it a simulation does not wait.
+
+    Raises:
+        ValueError: ``start`` or ``factor`` without ``simulated``, or out of range. Nothing is changed then.
+    """
+    global _settings
+    new_event_loop(simulated=simulated, nesting=nesting, start=start, factor=factor).close()
+    _settings = _Settings(simulated, nesting or _settings.nesting, start, factor)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         asyncio.set_event_loop_policy(EventLoopPolicy())

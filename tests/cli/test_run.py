@@ -96,6 +96,10 @@ def test_a_file_runs_in_real_time_on_a_nesting_loop(soliloop: Soliloop, tmp_path
         "asyncio.Runner().run(main())",
         "asyncio.new_event_loop().run_until_complete(main())",
         "asyncio.get_event_loop_policy().new_event_loop().run_until_complete(main())",
+        "import soliloop; soliloop.run(main())",
+        "import soliloop; soliloop.run(main(), thread=True)",
+        "import soliloop; soliloop.Runner().run(main())",
+        "import soliloop; asyncio.Runner(loop_factory=soliloop.new_event_loop).run(main())",
     ],
 )
 def test_whatever_makes_a_loop_makes_a_simulated_one(

@@ -139,6 +139,35 @@ def test_installing_is_quiet_and_reaches_everything(script: Script) -> None:
     assert text.split() == ["soliloop"] * 3
 
 
+def test_settings_are_installed_for_loops_whose_maker_is_silent(script: Script) -> None:
+    text = script(
+        """
+        import asyncio, soliloop
+        soliloop.nest.apply()
+        for options in ({"start": "2024-01-02T00:00Z"}, {"simulated": True, "start": "2024-01-02"}):
+            try:
+                soliloop.install(**options)
+            except ValueError:
+                pass
+            else:
+                raise AssertionError(options)
+        asyncio.new_event_loop().close()
+        soliloop.install(simulated=True, start="2024-01-02T00:00Z")
+
+        async def main():
+            await asyncio.sleep(36_000)
+            return asyncio.get_running_loop()
+
+        for loop in asyncio.run(main()), soliloop.run(main()):
+            print(loop.now().hour, loop.nesting)
+        loop = soliloop.new_event_loop(simulated=False)
+        print(hasattr(loop, "now"), loop.nesting)
+        loop.close()
+        """
+    )
+    assert text.split() == ["10", "True", "10", "True", "False", "True"]
+
+
 def test_importing_changes_nothing(script: Script) -> None:
     text = script(
         """
