@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -13,10 +14,10 @@ from soliloop import _run
 @pytest.fixture(autouse=True)
 def unapplied(no_leaks: None) -> Iterator[None]:
     """What `apply` changes for the whole process is put back."""
-    run, runner_run, default = asyncio.run, asyncio.Runner.run, _run._nests_by_default
+    run, runner_run, default = asyncio.run, asyncio.Runner.run, _run._settings.nesting
     yield
     asyncio.run, asyncio.Runner.run = run, runner_run  # type: ignore[method-assign]
-    _run._nests_by_default = default
+    _run._settings.nesting = default
 
 
 async def _answer() -> int:
@@ -80,6 +81,9 @@ def test_inside_a_running_loop(simulated: bool) -> None:
         loop.close()
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 13), reason="such a task sees a second CancelledError there, see README"
+)
 def test_a_task_made_before_apply_can_be_cancelled_in_its_nested_run() -> None:
     loop = soliloop.new_event_loop(simulated=True)
 

@@ -110,15 +110,17 @@ def test_all_woken_in_one_turn_come_back_in_the_order_of_waking(loop: soliloop.E
 def test_other_tasks_go_on_during_a_nested_run(loop: soliloop.EventLoop, second: float) -> None:
     events: list[str] = []
 
+    ticked = asyncio.Event()
+
     async def ticker() -> None:
         for _ in range(3):
             await asyncio.sleep(second)
             events.append("tick")
+        ticked.set()
 
     async def main() -> None:
         ticking = asyncio.create_task(ticker())
-        await asyncio.sleep(0)
-        loop.run_until_complete(C(3.5 * second))
+        loop.run_until_complete(ticked.wait())
         events.append("back")
         await ticking
 

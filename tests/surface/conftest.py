@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import os
 import subprocess
 from collections.abc import Iterator
@@ -53,12 +54,23 @@ def _opened(loop: _Loop) -> Iterator[_Loop]:
         yield loop
         if not loop.is_closed():
             loop.set_task_factory(None)
+            if sys.version_info < (3, 12, 1):
+                loop.run_until_complete(_end_handlers())
             loop.run_until_complete(loop.shutdown_default_executor())
     finally:
         loop.close()
     if open_descriptors() > descriptors:
         gc.collect()
     assert open_descriptors() <= descriptors, "descriptors were left open"
+
+
+async def _end_handlers() -> None:
+    """End the tasks of connections: `Server.wait_closed` doesn't wait for them before Python 3.12.1."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0.001)
 
 
 @pytest.fixture
