@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
