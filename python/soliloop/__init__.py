@@ -7,7 +7,7 @@ from soliloop import nest
 from soliloop._errors import DeadlockError, OutsideWorldError
 from soliloop._loop import EventLoop
 from soliloop._run import EventLoopPolicy, Runner, install, new_event_loop, run
-from soliloop._simulation import Simulation, simulation
+from soliloop._simulation import SimulatedLoop, Simulation, simulation
 from soliloop._soliloop import Handle, TimerHandle
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Handle",
     "OutsideWorldError",
     "Runner",
+    "SimulatedLoop",
     "Simulation",
     "TimerHandle",
     "install",

@@ -27,8 +27,8 @@ Run a program with soliloop in the place of asyncio's own loop.
   MODULE        runs as by `python -m MODULE`
   MODULE:main   is imported, and its coroutine function `main` runs, without arguments
 
-Each loop that the program gets from asyncio or from soliloop is soliloop's and allows nested
-runs; with --simulated it lives in simulated time.
+Each loop that the program gets from asyncio.run(), asyncio.Runner() or asyncio.new_event_loop(),
+or from soliloop, allows nested runs and is soliloop's; with --simulated it lives in simulated time.
 
 Options may stand after the target too. The first word there that is none of them begins the
 program's own arguments.
@@ -120,6 +120,8 @@ def _split(words: list[str]) -> tuple[list[str], list[str]]:
             index += 2
         elif has_target:
             break
+        elif word == "--" and words[index + 1 :]:
+            return [*words[:index], words[index + 1]], words[index + 2 :]
         elif word.startswith("-"):
             return words, []  # asks for help, or is a mistake: argparse knows
         else:

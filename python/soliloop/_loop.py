@@ -14,7 +14,7 @@ import signal
 import sys
 import weakref
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from soliloop import _reports
 from soliloop._sockets import SocketCalls
@@ -53,16 +53,15 @@ class EventLoop(LoopCore, SocketCalls, TransportMaking):  # type: ignore[misc]
     """An asyncio event loop (asyncio docs, "Event Loop"). Made by ``soliloop.new_event_loop()``.
 
     Args:
-        simulated: The loop's clock starts at zero and jumps from timer to timer. See ``soliloop.simulation()``.
         nesting: A callback of the running loop may call ``run_until_complete``.
-        factor: Simulated seconds per real second; a simulation without it does not wait at all.
     """
 
     _own_task_class: type[asyncio.Task[Any]] = Task
 
-    def __init__(
-        self, *, simulated: bool = False, nesting: bool = False, factor: float | None = None
-    ) -> None:
+    def __new__(cls, *, nesting: bool = False) -> Self:
+        return super().__new__(cls, nesting=nesting)
+
+    def __init__(self, *, nesting: bool = False) -> None:
         # Not SelectorEventLoop.__init__: it makes a selector and a self-pipe, which the core has in its own way.
         asyncio.BaseEventLoop.__init__(self)
         self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()

@@ -39,8 +39,8 @@ def already_running(loop: Any, call: str, frame: FrameType | None) -> RuntimeErr
         )
     return RuntimeError(
         f"{head}: {who}: {chain} called {call}(). Either make {guilty} a coroutine function, await the coroutine in it, "
-        "and await its callers too (async all the way up); or let the loop nest: soliloop.new_event_loop(nesting=True), "
-        "soliloop.run(), or soliloop.nest.apply() on this loop"
+        "and await its callers too (async all the way up); or let the loop nest: make it by "
+        "soliloop.new_event_loop(nesting=True), start the program with soliloop.run(), or call soliloop.nest.apply()"
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
+import inspect
 import sys
 import threading
 import warnings
@@ -12,15 +14,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
+from soliloop import _reports
 from soliloop._loop import EventLoop
-from soliloop._simulation import SimulatedLoop, parse_start
+from soliloop._simulation import SimulatedLoop
 from soliloop._soliloop import OuterRun
 
 _T = TypeVar("_T")
 if sys.version_info >= (3, 14):
     _Main: TypeAlias = Awaitable[_T]
+    _is_main = inspect.isawaitable
 else:
     _Main: TypeAlias = Coroutine[Any, Any, _T]
+    _is_main = asyncio.iscoroutine
 
 
 @dataclass
@@ -34,11 +39,13 @@ class _Settings:
 
 
 _settings = _Settings()
+_always_nests = False
 
 
-def nest_by_default() -> None:
-    """Let every loop that is made from now on allow nesting."""
-    _settings.nesting = True
+def nest_always() -> None:
+    """Let every loop that is made from now on allow nesting, whatever is installed."""
+    global _always_nests
+    _always_nests = True
 
 
 def new_event_loop(
@@ -62,16 +69,17 @@ def new_event_loop(
         ValueError: ``start`` or ``factor`` for a loop in real time, or out of range.
     """
     if nesting is None:
-        nesting = _settings.nesting
+        nesting = _always_nests or _settings.nesting
     if simulated is None:
         simulated = _settings.simulated
         start = _settings.start if start is None else start
         factor = _settings.factor if factor is None else factor
     if simulated:
-        return SimulatedLoop(start=parse_start(start), nesting=nesting, factor=factor)
-    if start is not None:
-        raise ValueError("start= is for simulated time: pass simulated=True")
-    return EventLoop(nesting=nesting, factor=factor)
+        return SimulatedLoop(start=start, nesting=nesting, factor=factor)
+    for name, value in (("start", start), ("factor", factor)):
+        if value is not None:
+            raise ValueError(f"{name}= is for simulated time: pass simulated=True")
+    return EventLoop(nesting=nesting)
 
 
 def _nesting_loop() -> EventLoop:
@@ -107,7 +115,7 @@ class Runner(asyncio.Runner):  # type: ignore[misc]
             super().close()
 
 
-def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None, thread: bool = False) -> _T:
+def run(main: _Main[_T], *, debug: bool | None = None, thread: bool = False) -> _T:
     """Run a coroutine to its end, wherever this is called; return its result.
 
     Where no loop runs it makes one, as ``asyncio.run`` does. Where a soliloop loop that allows nesting runs, it is a nested run on
@@ -116,12 +124,16 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None, thread: boo
 
     Args:
         main: The coroutine.
-        debug: Debug mode of the loop that is made; by default as asyncio decides.
-        thread: Run on a loop of a helper thread, with a copy of the context, and wait for it here.
+        debug: Debug mode of the loop that is made, if one is; by default as asyncio decides.
+        thread: Run on a loop of a helper thread, with a copy of the context, and wait for it here. Ctrl-C cancels the coroutine,
+            and is raised when it has ended.
 
     Raises:
+        TypeError: It is no coroutine.
         RuntimeError: A soliloop loop that does not allow nesting runs on this thread; the message names both ways out.
     """
+    if not _is_main(main):
+        raise TypeError(f"a coroutine was expected, got {main!r}")
     if thread:
         return _run_in_thread(main, debug)
     try:
@@ -129,30 +141,46 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None, thread: boo
     except RuntimeError:
         running = None
     if isinstance(running, EventLoop):
-        if not asyncio.iscoroutine(main):
-            raise TypeError(f"a coroutine was expected, got {main!r}")
+        if not running.nesting:
+            raise _reports.already_running(running, "soliloop.run", _reports.caller())
         result: _T = running.run_until_complete(main)
         return result
     with Runner(debug=debug) as runner:
         return runner.run(main)
 
 
-def _run_in_thread(main: Coroutine[Any, Any, _T], debug: bool | None) -> _T:
+def _run_in_thread(main: _Main[_T], debug: bool | None) -> _T:
     """Run on a helper thread. Its result is handed over in a list, so that no exception is raised but the coroutine's."""
     context = contextvars.copy_context()
     results: list[_T] = []
     errors: list[BaseException] = []
+    runner = Runner(debug=debug)
+    loop = runner.get_loop()
 
     def work() -> None:
         try:
-            with Runner(debug=debug) as runner:
+            with runner:
                 results.append(runner.run(main, context=context))
         except BaseException as error:
             errors.append(error)
 
+    def cancel() -> None:
+        for task in asyncio.all_tasks(loop):
+            if task.get_coro() is main:
+                task.cancel()
+
     helper = threading.Thread(target=work, name="soliloop.run")
     helper.start()
-    helper.join()
+    interrupt: BaseException | None = None
+    while helper.is_alive():
+        try:
+            helper.join()
+        except BaseException as error:  # Ctrl-C, or what another handler of a signal raises
+            interrupt = error
+            with contextlib.suppress(RuntimeError):  # closed: the run is over
+                loop.call_soon_threadsafe(cancel)
+    if interrupt is not None:
+        raise interrupt
     if errors:
         raise errors[0]
     return results[0]
@@ -188,7 +216,7 @@ def install(
     Args:
         simulated: Every new loop lives in simulated time, those of ``soliloop.run`` and ``soliloop.new_event_loop`` included,
             unless its maker asks for real time.
-        nesting: Every new loop allows nested runs. (``soliloop.nest.apply()`` says so too, and is not taken back.)
+        nesting: Every new loop allows nested runs.
         start: Where the clocks of simulated loops start; see ``soliloop.simulation``.
         factor: Simulated seconds per real second; without it a simulation does not wait.
 
@@ -197,7 +225,7 @@ def install(
     """
     global _settings
     new_event_loop(simulated=simulated, nesting=nesting, start=start, factor=factor).close()
-    _settings = _Settings(simulated, nesting or _settings.nesting, start, factor)
+    _settings = _Settings(simulated, nesting, start, factor)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         asyncio.set_event_loop_policy(EventLoopPolicy())

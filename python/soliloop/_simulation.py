@@ -10,9 +10,9 @@ from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, Self, TypeVar, TypeVarTuple
 
-from soliloop._errors import OutsideWorldError
+from soliloop._errors import DeadlockError, OutsideWorldError
 from soliloop._loop import EventLoop
-from soliloop._soliloop import OuterRun
+from soliloop._soliloop import LoopCore, OuterRun
 from soliloop._task import SimulatedTask
 
 _T = TypeVar("_T")
@@ -43,28 +43,45 @@ def parse_start(start: datetime | str | None) -> datetime:
 class SimulatedLoop(EventLoop):
     """A loop whose clock starts at zero, and moves only when nothing is ready, straight to the next timer.
 
-    It knows no outside world: what would reach the network, a child process or a signal raises ``OutsideWorldError``.
+    It knows no outside world: what would reach the network, a child process or a signal raises ``OutsideWorldError``. Made by
+    ``soliloop.simulation()`` or ``soliloop.new_event_loop(simulated=True)``, whose arguments it has.
     """
 
     _own_task_class = SimulatedTask
-
-    def __init__(
-        self, *, start: datetime, nesting: bool = False, factor: float | None = None
-    ) -> None:
-        super().__init__(simulated=True, nesting=nesting, factor=factor)
-        self.start = start
-        self._task_numbers = itertools.count()
-        self._task_class = self._own_task_class
+    start: datetime
 
     def __new__(
-        cls, *, start: datetime, nesting: bool = False, factor: float | None = None
+        cls,
+        *,
+        start: datetime | str | None = None,
+        nesting: bool = False,
+        factor: float | None = None,
     ) -> Self:
-        return super().__new__(cls, simulated=True, nesting=nesting, factor=factor)
+        instant = parse_start(start)
+        loop: Self = LoopCore.__new__(cls, simulated=True, nesting=nesting, factor=factor)
+        loop.start = instant
+        return loop
+
+    def __init__(
+        self,
+        *,
+        start: datetime | str | None = None,
+        nesting: bool = False,
+        factor: float | None = None,
+    ) -> None:
+        self._task_numbers = itertools.count()
+        super().__init__(nesting=nesting)
+        self._task_class = self._own_task_class
 
     def now(self) -> datetime:
         """Return the simulated date and time, in the time zone of the start, in whole microseconds."""
         elapsed = timedelta(microseconds=self.time_ns() // 1000)
-        return (self.start.astimezone(UTC) + elapsed).astimezone(self.start.tzinfo)
+        try:
+            return (self.start.astimezone(UTC) + elapsed).astimezone(self.start.tzinfo)
+        except OverflowError:
+            raise OverflowError(
+                f"the simulated date, {elapsed} after {self.start}, is none that a datetime can hold"
+            ) from None
 
     def run_in_executor(
         self, executor: Any, func: Callable[[*_Ts], _T], *args: *_Ts
@@ -148,15 +165,28 @@ def simulation(
 
     Raises:
         ValueError: ``start`` has no time zone or is no date, or ``factor`` is no positive number.
+        DeadlockError: At the end, a cancelled task waits for what never comes. (If the simulation has failed already, that goes
+            to the loop's exception handler instead.)
     """
-    loop = SimulatedLoop(start=parse_start(start), nesting=nesting, factor=factor)
+    loop = SimulatedLoop(start=start, nesting=nesting, factor=factor)
     try:
-        yield Simulation(loop)
-    finally:
         try:
-            _finish(loop)
-        finally:
-            loop.close()
+            yield Simulation(loop)
+        except BaseException:
+            # What went wrong is not to be hidden by what that leaves undone.
+            try:
+                _finish(loop)
+            except DeadlockError as error:
+                loop.call_exception_handler(
+                    {
+                        "message": "a failed simulation left tasks that cannot end",
+                        "exception": error,
+                    }
+                )
+            raise
+        _finish(loop)
+    finally:
+        loop.close()
 
 
 def _finish(loop: SimulatedLoop) -> None:

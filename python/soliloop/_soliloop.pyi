@@ -18,6 +18,7 @@ __all__ = [
     "OuterRun",
     "TimerHandle",
     "_after_fork_in_child",
+    "run_in_context",
 ]
 
 _T = TypeVar("_T")
@@ -34,6 +35,7 @@ CPYTHON_PRIVATE_NAMES: Final[list[tuple[str, int, int]]]
 """Undocumented names of CPython in use: dotted name, first and last minor version that has it."""
 
 def _after_fork_in_child() -> None: ...
+def run_in_context(context: Context, function: Callable[[*_Ts], _T], *args: *_Ts) -> _T: ...
 
 @disjoint_base
 class Handle:
@@ -153,10 +155,18 @@ class LoopCore:
 
     # Descriptors and signals.
     def _add_reader(
-        self, fd: _Descriptor, callback: Callable[[*_Ts], object], *args: *_Ts
+        self,
+        fd: _Descriptor,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
     ) -> Handle: ...
     def _add_writer(
-        self, fd: _Descriptor, callback: Callable[[*_Ts], object], *args: *_Ts
+        self,
+        fd: _Descriptor,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
     ) -> Handle: ...
     def _remove_reader(self, fd: _Descriptor) -> bool: ...
     def _remove_writer(self, fd: _Descriptor) -> bool: ...

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from asyncio import sslproto
-from contextvars import Context, copy_context
+from contextvars import Context
 from typing import Any
+
+from soliloop._soliloop import run_in_context
 
 # Not in the type stubs of the standard library.
 _tls: Any = sslproto
@@ -24,18 +26,18 @@ class TlsProtocol(_tls.SSLProtocol):  # type: ignore[misc]
 
     - The protocol's methods run in the context of the transport, as without TLS.
     - After ``close()`` the protocol receives no more data, and what the peer still sends is no error (bpo-39951); what was
-      written goes out before the connection is closed, however slow the peer reads.
+      written goes out before the connection is closed, if the peer reads it within ``ssl_shutdown_timeout``.
     - A transport whose protocol paused reading can be closed after the peer ended the stream.
     - ``start_tls`` returns before the first data is delivered.
     """
 
     _closing = False
 
-    def __init__(self, *args: Any, context: Context | None = None, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._protocol_context = copy_context() if context is None else context
+    def use_context(self, context: Context) -> None:
+        """Run the protocol's methods in the context of the transport below."""
+        self._protocol_context = context
         # For TLS within TLS: where `start_tls` looks.
-        self._app_transport._protocol_context = self._protocol_context
+        self._app_transport._protocol_context = context
 
     def _set_app_protocol(self, protocol: Any) -> None:
         super()._set_app_protocol(protocol)
@@ -56,16 +58,16 @@ class TlsProtocol(_tls.SSLProtocol):  # type: ignore[misc]
         self._loop.call_soon(super()._do_read)
 
     def _resume_reading(self) -> None:
-        self._protocol_context.copy().run(super()._resume_reading)
+        run_in_context(self._protocol_context, super()._resume_reading)
 
     def _call_eof_received(self) -> None:
-        self._protocol_context.copy().run(super()._call_eof_received)
+        run_in_context(self._protocol_context, super()._call_eof_received)
 
     def _control_app_writing(self) -> None:
         size = self._get_write_buffer_size()
         paused = self._app_writing_paused
         if size <= self._outgoing_low_water if paused else size >= self._outgoing_high_water:
-            self._protocol_context.copy().run(super()._control_app_writing)
+            run_in_context(self._protocol_context, super()._control_app_writing)
 
     def resume_writing(self) -> None:
         """Called by the transport below when it takes more."""

@@ -1,6 +1,6 @@
 """asyncio's transports, with what a protocol may rely on beyond asyncio.
 
-A protocol's methods run in the context in which its transport was made, whoever caused the call. What else differs from asyncio
+A protocol's methods run in a context of its transport, whoever caused the call. What else differs from asyncio
 stands at the class that gives it. Nothing here adds a call to the path of a read or of a write that succeeds at once.
 """
 
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
+from soliloop._soliloop import run_in_context
 from soliloop._tls import TlsProtocol, reads_into_buffer, ssl
 
 # Not in the type stubs of the standard library.
@@ -24,22 +25,27 @@ _HEADER = 8  # bytes that a waiting datagram counts beside its data
 
 
 class _OwnContext:
-    """Runs what a protocol is told in a copy of the context in which the transport was made.
+    """Has one context for all that the protocol is told after ``connection_made``: a copy of the one that it was made in.
 
-    asyncio runs it in the context of whoever called ``close()``, ``abort()``, ``write()`` or ``resume_reading()``. Each call has
-    a copy, since a context can't be entered twice, and a nested run or a call from a protocol's method would.
+    asyncio has one for what is read, and the rest runs in the context of whoever called ``close()``, ``abort()``, ``write()``
+    or ``resume_reading()``.
     """
+
+    _loop: Any
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._protocol_context = copy_context()
         super().__init__(*args, **options)
 
-    def _call_connection_lost(self, error: BaseException | None) -> None:
-        self._protocol_context.copy().run(super()._call_connection_lost, error)  # type: ignore[misc]
+    def _tell(self, method: Callable[..., object], *args: Any) -> None:
+        run_in_context(self._protocol_context, method, *args)
 
-    def resume_reading(self) -> None:
-        """Go on reading: in the context of the transport, as before the pause."""
-        self._protocol_context.copy().run(super().resume_reading)  # type: ignore[misc]
+    def _add_reader(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
+        if self.is_reading():  # type: ignore[attr-defined]
+            self._loop._add_reader(fd, callback, *args, context=self._protocol_context)
+
+    def _call_connection_lost(self, error: BaseException | None) -> None:
+        self._tell(super()._call_connection_lost, error)  # type: ignore[misc]
 
 
 class _OwnContextWriting(_OwnContext):
@@ -52,11 +58,11 @@ class _OwnContextWriting(_OwnContext):
 
     def _maybe_pause_protocol(self) -> None:
         if not self._protocol_paused and self.get_write_buffer_size() > self._high_water:
-            self._protocol_context.copy().run(super()._maybe_pause_protocol)  # type: ignore[misc]
+            self._tell(super()._maybe_pause_protocol)  # type: ignore[misc]
 
     def _maybe_resume_protocol(self) -> None:
         if self._protocol_paused and self.get_write_buffer_size() <= self._low_water:
-            self._protocol_context.copy().run(super()._maybe_resume_protocol)  # type: ignore[misc]
+            self._tell(super()._maybe_resume_protocol)  # type: ignore[misc]
 
 
 class SocketTransport(_OwnContextWriting, _selectors._SelectorSocketTransport):  # type: ignore[misc]
@@ -89,6 +95,7 @@ class DatagramTransport(_OwnContextWriting, _selectors._SelectorDatagramTranspor
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._to_peer = bool(self._extra["peername"])
+        self._sent_too_late = 0
 
     def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
         """Send a datagram; ``addr`` is for sockets that are not connected."""
@@ -101,9 +108,9 @@ class DatagramTransport(_OwnContextWriting, _selectors._SelectorDatagramTranspor
                 raise ValueError(f"Invalid address: must be None or {self._address}")
             addr = self._address
         if self._closing:
-            if self._conn_lost >= constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
+            self._sent_too_late += 1
+            if self._sent_too_late > constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
                 logger.warning("sendto() of a closed transport was called.")
-            self._conn_lost += 1
             return
         if not self._buffer:
             try:
@@ -152,13 +159,18 @@ class DatagramTransport(_OwnContextWriting, _selectors._SelectorDatagramTranspor
 
     def _send_failed(self, error: BaseException) -> None:
         if isinstance(error, OSError):
-            self._protocol_context.copy().run(self._protocol.error_received, error)
+            self._tell(self._protocol.error_received, error)
         else:
             self._fatal_error(error, "Fatal write error on datagram transport")
 
 
 class ReadPipeTransport(_OwnContext, _pipes._UnixReadPipeTransport):  # type: ignore[misc]
     """A transport of the reading end of a pipe."""
+
+    def resume_reading(self) -> None:
+        """Go on reading."""
+        super().resume_reading()
+        self._add_reader(self._fileno, self._read_ready)
 
 
 class WritePipeTransport(_OwnContextWriting, _pipes._UnixWritePipeTransport):  # type: ignore[misc]
@@ -193,7 +205,8 @@ class TransportMaking(asyncio.SelectorEventLoop):
         tls = TlsProtocol(
             self, protocol, sslcontext, waiter, server_side, server_hostname, **options
         )
-        SocketTransport(self, rawsock, tls, extra=extra, server=server)
+        transport = SocketTransport(self, rawsock, tls, extra=extra, server=server)
+        tls.use_context(transport._protocol_context)
         return tls._app_transport
 
     def _make_datagram_transport(
@@ -239,8 +252,8 @@ class TransportMaking(asyncio.SelectorEventLoop):
             call_connection_made=False,
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
-            context=getattr(transport, "_protocol_context", None),
         )
+        tls.use_context(getattr(transport, "_protocol_context", copy_context()))
         # Nothing may be read before the handshake begins.
         transport.pause_reading()
         transport.set_protocol(tls)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 from soliloop import _run
@@ -27,7 +29,7 @@ def apply(loop: asyncio.AbstractEventLoop | None = None) -> None:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            _run.nest_by_default()
+            _run.nest_always()
     if loop is not None:
         if not isinstance(loop, EventLoop):
             raise TypeError(
@@ -41,7 +43,7 @@ def apply(loop: asyncio.AbstractEventLoop | None = None) -> None:
         asyncio.Runner.close = _nestable_runner_close  # type: ignore[method-assign]
 
 
-def _nesting_loop() -> EventLoop | None:
+def _running_loop_that_nests() -> EventLoop | None:
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -49,6 +51,19 @@ def _nesting_loop() -> EventLoop | None:
     return loop if isinstance(loop, EventLoop) and loop.nesting else None
 
 
+@contextlib.contextmanager
+def _debug_mode(loop: EventLoop, debug: bool | None) -> Iterator[None]:
+    """The debug mode that a nested run asks for, while it lasts."""
+    before = loop.get_debug()
+    if debug is not None:
+        loop.set_debug(debug)
+    try:
+        yield
+    finally:
+        loop.set_debug(before)
+
+
+_CLOSED: Any = asyncio.runners._State.CLOSED  # type: ignore[attr-defined]
 _stock_run = asyncio.run
 _stock_runner_run = asyncio.Runner.run
 _stock_runner_close = asyncio.Runner.close
@@ -56,31 +71,33 @@ _stock_runner_close = asyncio.Runner.close
 
 @functools.wraps(_stock_run)
 def _nestable_run(main: Any, **options: Any) -> Any:
-    loop = _nesting_loop()
+    loop = _running_loop_that_nests()
     if loop is None:
         return _stock_run(main, **options)
     if options.get("loop_factory") is None:
-        return _run.run(main)
+        with _debug_mode(loop, options.get("debug")):
+            return _run.run(main)
     with OuterRun():
         return _stock_run(main, **options)
 
 
 @functools.wraps(_stock_runner_run)
 def _nestable_runner_run(self: asyncio.Runner, coro: Any, **options: Any) -> Any:
-    loop = _nesting_loop()
+    loop = _running_loop_that_nests()
     if loop is None:
         return _stock_runner_run(self, coro, **options)
     runner: Any = self
-    if runner._loop is None and runner._loop_factory is None:
+    if runner._loop is None and runner._loop_factory is None and runner._state is not _CLOSED:
         # It has no loop of its own yet, and asked for none in particular: the running one serves it.
-        return loop.run_until_complete(loop.create_task(coro, **options))
+        with _debug_mode(loop, runner._debug):
+            return loop.run_until_complete(loop.create_task(coro, **options))
     with OuterRun():
         return _stock_runner_run(self, coro, **options)
 
 
 @functools.wraps(_stock_runner_close)
 def _nestable_runner_close(self: asyncio.Runner) -> None:
-    if _nesting_loop() is None:
+    if _running_loop_that_nests() is None:
         return _stock_runner_close(self)
     with OuterRun():
         return _stock_runner_close(self)

@@ -154,6 +154,13 @@ def test_a_coroutine_function_of_a_module_runs(soliloop: Soliloop, tmp_path: Pat
     assert done.stdout == "tell ['--simulated'] soliloop True\n"
 
 
+def test_two_dashes_end_the_options(soliloop: Soliloop, tmp_path: Path) -> None:
+    (tmp_path / "tell.py").write_text(TELL)
+    done = soliloop("run", "--simulated", "--", "tell.py", "--start", "a")
+    assert done.stdout == "__main__ ['--start', 'a'] soliloop True\n"
+    assert "required" in soliloop("run", "--", status=2).stderr
+
+
 def test_a_coroutine_function_runs_in_simulated_time(soliloop: Soliloop, tmp_path: Path) -> None:
     (tmp_path / "nested.py").write_text(NESTED)
     assert soliloop("run", "nested:A", "--simulated", "--factor=1000").stdout == "at 4.0\n"

@@ -14,10 +14,10 @@ from soliloop import _run
 @pytest.fixture(autouse=True)
 def unapplied(no_leaks: None) -> Iterator[None]:
     """What `apply` changes for the whole process is put back."""
-    run, runner_run, default = asyncio.run, asyncio.Runner.run, _run._settings.nesting
+    run, runner_run, default = asyncio.run, asyncio.Runner.run, _run._always_nests
     yield
     asyncio.run, asyncio.Runner.run = run, runner_run  # type: ignore[method-assign]
-    _run._settings.nesting = default
+    _run._always_nests = default
 
 
 async def _answer() -> int:
@@ -230,3 +230,34 @@ def test_inside_a_foreign_loop() -> None:
 
     asyncio.run(main())
     assert asyncio.run is before, "a refused apply changes nothing"
+
+
+@pytest.mark.parametrize("debug", [None, False, True])
+def test_asyncio_run_sets_the_debug_mode_while_it_runs(
+    loop: soliloop.EventLoop, debug: bool | None
+) -> None:
+    soliloop.nest.apply(loop)
+
+    async def inner() -> bool:
+        return loop.get_debug()
+
+    async def main() -> list[bool]:
+        modes = [asyncio.run(inner(), debug=debug), asyncio.Runner(debug=debug).run(inner())]
+        return [*modes, loop.get_debug()]
+
+    assert loop.run_until_complete(main()) == [bool(debug), bool(debug), False]
+
+
+def test_a_closed_runner_stays_closed(loop: soliloop.EventLoop) -> None:
+    soliloop.nest.apply(loop)
+
+    async def main() -> None:
+        runner = asyncio.Runner()
+        runner.get_loop()
+        runner.close()
+        coroutine = _answer()
+        with pytest.raises(RuntimeError, match="closed"):
+            runner.run(coroutine)
+        coroutine.close()
+
+    loop.run_until_complete(main())

@@ -72,6 +72,7 @@ def test_soliloop_run_on_such_a_loop(strict: soliloop.EventLoop) -> None:
     text = _refused(strict, A(), name="culprit")
     coroutine.close()
     assert "task 'culprit'" in text and f"{__file__}:{A.__code__.co_firstlineno + 1}" in text
+    assert "called soliloop.run(). Either make" in text and "start the program with" in text
 
 
 def test_the_loop_goes_on_after_a_refusal(strict: soliloop.EventLoop) -> None:

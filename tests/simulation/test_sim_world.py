@@ -151,3 +151,53 @@ def test_call_soon_threadsafe_from_inside() -> None:
         sim.loop.call_soon_threadsafe(ran.append, 1)
         sim.run(asyncio.sleep(1))
     assert ran == [1]
+
+
+async def _cannot_end() -> None:
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        await asyncio.Event().wait()
+
+
+def test_an_error_is_not_hidden_by_the_tasks_it_leaves_behind() -> None:
+    reported: list[object] = []
+
+    async def main() -> None:
+        task = asyncio.create_task(_cannot_end())
+        tasks.append(task)
+        await asyncio.sleep(0)
+        raise LookupError("the bug")
+
+    tasks: list[object] = []
+    with pytest.raises(LookupError, match="the bug"), soliloop.simulation() as sim:
+        sim.loop.set_exception_handler(lambda _, context: reported.append(context["exception"]))
+        sim.run(main())
+    assert [type(error) for error in reported] == [soliloop.DeadlockError]
+
+
+def test_tasks_that_cannot_end_are_an_error_of_their_own() -> None:
+    tasks: list[object] = []
+
+    async def main() -> None:
+        tasks.append(asyncio.create_task(_cannot_end()))
+        await asyncio.sleep(0)
+
+    with pytest.raises(soliloop.DeadlockError, match="_cannot_end"), soliloop.simulation() as sim:
+        sim.run(main())
+
+
+def test_a_date_that_no_datetime_can_hold() -> None:
+    with soliloop.simulation(start="9999-12-31T00:00Z") as sim:
+        sim.run(asyncio.sleep(3 * 86400))
+        with pytest.raises(OverflowError, match="simulated date, 3 days, 0:00:00 after 9999-12-31"):
+            sim.now()
+
+
+def test_only_its_own_class_is_simulated() -> None:
+    with pytest.raises(TypeError):
+        soliloop.EventLoop(simulated=True)  # type: ignore[call-arg]
+    loop = soliloop.SimulatedLoop(start="2024-01-02T09:30Z", factor=1e9, nesting=True)
+    loop.run_until_complete(asyncio.sleep(60))
+    assert loop.nesting and loop.now().isoformat() == "2024-01-02T09:31:00+00:00"
+    loop.close()

@@ -16,6 +16,7 @@ from surface_support import PATIENCE, Loop, Script, command, turn
 RUNS = {
     "asyncio.Runner": "runner().run(main())",
     "soliloop.run": "soliloop.run(main())",
+    "soliloop.run in a thread": "soliloop.run(main(), thread=True)",
     "soliloop.Runner": "soliloop.Runner().run(main())",
 }
 if sys.version_info >= (3, 12):
@@ -242,4 +243,27 @@ def test_many_interrupts_in_a_row_lose_nothing(loop: Loop) -> None:
         with pytest.raises(KeyboardInterrupt):
             loop.run_forever()
     assert seen == list(range(50))
+    turn(loop)
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_what_ends_a_run_has_the_context_of_its_caller(
+    loop: Loop, kind: type[BaseException]
+) -> None:
+    def callback() -> None:
+        try:
+            raise LookupError("inner")
+        except LookupError:
+            raise kind from None
+
+    loop.call_soon(callback)
+    outer = ValueError("outer")
+    try:
+        raise outer
+    except ValueError:
+        with pytest.raises(kind) as caught:
+            loop.run_forever()
+    inner = caught.value.__context__
+    assert isinstance(inner, LookupError)
+    assert inner.__context__ is outer
     turn(loop)

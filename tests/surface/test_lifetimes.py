@@ -61,6 +61,7 @@ def assert_nothing_is_kept(factory: Callable[[], Loop], times: int) -> None:
 KINDS: dict[str, Callable[[], Loop]] = {
     "real": soliloop.new_event_loop,
     "nesting": lambda: soliloop.new_event_loop(nesting=True),
+    "simulated": lambda: soliloop.new_event_loop(simulated=True),
 }
 
 

@@ -180,6 +180,39 @@ def test_sendto_after_close_does_nothing(our_loop: soliloop.EventLoop) -> None:
     run(our_loop, main())
 
 
+def test_sendto_after_close_does_not_keep_what_waits(our_loop: soliloop.EventLoop) -> None:
+    """What was sent before goes out, and the connection ends then."""
+
+    class Ends(asyncio.DatagramProtocol):
+        def __init__(self) -> None:
+            self.lost = our_loop.create_future()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.lost.set_result(exc)
+
+    async def main() -> tuple[object, int]:
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        far.setblocking(False)
+        with far:
+            transport, protocol = await our_loop.create_datagram_endpoint(Ends, sock=near)
+            sent = 0
+            while not transport.get_write_buffer_size():
+                transport.sendto(b"early")
+                sent += 1
+            transport.close()
+            transport.sendto(b"late")
+            received = []
+            while not protocol.lost.done() or len(received) < sent:
+                try:
+                    received.append(far.recv(10))
+                except BlockingIOError:
+                    await asyncio.sleep(0.001)
+            assert received == [b"early"] * sent
+            return await protocol.lost, len(received) - sent
+
+    assert run(our_loop, main()) == (None, 0)
+
+
 def test_sendto_the_nameless_peer(our_loop: soliloop.EventLoop) -> None:
     async def main() -> bytes:
         near, far = socket.socketpair(type=socket.SOCK_DGRAM)
@@ -301,3 +334,84 @@ def test_an_error_of_a_call_names_no_other(our_loop: soliloop.EventLoop) -> None
         assert caught.value.__context__ is None
 
     run(our_loop, main())
+
+
+# Contexts
+
+
+def test_a_variable_that_a_protocol_sets_stays_set(our_loop: soliloop.EventLoop) -> None:
+    variable = contextvars.ContextVar("variable", default="unset")
+    seen: list[tuple[str, str]] = []
+
+    class Server(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            assert isinstance(transport, asyncio.Transport)
+            self.transport = transport
+
+        def data_received(self, data: bytes) -> None:
+            seen.append((data.decode(), variable.get()))
+            variable.set(data.decode())
+            self.transport.pause_reading()
+            our_loop.call_later(0.001, self.transport.resume_reading)
+            self.transport.write(data)
+
+        def eof_received(self) -> None:
+            seen.append(("eof", variable.get()))
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            seen.append(("lost", variable.get()))
+            ended.set_result(None)
+
+    async def main() -> None:
+        server = await our_loop.create_server(Server, HOST, 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        for word in (b"a", b"b"):
+            writer.write(word)
+            assert await reader.read(1) == word
+        writer.close()
+        await ended
+        server.close()
+
+    ended = our_loop.create_future()
+    run(our_loop, main())
+    assert seen == [("a", "unset"), ("b", "a"), ("eof", "b"), ("lost", "b")]
+    assert variable.get() == "unset"
+
+
+def test_a_nested_run_in_a_protocol_does_not_hold_its_transport_up() -> None:
+    """Its context is entered by the parked stack: the next data comes in a copy of it."""
+    loop = soliloop.new_event_loop(nesting=True)
+    variable = contextvars.ContextVar("variable", default="unset")
+    seen: list[tuple[bytes, str]] = []
+
+    class Server(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+
+        def data_received(self, data: bytes) -> None:
+            seen.append((data, variable.get()))
+            self.transport.write(data)  # type: ignore[attr-defined]
+            if data == b"a":
+                variable.set("first")
+                loop.run_until_complete(second)
+                self.transport.close()
+            else:
+                second.set_result(None)
+
+    async def main() -> bytes:
+        server = await loop.create_server(Server, HOST, 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        for word in (b"a", b"b"):
+            writer.write(word)
+            assert await reader.read(1) == word
+        rest = await reader.read()
+        writer.close()
+        server.close()
+        return rest
+
+    second = loop.create_future()
+    try:
+        assert run(loop, main()) == b""
+    finally:
+        loop.close()
+    assert seen == [(b"a", "unset"), (b"b", "first")]

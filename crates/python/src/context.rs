@@ -193,6 +193,26 @@ impl Snapshot {
     }
 }
 
+/// Calls `function(*args)` in `context`, the current one or another; in a copy of it if somebody else is inside.
+#[pyfunction]
+#[pyo3(signature = (context, function, *args))]
+pub(crate) fn run_in_context(
+    context: &Bound<'_, PyAny>,
+    function: &Bound<'_, PyAny>,
+    args: &Bound<'_, PyTuple>,
+) -> PyResult<Py<PyAny>> {
+    if context::leave(context) {
+        context::reenter(context)?;
+        return function.call1(args).map(Bound::unbind);
+    }
+    if let Ok(_entered) = Entered::enter(context) {
+        return function.call1(args).map(Bound::unbind);
+    }
+    let copy = context::copy(context)?;
+    let _entered = Entered::enter(&copy)?;
+    function.call1(args).map(Bound::unbind)
+}
+
 /// What asyncio's `_set_result_unless_cancelled(future, result)` does.
 #[inline]
 fn end_sleep(args: &Bound<'_, PyTuple>) -> PyResult<()> {

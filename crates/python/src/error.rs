@@ -1,7 +1,9 @@
-//! Errors of the layers below as Python exceptions: the only place that maps them.
+//! Errors of the layers below as Python exceptions: the only place that maps them. And errors that come from another stack.
 
-use pyo3::PyErr;
+use crate::names::Names;
 use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
 use soliloop_engine::OutOfRange;
 use std::io;
 
@@ -17,5 +19,35 @@ pub(crate) fn of_system(error: &io::Error) -> PyErr {
         // Rust adds the number to the text, and so would Python.
         Some(number) => PyOSError::new_err((number, text.split(" (os error").next().unwrap_or_default().to_owned())),
         None => PyOSError::new_err(text),
+    }
+}
+
+/// Gives an error that was raised on another stack the context that it would have on this one: the exception that is being handled here.
+///
+/// # Errors
+/// What reading or setting `__context__` fails with.
+pub(crate) fn in_context(py: Python<'_>, error: PyErr) -> PyResult<PyErr> {
+    let handled = Names::get(py)?.handled.bind(py).call0()?;
+    if handled.is_none() {
+        return Ok(error);
+    }
+    let raised = error.value(py).as_any();
+    let oldest = oldest(raised)?;
+    // Neither end may lead to the other already: a chain has no ring.
+    if !oldest.is(&self::oldest(&handled)?) {
+        oldest.setattr(intern!(py, "__context__"), handled)?;
+    }
+    Ok(error)
+}
+
+/// The end of an exception's chain of contexts.
+fn oldest<'py>(exception: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let mut oldest = exception.clone();
+    loop {
+        let before = oldest.getattr(intern!(oldest.py(), "__context__"))?;
+        if before.is_none() || before.is(exception) {
+            return Ok(oldest);
+        }
+        oldest = before;
     }
 }

@@ -131,9 +131,10 @@ impl LoopCore {
         side: Side,
         callback: Py<PyAny>,
         args: Py<PyTuple>,
+        context: Option<Py<PyAny>>,
     ) -> PyResult<Py<Handle>> {
         let (py, this) = (slf.py(), slf.get());
-        let mut content = Self::content(slf, callback, args, None, "add_reader")?;
+        let mut content = Self::content(slf, callback, args, context, "add_reader")?;
         // It runs many times, and each time finds the variables as it left them.
         drop(content.context.object(py)?);
         let World::Real(world) = &this.world else {
@@ -176,7 +177,7 @@ impl LoopCore {
         this.stopping.store(false, Relaxed);
         let closed = session.close(slf);
         this.show_pending(py);
-        result.and(closed)
+        result.map_err(|error| error::in_context(py, error).unwrap_or_else(|other| other)).and(closed)
     }
 
     /// The run is over: from now on the collector must see what the queues hold.
@@ -507,24 +508,26 @@ impl LoopCore {
 
     // ------------------------------------------------------------------ descriptors and signals
 
-    #[pyo3(signature = (fd, callback, *args))]
+    #[pyo3(signature = (fd, callback, *args, context = None))]
     fn _add_reader(
         slf: &Bound<'_, Self>,
         fd: &Bound<'_, PyAny>,
         callback: Py<PyAny>,
         args: Py<PyTuple>,
+        context: Option<Py<PyAny>>,
     ) -> PyResult<Py<Handle>> {
-        Self::watch(slf, descriptor(fd)?, Side::Reader, callback, args)
+        Self::watch(slf, descriptor(fd)?, Side::Reader, callback, args, context)
     }
 
-    #[pyo3(signature = (fd, callback, *args))]
+    #[pyo3(signature = (fd, callback, *args, context = None))]
     fn _add_writer(
         slf: &Bound<'_, Self>,
         fd: &Bound<'_, PyAny>,
         callback: Py<PyAny>,
         args: Py<PyTuple>,
+        context: Option<Py<PyAny>>,
     ) -> PyResult<Py<Handle>> {
-        Self::watch(slf, descriptor(fd)?, Side::Writer, callback, args)
+        Self::watch(slf, descriptor(fd)?, Side::Writer, callback, args, context)
     }
 
     fn _remove_reader(&self, py: Python<'_>, fd: &Bound<'_, PyAny>) -> PyResult<bool> {

@@ -43,6 +43,7 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<handle::Handle>()?;
     module.add_class::<handle::TimerHandle>()?;
     module.add_class::<session::OuterRun>()?;
+    module.add_function(wrap_pyfunction!(context::run_in_context, module)?)?;
     module.add_function(wrap_pyfunction!(event_loop::_after_fork_in_child, module)?)?;
     ffi::gc::watch(py)?;
     module.add("CPYTHON_PRIVATE_NAMES", names::PRIVATE.to_vec())

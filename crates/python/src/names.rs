@@ -19,6 +19,7 @@ pub(crate) struct Names {
     pub(crate) leave_task: Py<PyAny>,
     pub(crate) get_asyncgen_hooks: Py<PyAny>,
     pub(crate) set_asyncgen_hooks: Py<PyAny>,
+    pub(crate) handled: Py<PyAny>,
     pub(crate) threads: Py<PyAny>,
     pub(crate) set_wakeup_fd: Py<PyAny>,
     /// What `asyncio.sleep` has its timer call: `(future, result)`.
@@ -62,6 +63,7 @@ impl Names {
             leave_task: name("asyncio", "_leave_task")?,
             get_asyncgen_hooks: name("sys", "get_asyncgen_hooks")?,
             set_asyncgen_hooks: name("sys", "set_asyncgen_hooks")?,
+            handled: name("sys", "exception")?,
             threads: name("threading", "enumerate")?,
             set_wakeup_fd: name("signal", "set_wakeup_fd")?,
             set_result_unless_cancelled: name("asyncio.futures", "_set_result_unless_cancelled")?,

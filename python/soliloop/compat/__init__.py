@@ -1,5 +1,5 @@
 """Other packages' surfaces over soliloop's loop, for programs that were written against them.
 
-Each module stands alone and is imported by name; nothing of soliloop's core imports them, and they
+Each module is imported by name; nothing of soliloop's core imports them, and they
 use its public names only.
 """

@@ -65,7 +65,7 @@ class _OutsideWorldError(SolipsismError, soliloop.OutsideWorldError):
     """A ``SolipsismError`` that says what ``soliloop.OutsideWorldError`` says."""
 
 
-class EventLoop(soliloop.EventLoop):
+class EventLoop(soliloop.SimulatedLoop):
     """An event loop in a world of its own: its clock starts at 0.0 s and jumps from timer to timer.
 
     Args:
@@ -75,10 +75,10 @@ class EventLoop(soliloop.EventLoop):
 
     def __new__(cls, *_args: Any, **_options: Any) -> Self:
         """Keep the arguments, which are the subclasses' own, from the core."""
-        return super().__new__(cls, simulated=True)
+        return super().__new__(cls)
 
     def __init__(self, *, nesting: bool = False) -> None:
-        super().__init__(simulated=True, nesting=nesting)
+        super().__init__(nesting=nesting)
         self.__executor: concurrent.futures.ThreadPoolExecutor | None = None
 
     def run_forever(self) -> None:
