@@ -4,7 +4,7 @@
     python benches/micro.py --quick --cases call_soon,sim_     # names or beginnings of names
     python benches/micro.py --loops asyncio,uvloop,soliloop --rounds 9 --json out.json
 
-Every figure is the median over the rounds. In a round each case runs on each loop in a fresh process, in the
+Every figure is the least of the rounds. In a round each case runs on each loop in a fresh process, in the
 order A B C, and C B A in the next. See README.md for what is measured and how noisy it is.
 """
 
@@ -133,9 +133,7 @@ def save(
                 "setting": CASES[case].setting,
                 "unit": "B" if CASES[case].setting == "memory" else "ns",
                 "ratio_to_best_peer": ratio(row),
-                "loops": {
-                    loop: {"median": f.median, "rounds": f.rounds} for loop, f in row.items()
-                },
+                "loops": {loop: {"least": f.least, "rounds": f.rounds} for loop, f in row.items()},
             }
             for case, row in figures.items()
         },

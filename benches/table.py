@@ -22,15 +22,17 @@ class Figure:
     rounds: tuple[float, ...]
 
     @property
-    def median(self) -> float:
-        return statistics.median(self.rounds)
+    def least(self) -> float:
+        """What disturbs a round makes it longer, never shorter: the least is nearest to the truth."""
+        return min(self.rounds)
 
     @property
     def spread(self) -> str:
-        """Least and greatest round over the median."""
-        if self.median < 1:
+        """Median and greatest round over the least."""
+        if self.least < 1:
             return "-"
-        return f"{min(self.rounds) / self.median:.2f}..{max(self.rounds) / self.median:.2f}"
+        median = statistics.median(self.rounds)
+        return f"{median / self.least:.2f}..{max(self.rounds) / self.least:.2f}"
 
 
 Figures = dict[str, dict[str, Figure]]  # case -> loop -> figure
@@ -38,15 +40,15 @@ Figures = dict[str, dict[str, Figure]]  # case -> loop -> figure
 
 def best_peer(row: dict[str, Figure]) -> str | None:
     peers = [loop for loop in row if loop != SUBJECT]
-    return min(peers, key=lambda loop: row[loop].median, default=None)
+    return min(peers, key=lambda loop: row[loop].least, default=None)
 
 
 def ratio(row: dict[str, Figure]) -> float | None:
-    """The subject's median over the best peer's; nothing where one is missing or too small to divide by."""
+    """The subject's figure over the best peer's; nothing where one is missing or too small to divide by."""
     best = best_peer(row)
-    if best is None or SUBJECT not in row or row[best].median < 1:
+    if best is None or SUBJECT not in row or row[best].least < 1:
         return None
-    return row[SUBJECT].median / row[best].median
+    return row[SUBJECT].least / row[best].least
 
 
 def number(value: float) -> str:
@@ -62,7 +64,7 @@ def render(setting: str, figures: Figures, loops: list[str]) -> str:
         rows.append(
             [
                 case,
-                *(number(row[loop].median) if loop in row else "-" for loop in loops),
+                *(number(row[loop].least) if loop in row else "-" for loop in loops),
                 best or "-",
                 "-" if times is None else f"{times:.2f}",
                 row[SUBJECT].spread if SUBJECT in row else "-",

@@ -1,7 +1,7 @@
 """Reads expected.toml, and judges a suite's results by it.
 
 A failure is expected if the test is on the suite's list of known failures, or on the list of what asyncio's own loop fails as
-well. The first list is strict: a test on it that passes, or that no longer exists, is an error.
+well and ours need not pass. The first list is strict: a test on it that passes, or that no longer exists, is an error.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import fnmatch
 import socket
 import sys
 import tomllib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ class Expectations:
     excluded: dict[str, str]  # pattern of test names -> reason
     known: dict[str, str]  # test -> reason
     beyond_asyncio: frozenset[str]
-    beyond_asyncio_at_least: int
 
     def excludes(self, module: str) -> bool:
         """Whether no test of the module is left."""
@@ -41,7 +40,6 @@ class Verdict:
     passed: int = 0
     skipped: int = 0
     known: int = 0
-    beyond_asyncio: int = 0
     flaky: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -54,20 +52,19 @@ def read(suite: str, loop: str) -> Expectations:
         for entry in table.get("excluded", ())
         for pattern in entry["tests"]
     }
+    is_own = loop.partition(":")[0] == OWN
     beyond = frozenset(
         test
         for entry in table.get("beyond_asyncio", ())
-        if _holds_here(entry)
+        if _holds_here(entry) and not (is_own and entry.get("ours_passes", False))
         for test in entry["tests"]
     )
-    expected = Expectations(excluded, {}, beyond, 0)
-    if loop.partition(":")[0] != OWN:
-        return expected
     known = {
-        entry["test"]: entry["reason"] for entry in table.get("known", ()) if _holds_here(entry)
+        entry["test"]: entry["reason"]
+        for entry in table.get("known", ())
+        if is_own and _holds_here(entry)
     }
-    at_least: int = table.get("beyond_asyncio_at_least", 0)
-    return replace(expected, known=known, beyond_asyncio_at_least=at_least)
+    return Expectations(excluded, known, beyond)
 
 
 def judge(expected: Expectations, results: Results, flaky: list[str], *, complete: bool) -> Verdict:
@@ -87,7 +84,6 @@ def judge(expected: Expectations, results: Results, flaky: list[str], *, complet
             )
         else:
             verdict.passed += 1
-            verdict.beyond_asyncio += test in expected.beyond_asyncio
     if complete:
         for test in expected.known.keys() - results.keys():
             verdict.failed[test] = (
