@@ -13,14 +13,17 @@ import selectors
 import signal
 import sys
 import weakref
+from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVarTuple
 
 from soliloop import _reports
 from soliloop._sockets import SocketCalls
 from soliloop._soliloop import LoopCore, _after_fork_in_child
 from soliloop._task import Task
 from soliloop._transports import TransportMaking
+
+_Ts = TypeVarTuple("_Ts")
 
 # The child of a fork shares its parent's epoll: a loop that was running must neither go on there nor touch it.
 os.register_at_fork(after_in_child=_after_fork_in_child)
@@ -94,13 +97,39 @@ class EventLoop(LoopCore, SocketCalls, TransportMaking):  # type: ignore[misc]
         self._release_sockets()
         self._close_core()
 
+    def add_signal_handler(
+        self, sig: int, callback: Callable[[*_Ts], object], *args: *_Ts
+    ) -> None:
+        """Call *callback* when the signal arrives (asyncio docs, "Unix signals")."""
+        with self._wakeup_kept():
+            super().add_signal_handler(sig, callback, *args)
+
     def remove_signal_handler(self, sig: int) -> bool:
         """Remove the handler of a signal; return whether there was one."""
-        removed = super().remove_signal_handler(sig)
-        if removed and not self._signal_handlers and self.is_running():
-            # asyncio has just taken the wake-up descriptor away, which the run needs for Ctrl-C as well.
-            signal.set_wakeup_fd(self._signal_descriptor(), warn_on_full_buffer=False)
-        return removed
+        with self._wakeup_kept():
+            removed: bool = super().remove_signal_handler(sig)
+            return removed
+
+    @contextlib.contextmanager
+    def _wakeup_kept(self) -> Iterator[None]:
+        """asyncio sets and takes away the wake-up descriptor as if no other loop were below this one, or ran instead of it."""
+        if self.is_closed():
+            yield
+            return
+        try:
+            before = signal.set_wakeup_fd(-1)
+        except ValueError:  # in a thread other than the main one: asyncio refuses, and says why
+            yield
+            return
+        try:
+            yield
+        finally:
+            own = self._signal_descriptor()
+            if self.is_running() or (before in (-1, own) and self._signal_handlers):
+                descriptor = own
+            else:
+                descriptor = -1 if before == own else before
+            signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
 
     @property
     def _selector(self) -> _Registrations | None:

@@ -18,6 +18,7 @@ class Task(asyncio.Task[_T]):
     """
 
     _nested_cancels = 0  # requests that went to a nested run, and were not taken back
+    _late_request: tuple[Any] | None = None  # made after the nested run's future was done
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Request cancellation (asyncio docs, ``Task.cancel``)."""
@@ -30,8 +31,7 @@ class Task(asyncio.Task[_T]):
         if not chain:
             return super().cancel(msg)
         if not innermost.cancel(msg):
-            # It is done already: the task sees the request when its stack goes on.
-            super(Task, chain.pop()).cancel(msg)
+            chain[-1]._late_request = (msg,)
         for task in chain:
             task._nested_cancels += 1
         return True
@@ -49,9 +49,16 @@ class Task(asyncio.Task[_T]):
         """Take one cancellation request back; return how many remain."""
         if self._nested_cancels:
             self._nested_cancels -= 1
+            if not self._nested_cancels:
+                self._late_request = None
         else:
             super().uncancel()
         return self.cancelling()
+
+    def _take_late_request(self) -> tuple[Any] | None:
+        """The request that rises when the stack goes on, with its message, as one that comes too late for an awaited future."""
+        request, self._late_request = self._late_request, None
+        return request
 
     def _take_request(self) -> None:
         """Take over a request that the running task has not seen yet: it rises out of the nested run that begins now.

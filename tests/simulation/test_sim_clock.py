@@ -31,7 +31,8 @@ def test_it_starts_at_zero(sim: soliloop.Simulation) -> None:
         ([1e-9] * 7, 7),
         ([0.123456789], 123_456_789),
         ([1 / 3] * 3, 999_999_999),
-        ([4e-10], 0),
+        ([4e-10], 1),
+        ([1e-300] * 3, 3),
         ([6e-10], 1),
         ([0], 0),
         ([-5], 0),
@@ -45,6 +46,27 @@ def test_exact_nanoseconds(sim: soliloop.Simulation, delays: list[float], nanose
 
     sim.run(main())
     assert sim.loop.time_ns() == nanoseconds
+
+
+def test_whoever_waits_for_the_clock_gets_on(sim: soliloop.Simulation) -> None:
+    """What is left to wait may be less than a nanosecond, and the date asked for one that rounds to the present."""
+
+    async def main() -> None:
+        loop = sim.loop
+        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)
+        deadline = loop.time() + 0.1
+        assert deadline == 0.30000000000000004
+        while loop.time() < deadline:
+            await asyncio.sleep(deadline - loop.time())
+        deadline = loop.time() + 5e-17
+        while loop.time() < deadline:
+            passed = loop.create_future()
+            loop.call_at(deadline, passed.set_result, None)
+            await passed
+
+    sim.run(main())
+    assert 0.3 < sim.loop.time() < 0.300000005
 
 
 def test_call_at_and_call_later_meet(sim: soliloop.Simulation) -> None:

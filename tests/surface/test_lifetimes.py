@@ -21,6 +21,15 @@ from surface_support import Factory, Loop, open_descriptors
 async def work() -> None:
     """A little of everything that a loop holds on to."""
     loop = asyncio.get_running_loop()
+    if not isinstance(loop, soliloop.SimulatedLoop):
+        await use_sockets(loop)
+    loop.call_later(3600, print)
+    loop.call_soon(int)
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(asyncio.sleep(0) for _ in range(3)))
+
+
+async def use_sockets(loop: asyncio.AbstractEventLoop) -> None:
     near, far = socket.socketpair()
     with near, far:
         near.setblocking(False)
@@ -29,10 +38,6 @@ async def work() -> None:
         far.send(b"x")
         await loop.sock_recv(near, 1)
         loop.remove_writer(far)
-    loop.call_later(3600, print)
-    loop.call_soon(int)
-    async with asyncio.timeout(10):
-        await asyncio.gather(*(asyncio.sleep(0) for _ in range(3)))
 
 
 def cycle(factory: Callable[[], Loop], times: int) -> None:

@@ -43,12 +43,14 @@ impl Instant {
         self.0 as f64 / NANOS_PER_SECOND
     }
 
-    /// The instant `seconds` later, to the nearest nanosecond; a negative delay gives `self`.
+    /// The instant `seconds` later, to the nearest nanosecond. A negative delay gives `self`; a positive one gives a later instant,
+    /// however short it is: who waits for a clock that only waits move must get on.
     ///
     /// # Errors
     /// [`OutOfRange`] if `seconds` is not a number.
     pub fn after_secs_f64(self, seconds: f64) -> Result<Self, OutOfRange> {
-        nanos_from_secs(seconds).map(|nanos| Self(self.0.saturating_add(nanos)))
+        let least = u64::from(seconds > 0.0);
+        nanos_from_secs(seconds).map(|nanos| Self(self.0.saturating_add(nanos.max(least))))
     }
 
     /// How long it is from `self` to `later`; zero if `later` is not later.

@@ -68,6 +68,13 @@ impl<J: Job, P: Policy> Engine<J, P> {
         self.timers.note_cancelled();
     }
 
+    /// The jobs of cancelled timers that are out of the way now. To be asked for after every turn and every cancellation.
+    #[inline]
+    #[must_use = "dropping a job may run foreign code: do it where the engine is not borrowed"]
+    pub fn take_discarded(&mut self) -> Vec<J> {
+        self.timers.take_discarded()
+    }
+
     /// Whether a job is ready, cancelled ones included.
     #[inline]
     pub fn has_ready(&self) -> bool {

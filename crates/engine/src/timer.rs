@@ -2,7 +2,8 @@
 //!
 //! Ground rules. A timer is cancelled by marking its job; the heap is told the count only ([`Timers::note_cancelled`])
 //! and sweeps the marked ones out once they are more than half of it. So a cancellation costs amortised O(1), and the
-//! memory of cancelled timers is given back without waiting for their deadlines.
+//! memory of cancelled timers is given back without waiting for their deadlines. Their jobs are not dropped here: they are kept in
+//! `discarded` until the owner takes them.
 
 use crate::clock::Instant;
 use crate::job::Job;
@@ -14,6 +15,8 @@ pub(crate) struct Timers<J> {
     heap: BinaryHeap<Timer<J>>,
     /// Cancelled timers that are still in `heap`.
     cancelled: usize,
+    /// Jobs of cancelled timers that have left the heap.
+    discarded: Vec<J>,
     /// The number of the next timer: equal deadlines run in the order of creation.
     sequence: u64,
 }
@@ -27,7 +30,7 @@ struct Timer<J> {
 
 impl<J: Job> Timers<J> {
     pub(crate) const fn new() -> Self {
-        Self { heap: BinaryHeap::new(), cancelled: 0, sequence: 0 }
+        Self { heap: BinaryHeap::new(), cancelled: 0, discarded: Vec::new(), sequence: 0 }
     }
 
     /// Timers in the heap, cancelled ones that were not swept yet included.
@@ -60,7 +63,7 @@ impl<J: Job> Timers<J> {
             if !first.job.is_cancelled() {
                 return Some(first.deadline);
             }
-            self.heap.pop();
+            self.discarded.extend(self.heap.pop().map(|timer| timer.job));
             self.cancelled = self.cancelled.saturating_sub(1);
         }
         None
@@ -77,9 +80,15 @@ impl<J: Job> Timers<J> {
         timer.map(|timer| timer.job)
     }
 
+    #[inline]
+    pub(crate) fn take_discarded(&mut self) -> Vec<J> {
+        std::mem::take(&mut self.discarded)
+    }
+
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = J> + use<J> {
         self.cancelled = 0;
-        std::mem::take(&mut self.heap).into_iter().map(|timer| timer.job)
+        let timers = std::mem::take(&mut self.heap).into_iter();
+        timers.map(|timer| timer.job).chain(self.take_discarded())
     }
 
     #[inline]
@@ -91,11 +100,13 @@ impl<J: Job> Timers<J> {
 
     #[cold]
     fn sweep(&mut self) {
-        self.heap.retain(|timer| !timer.job.is_cancelled());
+        let mut timers = std::mem::take(&mut self.heap).into_vec();
+        self.discarded.extend(timers.extract_if(.., |timer| timer.job.is_cancelled()).map(|timer| timer.job));
         self.cancelled = 0;
-        if self.heap.capacity() / 4 > self.heap.len().max(SWEEP_MIN) {
-            self.heap.shrink_to(self.heap.len() * 2);
+        if timers.capacity() / 4 > timers.len().max(SWEEP_MIN) {
+            timers.shrink_to(timers.len() * 2);
         }
+        self.heap = timers.into();
     }
 }
 

@@ -97,10 +97,14 @@ impl Context {
                 }
             },
             Self::Given(given) => match Entered::enter(given.bind(py)) {
-                Ok(_entered) => {
+                Ok(entered) => {
+                    std::mem::forget(entered);
                     let below = nest.entered.replace(py, Some(given.clone_ref(py)));
                     let result = callback.call1(args).map(drop);
-                    drop(nest.entered.replace(py, below).map(|this| this.into_bound(py)));
+                    // After a nested run it may be in a copy.
+                    let last = nest.entered.replace(py, below).unwrap_or_else(|| given.clone_ref(py));
+                    context::exit(last.bind(py));
+                    drop(last.into_bound(py));
                     result
                 }
                 Err(_) if nest.has_parked(py) => {

@@ -6,7 +6,7 @@
 use crate::context::{Context, LastSnapshot};
 use crate::error;
 use crate::ffi::cell::GilCell;
-use crate::ffi::object::{is_coroutine, thread_ident};
+use crate::ffi::object::{has_frame, is_coroutine, thread_ident};
 use crate::handle::{Content, Handle, Scheduled, Spare, TimerHandle};
 use crate::names::Names;
 use crate::nest::{self, Nest};
@@ -22,6 +22,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use soliloop_engine::{Engine, Instant};
 use std::os::fd::RawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// The core of an event loop. Use `soliloop.new_event_loop()`.
@@ -92,7 +93,7 @@ impl LoopCore {
     ) -> PyResult<Content> {
         let (py, this) = (slf.py(), slf.get());
         this.check_open()?;
-        let source = if this.debug.load(Relaxed) { Some(Self::inspect(slf, &callback, caller)?) } else { None };
+        let source = if this.debug.load(Relaxed) { Self::inspect(slf, &callback, caller)? } else { None };
         let context = match context {
             Some(context) => Context::Given(context),
             None if callback.is(&Names::get(py)?.set_result_unless_cancelled) && args.bind(py).len() == 2 => {
@@ -105,7 +106,7 @@ impl LoopCore {
 
     /// Debug mode: refuses what can't be a callback; tells where the handle is created.
     #[cold]
-    fn inspect(slf: &Bound<'_, Self>, callback: &Py<PyAny>, caller: &str) -> PyResult<Py<PyAny>> {
+    fn inspect(slf: &Bound<'_, Self>, callback: &Py<PyAny>, caller: &str) -> PyResult<Option<Py<PyAny>>> {
         let py = slf.py();
         if caller != "call_soon_threadsafe" && slf.get().thread.load(Relaxed) != 0 && !slf.get().is_running_here(py) {
             return Err(PyRuntimeError::new_err(
@@ -113,7 +114,8 @@ impl LoopCore {
             ));
         }
         slf.call_method1(intern!(py, "_check_callback"), (callback, caller))?;
-        Ok(Names::get(py)?.extract_stack.bind(py).call0()?.unbind())
+        // The cycle itself may have woken a task: nobody's code has created that handle.
+        has_frame(py).then(|| Ok(Names::get(py)?.extract_stack.bind(py).call0()?.unbind())).transpose()
     }
 
     #[inline]
@@ -166,6 +168,19 @@ impl LoopCore {
         }
     }
 
+    /// Lets go of every object but the world's.
+    fn let_go(&self, py: Python<'_>) {
+        for job in self.engine.with(py, Engine::drain) {
+            job.0.get().clear(py);
+        }
+        let watchers = self.watchers.replace(py, Watchers::default());
+        watchers.handles().for_each(|handle| handle.get().clear(py));
+        self.spare.clear(py);
+        drop(self.task_factory.replace(py, None));
+        drop(self.loop_option.replace(py, None));
+        self.snapshot.forget(py);
+    }
+
     /// The outermost run.
     fn run(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
@@ -173,10 +188,12 @@ impl LoopCore {
         let session = Session::open(slf)?;
         this.has_turned.store(false, Relaxed);
         this.world.resume(py);
-        let result = nest::run(slf);
+        // A panic (of ours: a bug) must not leave the loop marked as running.
+        let result = catch_unwind(AssertUnwindSafe(|| nest::run(slf)));
         this.stopping.store(false, Relaxed);
         let closed = session.close(slf);
         this.show_pending(py);
+        let result = result.unwrap_or_else(|panic| resume_unwind(panic));
         result.map_err(|error| error::in_context(py, error).unwrap_or_else(|other| other)).and(closed)
     }
 
@@ -334,7 +351,15 @@ impl LoopCore {
             return Err(PyTypeError::new_err("when cannot be None"));
         }
         let when = when.extract::<f64>()?;
-        let deadline = Instant::from_secs_f64(when).map_err(error::out_of_range)?;
+        let (py, this) = (slf.py(), slf.get());
+        let mut deadline = Instant::from_secs_f64(when).map_err(error::out_of_range)?;
+        if this.world.is_simulated() {
+            // A later `when` that rounds to this very nanosecond: the clock must get on.
+            let now = this.world.now(py);
+            if deadline == now && when > now.as_secs_f64() {
+                deadline = now.after_secs_f64(f64::MIN_POSITIVE).map_err(error::out_of_range)?;
+            }
+        }
         let content = Self::content(slf, callback, args, context, "call_at")?;
         Self::at(slf, deadline, when, content)
     }
@@ -398,7 +423,8 @@ impl LoopCore {
         }
         let (future, is_new) = Self::future_of(slf, future)?;
         if is_nested {
-            if Names::get(py)?.current_task.bind(py).call1((slf,))?.is(&future) {
+            let task = Names::get(py)?.current_task.bind(py).call1((slf,))?;
+            if task.is(&future) || this.nest.waits_in_the_end_for(&future, &task) {
                 return Err(PyRuntimeError::new_err(format!("Task cannot await on itself: {}", future.repr()?)));
             }
             nest::wait(slf, &future)?;
@@ -463,18 +489,11 @@ impl LoopCore {
             interrupted = ended;
         }
         this.closed.store(true, Relaxed);
-        for job in this.engine.with(py, Engine::drain) {
-            job.0.get().clear(py);
-        }
-        let watchers = this.watchers.replace(py, Watchers::default());
-        watchers.handles().for_each(|handle| handle.get().clear(py));
+        this.let_go(py);
         this.signals.close(py);
         if let Some(world) = this.world.descriptors() {
             world.close(py);
         }
-        drop(this.task_factory.replace(py, None));
-        drop(this.loop_option.replace(py, None));
-        this.snapshot.forget(py);
         interrupted
     }
 
@@ -663,14 +682,7 @@ impl LoopCore {
     }
 
     fn __clear__(&self, py: Python<'_>) {
-        for job in self.engine.with(py, Engine::drain) {
-            job.0.get().clear(py);
-        }
-        let watchers = self.watchers.replace(py, Watchers::default());
-        watchers.handles().for_each(|handle| handle.get().clear(py));
-        drop(self.task_factory.replace(py, None));
-        drop(self.loop_option.replace(py, None));
-        self.snapshot.forget(py);
+        self.let_go(py);
     }
 }
 

@@ -2,8 +2,7 @@
 //!
 //! Ground rules. A handle is shared between the engine's queues and the user. `state` may be read by anyone; it changes only
 //! under the interpreter lock. A handle lets go of callback, arguments, context and loop as soon as it has run or was
-//! cancelled: what is left in a queue then is an empty shell, whose drop runs nothing (the contract of `engine::Job`), and no
-//! cycle through a handle outlives its callback.
+//! cancelled: what is left in a queue then is an empty shell, and no cycle through a handle outlives its callback.
 //!
 //! While a loop runs, it is alive and so is what its queues hold: handles that are made then are hidden from the garbage collector,
 //! which would walk through a million timers over and over. When the run ends the collector is shown what is left
@@ -59,6 +58,11 @@ impl Spare {
         Self(GilCell::new(Vec::new()))
     }
 
+    /// Frees the handles.
+    pub(crate) fn clear(&self, py: Python<'_>) {
+        drop(self.0.replace(py, Vec::new()));
+    }
+
     /// Takes a handle that has left the queue, if it can be used again.
     #[inline]
     pub(crate) fn take(&self, handle: Bound<'_, Handle>) {
@@ -73,7 +77,7 @@ impl Spare {
     }
 }
 
-/// As many handles as a large batch needs: 80 KiB at most.
+/// As many handles as a large batch needs. They take 4 MiB, until the loop is closed.
 const SPARE: usize = 1 << 15;
 
 /// Runs once, in the ready queue.
@@ -152,12 +156,39 @@ impl Handle {
         let this = slf.get();
         let content = match this.state.load(Relaxed) {
             CANCELLED | DONE => return Ok(()),
-            WATCHER => this.content.with(py, |content| content.as_ref().map(|content| content.clone_ref(py))),
+            WATCHER => this.part(py, |content| content.clone_ref(py)),
             _ => {
                 this.state.store(DONE, Relaxed);
                 this.content.replace(py, None)
             }
         };
+        Self::run_content(slf, content)
+    }
+
+    /// As [`Handle::run`], but the handle keeps what it holds until `and_then` has looked at it.
+    ///
+    /// # Errors
+    /// As [`Handle::run`]; and those of `and_then`.
+    pub(crate) fn run_and_show(slf: &Bound<'_, Self>, and_then: impl FnOnce() -> PyResult<()>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        let state = this.state.load(Relaxed);
+        if matches!(state, CANCELLED | DONE) {
+            return Ok(());
+        }
+        let content = this.part(py, |content| content.clone_ref(py));
+        if state != WATCHER {
+            this.state.store(DONE, Relaxed);
+        }
+        let result = Self::run_content(slf, content).and_then(|()| and_then());
+        if this.state.load(Relaxed) == DONE {
+            this.clear(py);
+        }
+        result
+    }
+
+    #[inline]
+    fn run_content(slf: &Bound<'_, Self>, content: Option<Content>) -> PyResult<()> {
+        let py = slf.py();
         let Some(mut content) = content else { return Ok(()) };
         match content.call(py) {
             Ok(()) => {
@@ -183,19 +214,16 @@ impl Handle {
             details.set_item(intern!(py, "source_traceback"), source)?;
         }
         let core = content.core.clone_ref(py);
-        let report = || core.bind(py).call_method1(intern!(py, "call_exception_handler"), (details,));
-        slf.get().with_content(py, content, report).map(drop)
-    }
-
-    /// Calls `f` while the handle, which has just run, holds what it held before: for whoever describes it.
-    pub(crate) fn with_content<R>(&self, py: Python<'_>, content: Content, f: impl FnOnce() -> R) -> R {
-        if self.state.load(Relaxed) != DONE {
-            return f();
+        // The handler may look at the handle: it holds its callback once more until the handler returns.
+        let once = slf.get().state.load(Relaxed) == DONE;
+        if once {
+            drop(slf.get().content.replace(py, Some(content)));
         }
-        drop(self.content.replace(py, Some(content)));
-        let result = f();
-        drop(self.content.replace(py, None));
-        result
+        let reported = core.bind(py).call_method1(intern!(py, "call_exception_handler"), (details,));
+        if once {
+            slf.get().clear(py);
+        }
+        reported.map(drop)
     }
 
     /// Lets go of everything without marking the handle as cancelled: the loop is closed.
@@ -272,7 +300,11 @@ impl Handle {
         let state = self.state.swap(CANCELLED, Relaxed);
         let Some(content) = self.content.replace(py, None) else { return };
         if state == TIMER {
-            content.core.get().engine.with(py, soliloop_engine::Engine::note_cancelled_timer);
+            let discarded = content.core.get().engine.with(py, |engine| {
+                engine.note_cancelled_timer();
+                engine.take_discarded()
+            });
+            drop(discarded);
         }
         content.release(py);
     }
@@ -338,6 +370,7 @@ impl Handle {
                 visit.call(&content.args)?;
                 content.context.traverse(&visit)?;
                 visit.call(&content.core)?;
+                content.source.as_ref().map_or(Ok(()), |source| visit.call(source))?;
             }
             Ok(())
         });

@@ -25,11 +25,14 @@ use crate::ffi::{context, gc};
 use crate::names::Names;
 use crate::session;
 use crate::turn::{self, End};
+use pyo3::PyTraverseError;
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 /// The stacks of one loop.
 pub(crate) struct Nest {
@@ -40,6 +43,8 @@ pub(crate) struct Nest {
     handed: AtomicBool,
     /// The context that the callback on top of the running stack is in, if the user gave it.
     pub(crate) entered: GilCell<Option<Py<PyAny>>>,
+    /// How long the callback on top of the running stack was parked.
+    pub(crate) away: GilCell<Duration>,
 }
 
 #[derive(Default)]
@@ -62,8 +67,9 @@ struct State {
     retiring: bool,
     /// The loop is being closed: parked stacks end.
     closing: bool,
-    /// The thread of the parked stacks.
+    /// The thread of the parked stacks: its number, which another one has after its end, and its mark.
     thread: u64,
+    mark: u64,
     next_id: u64,
 }
 
@@ -91,6 +97,7 @@ impl Nest {
             attention: AtomicBool::new(false),
             handed: AtomicBool::new(false),
             entered: GilCell::new(None),
+            away: GilCell::new(Duration::ZERO),
         }
     }
 
@@ -113,6 +120,19 @@ impl Nest {
             let of_task = |parked: &&Parked| parked.task.as_ref().is_some_and(|own| own.is(task));
             state.parked.iter().find(of_task).map(|parked| parked.future.clone_ref(py))
         })
+    }
+
+    /// Whether `future` is a task in a nested run that waits, by way of nested runs, for `task`.
+    pub(crate) fn waits_in_the_end_for(&self, future: &Bound<'_, PyAny>, task: &Bound<'_, PyAny>) -> bool {
+        let py = future.py();
+        let mut last = future.clone();
+        while let Some(next) = self.waits_for(py, &last) {
+            if next.is(task) {
+                return true;
+            }
+            last = next.into_bound(py);
+        }
+        false
     }
 
     /// Per parked stack: its task if it has one, the future it waits for, its innermost Python frame.
@@ -163,9 +183,10 @@ pub(crate) fn run(core: &Bound<'_, LoopCore>) -> PyResult<()> {
     let woken = nest.with(py, |state| !state.woken.is_empty());
     nest.attention.store(woken, Relaxed);
     let result = serve(core, &root, &context);
-    retire(core, &root)?;
-    drop(nest.with(py, |state| std::mem::replace(&mut state.root, replaced)));
-    result
+    let retired = retire(core, &root);
+    // A hub that has ended keeps the context that it was given.
+    drop(nest.with(py, |state| (std::mem::replace(&mut state.root, replaced), state.hub.take(), state.outcome.take())));
+    result.and(retired)
 }
 
 /// Parked stacks belong to a thread.
@@ -174,11 +195,13 @@ pub(crate) fn run(core: &Bound<'_, LoopCore>) -> PyResult<()> {
 /// `RuntimeError` if it is another one, and alive. Stacks of a thread that has ended are gone with it: they are forgotten.
 pub(crate) fn check_thread(core: &Bound<'_, LoopCore>) -> PyResult<()> {
     let (py, nest) = (core.py(), &core.get().nest);
-    let owner = nest.with(py, |state| Some(state.thread).filter(|_| !state.parked.is_empty()));
-    match owner {
-        Some(owner) if owner != thread_ident(py) => {
+    let is_other = |state: &mut State| !state.parked.is_empty() && state.mark != thread_mark();
+    match nest.with(py, |state| is_other(state).then_some(state.thread)) {
+        Some(owner) => {
             for thread in Names::get(py)?.threads.bind(py).call0()?.try_iter()? {
-                if thread?.getattr(intern!(py, "ident"))?.extract::<Option<u64>>()? == Some(owner) {
+                if thread?.getattr(intern!(py, "ident"))?.extract::<Option<u64>>()? == Some(owner)
+                    && owner != thread_ident(py)
+                {
                     return Err(PyRuntimeError::new_err(
                         "nested runs of this loop are parked on another thread: run or close the loop on that thread",
                     ));
@@ -188,8 +211,15 @@ pub(crate) fn check_thread(core: &Bound<'_, LoopCore>) -> PyResult<()> {
             drop(gone);
             Ok(())
         }
-        _ => Ok(()),
+        None => Ok(()),
     }
+}
+
+/// Tells the calling thread from every other one, living or dead.
+fn thread_mark() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local!(static MARK: u64 = NEXT.fetch_add(1, Relaxed));
+    MARK.with(|mark| *mark)
 }
 
 /// The root's part: starts a hub whenever one is asked for, until there is an outcome.
@@ -214,12 +244,12 @@ fn serve(core: &Bound<'_, LoopCore>, root: &Greenlet, context: &Bound<'_, PyAny>
 fn retire(core: &Bound<'_, LoopCore>, root: &Greenlet) -> PyResult<()> {
     let (py, nest) = (core.py(), &core.get().nest);
     nest.with(py, |state| state.retiring = true);
+    let mut retired = Ok(());
     while let Some(hub) = nest.with(py, |state| state.idle.pop()) {
-        hub.set_parent(py, root)?;
-        hand_over(nest, py, &hub)?;
+        retired = retired.and(hub.set_parent(py, root)).and_then(|()| hand_over(nest, py, &hub));
     }
     nest.with(py, |state| state.retiring = false);
-    Ok(())
+    retired
 }
 
 /// Between two jobs: hands the cycle over to the stacks that were woken. Comes back when this hub carries on again.
@@ -260,7 +290,9 @@ pub(crate) fn wait(core: &Bound<'_, LoopCore>, future: &Bound<'_, PyAny>) -> PyR
         ));
     }
     let task = session::leave_task(core.as_any())?;
-    let entered = leave_context(core);
+    let (entered, is_left) = leave_context(core);
+    let (handle, away, parked_at) =
+        (core.get().current_handle.replace(py, None), nest.away.replace(py, Duration::ZERO), Instant::now());
     let id = park(core, task.as_ref(), future)?;
     let hub = nest.with(py, |state| state.hub.as_ref().map(|hub| hub.clone_ref(py)));
     let waker = Bound::new(py, Waker { core: core.clone().unbind(), id })?;
@@ -274,17 +306,20 @@ pub(crate) fn wait(core: &Bound<'_, LoopCore>, future: &Bound<'_, PyAny>) -> PyR
         Some(state.parked.remove(index))
     });
     drop(parked);
+    nest.away.replace(py, away + parked_at.elapsed());
+    drop(core.get().current_handle.replace(py, handle));
     if let Some(context) = entered {
-        context::reenter(context.bind(py))?;
+        let context = if is_left { enter_again(context.bind(py))? } else { context };
         drop(nest.entered.replace(py, Some(context)));
     }
-    if let Some(task) = task {
-        session::enter_task(core.as_any(), &task)?;
+    if let Some(task) = &task {
+        session::enter_task(core.as_any(), task)?;
     }
     if waited.is_err() {
         future.call_method1(intern!(py, "remove_done_callback"), (waker,))?;
+        return waited;
     }
-    waited
+    task.as_ref().map_or(Ok(()), raise_late_request)
 }
 
 /// Puts the running stack on the list of the parked; gives its number.
@@ -296,18 +331,48 @@ fn park(core: &Bound<'_, LoopCore>, task: Option<&Bound<'_, PyAny>>, future: &Bo
     Ok(nest.with(py, |state| {
         let id = state.next_id;
         state.next_id += 1;
-        state.thread = thread_ident(py);
+        (state.thread, state.mark) = (thread_ident(py), thread_mark());
         let (task, future) = (task.map(|task| task.clone().unbind()), future.clone().unbind());
         state.parked.push(Parked { id, stack, task, future, is_woken: false, must_ask });
         id
     }))
 }
 
-/// Leaves the context that the running callback is in, if the user gave it and nothing else was entered on top of it.
-fn leave_context(core: &Bound<'_, LoopCore>) -> Option<Py<PyAny>> {
+/// Leaves the context that the running callback is in, if the user gave it and nothing else was entered on top of it; gives it, and
+/// whether it was left.
+fn leave_context(core: &Bound<'_, LoopCore>) -> (Option<Py<PyAny>>, bool) {
     let (py, nest) = (core.py(), &core.get().nest);
     let entered = nest.entered.replace(py, None);
-    entered.filter(|context| context::leave(context.bind(py)))
+    let is_left = entered.as_ref().is_some_and(|context| context::leave(context.bind(py)));
+    (entered, is_left)
+}
+
+/// Enters a context that was left, or a copy of it if somebody else is inside; gives the one that was entered.
+fn enter_again(context: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    if context::reenter(context).is_ok() {
+        return Ok(context.clone().unbind());
+    }
+    let copy = context::copy(context)?;
+    context::reenter(&copy)?;
+    Ok(copy.unbind())
+}
+
+/// A cancellation that was requested when the awaited future was done already rises in place of its result, as at an `await`.
+fn raise_late_request(task: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = task.py();
+    let message = match task.getattr_opt(intern!(py, "_take_late_request"))? {
+        Some(take) => take.call0()?.extract::<Option<(Bound<'_, PyAny>,)>>()?.map(|(message,)| message),
+        None if task.getattr_opt(intern!(py, "_must_cancel"))?.map_or(Ok(false), |flag| flag.is_truthy())? => {
+            let message = task.getattr(intern!(py, "_cancel_message"))?;
+            take_request_from_stock(task)?;
+            Some(message)
+        }
+        None => None,
+    };
+    let Some(message) = message else { return Ok(()) };
+    let class = Names::get(py)?.cancelled_error.bind(py);
+    let error = if message.is_none() { class.call0()? } else { class.call1((message,))? };
+    Err(PyErr::from_value(error))
 }
 
 /// A cancellation that was requested while the task was running rises at its first wait, which is this nested run.
@@ -389,7 +454,7 @@ pub(crate) fn end_parked(core: &Bound<'_, LoopCore>) -> PyResult<()> {
     drop(nest.with(py, |state| {
         state.closing = false;
         state.retiring = false;
-        std::mem::replace(&mut state.root, replaced)
+        (std::mem::replace(&mut state.root, replaced), state.hub.take())
     }));
     ended
 }
@@ -429,6 +494,10 @@ struct Hub {
 
 #[pymethods]
 impl Hub {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.core)
+    }
+
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let core = self.core.bind(py);
         let nest = &core.get().nest;
@@ -464,6 +533,10 @@ struct Waker {
 
 #[pymethods]
 impl Waker {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.core)
+    }
+
     fn __call__(&self, py: Python<'_>, _future: &Bound<'_, PyAny>) {
         let nest = &self.core.get().nest;
         nest.with(py, |state| {

@@ -68,15 +68,17 @@ impl Session {
         Ok(())
     }
 
+    /// Takes all of it down, whatever fails; the first error is given.
     pub(crate) fn close(self, core: &Bound<'_, LoopCore>) -> PyResult<()> {
         let (py, this) = (core.py(), core.get());
         let names = Names::get(py)?;
         this.thread.store(0, Relaxed);
-        names.set_running_loop(py.None().bind(py))?;
-        core.call_method1(intern!(py, "_set_coroutine_origin_tracking"), (false,))?;
-        names.set_asyncgen_hooks.bind(py).call1((self.hooks.0, self.hooks.1))?;
-        signals::disarm(core)?;
-        self.outer.map_or(Ok(()), |outer| outer.show(py))
+        let unmarked = names.set_running_loop(py.None().bind(py));
+        let tracking = core.call_method1(intern!(py, "_set_coroutine_origin_tracking"), (false,)).map(drop);
+        let hooks = names.set_asyncgen_hooks.bind(py).call1((self.hooks.0, self.hooks.1)).map(drop);
+        let disarmed = signals::disarm(core);
+        let shown = self.outer.map_or(Ok(()), |outer| outer.show(py));
+        unmarked.and(tracking).and(hooks).and(disarmed).and(shown)
     }
 
     fn hooks(py: Python<'_>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {

@@ -63,18 +63,26 @@ impl Signals {
     }
 }
 
-/// The end of a run: puts the descriptor back that was set before, unless the loop has handlers of signals.
+/// The end of a run: puts the descriptor back that was set before. If there was none and the loop has handlers of signals, they stay
+/// reachable until the next run, as in asyncio.
 pub(crate) fn disarm(core: &Bound<'_, LoopCore>) -> PyResult<()> {
     let (py, signals) = (core.py(), &core.get().signals);
     let below = signals.below.load(Relaxed);
-    if below == DISARMED {
+    if below == DISARMED || (below < 0 && handlers(core)?.is_truthy()?) {
+        signals.below.store(DISARMED, Relaxed);
         return Ok(());
     }
-    // Handlers of signals stay reachable between two runs, as in asyncio.
-    let result = if handlers(core)?.is_truthy()? { Ok(()) } else { set_wakeup(py, below).map(drop) };
-    let result = result.and_then(|()| if below < 0 { Ok(()) } else { deliver(core) });
+    let own = signals.pair.with(py, |pair| pair.as_ref().map(Pair::writer));
+    match set_wakeup(py, below) {
+        // The program has set one of its own meanwhile.
+        Ok(current) if Some(current) != own => drop(set_wakeup(py, current)?),
+        Ok(_) => {}
+        // The one from before was closed meanwhile. There is nothing to put back, and no more to be woken.
+        Err(_) => drop(set_wakeup(py, -1)?),
+    }
+    let delivered = if below < 0 { Ok(()) } else { deliver(core) };
     signals.below.store(DISARMED, Relaxed);
-    result
+    delivered
 }
 
 /// Delivers signals, if `fd` is the loop's socket for them.

@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 use soliloop_engine::Wait;
 use soliloop_engine::world::real::Events;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Why a hub's cycle ended.
 #[must_use]
@@ -70,16 +70,24 @@ fn begin_turn(core: &Bound<'_, LoopCore>) -> PyResult<()> {
     if this.nest.has_parked(py) {
         nest::forward_cancellations(core)?;
     }
-    let wait = match this.engine.with(py, soliloop_engine::Engine::wait) {
-        _ if this.stopping.load(Relaxed) => Wait::None,
-        wait => wait,
+    let wait = loop {
+        let (wait, discarded) = this.engine.with(py, |engine| (engine.wait(), engine.take_discarded()));
+        if discarded.is_empty() {
+            break if this.stopping.load(Relaxed) { Wait::None } else { wait };
+        }
+        // A callback of a weak reference may make something ready.
+        drop(discarded);
     };
     match this.world.wait(py, wait)? {
         Waited::Turn(now, events) => {
             if let (Some(events), Some(world)) = (events, this.world.descriptors()) {
                 collect(core, world, events)?;
             }
-            this.engine.with(py, |engine| engine.begin_turn(now));
+            let discarded = this.engine.with(py, |engine| {
+                engine.begin_turn(now);
+                engine.take_discarded()
+            });
+            drop(discarded);
             Ok(())
         }
         Waited::Stuck => Err(PyErr::from_value(core.call_method0(intern!(py, "_deadlock_error"))?)),
@@ -113,26 +121,25 @@ fn collect(core: &Bound<'_, LoopCore>, world: &RealWorld, events: Events) -> PyR
     Ok(())
 }
 
-/// Debug mode: says which callbacks hold the loop up (asyncio docs, "Debug Mode").
+/// Debug mode: says which callbacks hold the loop up (asyncio docs, "Debug Mode"). Time in which a callback was parked in a nested run
+/// does not count: the loop went on.
 #[cold]
 fn run_watched(core: &Bound<'_, LoopCore>, handle: &Bound<'_, Handle>) -> PyResult<()> {
     let (py, this) = (core.py(), core.get());
     let names = Names::get(py)?;
-    // The handle lets go of its callback when it runs.
-    let content = handle.get().part(py, |content| content.clone_ref(py));
     drop(this.current_handle.replace(py, Some(handle.clone().into_any().unbind())));
+    let away = this.nest.away.replace(py, Duration::ZERO);
     let started = Instant::now();
-    let result = Handle::run(handle);
-    let seconds = started.elapsed().as_secs_f64();
+    let result = Handle::run_and_show(handle, || {
+        let held_up = started.elapsed().saturating_sub(this.nest.away.replace(py, Duration::ZERO)).as_secs_f64();
+        if held_up >= core.getattr(intern!(py, "slow_callback_duration"))?.extract::<f64>()? {
+            let description = names.format_handle.bind(py).call1((handle,))?;
+            let arguments = ("Executing %s took %.3f seconds", description, held_up);
+            names.logger.bind(py).call_method1(intern!(py, "warning"), arguments)?;
+        }
+        Ok(())
+    });
+    this.nest.away.replace(py, away);
     drop(this.current_handle.replace(py, None));
-    if seconds >= core.getattr(intern!(py, "slow_callback_duration"))?.extract::<f64>()? {
-        let describe = || names.format_handle.bind(py).call1((handle,));
-        let description = match content {
-            Some(content) => handle.get().with_content(py, content, describe)?,
-            None => describe()?,
-        };
-        let arguments = ("Executing %s took %.3f seconds", description, seconds);
-        names.logger.bind(py).call_method1(intern!(py, "warning"), arguments)?;
-    }
     result
 }

@@ -25,11 +25,17 @@ impl<'a, 'py> Entered<'a, 'py> {
 impl Drop for Entered<'_, '_> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: the thread is attached, no exception is set, and the argument is the context that was entered.
-        if unsafe { ffi::PyContext_Exit(self.0.as_ptr()) } != 0 {
-            // Somebody has left another context current: not ours to mend, but to be seen.
-            PyErr::fetch(self.0.py()).write_unraisable(self.0.py(), Some(self.0));
-        }
+        exit(self.0);
+    }
+}
+
+/// Ends what [`Entered::enter`] began, where its guard was forgotten.
+#[inline]
+pub(crate) fn exit(context: &Bound<'_, PyAny>) {
+    // SAFETY: the thread is attached, and no exception is set; the call refuses anything but the current context.
+    if unsafe { ffi::PyContext_Exit(context.as_ptr()) } != 0 {
+        // Somebody has left another context current: not ours to mend, but to be seen.
+        PyErr::fetch(context.py()).write_unraisable(context.py(), Some(context));
     }
 }
 

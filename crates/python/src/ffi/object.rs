@@ -17,6 +17,12 @@ pub(crate) fn thread_ident(_py: Python<'_>) -> u64 {
     unsafe { ffi::PyThread_get_thread_ident() }
 }
 
+/// Whether the running stack has a Python frame.
+pub(crate) fn has_frame(_py: Python<'_>) -> bool {
+    // SAFETY: the thread is attached; the call gives a borrowed reference or null.
+    unsafe { !ffi::PyEval_GetFrame().is_null() }
+}
+
 /// Whether there are weak references to `object`.
 #[inline]
 pub(crate) fn has_weakrefs<T>(object: &Bound<'_, T>) -> bool {
