@@ -1,8 +1,9 @@
 //! How often a loop that always has something ready must look at the clock and for events.
 //!
 //! A look for events costs a system call, a look at the clock a tenth of that, and a turn may be one callback of 150 ns. So
-//! events are looked for every so often by the clock, and while turns are short the clock is read every few turns only. As soon as a
-//! turn takes long it is read in each again: nothing starves, however long a callback takes.
+//! events are looked for every so often by the clock, and while turns are short the clock is read every few turns only. In between
+//! it is enough to see that the system's tick has not changed, which costs next to nothing; a turn that takes longer than a tick is
+//! noticed at its end.
 
 use crate::clock::Instant;
 use std::time::Duration;
@@ -13,6 +14,8 @@ pub struct Pacing {
     /// When the clock was read last.
     last_read: Instant,
     last_look: Instant,
+    /// The tick at that time.
+    last_tick: Instant,
     /// Turns between two readings of the clock, and how many of them are left.
     stride: u32,
     left: u32,
@@ -21,7 +24,7 @@ pub struct Pacing {
 impl Pacing {
     /// A pacing whose first turn looks.
     pub const fn new() -> Self {
-        Self { last_read: Instant::ORIGIN, last_look: Instant::ORIGIN, stride: 1, left: 0 }
+        Self { last_read: Instant::ORIGIN, last_look: Instant::ORIGIN, last_tick: Instant::ORIGIN, stride: 1, left: 0 }
     }
 
     /// Makes the next turn look.
@@ -29,20 +32,20 @@ impl Pacing {
         *self = Self::new();
     }
 
-    /// Whether a turn that begins now can take the time of the last reading for its own.
+    /// Whether a turn that begins now can take the time of the last reading for its own. `tick` reads the system's last tick.
     #[inline]
-    pub fn skip(&mut self) -> Option<Instant> {
+    pub fn skip(&mut self, tick: impl FnOnce() -> Instant) -> Option<Instant> {
         self.left = self.left.checked_sub(1)?;
-        Some(self.last_read)
+        (tick() == self.last_tick).then_some(self.last_read)
     }
 
     /// Takes a reading of the clock; tells whether the turn must look for events, which is counted as done then.
     #[inline]
-    pub fn must_look(&mut self, now: Instant) -> bool {
+    pub fn must_look(&mut self, now: Instant, tick: Instant) -> bool {
         let turns_were_short = self.last_read.until(now) < SHORT_TURN * self.stride;
         self.stride = if turns_were_short { (self.stride * 2).min(MAX_STRIDE) } else { 1 };
         self.left = self.stride - 1;
-        self.last_read = now;
+        (self.last_read, self.last_tick) = (now, tick);
         if self.last_look.until(now) < LOOK_INTERVAL {
             return false;
         }
@@ -53,7 +56,7 @@ impl Pacing {
     /// A wait was done at `now`: what follows counts from there.
     #[inline]
     pub fn waited(&mut self, now: Instant) {
-        *self = Self { last_read: now, last_look: now, stride: 1, left: 0 };
+        *self = Self { last_read: now, last_look: now, ..Self::new() };
     }
 }
 
@@ -77,11 +80,25 @@ mod tests {
         Instant::from_nanos(count * 1000)
     }
 
+    const TICK: Instant = Instant::from_nanos(4_000_000);
+
+    #[test]
+    fn a_new_tick_ends_the_rest() {
+        let mut pacing = Pacing::new();
+        pacing.waited(micros(1000));
+        for turn in 0..3 {
+            while pacing.skip(|| TICK).is_some() {}
+            pacing.must_look(Instant::from_nanos(1_000_000 + turn), TICK);
+        }
+        assert!(pacing.skip(|| TICK).is_some());
+        assert_eq!(pacing.skip(|| micros(8000)), None);
+    }
+
     #[test]
     fn the_first_turn_looks() {
         let mut pacing = Pacing::new();
-        assert_eq!(pacing.skip(), None);
-        assert!(pacing.must_look(micros(1_000_000)));
+        assert_eq!(pacing.skip(|| TICK), None);
+        assert!(pacing.must_look(micros(1_000_000), TICK));
     }
 
     #[test]
@@ -90,23 +107,23 @@ mod tests {
         pacing.waited(micros(1000));
         let mut readings = 0;
         for turn in 0..80 {
-            if pacing.skip().is_none() {
+            if pacing.skip(|| TICK).is_none() {
                 readings += 1;
-                pacing.must_look(Instant::from_nanos(1_000_000 + turn * 200));
+                pacing.must_look(Instant::from_nanos(1_000_000 + turn * 200), TICK);
             }
         }
         assert!(readings < 20, "{readings} readings in 80 turns");
-        while pacing.skip().is_some() {}
-        pacing.must_look(micros(5000));
-        assert_eq!(pacing.skip(), None);
+        while pacing.skip(|| TICK).is_some() {}
+        pacing.must_look(micros(5000), TICK);
+        assert_eq!(pacing.skip(|| TICK), None);
     }
 
     #[test]
     fn events_are_looked_for_every_fifty_microseconds() {
         let mut pacing = Pacing::new();
         pacing.waited(micros(1000));
-        assert!(!pacing.must_look(micros(1049)));
-        assert!(pacing.must_look(micros(1050)));
-        assert!(!pacing.must_look(micros(1099)));
+        assert!(!pacing.must_look(micros(1049), TICK));
+        assert!(pacing.must_look(micros(1050), TICK));
+        assert!(!pacing.must_look(micros(1099), TICK));
     }
 }

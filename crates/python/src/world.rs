@@ -154,11 +154,11 @@ impl RealWorld {
     /// Something is ready: looks for events only if it is time to.
     #[inline]
     fn look(&self, py: Python<'_>) -> PyResult<Waited> {
-        if let Some(now) = self.pacing.with(py, Pacing::skip) {
+        if let Some(now) = self.pacing.with(py, |pacing| pacing.skip(Real::last_tick)) {
             return Ok(Waited::Turn(now, None));
         }
         let now = Real::now();
-        if !self.pacing.with(py, |pacing| pacing.must_look(now)) {
+        if !self.pacing.with(py, |pacing| pacing.must_look(now, Real::last_tick())) {
             return Ok(Waited::Turn(now, None));
         }
         let mut events = self.take_events(py);

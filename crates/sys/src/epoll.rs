@@ -1,6 +1,8 @@
-//! epoll: level-triggered readiness of descriptors, with waits of nanosecond precision.
+//! epoll: level-triggered readiness of descriptors.
+//!
+//! epoll itself counts whole milliseconds (its successor epoll_pwait2 is not on every kernel), so the rest of a wait is spent in ppoll.
 
-use rustix::event::{Timespec, epoll};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::fmt;
@@ -89,19 +91,40 @@ impl Epoll {
         Ok(epoll::delete(&self.fd, borrow(fd)?)?)
     }
 
-    /// Waits for events, for `timeout` at most (`None`: without limit), and puts them in `events`.
+    /// Waits for events, for `timeout` at most (`None`: without limit), and puts them in `events`. A limit of less than a millisecond
+    /// is kept to the nanosecond. A longer wait may end without events up to a millisecond early: the caller waits for the rest.
     ///
     /// # Errors
     /// `EINTR` if a signal handler ran.
     pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
-        let timeout = timeout.map(|limit| Timespec {
-            tv_sec: limit.as_secs().min(MAX_WAIT_SECONDS).cast_signed(),
-            tv_nsec: limit.subsec_nanos().into(),
-        });
         events.list.clear();
-        epoll::wait(&self.fd, rustix::buffer::spare_capacity(&mut events.list), timeout.as_ref())?;
+        let limit = match timeout {
+            None => None,
+            Some(limit) if limit < MILLISECOND => {
+                if !limit.is_zero() && !self.is_ready_within(limit)? {
+                    return Ok(());
+                }
+                Some(Duration::ZERO)
+            }
+            Some(limit) => Some(whole_milliseconds(limit.min(MAX_WAIT))),
+        };
+        let limit = limit.map(timespec);
+        epoll::wait(&self.fd, rustix::buffer::spare_capacity(&mut events.list), limit.as_ref())?;
         Ok(())
     }
+
+    fn is_ready_within(&self, limit: Duration) -> io::Result<bool> {
+        let mut polled = [PollFd::new(&self.fd, PollFlags::IN)];
+        Ok(poll(&mut polled, Some(&timespec(limit)))? > 0)
+    }
+}
+
+fn whole_milliseconds(duration: Duration) -> Duration {
+    Duration::new(duration.as_secs(), duration.subsec_millis() * 1_000_000)
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec { tv_sec: duration.as_secs().cast_signed(), tv_nsec: duration.subsec_nanos().into() }
 }
 
 impl Events {
@@ -148,4 +171,5 @@ fn borrow<'fd>(fd: RawFd) -> Result<BorrowedFd<'fd>, Errno> {
 }
 
 /// Longer waits return early and are begun again: a day, as in asyncio's selectors.
-const MAX_WAIT_SECONDS: u64 = 24 * 3600;
+const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
+const MILLISECOND: Duration = Duration::from_millis(1);

@@ -42,6 +42,12 @@ impl Real {
         Instant::from_nanos(clock::monotonic())
     }
 
+    /// The instant of the last tick of the system's clock: up to 10 ms ago, for a fraction of the cost.
+    #[inline]
+    pub fn last_tick() -> Instant {
+        Instant::from_nanos(clock::monotonic_at_last_tick())
+    }
+
     /// Begins to watch `fd`, whose events will carry `fd` as their token.
     ///
     /// # Errors
@@ -66,7 +72,8 @@ impl Real {
         self.epoll.delete(fd)
     }
 
-    /// Waits as `wait` says, and fills `events` with what happened. An interruption by a signal is an early return.
+    /// Waits as `wait` says, and fills `events` with what happened. It may return early with nothing: after an interruption by a
+    /// signal, and within a millisecond of the deadline, which the next wait then meets exactly.
     ///
     /// # Errors
     /// What epoll says, interruptions excepted.
