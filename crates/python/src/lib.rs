@@ -12,12 +12,14 @@
 //! | `watchers` | callbacks of descriptors |
 //! | `signals` | signals end a wait |
 //! | `names` | the table of imported Python names |
+//! | `exit` | the end of the interpreter while loops run |
 //! | `error` | errors of the layers below as exceptions |
 //! | `ffi` | all unsafe code |
 
 mod context;
 mod error;
 mod event_loop;
+mod exit;
 mod ffi;
 mod handle;
 mod names;
@@ -46,5 +48,6 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(context::run_in_context, module)?)?;
     module.add_function(wrap_pyfunction!(event_loop::_after_fork_in_child, module)?)?;
     ffi::gc::watch(py)?;
+    exit::watch(py)?;
     module.add("CPYTHON_PRIVATE_NAMES", names::PRIVATE.to_vec())
 }

@@ -2,6 +2,7 @@
 //! the hooks of asynchronous generators, the wake-up by signals.
 
 use crate::event_loop::LoopCore;
+use crate::exit;
 use crate::ffi::cell::GilCell;
 use crate::ffi::object::thread_ident;
 use crate::names::Names;
@@ -54,6 +55,7 @@ impl Session {
         let (py, this) = (core.py(), core.get());
         let names = Names::get(py)?;
         this.thread.store(thread_ident(py), Relaxed);
+        exit::run_begins();
         names.set_running_loop(core.as_any())?;
         let hooks = PyDict::new(py);
         hooks.set_item(intern!(py, "firstiter"), core.getattr(intern!(py, "_asyncgen_firstiter_hook"))?)?;
@@ -72,7 +74,9 @@ impl Session {
     pub(crate) fn close(self, core: &Bound<'_, LoopCore>) -> PyResult<()> {
         let (py, this) = (core.py(), core.get());
         let names = Names::get(py)?;
-        this.thread.store(0, Relaxed);
+        if this.thread.swap(0, Relaxed) != 0 {
+            exit::run_ends();
+        }
         let unmarked = names.set_running_loop(py.None().bind(py));
         let tracking = core.call_method1(intern!(py, "_set_coroutine_origin_tracking"), (false,)).map(drop);
         let hooks = names.set_asyncgen_hooks.bind(py).call1((self.hooks.0, self.hooks.1)).map(drop);

@@ -4,6 +4,7 @@
 //! the batch: all it knows about the queues it asks the engine for, each time.
 
 use crate::event_loop::LoopCore;
+use crate::exit;
 use crate::handle::{Handle, Scheduled};
 use crate::names::Names;
 use crate::nest::{self, Next};
@@ -67,6 +68,7 @@ fn begin_turn(core: &Bound<'_, LoopCore>) -> PyResult<()> {
             "this event loop was running when its process was forked: the child must make a loop of its own, or exit",
         ));
     }
+    exit::stop_if_ending(py);
     if this.nest.has_parked(py) {
         nest::forward_cancellations(core)?;
     }

@@ -1,6 +1,7 @@
 //! The two worlds of a loop behind one face, dispatched over an enum.
 
 use crate::error;
+use crate::exit;
 use crate::ffi::cell::GilCell;
 use pyo3::prelude::*;
 use soliloop_engine::world::real::{Events, Real};
@@ -171,7 +172,7 @@ impl RealWorld {
     fn block(&self, py: Python<'_>, wait: Wait, events: &mut Events) -> PyResult<()> {
         let real = self.real(py)?;
         self.waiting.store(true, Relaxed);
-        let waited = py.detach(|| real.wait(wait, events));
+        let waited = exit::detached(py, || real.wait(wait, events));
         self.waiting.store(false, Relaxed);
         waited.map_err(|error| error::of_system(&error))
     }

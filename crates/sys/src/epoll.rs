@@ -1,6 +1,6 @@
 //! epoll: level-triggered readiness of descriptors.
 //!
-//! epoll itself counts whole milliseconds (its successor epoll_pwait2 is not on every kernel), so the rest of a wait is spent in ppoll.
+//! epoll itself counts whole milliseconds (its successor `epoll_pwait2` is not on every kernel), so the rest of a wait is spent in ppoll.
 
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::fd::{BorrowedFd, OwnedFd};
