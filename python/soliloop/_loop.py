@@ -97,9 +97,7 @@ class EventLoop(LoopCore, SocketCalls, TransportMaking):  # type: ignore[misc]
         self._release_sockets()
         self._close_core()
 
-    def add_signal_handler(
-        self, sig: int, callback: Callable[[*_Ts], object], *args: *_Ts
-    ) -> None:
+    def add_signal_handler(self, sig: int, callback: Callable[[*_Ts], object], *args: *_Ts) -> None:
         """Call *callback* when the signal arrives (asyncio docs, "Unix signals")."""
         with self._wakeup_kept():
             super().add_signal_handler(sig, callback, *args)

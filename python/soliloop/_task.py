@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
@@ -18,7 +17,8 @@ class Task(asyncio.Task[_T]):
     """
 
     _nested_cancels = 0  # requests that went to a nested run, and were not taken back
-    _late_request: tuple[Any] | None = None  # made after the nested run's future was done
+    # The message of a request that was made after the nested run's future was done: it rises when the stack goes on.
+    _late_request: tuple[Any] | None = None
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Request cancellation (asyncio docs, ``Task.cancel``)."""
@@ -55,11 +55,6 @@ class Task(asyncio.Task[_T]):
             super().uncancel()
         return self.cancelling()
 
-    def _take_late_request(self) -> tuple[Any] | None:
-        """The request that rises when the stack goes on, with its message, as one that comes too late for an awaited future."""
-        request, self._late_request = self._late_request, None
-        return request
-
     def _take_request(self) -> None:
         """Take over a request that the running task has not seen yet: it rises out of the nested run that begins now.
 
@@ -76,14 +71,11 @@ class SimulatedTask(Task[_T]):
     asyncio keeps tasks in sets (``all_tasks``, ``TaskGroup``, ``wait``), and a set's order follows the hashes of its members.
     """
 
-    def __new__(
-        cls, coro: Coroutine[Any, Any, _T], *, loop: Any, **options: Any
-    ) -> SimulatedTask[_T]:
-        task: SimulatedTask[_T] = super().__new__(cls, coro, loop=loop, **options)  # type: ignore[call-arg]
-        task._number = next(loop._task_numbers)
-        return task
+    _number: int | None = None
 
     def __hash__(self) -> int:
+        """A number in the order of first use, which is that of creation: asyncio's registry of tasks asks at once."""
+        if self._number is None:
+            loop: Any = self.get_loop()
+            self._number = next(loop._task_numbers)
         return self._number
-
-    _number: int

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import soliloop
-from surface_support import PATIENCE, Loop, handled, run
+from surface_support import PATIENCE, Loop, Script, handled, run
 
 THREADS = 4
 CALLS = 2000
@@ -216,3 +216,29 @@ def test_closing_races_with_a_storm() -> None:
         loop.close()
         assert ended.wait(PATIENCE)
         thread.join()
+
+
+@pytest.mark.parametrize("work", ["busy", "sleeping", "waking often", "in a simulation"])
+def test_the_interpreter_ends_while_a_loop_runs_in_a_daemon_thread(
+    script: Script, work: str
+) -> None:
+    """Without an abort: the exit code is 0, or `script` fails."""
+    text = script(
+        """
+        import soliloop, threading
+
+        loop = soliloop.new_event_loop(simulated=WORK == "in a simulation")
+
+        def work():
+            loop.call_later(0.0005, work) if WORK == "waking often" else loop.call_soon(work)
+            began.set()
+
+        began = threading.Event()
+        loop.call_soon(began.set if WORK == "sleeping" else work)
+        threading.Thread(target=loop.run_forever, daemon=True).start()
+        began.wait()
+        print("end")
+        """,
+        WORK=repr(work),
+    )
+    assert text == "end\n"

@@ -291,8 +291,7 @@ pub(crate) fn wait(core: &Bound<'_, LoopCore>, future: &Bound<'_, PyAny>) -> PyR
     }
     let task = session::leave_task(core.as_any())?;
     let (entered, is_left) = leave_context(core);
-    let (handle, away, parked_at) =
-        (core.get().current_handle.replace(py, None), nest.away.replace(py, Duration::ZERO), Instant::now());
+    let watched = core.get().debug.load(Relaxed).then(|| Watched::leave(core));
     let id = park(core, task.as_ref(), future)?;
     let hub = nest.with(py, |state| state.hub.as_ref().map(|hub| hub.clone_ref(py)));
     let waker = Bound::new(py, Waker { core: core.clone().unbind(), id })?;
@@ -306,20 +305,42 @@ pub(crate) fn wait(core: &Bound<'_, LoopCore>, future: &Bound<'_, PyAny>) -> PyR
         Some(state.parked.remove(index))
     });
     drop(parked);
-    nest.away.replace(py, away + parked_at.elapsed());
-    drop(core.get().current_handle.replace(py, handle));
-    if let Some(context) = entered {
-        let context = if is_left { enter_again(context.bind(py))? } else { context };
-        drop(nest.entered.replace(py, Some(context)));
+    if let Some(watched) = watched {
+        watched.come_back(core);
     }
     if let Some(task) = &task {
         session::enter_task(core.as_any(), task)?;
+    }
+    if let Some(context) = entered {
+        let context = if is_left { enter_again(context.bind(py))? } else { context };
+        drop(nest.entered.replace(py, Some(context)));
     }
     if waited.is_err() {
         future.call_method1(intern!(py, "remove_done_callback"), (waker,))?;
         return waited;
     }
     task.as_ref().map_or(Ok(()), raise_late_request)
+}
+
+/// What debug mode knows of the callback on the running stack.
+struct Watched {
+    handle: Option<Py<PyAny>>,
+    away: Duration,
+    since: Instant,
+}
+
+impl Watched {
+    fn leave(core: &Bound<'_, LoopCore>) -> Self {
+        let (py, this) = (core.py(), core.get());
+        let handle = this.current_handle.replace(py, None);
+        Self { handle, away: this.nest.away.replace(py, Duration::ZERO), since: Instant::now() }
+    }
+
+    fn come_back(self, core: &Bound<'_, LoopCore>) {
+        let (py, this) = (core.py(), core.get());
+        this.nest.away.replace(py, self.away + self.since.elapsed());
+        drop(this.current_handle.replace(py, self.handle));
+    }
 }
 
 /// Puts the running stack on the list of the parked; gives its number.
@@ -360,8 +381,12 @@ fn enter_again(context: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
 /// A cancellation that was requested when the awaited future was done already rises in place of its result, as at an `await`.
 fn raise_late_request(task: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = task.py();
-    let message = match task.getattr_opt(intern!(py, "_take_late_request"))? {
-        Some(take) => take.call0()?.extract::<Option<(Bound<'_, PyAny>,)>>()?.map(|(message,)| message),
+    let message = match task.getattr_opt(intern!(py, "_late_request"))? {
+        Some(request) if request.is_none() => None,
+        Some(request) => {
+            task.setattr(intern!(py, "_late_request"), py.None())?;
+            Some(request.get_item(0)?)
+        }
         None if task.getattr_opt(intern!(py, "_must_cancel"))?.map_or(Ok(false), |flag| flag.is_truthy())? => {
             let message = task.getattr(intern!(py, "_cancel_message"))?;
             take_request_from_stock(task)?;
