@@ -181,17 +181,54 @@ def test_a_request_after_the_future_is_done_and_before_the_stack_resumes(
     future = loop.create_future()
 
     async def A() -> str:
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(asyncio.CancelledError, match="late"):
             loop.run_until_complete(future)
-            await asyncio.sleep(0)
         await asyncio.sleep(0)
         return "survived"
 
     async def main() -> None:
         task = await _parked(loop, A())
         future.set_result(None)
-        assert task.cancel()
+        assert task.cancel("late")
+        assert task.cancelling() == 1
         assert await task == "survived"
+
+    loop.run_until_complete(main())
+
+
+def test_such_a_request_can_be_taken_back(loop: soliloop.EventLoop) -> None:
+    future = loop.create_future()
+
+    async def A() -> str:
+        result: str = loop.run_until_complete(future)
+        await asyncio.sleep(0)
+        return result
+
+    async def main() -> None:
+        task = await _parked(loop, A())
+        future.set_result("survived")
+        assert task.cancel()
+        assert task.uncancel() == 0
+        assert await task == "survived"
+
+    loop.run_until_complete(main())
+
+
+def test_two_tasks_that_wait_for_each_other(loop: soliloop.EventLoop) -> None:
+    """The one that would close the ring is refused, and nobody waits for ever."""
+    tasks: list[asyncio.Task[str]] = []
+
+    async def A(other: int) -> str:
+        await asyncio.sleep(0)
+        try:
+            return loop.run_until_complete(tasks[other])
+        except RuntimeError as error:
+            return str(error)
+
+    async def main() -> None:
+        tasks.extend(asyncio.create_task(A(other)) for other in (1, 2, 0))
+        answers = await asyncio.gather(*tasks)
+        assert len(set(answers)) == 1 and answers[0].startswith("Task cannot await on itself")
 
     loop.run_until_complete(main())
 

@@ -169,3 +169,45 @@ async def _cancel_the_rest(loop: soliloop.EventLoop) -> None:
     for task in rest:
         cancel(task)
     await asyncio.gather(*rest, return_exceptions=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("simulated", [False, True])
+def test_other_tasks_are_cleaned_up_after_an_interrupt_in_a_nested_run(
+    kind: type[BaseException], simulated: bool, no_leaks: None
+) -> None:
+    """It rises once: when the runner cancels the task, its parked stack sees the cancellation."""
+    events: list[str] = []
+
+    async def background() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0.001)
+            events.append("cleaned up")
+
+    async def C() -> None:
+        await asyncio.sleep(0.001)
+        raise kind
+
+    def B() -> None:
+        try:
+            asyncio.get_running_loop().run_until_complete(C())
+        except BaseException as error:
+            events.append(type(error).__name__)
+            raise
+
+    async def A() -> None:
+        tasks.append(asyncio.create_task(background()))
+        await asyncio.sleep(0)
+        B()
+
+    tasks: list[asyncio.Task[None]] = []
+    with (
+        pytest.raises(kind),
+        soliloop.Runner(
+            loop_factory=lambda: soliloop.new_event_loop(simulated=simulated, nesting=True)
+        ) as runner,
+    ):
+        runner.run(A())
+    assert events == ["CancelledError", "cleaned up"]

@@ -237,3 +237,32 @@ def test_a_task_keeps_its_variables_while_another_is_parked_in_the_same_context(
         return result
 
     assert loop.run_until_complete(main()) == "mine"
+
+
+def test_a_context_that_two_tasks_share(loop: soliloop.EventLoop, second: float) -> None:
+    """One is parked in it; the other one parks deep in a context of its own, and never leaves the shared one."""
+    shared = contextvars.copy_context()
+    results: list[object] = []
+
+    async def outside() -> None:
+        results.append(loop.run_until_complete(asyncio.sleep(2 * second, "outside")))
+        results.append(asyncio.current_task() is tasks[0])
+        VAR.set("outside")
+
+    async def inside() -> None:
+        def nests() -> object:
+            return loop.run_until_complete(asyncio.sleep(4 * second, "inside"))
+
+        results.append(contextvars.Context().run(nests))
+        results.append(asyncio.current_task() is tasks[1])
+
+    async def main() -> None:
+        tasks.append(loop.create_task(outside(), context=shared))
+        await asyncio.sleep(second)
+        tasks.append(loop.create_task(inside(), context=shared))
+        await asyncio.gather(*tasks)
+
+    tasks: list[asyncio.Task[None]] = []
+    loop.set_exception_handler(lambda _, context: results.append(context))
+    loop.run_until_complete(main())
+    assert results == ["outside", True, "inside", True]

@@ -119,3 +119,28 @@ def _in_thread(work: Callable[[], Any]) -> None:
     helper = threading.Thread(target=work)
     helper.start()
     helper.join()
+
+
+def test_stacks_of_a_thread_that_has_ended() -> None:
+    """The next thread often has its number; the loop can run and be closed there all the same."""
+    loop = soliloop.new_event_loop(nesting=True)
+    results: list[object] = []
+
+    async def nests() -> None:
+        loop.run_until_complete(loop.create_future())
+
+    async def main() -> None:
+        tasks.append(loop.create_task(nests()))
+        await asyncio.sleep(0)
+
+    def second() -> None:
+        results.append(loop.run_until_complete(asyncio.sleep(0, "ran")))
+        loop.close()
+
+    tasks: list[asyncio.Task[None]] = []
+    for work in (lambda: loop.run_until_complete(main()), second):
+        helper = threading.Thread(target=work)
+        helper.start()
+        helper.join()
+    assert results == ["ran"] and loop.is_closed()
+    tasks[0]._log_destroy_pending = False  # type: ignore[attr-defined]

@@ -267,3 +267,29 @@ def test_what_ends_a_run_has_the_context_of_its_caller(
     assert isinstance(inner, LookupError)
     assert inner.__context__ is outer
     turn(loop)
+
+
+def test_an_error_whose_contexts_form_a_ring(script: Script) -> None:
+    text = script(
+        """
+        import soliloop
+
+        ends, one, other = SystemExit("ends"), ValueError("one"), ValueError("other")
+        ends.__context__, one.__context__, other.__context__ = one, other, one
+
+        def callback():
+            raise ends
+
+        loop = soliloop.new_event_loop()
+        loop.call_soon(callback)
+        try:
+            raise LookupError
+        except LookupError:
+            try:
+                loop.run_forever()
+            except SystemExit as error:
+                print(error)
+        loop.close()
+        """
+    )
+    assert text == "ends\n"

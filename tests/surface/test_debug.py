@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -175,3 +176,43 @@ def test_everything_works_in_debug_mode(our_loop: soliloop.EventLoop) -> None:
 
     our_loop.set_debug(True)
     our_loop.run_until_complete(main())
+
+
+def test_reports_say_where_the_running_handle_was_created(
+    loop: Loop, caplog: pytest.LogCaptureFixture
+) -> None:
+    def reports() -> None:
+        loop.call_exception_handler({"message": "something is wrong"})
+
+    loop.set_debug(True)
+    loop.call_soon(reports)
+    line = sys._getframe().f_lineno - 1
+    turn(loop)
+    report = next(text for text in caplog.messages if text.startswith("something is wrong"))
+    assert "Handle created at" in report
+    assert f'{__file__}", line {line}' in report
+
+
+@pytest.mark.parametrize("nests", [True, False])
+def test_a_callback_in_a_nested_run_holds_nobody_up(
+    caplog: pytest.LogCaptureFixture, nests: bool
+) -> None:
+    loop = soliloop.new_event_loop(nesting=True)
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0.2
+    handles: list[object] = []
+
+    def callback() -> None:
+        handles.append(loop._current_handle)
+        if nests:
+            loop.run_until_complete(asyncio.sleep(0.3))
+        else:
+            time.sleep(0.3)
+        handles.append(loop._current_handle)
+
+    handle = loop.call_soon(callback)
+    loop.run_until_complete(asyncio.sleep(0.4))
+    loop.close()
+    reported = [text for text in caplog.messages if "callback()" in text and " took " in text]
+    assert len(reported) == (0 if nests else 1)
+    assert handles == [handle, handle]

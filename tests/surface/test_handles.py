@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import threading
 import weakref
 from collections.abc import Callable
 
@@ -188,3 +189,67 @@ def test_a_handle_can_be_referred_to_weakly_hashed_and_compared(loop: Loop) -> N
     assert first == first
     assert first != second
     assert weakref.ref(first)() is first
+
+
+@pytest.mark.parametrize("count", [1, 200])
+def test_a_weak_reference_whose_callback_uses_the_loop(loop: Loop, count: int) -> None:
+    """The loop drops the last reference to a cancelled timer, one by one or in a sweep."""
+    ran: list[int] = []
+
+    def dropped(_: object) -> None:
+        loop.call_soon(ran.append, 1)
+
+    handles = [loop.call_later(0.001, callback) for _ in range(count)]
+    references = [weakref.ref(handle, dropped) for handle in handles]
+    for handle in handles:
+        handle.cancel()
+    del handle, handles
+    loop.call_later(0.01, loop.stop)
+    loop.run_forever()
+    turn(loop)
+    assert ran == [1] * count
+    assert not any(reference() for reference in references)
+
+
+def test_a_weak_reference_whose_callback_gives_the_lock_away(
+    our_loop: soliloop.EventLoop,
+) -> None:
+    """Other threads may use the loop meanwhile."""
+    inside = threading.Event()
+    errors: list[BaseException] = []
+
+    def dropped(_: object) -> None:
+        inside.set()
+        helper.join(30)
+
+    def work() -> None:
+        inside.wait(30)
+        try:
+            our_loop.call_soon_threadsafe(our_loop.stop)
+        except BaseException as error:
+            errors.append(error)
+
+    handle = our_loop.call_later(0.001, callback)
+    reference = weakref.ref(handle, dropped)
+    handle.cancel()
+    del handle
+    helper = threading.Thread(target=work)
+    helper.start()
+    our_loop.call_later(30, our_loop.stop)
+    our_loop.run_forever()
+    assert reference() is None
+    assert inside.is_set() and errors == []
+
+
+def test_a_used_handle_with_a_weak_reference_is_not_used_again(
+    our_loop: soliloop.EventLoop,
+) -> None:
+    handles = [our_loop.call_soon(callback) for _ in range(10)]
+    died: list[object] = []
+    references = [weakref.ref(handle, died.append) for handle in handles]
+    del handles
+    turn(our_loop)
+    our_loop.call_soon(callback)
+    turn(our_loop)
+    assert len(died) == 10
+    assert not any(reference() for reference in references)

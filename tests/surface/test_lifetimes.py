@@ -265,3 +265,44 @@ def test_a_loop_that_is_forgotten_while_a_task_waits_is_no_trouble(factory: Fact
         warnings.simplefilter("ignore")
         del task
         gc.collect()
+
+
+@pytest.mark.parametrize("closed", [True, False])
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_variable_that_refers_to_the_loop_does_not_keep_it(kind: str, closed: bool) -> None:
+    variable: contextvars.ContextVar[object] = contextvars.ContextVar("variable")
+
+    def use() -> weakref.ref[object]:
+        loop = KINDS[kind]()
+
+        def runs() -> None:
+            variable.set(loop)
+            loop.run_until_complete(asyncio.sleep(0))
+
+        contextvars.copy_context().run(runs)
+        if closed:
+            loop.close()
+        return weakref.ref(loop)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        reference = use()
+        gc.collect()
+        assert reference() is None
+
+
+def test_a_cycle_through_where_a_handle_was_created(our_loop: soliloop.EventLoop) -> None:
+    class Thing:
+        pass
+
+    our_loop.set_debug(True)
+    thing = Thing()
+    handle: Any = our_loop.call_later(3600, print)
+    handle._source_traceback.extend([handle, thing])
+    reference = weakref.ref(thing)
+    handle.cancel()
+    our_loop.call_soon(handle.cancel)
+    del handle, thing
+    our_loop.run_until_complete(asyncio.sleep(0))
+    gc.collect()
+    assert reference() is None

@@ -238,3 +238,63 @@ def test_signals_of_python_handlers_run_while_the_loop_sleeps(loop: Loop) -> Non
     finally:
         signal.signal(signal.SIGUSR2, before)
     assert seen == [signal.SIGUSR2]
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["before its run", "in its run"])
+def test_a_stacked_loop_with_handlers_leaves_those_below_alone(
+    factory: Factory, early: bool
+) -> None:
+    seen: list[str] = []
+
+    async def inner() -> None:
+        loop = asyncio.get_running_loop()
+        if not early:
+            loop.add_signal_handler(signal.SIGUSR2, seen.append, "inner")
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            signal.raise_signal(number)
+        await asyncio.sleep(0.01)
+
+    async def outer() -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, seen.append, "outer")
+        wakeup = signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(wakeup)
+        with soliloop.Runner() as runner:
+            if early:
+                runner.get_loop().add_signal_handler(signal.SIGUSR2, seen.append, "inner")
+            runner.run(inner())
+        assert signal.set_wakeup_fd(wakeup) == wakeup
+        signal.raise_signal(signal.SIGUSR1)
+        await asyncio.sleep(0.01)
+        loop.remove_signal_handler(signal.SIGUSR1)
+
+    below = factory()
+    below.run_until_complete(outer())
+    below.close()
+    assert sorted(seen) == ["inner", "outer", "outer"]
+
+
+def test_a_wakeup_descriptor_that_was_closed_meanwhile(our_loop: soliloop.EventLoop) -> None:
+    near, far = socket.socketpair()
+    far.setblocking(False)
+    signal.set_wakeup_fd(far.fileno(), warn_on_full_buffer=False)
+
+    async def main() -> str:
+        near.close()
+        far.close()
+        return "result"
+
+    assert our_loop.run_until_complete(main()) == "result"
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_a_wakeup_descriptor_that_is_set_in_the_run_stays(loop: Loop) -> None:
+    near, far = socket.socketpair()
+    far.setblocking(False)
+
+    async def main() -> None:
+        signal.set_wakeup_fd(far.fileno(), warn_on_full_buffer=False)
+
+    with near, far:
+        loop.run_until_complete(main())
+        assert signal.set_wakeup_fd(-1) == far.fileno()
