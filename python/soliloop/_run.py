@@ -163,18 +163,21 @@ def _run_in_thread(main: _Main[_T], debug: bool | None) -> _T:
                 results.append(runner.run(main, context=context))
         except BaseException as error:
             errors.append(error)
+        finally:
+            ended.set()
 
     def cancel() -> None:
         for task in asyncio.all_tasks(loop):
             if task.get_coro() is main:
                 task.cancel()
 
-    helper = threading.Thread(target=work, name="soliloop.run")
-    helper.start()
+    # Not `join`, which before Python 3.13 takes the thread for ended when it is interrupted.
+    ended = threading.Event()
+    threading.Thread(target=work, name="soliloop.run").start()
     interrupt: BaseException | None = None
-    while helper.is_alive():
+    while not ended.is_set():
         try:
-            helper.join()
+            ended.wait()
         except BaseException as error:  # Ctrl-C, or what another handler of a signal raises
             interrupt = error
             with contextlib.suppress(RuntimeError):  # closed: the run is over

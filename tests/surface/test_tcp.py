@@ -15,10 +15,12 @@ Writer: TypeAlias = asyncio.StreamWriter
 
 
 async def echo(reader: Reader, writer: Writer) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    finally:
+        writer.close()
     await writer.wait_closed()
 
 
