@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import contextvars
 import inspect
+import signal
 import sys
 import threading
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
@@ -126,7 +127,7 @@ def run(main: _Main[_T], *, debug: bool | None = None, thread: bool = False) -> 
         main: The coroutine.
         debug: Debug mode of the loop that is made, if one is; by default as asyncio decides.
         thread: Run on a loop of a helper thread, with a copy of the context, and wait for it here. Ctrl-C cancels the coroutine,
-            and is raised when it has ended.
+            and is raised when it has ended, as by ``asyncio.Runner``.
 
     Raises:
         TypeError: It is no coroutine.
@@ -154,6 +155,7 @@ def _run_in_thread(main: _Main[_T], debug: bool | None) -> _T:
     context = contextvars.copy_context()
     results: list[_T] = []
     errors: list[BaseException] = []
+    ended = threading.Event()
     runner = Runner(debug=debug)
     loop = runner.get_loop()
 
@@ -171,22 +173,45 @@ def _run_in_thread(main: _Main[_T], debug: bool | None) -> _T:
             if task.get_coro() is main:
                 task.cancel()
 
-    # Not `join`, which before Python 3.13 takes the thread for ended when it is interrupted.
-    ended = threading.Event()
-    threading.Thread(target=work, name="soliloop.run").start()
-    interrupt: BaseException | None = None
-    while not ended.is_set():
+    def cancel_soon() -> None:
+        with contextlib.suppress(RuntimeError):  # closed: the run is over
+            loop.call_soon_threadsafe(cancel)
+
+    with _on_interrupt(cancel_soon) as interrupts:
+        threading.Thread(target=work, name="soliloop.run").start()
         try:
             ended.wait()
-        except BaseException as error:  # Ctrl-C, or what another handler of a signal raises
-            interrupt = error
-            with contextlib.suppress(RuntimeError):  # closed: the run is over
-                loop.call_soon_threadsafe(cancel)
-    if interrupt is not None:
-        raise interrupt
+        except BaseException:  # of somebody's handler of a signal
+            cancel_soon()
+            ended.wait()
+            raise
+    if interrupts and errors and isinstance(errors[0], asyncio.CancelledError):
+        raise KeyboardInterrupt
     if errors:
         raise errors[0]
     return results[0]
+
+
+@contextlib.contextmanager
+def _on_interrupt(act: Callable[[], None]) -> Iterator[list[int]]:
+    """Have Ctrl-C do something else than raise ``KeyboardInterrupt``, where Python would raise it; gives the list of them."""
+    interrupts: list[int] = []
+
+    def handler(number: int, _frame: object) -> None:
+        interrupts.append(number)
+        act()
+
+    is_ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if is_ours:
+        signal.signal(signal.SIGINT, handler)
+    try:
+        yield interrupts
+    finally:
+        if is_ours and signal.getsignal(signal.SIGINT) is handler:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _policy_class() -> type[Any]:

@@ -214,7 +214,8 @@ def test_such_a_request_can_be_taken_back(loop: soliloop.EventLoop) -> None:
     loop.run_until_complete(main())
 
 
-def test_two_tasks_that_wait_for_each_other(loop: soliloop.EventLoop) -> None:
+@pytest.mark.parametrize("ring", [(1, 0), (1, 2, 0)], ids=["two", "three"])
+def test_tasks_that_wait_for_each_other(loop: soliloop.EventLoop, ring: tuple[int, ...]) -> None:
     """The one that would close the ring is refused, and nobody waits for ever."""
     tasks: list[asyncio.Task[str]] = []
 
@@ -226,11 +227,35 @@ def test_two_tasks_that_wait_for_each_other(loop: soliloop.EventLoop) -> None:
             return str(error)
 
     async def main() -> None:
-        tasks.extend(asyncio.create_task(A(other)) for other in (1, 2, 0))
+        tasks.extend(asyncio.create_task(A(other)) for other in ring)
         answers = await asyncio.gather(*tasks)
         assert len(set(answers)) == 1 and answers[0].startswith("Task cannot await on itself")
 
     loop.run_until_complete(main())
+
+
+def test_cancelling_a_task_of_a_ring_that_was_refused(loop: soliloop.EventLoop) -> None:
+    tasks: list[asyncio.Task[None]] = []
+    refused: list[str] = []
+
+    async def A(other: int) -> None:
+        await asyncio.sleep(0)
+        try:
+            loop.run_until_complete(tasks[other])
+        except RuntimeError as error:
+            refused.append(str(error))
+            await asyncio.sleep(3600)
+
+    async def main() -> None:
+        tasks.extend(asyncio.create_task(A(other)) for other in (1, 0))
+        while not refused:
+            await asyncio.sleep(0)
+        tasks[0].cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(result) for result in results] == [asyncio.CancelledError] * 2
+
+    loop.run_until_complete(main())
+    assert len(refused) == 1 and "cannot await on itself" in refused[0]
 
 
 def test_cancelling_the_nested_task_itself(loop: soliloop.EventLoop) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 import soliloop
@@ -211,3 +214,42 @@ def test_other_tasks_are_cleaned_up_after_an_interrupt_in_a_nested_run(
     ):
         runner.run(A())
     assert events == ["CancelledError", "cleaned up"]
+
+
+def _run_simulated(main: Coroutine[Any, Any, None]) -> None:
+    with soliloop.simulation() as sim:
+        sim.run(main)
+
+
+@pytest.mark.parametrize("run", [soliloop.run, _run_simulated], ids=["real", "simulated"])
+def test_sys_exit_in_a_nested_run_ends_the_program_in_good_order(
+    run: Callable[[Coroutine[Any, Any, None]], None],
+    caplog: pytest.LogCaptureFixture,
+    no_leaks: None,
+) -> None:
+    ended: list[str] = []
+
+    async def background() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0.001)
+            ended.append("background")
+
+    async def inner() -> None:
+        await asyncio.sleep(0.001)
+        sys.exit(3)
+
+    async def main() -> None:
+        tasks.append(asyncio.create_task(background()))
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().run_until_complete(inner())
+
+    tasks: list[asyncio.Task[None]] = []
+    with pytest.raises(SystemExit) as caught:
+        run(main())
+    assert caught.value.code == 3
+    assert ended == ["background"] and tasks[0].cancelled()
+    tasks.clear()
+    gc.collect()
+    assert caplog.messages == []

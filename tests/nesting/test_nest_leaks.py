@@ -6,10 +6,12 @@ import asyncio
 import contextvars
 import gc
 import os
+import warnings
 import weakref
 from collections import Counter
 
 import greenlet
+import pytest
 import soliloop
 
 
@@ -155,6 +157,37 @@ def test_loops_closed_with_parked_stacks_are_let_go(no_leaks: None) -> None:
         del loop
     gc.collect()
     assert [ref for ref in refs if ref() is not None] == []
+
+
+@pytest.mark.parametrize("closed", [True, False])
+@pytest.mark.parametrize("simulated", [False, True])
+def test_a_variable_that_refers_to_the_loop_does_not_keep_it(simulated: bool, closed: bool) -> None:
+    """Nested runs give their contexts to stacks, which must not be kept with them."""
+    var: contextvars.ContextVar[object] = contextvars.ContextVar("var")
+
+    def use() -> weakref.ref[object]:
+        loop = soliloop.new_event_loop(simulated=simulated, nesting=True)
+
+        async def nests(depth: int) -> None:
+            var.set(loop)
+            await asyncio.sleep(0)
+            if depth:
+                loop.run_until_complete(nests(depth - 1))
+
+        def runs() -> None:
+            var.set(loop)
+            loop.run_until_complete(asyncio.gather(*(loop.create_task(nests(3)) for _ in range(3))))
+
+        contextvars.copy_context().run(runs)
+        if closed:
+            loop.close()
+        return weakref.ref(loop)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        reference = use()
+        gc.collect()
+        assert reference() is None
 
 
 def _stacks() -> list[greenlet.greenlet]:

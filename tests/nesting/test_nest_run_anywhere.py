@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -216,6 +217,31 @@ def test_signals_of_the_outer_loop_work_afterwards(
         loop.remove_signal_handler(signal.SIGUSR1)
 
     _run_on(make, main())
+
+
+@pytest.mark.parametrize("when", ["before the run", "during the run"])
+def test_its_marks_are_restored_when_the_wakeup_descriptor_was_closed(when: str) -> None:
+    near, far = socket.socketpair()
+    near.setblocking(False)
+
+    async def inner() -> int:
+        near.close()
+        return await _answer()
+
+    async def main() -> int:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        signal.set_wakeup_fd(near.fileno(), warn_on_full_buffer=False)
+        if when == "before the run":
+            near.close()
+        result = soliloop.run(inner())
+        assert asyncio.get_running_loop() is loop
+        assert asyncio.current_task() is task
+        await asyncio.sleep(0.001)
+        return result
+
+    with near, far:
+        assert _run_on(asyncio.SelectorEventLoop, main()) == 42
+    assert signal.set_wakeup_fd(-1) == -1
 
 
 def test_the_context_is_seen_inside() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 import sys
 
 import pytest
@@ -266,3 +267,39 @@ def test_a_context_that_two_tasks_share(loop: soliloop.EventLoop, second: float)
     loop.set_exception_handler(lambda _, context: results.append(context))
     loop.run_until_complete(main())
     assert results == ["outside", True, "inside", True]
+
+
+@pytest.mark.parametrize("order", list(itertools.product(["plain", "deep"], repeat=2)))
+@pytest.mark.parametrize("seconds", [(1, 3), (3, 1)])
+def test_tasks_that_share_a_context_nest_and_come_back_in_any_order(
+    loop: soliloop.EventLoop, second: float, order: tuple[str, str], seconds: tuple[int, int]
+) -> None:
+    """`deep`: what the task nests in is not the shared context but one that was entered on top of it."""
+    shared = contextvars.copy_context()
+    shared.run(VAR.set, "shared")
+    reports: list[object] = []
+
+    def nests(seconds: int) -> int:
+        return loop.run_until_complete(asyncio.sleep(seconds * second, seconds))
+
+    async def A(place: str, seconds: int) -> int:
+        this = asyncio.current_task()
+        enter = contextvars.Context().run if place == "deep" else lambda call, *args: call(*args)
+        result = enter(nests, seconds)
+        assert asyncio.current_task() is this
+        assert VAR.get() == "shared"
+        await asyncio.sleep(0)
+        assert asyncio.current_task() is this
+        assert VAR.get() == "shared"
+        return result
+
+    async def main() -> None:
+        tasks = []
+        for place, length in zip(order, seconds, strict=True):
+            tasks.append(loop.create_task(A(place, length), context=shared))
+            await asyncio.sleep(0)
+        assert tuple(await asyncio.gather(*tasks)) == seconds
+
+    loop.set_exception_handler(lambda _, context: reports.append(context))
+    loop.run_until_complete(main())
+    assert reports == []

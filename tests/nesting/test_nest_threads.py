@@ -121,9 +121,11 @@ def _in_thread(work: Callable[[], Any]) -> None:
     helper.join()
 
 
-def test_stacks_of_a_thread_that_has_ended() -> None:
+@pytest.mark.parametrize("simulated", [False, True])
+@pytest.mark.parametrize("runs", [0, 3])
+def test_stacks_of_a_thread_that_has_ended(simulated: bool, runs: int) -> None:
     """The next thread often has its number; the loop can run and be closed there all the same."""
-    loop = soliloop.new_event_loop(nesting=True)
+    loop = soliloop.new_event_loop(simulated=simulated, nesting=True)
     results: list[object] = []
 
     async def nests() -> None:
@@ -134,13 +136,17 @@ def test_stacks_of_a_thread_that_has_ended() -> None:
         await asyncio.sleep(0)
 
     def second() -> None:
-        results.append(loop.run_until_complete(asyncio.sleep(0, "ran")))
+        for number in range(runs):
+            results.append(loop.run_until_complete(again(number)))
         loop.close()
+
+    async def again(number: int) -> int:
+        return loop.run_until_complete(asyncio.sleep(0.001, number))
 
     tasks: list[asyncio.Task[None]] = []
     for work in (lambda: loop.run_until_complete(main()), second):
         helper = threading.Thread(target=work)
         helper.start()
         helper.join()
-    assert results == ["ran"] and loop.is_closed()
+    assert results == list(range(runs)) and loop.is_closed()
     tasks[0]._log_destroy_pending = False  # type: ignore[attr-defined]

@@ -293,3 +293,30 @@ def test_an_error_whose_contexts_form_a_ring(script: Script) -> None:
         """
     )
     assert text == "ends\n"
+
+
+def test_an_error_in_whose_ring_of_contexts_is_the_one_being_handled(script: Script) -> None:
+    text = script(
+        """
+        import soliloop
+
+        ends, handled = SystemExit("ends"), LookupError("handled")
+
+        def callback():
+            ends.__context__ = handled
+            handled.__context__ = ends
+            raise ends
+
+        loop = soliloop.new_event_loop()
+        loop.call_soon(callback)
+        try:
+            raise handled
+        except LookupError:
+            try:
+                loop.run_forever()
+            except SystemExit as error:
+                print(error)
+        loop.close()
+        """
+    )
+    assert text == "ends\n"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import soliloop
-from surface_support import Loop, Script, handled, run, turn
+from surface_support import Factory, Loop, Script, handled, run, turn
 
 
 def callback() -> None:
@@ -216,3 +216,68 @@ def test_a_callback_in_a_nested_run_holds_nobody_up(
     reported = [text for text in caplog.messages if "callback()" in text and " took " in text]
     assert len(reported) == (0 if nests else 1)
     assert handles == [handle, handle]
+
+
+def test_the_loop_knows_the_handle_of_the_running_callback(factory: Factory) -> None:
+    seen: list[object] = []
+    loop = factory()
+    loop.set_debug(True)
+
+    def callback() -> None:
+        seen.append(loop._current_handle)  # type: ignore[attr-defined]
+
+    loop.call_later(0, callback)
+    handles = [loop.call_soon(callback), loop.call_soon_threadsafe(callback)]
+    turn(loop)
+    assert seen[:2] == handles
+    assert loop._current_handle is None  # type: ignore[attr-defined]
+    loop.close()
+
+
+def test_reports_of_a_done_callback_say_where_the_result_was_set(
+    loop: Loop, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop.set_debug(True)
+    future = loop.create_future()
+    future.add_done_callback(lambda _: loop.call_exception_handler({"message": "wrong"}))
+    future.set_result(None)
+    line = sys._getframe().f_lineno - 1
+    turn(loop)
+    report = next(text for text in caplog.messages if text.startswith("wrong"))
+    assert "Handle created at" in report
+    assert f'{__file__}", line {line}' in report
+
+
+def test_the_time_in_a_nested_run_is_that_of_the_callbacks_in_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each is charged with what it did itself, before, during or after a nested run of its own or of another."""
+    loop = soliloop.new_event_loop(nesting=True)
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0.2
+    ended: list[str] = []
+
+    def waits() -> None:
+        loop.run_until_complete(asyncio.sleep(0.25))
+        ended.append("waits")
+
+    def blocks() -> None:
+        time.sleep(0.3)
+        ended.append("blocks")
+
+    def waits_and_blocks() -> None:
+        loop.run_until_complete(asyncio.sleep(0.25))
+        time.sleep(0.3)
+        ended.append("waits and blocks")
+
+    async def main() -> None:
+        while len(ended) < 4:
+            await asyncio.sleep(0.01)
+
+    for callback in (waits, blocks, waits_and_blocks, waits):
+        loop.call_soon(callback)
+    loop.run_until_complete(main())
+    loop.close()
+    reported = [text for text in caplog.messages if " took " in text]
+    names = ["waits()", "blocks()", "waits_and_blocks()"]
+    assert [sum(f".{name}" in text for text in reported) for name in names] == [0, 1, 1]

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Callable
 
@@ -239,6 +240,45 @@ def test_a_weak_reference_whose_callback_gives_the_lock_away(
     our_loop.run_forever()
     assert reference() is None
     assert inside.is_set() and errors == []
+
+
+def test_weak_references_to_timers_that_another_thread_cancels(
+    our_loop: soliloop.EventLoop,
+) -> None:
+    """The handles are dropped in a sweep there or by the loop here; both threads use the loop meanwhile."""
+    ran: list[int] = []
+
+    def dropped(_: object) -> None:
+        our_loop.call_soon_threadsafe(ran.append, 1)
+        time.sleep(0)
+
+    def tick() -> None:
+        our_loop.call_later(0.0001, tick)
+
+    def cancel_all() -> None:
+        while handles:
+            handles.pop().cancel()
+        our_loop.call_soon_threadsafe(our_loop.stop)
+
+    handles = [our_loop.call_later(3600, callback) for _ in range(500)]
+    references = [weakref.ref(handle, dropped) for handle in handles]
+    helper = threading.Thread(target=cancel_all)
+    our_loop.call_soon(helper.start)
+    tick()
+    our_loop.run_forever()
+    helper.join()
+    turn(our_loop)
+    dead = sum(reference() is None for reference in references)
+    assert len(ran) == dead >= 250
+
+
+def test_a_weak_reference_to_the_last_timer_whose_callback_stops_the_loop(loop: Loop) -> None:
+    handle = loop.call_later(0.001, callback)
+    reference = weakref.ref(handle, lambda _: loop.call_soon_threadsafe(loop.stop))
+    handle.cancel()
+    del handle
+    loop.run_forever()
+    assert reference() is None
 
 
 def test_a_used_handle_with_a_weak_reference_is_not_used_again(

@@ -306,3 +306,22 @@ def test_a_cycle_through_where_a_handle_was_created(our_loop: soliloop.EventLoop
     our_loop.run_until_complete(asyncio.sleep(0))
     gc.collect()
     assert reference() is None
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_such_a_cycle_of_a_timer_that_is_forgotten_with_its_loop(kind: str) -> None:
+    class Thing:
+        pass
+
+    def use() -> weakref.ref[Thing]:
+        loop, thing = KINDS[kind](), Thing()
+        loop.set_debug(True)
+        handle: Any = loop.call_later(3600, print)
+        handle._source_traceback.extend([handle, thing, loop])
+        return weakref.ref(thing)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        reference = use()
+        gc.collect()
+        assert reference() is None

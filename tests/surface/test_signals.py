@@ -274,6 +274,25 @@ def test_a_stacked_loop_with_handlers_leaves_those_below_alone(
     assert sorted(seen) == ["inner", "outer", "outer"]
 
 
+def test_two_loops_with_handlers_that_run_in_turn() -> None:
+    seen: list[str] = []
+
+    async def raises(number: int) -> None:
+        signal.raise_signal(number)
+        await asyncio.sleep(0.001)
+
+    first, second = soliloop.new_event_loop(), soliloop.new_event_loop()
+    first.add_signal_handler(signal.SIGUSR1, seen.append, "first")
+    second.add_signal_handler(signal.SIGUSR2, seen.append, "second")
+    for _ in range(2):
+        second.run_until_complete(raises(signal.SIGUSR2))
+        first.run_until_complete(raises(signal.SIGUSR1))
+    first.close()
+    second.run_until_complete(raises(signal.SIGUSR2))
+    second.close()
+    assert seen == ["second", "first", "second", "first", "second"]
+
+
 def test_a_wakeup_descriptor_that_was_closed_meanwhile(our_loop: soliloop.EventLoop) -> None:
     near, far = socket.socketpair()
     far.setblocking(False)

@@ -15,9 +15,11 @@ Writer: TypeAlias = asyncio.StreamWriter
 
 
 async def upper(reader: Reader, writer: Writer) -> None:
-    while line := await reader.readline():
-        writer.write(line.upper())
-    writer.close()
+    try:
+        while line := await reader.readline():
+            writer.write(line.upper())
+    finally:
+        writer.close()
     await writer.wait_closed()
 
 
