@@ -272,12 +272,14 @@ def test_weak_references_to_timers_that_another_thread_cancels(
     assert len(ran) == dead >= 250
 
 
-def test_a_weak_reference_to_the_last_timer_whose_callback_stops_the_loop(loop: Loop) -> None:
-    handle = loop.call_later(0.001, callback)
-    reference = weakref.ref(handle, lambda _: loop.call_soon_threadsafe(loop.stop))
+def test_a_weak_reference_to_the_last_timer_whose_callback_stops_the_loop(
+    our_loop: soliloop.EventLoop,
+) -> None:
+    handle = our_loop.call_later(0.001, callback)
+    reference = weakref.ref(handle, lambda _: our_loop.call_soon_threadsafe(our_loop.stop))
     handle.cancel()
     del handle
-    loop.run_forever()
+    our_loop.run_forever()
     assert reference() is None
 
 
