@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,15 @@ from typing import TypeVar
 
 import pytest
 import soliloop
-from surface_support import FACTORIES, LOOPS_IN_SCRIPTS, Factory, Script, command, open_descriptors
+from surface_support import (
+    FACTORIES,
+    LOOPS_IN_SCRIPTS,
+    Factory,
+    Pair,
+    Script,
+    command,
+    open_descriptors,
+)
 
 _Loop = TypeVar("_Loop", bound=asyncio.AbstractEventLoop)
 
@@ -71,6 +80,16 @@ async def _end_handlers() -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Both ends of a stream, non-blocking."""
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    far.setblocking(False)
+    with near, far:
+        yield near, far
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import sys
 import textwrap
 from collections.abc import Callable, Coroutine, Iterator
@@ -16,6 +17,7 @@ import soliloop
 Loop: TypeAlias = asyncio.AbstractEventLoop
 Factory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
 Script: TypeAlias = Callable[..., str]
+Pair: TypeAlias = tuple[socket.socket, socket.socket]
 _T = TypeVar("_T")
 
 FACTORIES: dict[str, Factory] = {

@@ -7,24 +7,12 @@ import contextvars
 import errno
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import soliloop
-from surface_support import Loop, Script, handled, run, turn
-
-Pair = tuple[socket.socket, socket.socket]
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    near, far = socket.socketpair()
-    near.setblocking(False)
-    far.setblocking(False)
-    with near, far:
-        yield near, far
+from surface_support import Loop, Pair, Script, handled, run, turn
 
 
 def settle(loop: Loop) -> None:

@@ -8,24 +8,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from surface_support import Loop
+from surface_support import Loop, Pair
 
 ROUNDS = 3_000_000
-Pair = tuple[socket.socket, socket.socket]
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    near, far = socket.socketpair()
-    near.setblocking(False)
-    far.setblocking(False)
-    with near, far:
-        yield near, far
 
 
 class Chain:

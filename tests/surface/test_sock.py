@@ -7,18 +7,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from surface_support import Loop, run
-
-Pair = tuple[socket.socket, socket.socket]
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    near, far = socket.socketpair()
-    near.setblocking(False)
-    far.setblocking(False)
-    with near, far:
-        yield near, far
+from surface_support import Loop, Pair, run
 
 
 @pytest.fixture
