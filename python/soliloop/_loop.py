@@ -59,6 +59,7 @@ class EventLoop(LoopCore, SocketCalls, TransportMaking):  # type: ignore[misc]
         nesting: A callback of the running loop may call ``run_until_complete``.
     """
 
+    _handle_signal: Callable[[int], None]
     _own_task_class: type[asyncio.Task[Any]] = Task
 
     def __new__(cls, *, nesting: bool = False) -> Self:
@@ -101,6 +102,7 @@ class EventLoop(LoopCore, SocketCalls, TransportMaking):  # type: ignore[misc]
         """Call *callback* when the signal arrives (asyncio docs, "Unix signals")."""
         with self._wakeup_kept():
             super().add_signal_handler(sig, callback, *args)
+        _loops_with_handlers.add(self)
 
     def remove_signal_handler(self, sig: int) -> bool:
         """Remove the handler of a signal; return whether there was one."""
@@ -110,24 +112,41 @@ class EventLoop(LoopCore, SocketCalls, TransportMaking):  # type: ignore[misc]
 
     @contextlib.contextmanager
     def _wakeup_kept(self) -> Iterator[None]:
-        """asyncio sets and takes away the wake-up descriptor as if no other loop were below this one, or ran instead of it."""
+        """asyncio sets and takes away the wake-up descriptor as if no loop ran, this one or another one below it."""
         if self.is_closed():
             yield
             return
+        own = self._signal_descriptor()
         try:
-            before = signal.set_wakeup_fd(-1)
+            before = signal.set_wakeup_fd(own, warn_on_full_buffer=False)
         except ValueError:  # in a thread other than the main one: asyncio refuses, and says why
             yield
             return
         try:
             yield
         finally:
-            own = self._signal_descriptor()
-            if self.is_running() or (before in (-1, own) and self._signal_handlers):
-                descriptor = own
-            else:
-                descriptor = -1 if before == own else before
+            another_runs = asyncio._get_running_loop() not in (None, self)
+            keeps_own = self.is_running() or (self._signal_handlers and not another_runs)
+            before = -1 if before == own else before
+            descriptor = own if keeps_own else before
             signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+
+    def _receive_signal(self, number: int, below: int) -> None:
+        """Handle a signal, or pass it on: to loops of ours that have a handler, else to the descriptor below."""
+        takers = [loop for loop in (self, *_loops_with_handlers) if number in loop._signal_handlers]
+        if self in takers:
+            self._handle_signal(number)
+        elif takers:
+            for loop in takers:
+                loop._handle_signal(number)
+        elif below >= 0:
+            with contextlib.suppress(OSError):  # a full or closed pipe is no error
+                os.write(below, bytes((number,)))
+
+    def _collect_signals(self) -> None:
+        """Have the other loops hand out what has arrived: nobody runs them now."""
+        for loop in [loop for loop in _loops_with_handlers if loop is not self]:
+            loop._deliver_signals()
 
     @property
     def _selector(self) -> _Registrations | None:
@@ -136,11 +155,6 @@ class EventLoop(LoopCore, SocketCalls, TransportMaking):  # type: ignore[misc]
     @property
     def _csock(self) -> _Descriptor:
         return _Descriptor(self._signal_descriptor())
-
-    def _forward_signal(self, descriptor: int, number: int) -> None:
-        """Pass a signal on that this loop has no handler for, as the interpreter would: a full or closed pipe is no error."""
-        with contextlib.suppress(OSError):
-            os.write(descriptor, bytes((number,)))
 
     def _add_callback_signalsafe(self, handle: asyncio.Handle) -> None:
         self.call_soon_threadsafe(handle._run)
@@ -158,3 +172,7 @@ class EventLoop(LoopCore, SocketCalls, TransportMaking):  # type: ignore[misc]
 
     def _deadlock_error(self) -> RuntimeError:
         return _reports.deadlock(self)
+
+
+# Handlers belong to the main thread, and so do these loops.
+_loops_with_handlers: weakref.WeakSet[EventLoop] = weakref.WeakSet()

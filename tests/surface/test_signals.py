@@ -317,3 +317,50 @@ def test_a_wakeup_descriptor_that_is_set_in_the_run_stays(loop: Loop) -> None:
     with near, far:
         loop.run_until_complete(main())
         assert signal.set_wakeup_fd(-1) == far.fileno()
+
+
+@pytest.mark.parametrize("change", ["add", "remove"])
+def test_a_signal_that_arrives_while_another_handler_changes_is_kept(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    seen: list[str] = []
+
+    def raising(function: Any) -> Any:
+        def call(*args: Any) -> Any:
+            signal.raise_signal(signal.SIGUSR1)
+            return function(*args)
+
+        return call
+
+    async def main() -> None:
+        loop.add_signal_handler(signal.SIGUSR1, seen.append, "kept")
+        with monkeypatch.context() as patch:
+            if change == "add":
+                check = asyncio.coroutines.iscoroutine
+                patch.setattr(asyncio.coroutines, "iscoroutine", raising(check))
+                loop.add_signal_handler(signal.SIGUSR2, print)
+            else:
+                loop.add_signal_handler(signal.SIGUSR2, print)
+                patch.setattr(signal, "signal", raising(signal.signal))
+                loop.remove_signal_handler(signal.SIGUSR2)
+        await asyncio.sleep(0.001)
+        loop.remove_signal_handler(signal.SIGUSR1)
+        loop.remove_signal_handler(signal.SIGUSR2)
+
+    loop.run_until_complete(main())
+    assert seen == ["kept"]
+
+
+def test_a_signal_between_two_runs_is_kept_though_an_older_loop_has_handlers(
+    loop: Loop, factory: Factory
+) -> None:
+    seen: list[str] = []
+    older = factory()
+    older.add_signal_handler(signal.SIGUSR2, print)
+    loop.add_signal_handler(signal.SIGUSR1, seen.append, "between")
+    signal.raise_signal(signal.SIGUSR1)
+    loop.run_until_complete(asyncio.sleep(0.001))
+    loop.remove_signal_handler(signal.SIGUSR1)
+    older.close()
+    signal.set_wakeup_fd(-1)
+    assert seen == ["between"]

@@ -11,7 +11,7 @@ use crate::handle::{Content, Handle, Scheduled, Spare, TimerHandle};
 use crate::names::Names;
 use crate::nest::{self, Nest};
 use crate::session::Session;
-use crate::signals::Signals;
+use crate::signals::{self, Signals};
 use crate::watchers::{Side, Watchers};
 use crate::world::World;
 use pyo3::PyTraverseError;
@@ -569,6 +569,11 @@ impl LoopCore {
             Some(world) => slf.get().signals.writer(py, &*world.real(py)?),
             None => Err(PyRuntimeError::new_err("a simulated loop gets no signals")),
         }
+    }
+
+    /// Hands out the signals that have arrived in this loop's socket.
+    fn _deliver_signals(slf: &Bound<'_, Self>) -> PyResult<()> {
+        signals::deliver(slf)
     }
 
     // ------------------------------------------------------------------ settings

@@ -65,7 +65,7 @@ impl Session {
             core.call_method1(intern!(py, "_set_coroutine_origin_tracking"), (true,))?;
         }
         if let Some(world) = this.world.descriptors() {
-            this.signals.arm(py, &*world.real(py)?)?;
+            signals::arm(core, &*world.real(py)?)?;
         }
         Ok(())
     }

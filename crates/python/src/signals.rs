@@ -2,8 +2,8 @@
 //! that the loop watches (`signal.set_wakeup_fd`).
 //!
 //! Without it a signal that arrives between the last look at the interpreter's flags and the wait would be noticed only when
-//! something else ends the wait. Handlers of `add_signal_handler` get their numbers from the same bytes. Another loop may be waiting
-//! for signals too, as the one that a stacked run stands on: what this one has no handler for is passed on to it.
+//! something else ends the wait. Handlers of `add_signal_handler` get their numbers from the same bytes. Another loop may have handlers
+//! too, as the one that a stacked run stands on: what this one has no handler for is passed on.
 
 use crate::error;
 use crate::event_loop::LoopCore;
@@ -49,18 +49,23 @@ impl Signals {
         drop(self.pair.replace(py, Some(pair)));
         Ok(writer)
     }
+}
 
-    /// Makes signals end the loop's waits. Without effect in a thread other than the main one, where that can't be had.
-    pub(crate) fn arm(&self, py: Python<'_>, real: &Real) -> PyResult<()> {
-        let writer = self.writer(py, real)?;
-        match set_wakeup(py, writer) {
-            // Its own: the loop has handlers, which stay reachable between two runs.
-            Ok(previous) => self.below.store(if previous == writer { -1 } else { previous }, Relaxed),
-            Err(error) if error.is_instance_of::<PyValueError>(py) => {}
-            Err(error) => return Err(error),
-        }
-        Ok(())
+/// Makes signals end the loop's waits. Without effect in a thread other than the main one, where that can't be had.
+pub(crate) fn arm(core: &Bound<'_, LoopCore>, real: &Real) -> PyResult<()> {
+    let (py, signals) = (core.py(), &core.get().signals);
+    let writer = signals.writer(py, real)?;
+    let previous = match set_wakeup(py, writer) {
+        Err(error) if error.is_instance_of::<PyValueError>(py) => return Ok(()),
+        previous => previous?,
+    };
+    // Its own: the loop has handlers, which stay reachable between two runs.
+    signals.below.store(if previous == writer { -1 } else { previous }, Relaxed);
+    if previous >= 0 && previous != writer {
+        // What has come for this loop's handlers so far may wait in the socket of another one.
+        core.call_method0(intern!(py, "_collect_signals"))?;
     }
+    Ok(())
 }
 
 /// The end of a run: puts the descriptor back that was set before. If there was none and the loop has handlers of signals, they stay
@@ -91,17 +96,12 @@ pub(crate) fn handle(core: &Bound<'_, LoopCore>, fd: RawFd) -> PyResult<()> {
     if core.get().signals.pair.with(core.py(), is_own) { deliver(core) } else { Ok(()) }
 }
 
-/// Hands the numbers that were written to the loop's handlers; those without one to whoever was woken by signals before the run.
-fn deliver(core: &Bound<'_, LoopCore>) -> PyResult<()> {
+/// Hands out the numbers that were written.
+pub(crate) fn deliver(core: &Bound<'_, LoopCore>) -> PyResult<()> {
     let (py, signals) = (core.py(), &core.get().signals);
     let Some(numbers) = signals.pair.with(py, |pair| pair.as_ref().map(Pair::drain)) else { return Ok(()) };
     for number in numbers.map_err(|error| error::of_system(&error))? {
-        let below = signals.below.load(Relaxed);
-        if below < 0 || handlers(core)?.contains(number)? {
-            core.call_method1(intern!(py, "_handle_signal"), (number,))?;
-        } else {
-            core.call_method1(intern!(py, "_forward_signal"), (below, number))?;
-        }
+        core.call_method1(intern!(py, "_receive_signal"), (number, signals.below.load(Relaxed)))?;
     }
     Ok(())
 }
