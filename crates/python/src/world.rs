@@ -163,8 +163,9 @@ impl RealWorld {
             return Ok(Waited::Turn(now, None));
         }
         let mut events = self.take_events(py);
-        // It does not block, so it is not worth giving the interpreter lock away for.
-        self.real(py)?.wait(Wait::None, &mut events).map_err(|error| error::of_system(&error))?;
+        // It does not block, but other threads that wait for the interpreter lock shall have their turn.
+        let real = self.real(py)?;
+        exit::detached(py, || real.wait(Wait::None, &mut events)).map_err(|error| error::of_system(&error))?;
         py.check_signals()?;
         Ok(Waited::Turn(now, Some(events)))
     }
