@@ -86,6 +86,24 @@ def test_a_chain_does_not_starve_other_threads(loop: Loop, chain: Chain) -> None
     assert chain.count < ROUNDS
 
 
+def test_a_chain_does_not_starve_a_conversation_with_another_thread(
+    loop: Loop, chain: Chain
+) -> None:
+    def converse() -> None:
+        answered = threading.Event()
+        for _ in range(400):
+            answered.clear()
+            loop.call_soon_threadsafe(answered.set)
+            answered.wait()
+        loop.call_soon_threadsafe(loop.stop)
+
+    thread = threading.Thread(target=converse, daemon=True)
+    thread.start()
+    loop.run_forever()
+    assert chain.count < ROUNDS
+    thread.join()
+
+
 def test_a_chain_does_not_starve_signals(loop: Loop, chain: Chain) -> None:
     loop.add_signal_handler(signal.SIGUSR1, loop.stop)
     loop.call_soon(os.kill, os.getpid(), signal.SIGUSR1)

@@ -19,12 +19,23 @@ pub struct Pacing {
     /// Turns between two readings of the clock, and how many of them are left.
     stride: u32,
     left: u32,
+    /// When other threads were last offered the lock, and how many offers are due to them.
+    last_offer: Instant,
+    offers: u32,
 }
 
 impl Pacing {
     /// A pacing whose first turn looks.
     pub const fn new() -> Self {
-        Self { last_read: Instant::ORIGIN, last_look: Instant::ORIGIN, last_tick: Instant::ORIGIN, stride: 1, left: 0 }
+        Self {
+            last_read: Instant::ORIGIN,
+            last_look: Instant::ORIGIN,
+            last_tick: Instant::ORIGIN,
+            stride: 1,
+            left: 0,
+            last_offer: Instant::ORIGIN,
+            offers: 0,
+        }
     }
 
     /// Makes the next turn look.
@@ -53,10 +64,32 @@ impl Pacing {
         true
     }
 
+    /// For how long the look that is made at `now` is to offer other threads what they may be waiting for: a lock that the loop
+    /// holds while it works. A short offer is rarely noticed in time, and one that is missed sets back a waiting thread's own
+    /// patience, after which it would be let in for certain; a long one holds the loop up. So offers are long and frequent while
+    /// there is a sign of other threads, and rare otherwise.
+    pub fn offer(&mut self, now: Instant) -> Option<Duration> {
+        if self.offers > 0 {
+            self.offers -= 1;
+            self.last_offer = now;
+            return Some(OFFER);
+        }
+        if self.last_offer.until(now) < PATIENCE {
+            return None;
+        }
+        self.last_offer = now;
+        Some(Duration::ZERO)
+    }
+
+    /// Another thread has been heard of: it had an offer, or sent something.
+    pub fn expect_others(&mut self) {
+        self.offers = OFFERS;
+    }
+
     /// A wait was done at `now`: what follows counts from there.
     #[inline]
     pub fn waited(&mut self, now: Instant) {
-        *self = Self { last_read: now, last_look: now, ..Self::new() };
+        *self = Self { last_read: now, last_look: now, last_offer: now, offers: self.offers, ..Self::new() };
     }
 }
 
@@ -71,6 +104,12 @@ const LOOK_INTERVAL: Duration = Duration::from_micros(50);
 /// Turns up to this long leave the clock unread for some turns.
 const SHORT_TURN: Duration = Duration::from_micros(2);
 const MAX_STRIDE: u32 = 8;
+/// Twice the time after which a waiting thread insists (the interpreter's switch interval).
+const PATIENCE: Duration = Duration::from_millis(10);
+/// An offer that a thread on another core can notice: it takes that long to be woken.
+const OFFER: Duration = Duration::from_micros(50);
+/// Offers made in vain until there is another sign.
+const OFFERS: u32 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -116,6 +155,18 @@ mod tests {
         while pacing.skip(|| TICK).is_some() {}
         pacing.must_look(micros(5000), TICK);
         assert_eq!(pacing.skip(|| TICK), None);
+    }
+
+    #[test]
+    fn offers_are_rare_without_a_sign_of_others() {
+        let mut pacing = Pacing::new();
+        pacing.waited(micros(100_000));
+        assert_eq!(pacing.offer(micros(109_999)), None);
+        assert_eq!(pacing.offer(micros(110_000)), Some(Duration::ZERO));
+        assert_eq!(pacing.offer(micros(110_050)), None);
+        pacing.expect_others();
+        let offers = (1..100).filter(|look| pacing.offer(micros(110_050 + look * 50)).is_some()).count();
+        assert_eq!(offers, OFFERS as usize, "as long as nobody takes them");
     }
 
     #[test]

@@ -316,6 +316,9 @@ impl LoopCore {
             Handle::once(py, &slf.get().spare, Self::content(slf, callback, args, context, "call_soon_threadsafe")?)?;
         this.engine.with(py, |engine| engine.push(Scheduled(handle.clone_ref(py))));
         this.world.wake(py);
+        if !this.is_running_here(py) {
+            this.world.expect_others(py);
+        }
         Ok(handle)
     }
 

@@ -7,8 +7,10 @@ use pyo3::prelude::*;
 use soliloop_engine::world::real::{Events, Real};
 use soliloop_engine::world::sim::{Simulated, Step};
 use soliloop_engine::{Instant, Pacing, Wait};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 pub(crate) enum World {
     Real(RealWorld),
@@ -97,6 +99,14 @@ impl World {
         }
     }
 
+    /// Another thread has been heard of, which may want the interpreter lock.
+    #[inline]
+    pub(crate) fn expect_others(&self, py: Python<'_>) {
+        if let Some(world) = self.descriptors() {
+            world.expect_others(py);
+        }
+    }
+
     /// What watches descriptors: nothing in a simulation, unless it is paced.
     pub(crate) fn descriptors(&self) -> Option<&RealWorld> {
         match self {
@@ -163,11 +173,38 @@ impl RealWorld {
             return Ok(Waited::Turn(now, None));
         }
         let mut events = self.take_events(py);
-        // It does not block, but other threads that wait for the interpreter lock shall have their turn.
         let real = self.real(py)?;
-        exit::detached(py, || real.wait(Wait::None, &mut events)).map_err(|error| error::of_system(&error))?;
+        let looked = match self.pacing.with(py, |pacing| pacing.offer(now)) {
+            None => real.wait(Wait::None, &mut events),
+            Some(offer) => self.look_and_offer(
+                py,
+                &real,
+                Instant::from_nanos(now.as_nanos() + nanos(offer.as_secs_f64())),
+                &mut events,
+            ),
+        };
+        looked.map_err(|error| error::of_system(&error))?;
         py.check_signals()?;
         Ok(Waited::Turn(now, Some(events)))
+    }
+
+    /// Looks for events, and leaves the interpreter lock to other threads until `end`.
+    fn look_and_offer(&self, py: Python<'_>, real: &Real, end: Instant, events: &mut Events) -> io::Result<()> {
+        let (looked, offered) = exit::detached(py, || {
+            let looked = real.wait(Wait::None, events);
+            while Real::now() < end {
+                std::thread::yield_now();
+            }
+            (looked, Real::now())
+        });
+        if offered.until(Real::now()) > LOCK_WAS_FREE {
+            self.expect_others(py);
+        }
+        looked
+    }
+
+    fn expect_others(&self, py: Python<'_>) {
+        self.pacing.with(py, Pacing::expect_others);
     }
 
     fn block(&self, py: Python<'_>, wait: Wait, events: &mut Events) -> PyResult<()> {
@@ -244,5 +281,7 @@ fn nanos(seconds: f64) -> u64 {
     (seconds * 1e9).round() as u64
 }
 
+/// To take the interpreter lock takes a tenth of this when nobody has it.
+const LOCK_WAS_FREE: Duration = Duration::from_micros(2);
 /// Events of one wait: more come with the next one.
 const EVENTS: usize = 256;
