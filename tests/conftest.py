@@ -11,11 +11,17 @@ import asyncio
 import contextlib
 import gc
 import os
+import signal
 from collections.abc import Generator, Iterator
 
 import greenlet
 import pytest
 import soliloop
+
+
+def pytest_configure() -> None:
+    """A shell's background job has SIGINT ignored. Python would take that over, and tests of Ctrl-C would hang."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=["real", "simulated"])
