@@ -107,6 +107,12 @@ class TlsProtocol(_tls.SSLProtocol):  # type: ignore[misc]
             if self._state is _SHUTDOWN:
                 super()._do_shutdown()
 
+    def _on_shutdown_complete(self, error: BaseException | None) -> None:
+        # The last record must not wait for a transport that is asked to close, and takes nothing then.
+        if error is None and self._outgoing.pending:
+            self._transport.write(self._outgoing.read())
+        super()._on_shutdown_complete(error)
+
     def _discard_input(self) -> None:
         """Read until the end of the peer's stream, or of what has come."""
         try:

@@ -1,27 +1,47 @@
-"""asyncio's transports, with what a protocol may rely on beyond asyncio.
+"""The part of the loop that makes transports, and what ``isinstance`` takes them for.
 
-A protocol's methods run in a context of its transport, whoever caused the call. What else differs from asyncio
-stands at the class that gives it. Nothing here adds a call to the path of a read or of a write that succeeds at once.
+Stream transports are the core's. Those of datagrams are asyncio's, with what a protocol may rely on beyond
+asyncio: its methods run in a context of its transport, whoever caused the call.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import stat
 import warnings
-from asyncio import constants, selector_events, unix_events
+from asyncio import constants, selector_events, transports
 from asyncio.log import logger
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any
+from typing import Any, Literal
 
-from soliloop._soliloop import run_in_context
-from soliloop._tls import TlsProtocol, reads_into_buffer, ssl
+from soliloop._soliloop import Listener, StreamTransport, run_in_context
+from soliloop._tls import TlsProtocol, ssl
 
 # Not in the type stubs of the standard library.
 _selectors: Any = selector_events
-_pipes: Any = unix_events
+_transports: Any = transports
 _HEADER = 8  # bytes that a waiting datagram counts beside its data
+
+
+class SocketTransport(_transports._FlowControlMixin, asyncio.Transport):  # type: ignore[misc]
+    """What ``isinstance`` takes a stream transport of a socket for."""
+
+    __slots__ = ()
+
+
+class ReadPipeTransport(asyncio.ReadTransport):
+    """What ``isinstance`` takes a transport of the reading end of a pipe for."""
+
+    __slots__ = ()
+
+
+class WritePipeTransport(_transports._FlowControlMixin, asyncio.WriteTransport):  # type: ignore[misc]
+    """What ``isinstance`` takes a transport of the writing end of a pipe for."""
+
+    __slots__ = ()
 
 
 class _OwnContext:
@@ -63,26 +83,6 @@ class _OwnContextWriting(_OwnContext):
     def _maybe_resume_protocol(self) -> None:
         if self._protocol_paused and self.get_write_buffer_size() <= self._low_water:
             self._tell(super()._maybe_resume_protocol)  # type: ignore[misc]
-
-
-class SocketTransport(_OwnContextWriting, _selectors._SelectorSocketTransport):  # type: ignore[misc]
-    """A transport of a stream socket.
-
-    TCP sockets that were made without naming the protocol have Nagle's algorithm off too, and protocols that only look like
-    an ``asyncio.BufferedProtocol`` are treated as one.
-    """
-
-    def __init__(self, loop: Any, sock: socket.socket, *args: Any, **options: Any) -> None:
-        super().__init__(loop, sock, *args, **options)
-        internet = sock.family in (socket.AF_INET, socket.AF_INET6)
-        if internet and sock.type == socket.SOCK_STREAM and sock.proto == 0:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Exchange the protocol."""
-        super().set_protocol(protocol)
-        if reads_into_buffer(protocol):
-            self._read_ready_cb = self._read_ready__get_buffer
 
 
 class DatagramTransport(_OwnContextWriting, _selectors._SelectorDatagramTransport):  # type: ignore[misc]
@@ -164,29 +164,54 @@ class DatagramTransport(_OwnContextWriting, _selectors._SelectorDatagramTranspor
             self._fatal_error(error, "Fatal write error on datagram transport")
 
 
-class ReadPipeTransport(_OwnContext, _pipes._UnixReadPipeTransport):  # type: ignore[misc]
-    """A transport of the reading end of a pipe."""
-
-    def resume_reading(self) -> None:
-        """Go on reading."""
-        super().resume_reading()
-        self._add_reader(self._fileno, self._read_ready)
-
-
-class WritePipeTransport(_OwnContextWriting, _pipes._UnixWritePipeTransport):  # type: ignore[misc]
-    """A transport of the writing end of a pipe."""
-
-
 class TransportMaking(asyncio.SelectorEventLoop):
     """The part of the loop that makes transports."""
 
-    _ensure_fd_no_transport: Callable[[Any], None]
+    _is_transports: Callable[[int], bool]
+    _watcher: Callable[[int], object]
+    _transports: Any
+
+    def _ensure_fd_no_transport(self, fd: Any) -> None:
+        number = fd
+        if not isinstance(number, int):
+            try:
+                number = int(fd.fileno())
+            except (AttributeError, TypeError, ValueError):
+                raise ValueError(f"Invalid file object: {fd!r}") from None
+        transport = self._transports.get(number)  # of datagrams
+        used = self._is_transports(number) or (transport is not None and not transport.is_closing())
+        if used:
+            name = transport or self._watcher(number) or "that is paused"
+            raise RuntimeError(f"File descriptor {fd!r} is used by transport {name!r}")
 
     def _make_socket_transport(
-        self, sock: socket.socket, protocol: Any, waiter: Any = None, **options: Any
-    ) -> SocketTransport:
+        self: Any,
+        sock: socket.socket,
+        protocol: Any,
+        waiter: Any = None,
+        *,
+        extra: Any = None,
+        server: Any = None,
+    ) -> StreamTransport:
         self._ensure_fd_no_transport(sock)
-        return SocketTransport(self, sock, protocol, waiter, **options)
+        if sock.type == socket.SOCK_STREAM and sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return StreamTransport(self, sock, protocol, waiter, extra, server, "both")
+
+    def _make_read_pipe_transport(
+        self: Any, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+    ) -> StreamTransport:
+        _check_pipe(pipe)
+        return StreamTransport(self, pipe, protocol, waiter, extra, None, "read")
+
+    def _make_write_pipe_transport(
+        self: Any, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+    ) -> StreamTransport:
+        # A device does not tell when nobody reads it.
+        direction: Literal["device", "write"] = (
+            "device" if stat.S_ISCHR(_check_pipe(pipe)) else "write"
+        )
+        return StreamTransport(self, pipe, protocol, waiter, extra, None, direction)
 
     def _make_ssl_transport(
         self,
@@ -201,11 +226,10 @@ class TransportMaking(asyncio.SelectorEventLoop):
         server: Any = None,
         **options: Any,
     ) -> Any:
-        self._ensure_fd_no_transport(rawsock)
         tls = TlsProtocol(
             self, protocol, sslcontext, waiter, server_side, server_hostname, **options
         )
-        transport = SocketTransport(self, rawsock, tls, extra=extra, server=server)
+        transport = self._make_socket_transport(rawsock, tls, extra=extra, server=server)
         tls.use_context(transport._protocol_context)
         return tls._app_transport
 
@@ -215,11 +239,33 @@ class TransportMaking(asyncio.SelectorEventLoop):
         self._ensure_fd_no_transport(sock)
         return DatagramTransport(self, sock, protocol, *args, **options)
 
-    def _make_read_pipe_transport(self, *args: Any, **options: Any) -> ReadPipeTransport:
-        return ReadPipeTransport(self, *args, **options)
+    def _start_serving(
+        self: Any,
+        protocol_factory: Any,
+        sock: socket.socket,
+        sslcontext: Any = None,
+        server: Any = None,
+        backlog: int = 100,
+        *timeouts: Any,
+        **options: Any,
+    ) -> None:
+        if sslcontext is None:
+            Listener(self, sock, protocol_factory, server, backlog).listen()
+        else:
+            super()._start_serving(  # type: ignore[misc]
+                protocol_factory, sock, sslcontext, server, backlog, *timeouts, **options
+            )
 
-    def _make_write_pipe_transport(self, *args: Any, **options: Any) -> WritePipeTransport:
-        return WritePipeTransport(self, *args, **options)
+    async def _sendfile_native(self, transport: Any, file: Any, offset: int, count: int) -> int:
+        was_reading = transport.is_reading()
+        transport.pause_reading()
+        await transport._make_empty_waiter()
+        try:
+            return await self.sock_sendfile(transport._sock, file, offset, count, fallback=False)
+        finally:
+            transport._reset_empty_waiter()
+            if was_reading:
+                transport.resume_reading()
 
     async def start_tls(
         self,
@@ -294,3 +340,13 @@ class TransportMaking(asyncio.SelectorEventLoop):
         return await super().create_datagram_endpoint(
             protocol_factory, local_addr, remote_addr, **options
         )
+
+
+def _check_pipe(pipe: Any) -> int:
+    """Make a pipe nonblocking; return its mode."""
+    number = pipe.fileno()
+    mode = os.fstat(number).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)):
+        raise ValueError("Pipe transport is only for pipes, sockets and character devices")
+    os.set_blocking(number, False)
+    return mode

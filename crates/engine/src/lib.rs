@@ -15,6 +15,8 @@ pub use clock::{Instant, OutOfRange};
 mod engine;
 pub use engine::{Engine, Wait};
 
+pub mod flow;
+
 mod job;
 pub use job::Job;
 

@@ -97,16 +97,7 @@ impl Context {
                 }
             },
             Self::Given(given) => match Entered::enter(given.bind(py)) {
-                Ok(entered) => {
-                    std::mem::forget(entered);
-                    let below = nest.entered.replace(py, Some(given.clone_ref(py)));
-                    let result = callback.call1(args).map(drop);
-                    // After a nested run it may be in a copy.
-                    let last = nest.entered.replace(py, below).unwrap_or_else(|| given.clone_ref(py));
-                    context::exit(last.bind(py));
-                    drop(last.into_bound(py));
-                    result
-                }
+                Ok(entered) => call_entered(given.bind(py), entered, nest, || callback.call1(args).map(drop)),
                 Err(_) if nest.has_parked(py) => {
                     call_in_copy(given.bind(py), callback, args).map_err(|(error, _)| error)
                 }
@@ -205,16 +196,51 @@ pub(crate) fn run_in_context(
     function: &Bound<'_, PyAny>,
     args: &Bound<'_, PyTuple>,
 ) -> PyResult<Py<PyAny>> {
-    if context::leave(context) {
-        context::reenter(context)?;
-        return function.call1(args).map(Bound::unbind);
-    }
     if let Ok(_entered) = Entered::enter(context) {
         return function.call1(args).map(Bound::unbind);
     }
+    call_in_entered(context, || function.call1(args).map(Bound::unbind))
+}
+
+/// Calls `call` in `context`, as [`run_in_context`], and has it left while `call` is parked in a nested run.
+#[inline]
+pub(crate) fn call_in<R>(context: &Bound<'_, PyAny>, nest: &Nest, call: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
+    match Entered::enter(context) {
+        Ok(entered) => call_entered(context, entered, nest, call),
+        Err(_) => call_in_entered(context, call),
+    }
+}
+
+/// Calls `call` in `context`, which was just entered, and leaves it.
+#[inline]
+fn call_entered<R>(
+    context: &Bound<'_, PyAny>,
+    entered: Entered<'_, '_>,
+    nest: &Nest,
+    call: impl FnOnce() -> PyResult<R>,
+) -> PyResult<R> {
+    let py = context.py();
+    std::mem::forget(entered);
+    let below = nest.entered.replace(py, Some(context.clone().unbind()));
+    let result = call();
+    // After a nested run it may be in a copy.
+    match nest.entered.replace(py, below) {
+        Some(last) => context::exit(&last.into_bound(py)),
+        None => context::exit(context),
+    }
+    result
+}
+
+/// Calls `call` in `context`, which could not be entered: it is the current one, or somebody else is inside.
+#[cold]
+fn call_in_entered<R>(context: &Bound<'_, PyAny>, call: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
+    if context::leave(context) {
+        context::reenter(context)?;
+        return call();
+    }
     let copy = context::copy(context)?;
     let _entered = Entered::enter(&copy)?;
-    function.call1(args).map(Bound::unbind)
+    call()
 }
 
 /// What asyncio's `_set_result_unless_cancelled(future, result)` does.

@@ -7,12 +7,14 @@ use crate::context::{Context, LastSnapshot};
 use crate::error;
 use crate::ffi::cell::GilCell;
 use crate::ffi::object::{has_frame, is_coroutine, thread_ident};
-use crate::handle::{Content, Handle, Scheduled, Spare, TimerHandle};
+use crate::handle::{Content, Handle, Spare, TimerHandle};
+use crate::job::Scheduled;
 use crate::names::Names;
 use crate::nest::{self, Nest};
 use crate::session::Session;
 use crate::signals::{self, Signals};
-use crate::watchers::{Side, Watchers};
+use crate::transport::{self, Io};
+use crate::watchers::{Side, Sink, Watchers};
 use crate::world::World;
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit, PyTypeError, PyValueError};
@@ -33,6 +35,7 @@ pub(crate) struct LoopCore {
     pub(crate) snapshot: LastSnapshot,
     pub(crate) world: World,
     pub(crate) watchers: GilCell<Watchers>,
+    pub(crate) io: Io,
     pub(crate) nest: Nest,
     pub(crate) signals: Signals,
     /// The handle that runs: in debug mode only.
@@ -122,7 +125,7 @@ impl LoopCore {
     fn at(slf: &Bound<'_, Self>, deadline: Instant, when: f64, content: Content) -> PyResult<Py<TimerHandle>> {
         let py = slf.py();
         let handle = TimerHandle::at(py, when, content)?;
-        let job = Scheduled(handle.bind(py).as_super().clone().unbind());
+        let job = Scheduled::Handle(handle.bind(py).as_super().clone().unbind());
         slf.get().engine.with(py, |engine| engine.push_at(deadline, job));
         Ok(handle)
     }
@@ -139,20 +142,25 @@ impl LoopCore {
         let mut content = Self::content(slf, callback, args, context, "add_reader")?;
         // It runs many times, and each time finds the variables as it left them.
         drop(content.context.object(py)?);
-        let World::Real(world) = &this.world else {
-            return Err(PyRuntimeError::new_err("a simulated loop does not watch real descriptors"));
-        };
-        let (real, handle) = (world.real(py)?, Handle::watcher(py, content)?);
-        let replaced = this.watchers.with(py, |watchers| watchers.add(&real, fd, side, handle.clone_ref(py)));
-        let replaced = replaced.map_err(|error| error::of_system(&error))?;
-        if let Some(replaced) = replaced {
+        let handle = Handle::watcher(py, content)?;
+        if let Some(Sink::Handle(replaced)) = this.watch_for(py, fd, side, Sink::Handle(handle.clone_ref(py)))? {
             replaced.bind(py).call_method0(intern!(py, "cancel"))?;
         }
         Ok(handle)
     }
 
-    /// Ends a registration; gives its handle.
-    pub(crate) fn unwatch(&self, py: Python<'_>, fd: RawFd, side: Side) -> Option<Py<Handle>> {
+    /// Has `sink` told when a descriptor is ready; gives what was registered before.
+    pub(crate) fn watch_for(&self, py: Python<'_>, fd: RawFd, side: Side, sink: Sink) -> PyResult<Option<Sink>> {
+        let World::Real(world) = &self.world else {
+            return Err(PyRuntimeError::new_err("a simulated loop does not watch real descriptors"));
+        };
+        let real = world.real(py)?;
+        let replaced = self.watchers.with(py, |watchers| watchers.add(&real, fd, side, sink));
+        replaced.map_err(|error| error::of_system(&error))
+    }
+
+    /// Ends a registration; gives what was registered.
+    pub(crate) fn unwatch(&self, py: Python<'_>, fd: RawFd, side: Side) -> Option<Sink> {
         // The child of a fork shares its parent's epoll, and must leave it alone.
         let real = self.world.descriptors().filter(|_| !self.is_forked()).and_then(|world| world.opened(py));
         self.watchers.with(py, |watchers| watchers.remove(real.as_deref(), fd, side))
@@ -163,7 +171,8 @@ impl LoopCore {
             return Ok(false);
         }
         match self.unwatch(py, fd, side) {
-            Some(handle) => handle.bind(py).call_method0(intern!(py, "cancel")).map(|_| true),
+            Some(Sink::Handle(handle)) => handle.bind(py).call_method0(intern!(py, "cancel")).map(|_| true),
+            Some(_) => Ok(true),
             None => Ok(false),
         }
     }
@@ -171,10 +180,15 @@ impl LoopCore {
     /// Lets go of every object but the world's.
     fn let_go(&self, py: Python<'_>) {
         for job in self.engine.with(py, Engine::drain) {
-            job.0.get().clear(py);
+            job.clear(py);
         }
         let watchers = self.watchers.replace(py, Watchers::default());
-        watchers.handles().for_each(|handle| handle.get().clear(py));
+        for sink in watchers.sinks() {
+            if let Sink::Handle(handle) = sink {
+                handle.get().clear(py);
+            }
+        }
+        self.io.clear(py);
         self.spare.clear(py);
         drop(self.task_factory.replace(py, None));
         drop(self.loop_option.replace(py, None));
@@ -190,17 +204,25 @@ impl LoopCore {
         this.world.resume(py);
         // A panic (of ours: a bug) must not leave the loop marked as running.
         let result = catch_unwind(AssertUnwindSafe(|| nest::run(slf)));
+        // What was written last goes out even if an interrupt has ended the run.
+        let sent = transport::send_unsent(slf);
         this.stopping.store(false, Relaxed);
         let closed = session.close(slf);
         this.show_pending(py);
         let result = result.unwrap_or_else(|panic| resume_unwind(panic));
-        result.map_err(|error| error::in_context(py, error).unwrap_or_else(|other| other)).and(closed)
+        result.map_err(|error| error::in_context(py, error).unwrap_or_else(|other| other)).and(closed).and(sent)
     }
 
     /// The run is over: from now on the collector must see what the queues hold.
     fn show_pending(&self, py: Python<'_>) {
-        self.engine.with(py, |engine| engine.jobs().for_each(|job| Handle::show(&job.0)));
-        self.watchers.with(py, |watchers| watchers.handles().for_each(Handle::show));
+        self.engine.with(py, |engine| engine.jobs().for_each(Scheduled::show));
+        self.watchers.with(py, |watchers| {
+            for sink in watchers.sinks() {
+                if let Sink::Handle(handle) = sink {
+                    Handle::show(handle);
+                }
+            }
+        });
     }
 
     pub(crate) fn task_class<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -271,6 +293,7 @@ impl LoopCore {
             snapshot: LastSnapshot::new(),
             world,
             watchers: GilCell::new(Watchers::default()),
+            io: Io::new(),
             nest: Nest::new(),
             signals: Signals::new(),
             current_handle: GilCell::new(None),
@@ -299,7 +322,7 @@ impl LoopCore {
     ) -> PyResult<Py<Handle>> {
         let py = slf.py();
         let handle = Handle::once(py, &slf.get().spare, Self::content(slf, callback, args, context, "call_soon")?)?;
-        slf.get().engine.with(py, |engine| engine.push(Scheduled(handle.clone_ref(py))));
+        slf.get().engine.with(py, |engine| engine.push(Scheduled::Handle(handle.clone_ref(py))));
         Ok(handle)
     }
 
@@ -314,7 +337,7 @@ impl LoopCore {
         let (py, this) = (slf.py(), slf.get());
         let handle =
             Handle::once(py, &slf.get().spare, Self::content(slf, callback, args, context, "call_soon_threadsafe")?)?;
-        this.engine.with(py, |engine| engine.push(Scheduled(handle.clone_ref(py))));
+        this.engine.with(py, |engine| engine.push(Scheduled::Handle(handle.clone_ref(py))));
         this.world.wake(py);
         if !this.is_running_here(py) {
             this.world.expect_others(py);
@@ -475,7 +498,7 @@ impl LoopCore {
     }
 
     /// Return whether the loop was closed.
-    fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Relaxed)
     }
 
@@ -563,6 +586,19 @@ impl LoopCore {
     /// Whether a descriptor has a reader, and whether it has a writer.
     fn _watched(&self, py: Python<'_>, fd: RawFd) -> (bool, bool) {
         self.watchers.with(py, |table| (table.get(fd, Side::Reader).is_some(), table.get(fd, Side::Writer).is_some()))
+    }
+
+    /// Whether a transport of this loop uses the descriptor.
+    fn _is_transports(&self, py: Python<'_>, fd: RawFd) -> bool {
+        self.watchers.with(py, |table| table.is_owned(fd))
+    }
+
+    /// What is registered for a descriptor: for messages.
+    fn _watcher(&self, py: Python<'_>, fd: RawFd) -> Option<Py<PyAny>> {
+        self.watchers.with(py, |table| {
+            let sink = table.get(fd, Side::Reader).or_else(|| table.get(fd, Side::Writer));
+            sink.map(|sink| sink.object(py))
+        })
     }
 
     /// The descriptor that the interpreter writes the numbers of signals to.
@@ -676,10 +712,11 @@ impl LoopCore {
             // It is alive, and so is what its queues hold: a walk through a million timers would tell nothing.
             return Ok(());
         }
-        let jobs = self.engine.visit(|engine| engine.jobs().try_for_each(|job| visit.call(&job.0)));
+        let jobs = self.engine.visit(|engine| engine.jobs().try_for_each(|job| job.traverse(&visit)));
         jobs.unwrap_or(Ok(()))?;
-        let handles = self.watchers.visit(|watchers| watchers.handles().try_for_each(|handle| visit.call(handle)));
-        handles.unwrap_or(Ok(()))?;
+        let sinks = self.watchers.visit(|watchers| watchers.sinks().try_for_each(|sink| sink.traverse(&visit)));
+        sinks.unwrap_or(Ok(()))?;
+        self.io.traverse(&visit)?;
         self.snapshot.traverse(&visit)?;
         for slot in [&self.current_handle, &self.task_factory, &self.task_class] {
             slot.visit(|object| object.as_ref().map_or(Ok(()), |object| visit.call(object))).unwrap_or(Ok(()))?;
@@ -695,7 +732,7 @@ impl LoopCore {
 }
 
 /// The number of a descriptor, given as an int or as an object with `fileno()`.
-fn descriptor(object: &Bound<'_, PyAny>) -> PyResult<RawFd> {
+pub(crate) fn descriptor(object: &Bound<'_, PyAny>) -> PyResult<RawFd> {
     let given = object.extract::<RawFd>().or_else(|_| {
         let number = object.call_method0(intern!(object.py(), "fileno"))?;
         number.extract::<RawFd>()

@@ -21,7 +21,6 @@ use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use soliloop_engine::Job;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// A callback that was given to the loop; `cancel()` takes it back.
@@ -46,9 +45,6 @@ pub(crate) struct Content {
     /// Where it was created: in debug mode only.
     pub(crate) source: Option<Py<PyAny>>,
 }
-
-/// What the engine's queues hold.
-pub(crate) struct Scheduled(pub(crate) Py<Handle>);
 
 /// Handles that have run and that nobody else refers to: the next callbacks use them again.
 pub(crate) struct Spare(GilCell<Vec<Py<Handle>>>);
@@ -90,13 +86,6 @@ const WATCHER: u8 = 2;
 const DONE: u8 = 3;
 /// Was cancelled, and holds nothing any more.
 const CANCELLED: u8 = 4;
-
-impl Job for Scheduled {
-    #[inline]
-    fn is_cancelled(&self) -> bool {
-        self.0.get().is_cancelled()
-    }
-}
 
 impl Handle {
     #[inline]

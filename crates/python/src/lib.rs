@@ -9,7 +9,10 @@
 //! | `nest` | the stacks that the cycle runs on; nested runs |
 //! | `session` | what a run sets up and takes down around the cycle |
 //! | `world` | real or simulated, dispatched statically |
-//! | `watchers` | callbacks of descriptors |
+//! | `job` | what the queues hold |
+//! | `watchers` | who waits for which descriptor |
+//! | `transport` | bytes between descriptors and protocols |
+//! | `server` | listening sockets |
 //! | `signals` | signals end a wait |
 //! | `names` | the table of imported Python names |
 //! | `exit` | the end of the interpreter while loops run |
@@ -22,10 +25,13 @@ mod event_loop;
 mod exit;
 mod ffi;
 mod handle;
+mod job;
 mod names;
 mod nest;
+mod server;
 mod session;
 mod signals;
+mod transport;
 mod turn;
 mod watchers;
 mod world;
@@ -45,6 +51,8 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<handle::Handle>()?;
     module.add_class::<handle::TimerHandle>()?;
     module.add_class::<session::OuterRun>()?;
+    module.add_class::<transport::stream::StreamTransport>()?;
+    module.add_class::<server::Listener>()?;
     module.add_function(wrap_pyfunction!(context::run_in_context, module)?)?;
     module.add_function(wrap_pyfunction!(event_loop::_after_fork_in_child, module)?)?;
     ffi::gc::watch(py)?;

@@ -29,6 +29,12 @@ pub(crate) struct Names {
     pub(crate) extract_stack: Py<PyAny>,
     pub(crate) logger: Py<PyAny>,
     pub(crate) cancelled_error: Py<PyAny>,
+    pub(crate) connection_error: Py<PyAny>,
+    pub(crate) buffered_protocol: Py<PyAny>,
+    pub(crate) socket: Py<PyAny>,
+    pub(crate) transport_socket: Py<PyAny>,
+    /// Whether a server is told which transport it has (3.13).
+    server_knows_transports: bool,
 }
 
 impl Names {
@@ -48,6 +54,30 @@ impl Names {
     /// The loop that runs on this thread, or `None`.
     pub(crate) fn get_running_loop<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.events.bind(py).call_method0(intern!(py, "_get_running_loop"))
+    }
+
+    /// Tells an `asyncio.Server` of a new connection.
+    pub(crate) fn attach(&self, server: &Bound<'_, PyAny>, transport: &Bound<'_, PyAny>) -> PyResult<()> {
+        let name = intern!(server.py(), "_attach");
+        if self.server_knows_transports { server.call_method1(name, (transport,)) } else { server.call_method0(name) }
+            .map(drop)
+    }
+
+    /// Tells an `asyncio.Server` of the end of a connection.
+    pub(crate) fn detach(&self, server: &Bound<'_, PyAny>, transport: &Bound<'_, PyAny>) -> PyResult<()> {
+        let name = intern!(server.py(), "_detach");
+        if self.server_knows_transports { server.call_method1(name, (transport,)) } else { server.call_method0(name) }
+            .map(drop)
+    }
+
+    /// The classes that `isinstance` sees in transports: of sockets, of reading and of writing ends of pipes.
+    pub(crate) fn transport_classes(py: Python<'_>) -> PyResult<&'static [Py<PyAny>; 3]> {
+        static CLASSES: PyOnceLock<[Py<PyAny>; 3]> = PyOnceLock::new();
+        CLASSES.get_or_try_init(py, || {
+            let module = py.import("soliloop._transports")?;
+            let class = |name: &str| -> PyResult<Py<PyAny>> { Ok(module.getattr(name)?.unbind()) };
+            Ok([class("SocketTransport")?, class("ReadPipeTransport")?, class("WritePipeTransport")?])
+        })
     }
 
     fn import(py: Python<'_>) -> PyResult<Self> {
@@ -72,6 +102,11 @@ impl Names {
             extract_stack: name("asyncio.format_helpers", "extract_stack")?,
             logger: name("asyncio.log", "logger")?,
             cancelled_error: name("asyncio", "CancelledError")?,
+            connection_error: name("builtins", "ConnectionError")?,
+            buffered_protocol: name("asyncio", "BufferedProtocol")?,
+            socket: name("socket", "socket")?,
+            transport_socket: name("asyncio.trsock", "TransportSocket")?,
+            server_knows_transports: py.version_info() >= (3, 13),
         })
     }
 }
@@ -133,19 +168,28 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     ("asyncio.unix_events._UnixSelectorEventLoop._unix_server_sockets", 13, 14),
     ("asyncio.unix_events._UnixSelectorEventLoop._make_read_pipe_transport", 11, 14),
     ("asyncio.unix_events._UnixSelectorEventLoop._make_write_pipe_transport", 11, 14),
-    // The transports that ours derive from, until ours are native.
-    ("asyncio.selector_events._SelectorSocketTransport._add_reader", 11, 14),
-    ("asyncio.selector_events._SelectorSocketTransport._call_connection_lost", 11, 14),
+    ("asyncio.selector_events.BaseSelectorEventLoop._start_serving", 11, 14),
+    ("asyncio.selector_events.BaseSelectorEventLoop._sendfile_native", 11, 14),
+    // What asyncio's sendfile, TLS and servers ask of a transport, and ours answers.
+    ("asyncio.constants._SendfileMode", 11, 14),
+    ("asyncio.selector_events._SelectorSocketTransport._sendfile_compatible", 11, 14),
+    ("asyncio.selector_events._SelectorSocketTransport._make_empty_waiter", 11, 14),
+    ("asyncio.selector_events._SelectorSocketTransport._reset_empty_waiter", 11, 14),
+    ("asyncio.selector_events._SelectorSocketTransport._start_tls_compatible", 11, 14),
+    ("asyncio.selector_events._SelectorSocketTransport._force_close", 11, 14),
+    ("asyncio.selector_events._SelectorSocketTransport._paused", 11, 14),
     ("asyncio.selector_events._SelectorSocketTransport._closing", 11, 14),
-    ("asyncio.selector_events._SelectorSocketTransport._conn_lost", 11, 14),
-    ("asyncio.selector_events._SelectorSocketTransport._fatal_error", 11, 14),
-    ("asyncio.selector_events._SelectorSocketTransport._loop", 11, 14),
-    ("asyncio.selector_events._SelectorSocketTransport._protocol", 11, 14),
-    ("asyncio.selector_events._SelectorSocketTransport._read_ready__get_buffer", 11, 14),
-    ("asyncio.selector_events._SelectorSocketTransport._read_ready_cb", 11, 14),
     ("asyncio.selector_events._SelectorSocketTransport._sock", 11, 14),
     ("asyncio.selector_events._SelectorSocketTransport._sock_fd", 11, 14),
-    ("asyncio.selector_events._SelectorSocketTransport._start_tls_compatible", 11, 14),
+    ("asyncio.base_events.Server._attach", 11, 14),
+    ("asyncio.base_events.Server._detach", 11, 14),
+    // The transport that ours of datagrams derives from, until it is native.
+    ("asyncio.selector_events._SelectorDatagramTransport._add_reader", 11, 14),
+    ("asyncio.selector_events._SelectorDatagramTransport._call_connection_lost", 11, 14),
+    ("asyncio.selector_events._SelectorDatagramTransport._conn_lost", 11, 14),
+    ("asyncio.selector_events._SelectorDatagramTransport._fatal_error", 11, 14),
+    ("asyncio.selector_events._SelectorDatagramTransport._loop", 11, 14),
+    ("asyncio.selector_events._SelectorDatagramTransport._protocol", 11, 14),
     ("asyncio.selector_events._SelectorDatagramTransport._address", 11, 14),
     ("asyncio.selector_events._SelectorDatagramTransport._buffer", 11, 14),
     ("asyncio.selector_events._SelectorDatagramTransport._buffer_size", 11, 14),
@@ -156,11 +200,6 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     ("asyncio.transports._FlowControlMixin._maybe_pause_protocol", 11, 14),
     ("asyncio.transports._FlowControlMixin._maybe_resume_protocol", 11, 14),
     ("asyncio.transports._FlowControlMixin._protocol_paused", 11, 14),
-    ("asyncio.unix_events._UnixReadPipeTransport._add_reader", 11, 14),
-    ("asyncio.unix_events._UnixReadPipeTransport._call_connection_lost", 11, 14),
-    ("asyncio.unix_events._UnixReadPipeTransport._fileno", 11, 14),
-    ("asyncio.unix_events._UnixReadPipeTransport._read_ready", 11, 14),
-    ("asyncio.unix_events._UnixWritePipeTransport._call_connection_lost", 11, 14),
     // The same for TLS.
     ("asyncio.sslproto.SSLProtocol._app_protocol_buffer_updated", 11, 14),
     ("asyncio.sslproto.SSLProtocol._app_protocol_get_buffer", 11, 14),
@@ -177,6 +216,8 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     ("asyncio.sslproto.SSLProtocol._get_write_buffer_size", 11, 14),
     ("asyncio.sslproto.SSLProtocol._on_handshake_complete", 11, 14),
     ("asyncio.sslproto.SSLProtocol._on_shutdown_complete", 11, 14),
+    ("asyncio.sslproto.SSLProtocol._outgoing", 11, 14),
+    ("asyncio.sslproto.SSLProtocol._transport", 11, 14),
     ("asyncio.sslproto.SSLProtocol._outgoing_high_water", 11, 14),
     ("asyncio.sslproto.SSLProtocol._outgoing_low_water", 11, 14),
     ("asyncio.sslproto.SSLProtocol._resume_reading", 11, 14),

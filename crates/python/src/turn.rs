@@ -5,10 +5,12 @@
 
 use crate::event_loop::LoopCore;
 use crate::exit;
-use crate::handle::{Handle, Scheduled};
+use crate::handle::Handle;
+use crate::job::Scheduled;
 use crate::names::Names;
 use crate::nest::{self, Next};
 use crate::signals;
+use crate::transport;
 use crate::watchers::Side;
 use crate::world::{RealWorld, Waited};
 use pyo3::exceptions::PyRuntimeError;
@@ -42,14 +44,12 @@ pub(crate) fn cycle(core: &Bound<'_, LoopCore>) -> PyResult<End> {
         {
             return Ok(End::Retired);
         }
-        if let Some(Scheduled(handle)) = this.engine.with(py, soliloop_engine::Engine::next) {
-            let handle = handle.into_bound(py);
+        if let Some(job) = this.engine.with(py, soliloop_engine::Engine::next) {
             if this.debug.load(Relaxed) {
-                run_watched(core, &handle)?;
+                run_watched(core, job)?;
             } else {
-                Handle::run(&handle)?;
+                job.run(core)?;
             }
-            this.spare.take(handle);
             continue;
         }
         if this.has_turned.swap(true, Relaxed) && this.stopping.load(Relaxed) {
@@ -69,6 +69,7 @@ fn begin_turn(core: &Bound<'_, LoopCore>) -> PyResult<()> {
         ));
     }
     exit::stop_if_ending(py);
+    transport::send_unsent(core)?;
     if this.nest.has_parked(py) {
         nest::forward_cancellations(core)?;
     }
@@ -101,22 +102,25 @@ fn collect(core: &Bound<'_, LoopCore>, world: &RealWorld, events: Events) -> PyR
     let (py, this) = (core.py(), core.get());
     let real = world.real(py)?;
     for (fd, event) in events.iter().filter_map(|event| real.source(event)) {
-        let (reader, writer) = this.watchers.with(py, |watchers| {
-            let callback =
-                |side, is_ready: bool| watchers.get(fd, side).filter(|_| is_ready).map(|handle| handle.clone_ref(py));
-            (callback(Side::Reader, event.readable), callback(Side::Writer, event.writable))
-        });
-        if reader.is_none() && writer.is_none() {
+        let mut is_known = false;
+        for (side, is_ready) in [(Side::Reader, event.readable), (Side::Writer, event.writable)] {
+            if !is_ready {
+                continue;
+            }
+            let told = this.watchers.with(py, |watchers| {
+                watchers.get(fd, side).map(|sink| if sink.is_cancelled() { Err(()) } else { Ok(sink.job(py, side)) })
+            });
+            is_known |= told.is_some();
+            match told {
+                Some(Ok(Some(job))) => this.engine.with(py, |engine| engine.push(job)),
+                // It must not be asked for again.
+                Some(Err(())) => drop(this.unwatch(py, fd, side)),
+                Some(Ok(None)) | None => {}
+            }
+        }
+        if !is_known {
             // Bytes of a signal; or an event of a registration that has ended since.
             signals::handle(core, fd)?;
-        }
-        for (handle, side) in [(reader, Side::Reader), (writer, Side::Writer)] {
-            match handle {
-                // Cancelled by its handle and not by a remove: it must not be asked for again.
-                Some(handle) if handle.get().is_cancelled() => drop(this.unwatch(py, fd, side)),
-                Some(handle) => this.engine.with(py, |engine| engine.push(Scheduled(handle))),
-                None => {}
-            }
         }
     }
     world.return_events(py, events);
@@ -126,22 +130,38 @@ fn collect(core: &Bound<'_, LoopCore>, world: &RealWorld, events: Events) -> PyR
 /// Debug mode: says which callbacks hold the loop up (asyncio docs, "Debug Mode"). Time in which a callback was parked in a nested run
 /// does not count: the loop went on.
 #[cold]
-fn run_watched(core: &Bound<'_, LoopCore>, handle: &Bound<'_, Handle>) -> PyResult<()> {
+fn run_watched(core: &Bound<'_, LoopCore>, job: Scheduled) -> PyResult<()> {
     let (py, this) = (core.py(), core.get());
-    let names = Names::get(py)?;
-    drop(this.current_handle.replace(py, Some(handle.clone().into_any().unbind())));
     let away = this.nest.away.replace(py, Duration::ZERO);
     let started = Instant::now();
-    let result = Handle::run_and_show(handle, || {
-        let held_up = started.elapsed().saturating_sub(this.nest.away.replace(py, Duration::ZERO)).as_secs_f64();
-        if held_up >= core.getattr(intern!(py, "slow_callback_duration"))?.extract::<f64>()? {
-            let description = names.format_handle.bind(py).call1((handle,))?;
-            let arguments = ("Executing %s took %.3f seconds", description, held_up);
-            names.logger.bind(py).call_method1(intern!(py, "warning"), arguments)?;
+    let held_up = || started.elapsed().saturating_sub(this.nest.away.replace(py, Duration::ZERO)).as_secs_f64();
+    let result = match job {
+        Scheduled::Handle(handle) => {
+            let handle = handle.into_bound(py);
+            drop(this.current_handle.replace(py, Some(handle.clone().into_any().unbind())));
+            let result = Handle::run_and_show(&handle, || {
+                warn_if_slow(core, held_up(), || {
+                    Ok(Names::get(py)?.format_handle.bind(py).call1((&handle,))?.to_string())
+                })
+            });
+            this.spare.take(handle);
+            result
         }
-        Ok(())
-    });
+        job => {
+            let description = job.describe(py)?;
+            job.run(core).and_then(|()| warn_if_slow(core, held_up(), || Ok(description)))
+        }
+    };
     this.nest.away.replace(py, away);
     drop(this.current_handle.replace(py, None));
     result
+}
+
+fn warn_if_slow(core: &Bound<'_, LoopCore>, held_up: f64, describe: impl FnOnce() -> PyResult<String>) -> PyResult<()> {
+    let py = core.py();
+    if held_up >= core.getattr(intern!(py, "slow_callback_duration"))?.extract::<f64>()? {
+        let arguments = ("Executing %s took %.3f seconds", describe()?, held_up);
+        Names::get(py)?.logger.bind(py).call_method1(intern!(py, "warning"), arguments)?;
+    }
+    Ok(())
 }

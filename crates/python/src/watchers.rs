@@ -1,9 +1,14 @@
-//! Callbacks of descriptors: what `add_reader` and `add_writer` register.
+//! What waits for descriptors: callbacks that `add_reader` and `add_writer` register, transports and servers.
 //!
 //! The table mirrors what epoll was told. A descriptor that was closed without being removed is forgotten by the system but
 //! not by the table; when its number comes up again the two disagree, and [`Watchers::tell`] follows the system.
 
 use crate::handle::Handle;
+use crate::job::Scheduled;
+use crate::server::Listener;
+use crate::transport::stream::StreamTransport;
+use pyo3::PyTraverseError;
+use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use soliloop_engine::world::real::{Interest, Real};
 use std::io;
@@ -17,8 +22,53 @@ pub(crate) struct Watchers {
 
 #[derive(Default)]
 struct Watch {
-    reader: Option<Py<Handle>>,
-    writer: Option<Py<Handle>>,
+    reader: Option<Sink>,
+    writer: Option<Sink>,
+    /// Whether a transport has the descriptor for its own.
+    is_owned: bool,
+}
+
+/// Who is told when a descriptor is ready.
+pub(crate) enum Sink {
+    Handle(Py<Handle>),
+    Stream(Py<StreamTransport>),
+    Listener(Py<Listener>),
+}
+
+impl Sink {
+    /// The job that tells it, if there is need of one.
+    #[inline]
+    pub(crate) fn job(&self, py: Python<'_>, side: Side) -> Option<Scheduled> {
+        match self {
+            Self::Handle(handle) => Some(Scheduled::Handle(handle.clone_ref(py))),
+            Self::Stream(transport) => StreamTransport::note_ready(transport, py, side),
+            Self::Listener(listener) => Listener::note_ready(listener, py),
+        }
+    }
+
+    /// Whether it is a callback that was cancelled by its handle, and not by a remove.
+    #[inline]
+    pub(crate) fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Handle(handle) if handle.get().is_cancelled())
+    }
+
+    /// The object itself, for messages.
+    pub(crate) fn object(&self, py: Python<'_>) -> Py<PyAny> {
+        match self {
+            Self::Handle(handle) => handle.clone_ref(py).into_any(),
+            Self::Stream(transport) => transport.clone_ref(py).into_any(),
+            Self::Listener(listener) => listener.clone_ref(py).into_any(),
+        }
+    }
+
+    /// Reports to the collector what the table refers to.
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Handle(handle) => visit.call(handle),
+            Self::Stream(transport) => visit.call(transport),
+            Self::Listener(listener) => visit.call(listener),
+        }
+    }
 }
 
 /// Which of the two callbacks of a descriptor.
@@ -29,14 +79,8 @@ pub(crate) enum Side {
 }
 
 impl Watchers {
-    /// Registers `handle`, and gives back the one that it replaces.
-    pub(crate) fn add(
-        &mut self,
-        real: &Real,
-        fd: RawFd,
-        side: Side,
-        handle: Py<Handle>,
-    ) -> io::Result<Option<Py<Handle>>> {
+    /// Registers `sink`, and gives back the one that it replaces.
+    pub(crate) fn add(&mut self, real: &Real, fd: RawFd, side: Side, sink: Sink) -> io::Result<Option<Sink>> {
         let Ok(index) = usize::try_from(fd) else {
             return Err(io::Error::from_raw_os_error(BAD_DESCRIPTOR));
         };
@@ -48,22 +92,22 @@ impl Watchers {
             self.table.resize_with(index + 1, Watch::default);
         }
         let watch = &mut self.table[index];
-        Ok(watch.slot(side).replace(handle))
+        Ok(watch.slot(side).replace(sink))
     }
 
-    /// Ends one registration, and gives back its handle.
-    pub(crate) fn remove(&mut self, real: Option<&Real>, fd: RawFd, side: Side) -> Option<Py<Handle>> {
+    /// Ends one registration, and gives back what was registered.
+    pub(crate) fn remove(&mut self, real: Option<&Real>, fd: RawFd, side: Side) -> Option<Sink> {
         let watch = self.table.get_mut(usize::try_from(fd).ok()?)?;
         let before = watch.interest();
-        let handle = watch.slot(side).take()?;
+        let sink = watch.slot(side).take()?;
         if let Some(real) = real {
             // A descriptor that is closed by now has left epoll by itself.
             let _ = Self::tell(real, fd, before, before.with(side, false));
         }
-        Some(handle)
+        Some(sink)
     }
 
-    pub(crate) fn get(&self, fd: RawFd, side: Side) -> Option<&Py<Handle>> {
+    pub(crate) fn get(&self, fd: RawFd, side: Side) -> Option<&Sink> {
         let watch = self.table.get(usize::try_from(fd).ok()?)?;
         match side {
             Side::Reader => watch.reader.as_ref(),
@@ -71,7 +115,21 @@ impl Watchers {
         }
     }
 
-    pub(crate) fn handles(&self) -> impl Iterator<Item = &Py<Handle>> {
+    /// Marks a descriptor as a transport's own, or no longer so.
+    pub(crate) fn set_owned(&mut self, fd: RawFd, is_owned: bool) {
+        let Ok(index) = usize::try_from(fd) else { return };
+        if index >= self.table.len() {
+            self.table.resize_with(index + 1, Watch::default);
+        }
+        self.table[index].is_owned = is_owned;
+    }
+
+    /// Whether a transport has the descriptor for its own.
+    pub(crate) fn is_owned(&self, fd: RawFd) -> bool {
+        usize::try_from(fd).is_ok_and(|index| self.table.get(index).is_some_and(|watch| watch.is_owned))
+    }
+
+    pub(crate) fn sinks(&self) -> impl Iterator<Item = &Sink> {
         self.table.iter().flat_map(|watch| watch.reader.iter().chain(watch.writer.iter()))
     }
 
@@ -97,7 +155,7 @@ impl Watch {
         Interest { read: self.reader.is_some(), write: self.writer.is_some() }
     }
 
-    fn slot(&mut self, side: Side) -> &mut Option<Py<Handle>> {
+    fn slot(&mut self, side: Side) -> &mut Option<Sink> {
         match side {
             Side::Reader => &mut self.reader,
             Side::Writer => &mut self.writer,

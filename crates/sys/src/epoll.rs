@@ -2,9 +2,9 @@
 //!
 //! epoll itself counts whole milliseconds (its successor `epoll_pwait2` is not on every kernel), so the rest of a wait is spent in ppoll.
 
+use crate::descriptor::borrow;
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
-use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::io::Errno;
+use rustix::fd::OwnedFd;
 use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
@@ -158,16 +158,6 @@ impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }
-}
-
-/// The descriptor that a number stands for, for the length of one call.
-fn borrow<'fd>(fd: RawFd) -> Result<BorrowedFd<'fd>, Errno> {
-    if fd < 0 {
-        return Err(Errno::BADF);
-    }
-    // SAFETY: the number is not -1, which is all that the type relies on for memory safety. It is handed to one epoll_ctl
-    // and not kept; a number that is not open is answered with EBADF.
-    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
 /// Longer waits return early and are begun again: a day, as in asyncio's selectors.

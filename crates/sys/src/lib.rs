@@ -5,11 +5,14 @@
 //! | [`epoll`] | waiting for readiness of many descriptors |
 //! | [`wake`] | an eventfd that ends such a wait from another thread |
 //! | [`socket`] | the pair of connected sockets through which a signal handler ends one |
+//! | [`stream`] | reading, writing and accepting |
 //! | [`clock`] | the monotonic clock |
 //!
 //! It knows neither the engine nor Python, and gives no meaning to a token. The system calls themselves are `rustix`'s.
 
 pub mod clock;
+mod descriptor;
 pub mod epoll;
 pub mod socket;
+pub mod stream;
 pub mod wake;

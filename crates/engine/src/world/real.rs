@@ -5,20 +5,30 @@
 
 use crate::clock::Instant;
 use crate::engine::Wait;
-use std::io;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
 pub use soliloop_sys::epoll::{Event, Events, Interest};
 
+pub use soliloop_sys::stream::{Accepted, Kind};
+
 use soliloop_sys::epoll::Epoll;
-use soliloop_sys::{clock, wake::Waker};
+use soliloop_sys::{clock, stream, wake::Waker};
 
 /// Waits in epoll; can be woken from other threads.
 #[derive(Debug)]
 pub struct Real {
     epoll: Epoll,
     waker: Waker,
+}
+
+/// One end of a stream of bytes: a nonblocking descriptor of a socket or a pipe. It does not own the descriptor.
+#[derive(Clone, Copy, Debug)]
+pub struct Port {
+    fd: RawFd,
+    kind: Kind,
 }
 
 /// The token of the waker, which no descriptor can have.
@@ -105,6 +115,77 @@ impl Real {
     /// Makes a wait that is under way, or the next one, return at once.
     pub fn wake(&self) {
         self.waker.wake();
+    }
+}
+
+impl Port {
+    /// The end that is behind `fd`.
+    pub const fn new(fd: RawFd, kind: Kind) -> Self {
+        Self { fd, kind }
+    }
+
+    /// The number of the descriptor.
+    #[inline]
+    pub const fn number(self) -> RawFd {
+        self.fd
+    }
+
+    /// Reads what has come; 0 is the end of the stream.
+    ///
+    /// # Errors
+    /// `EAGAIN` if nothing has come, and what else the system says.
+    #[inline]
+    pub fn receive(self, buffer: &mut [u8]) -> io::Result<usize> {
+        stream::receive(self.fd, self.kind, buffer)
+    }
+
+    /// Writes as much of `chunks` as is taken now.
+    ///
+    /// # Errors
+    /// `EAGAIN` if nothing is taken, and what else the system says.
+    #[inline]
+    pub fn transmit(self, chunks: &[IoSlice<'_>]) -> io::Result<usize> {
+        stream::transmit(self.fd, self.kind, chunks)
+    }
+
+    /// How many bytes have come and were not read.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn readable_bytes(self) -> io::Result<u64> {
+        stream::readable_bytes(self.fd)
+    }
+
+    /// Tells the peer that nothing more will be written.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn shutdown_writing(self) -> io::Result<()> {
+        stream::shutdown_writing(self.fd)
+    }
+
+    /// Takes the next connection of a listening socket.
+    ///
+    /// # Errors
+    /// `EAGAIN` if there is none, and what else the system says.
+    pub fn accept(self) -> io::Result<Accepted> {
+        stream::accept(self.fd)
+    }
+
+    /// The internet address that the socket is bound to, if it has one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_address(self) -> io::Result<Option<SocketAddr>> {
+        stream::local_address(self.fd)
+    }
+
+    /// Has small writes sent at once.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_no_delay(self) -> io::Result<()> {
+        stream::set_no_delay(self.fd)
     }
 }
 

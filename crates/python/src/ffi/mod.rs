@@ -1,5 +1,6 @@
 //! All unsafe code of the extension. Each file wraps one C interface (or one cell) and knows no loop, task or transport.
 
+pub(crate) mod buffer;
 pub(crate) mod cell;
 pub(crate) mod context;
 pub(crate) mod gc;

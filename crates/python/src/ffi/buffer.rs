@@ -1,0 +1,35 @@
+//! Memory that Python objects lend out (the buffer protocol).
+
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyBufferError;
+use pyo3::prelude::*;
+use std::io;
+
+/// The memory of an object, to be written to. It stays in place as long as this lives.
+pub(crate) struct Writable(PyBuffer<u8>);
+
+impl Writable {
+    /// Borrows the memory of `object`.
+    ///
+    /// # Errors
+    /// `BufferError` or `TypeError` if it has none, or none that is writable and in one piece.
+    pub(crate) fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let buffer = PyBuffer::<u8>::get(object)?;
+        if buffer.readonly() || !buffer.is_c_contiguous() {
+            return Err(PyBufferError::new_err("a buffer is needed that is writable and contiguous"));
+        }
+        Ok(Self(buffer))
+    }
+
+    /// Whether there is no room.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.len_bytes() == 0
+    }
+
+    /// Lets `fill` write to the memory. `fill` must not call into Python.
+    pub(crate) fn fill(&self, _py: Python<'_>, fill: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
+        // SAFETY: the buffer is writable, contiguous and of this length, and its owner keeps it in place until it is released. The
+        // interpreter lock is held, and `fill` does not let Python code run that could reach the same memory meanwhile.
+        fill(unsafe { std::slice::from_raw_parts_mut(self.0.buf_ptr().cast::<u8>(), self.0.len_bytes()) })
+    }
+}

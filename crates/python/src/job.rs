@@ -1,0 +1,80 @@
+//! What the engine's queues hold: callbacks of the user, and steps of transports and servers, which need no handle.
+
+use crate::event_loop::LoopCore;
+use crate::handle::Handle;
+use crate::server::Listener;
+use crate::transport::stream::{Step, StreamTransport};
+use pyo3::PyTraverseError;
+use pyo3::gc::PyVisit;
+use pyo3::prelude::*;
+use soliloop_engine::Job;
+
+pub(crate) enum Scheduled {
+    Handle(Py<Handle>),
+    Stream(Py<StreamTransport>, Step),
+    Listener(Py<Listener>),
+}
+
+// One word and a tag: the queue is the loop's hottest memory.
+const _: () = assert!(size_of::<Scheduled>() == 16);
+
+impl Job for Scheduled {
+    #[inline]
+    fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Handle(handle) if handle.get().is_cancelled())
+    }
+}
+
+impl Scheduled {
+    /// Runs the job.
+    ///
+    /// # Errors
+    /// `KeyboardInterrupt` and `SystemExit` of the code that it calls, and what the exception handler itself raises.
+    #[inline]
+    pub(crate) fn run(self, core: &Bound<'_, LoopCore>) -> PyResult<()> {
+        let py = core.py();
+        match self {
+            Self::Handle(handle) => {
+                let handle = handle.into_bound(py);
+                Handle::run(&handle)?;
+                core.get().spare.take(handle);
+                Ok(())
+            }
+            Self::Stream(transport, step) => StreamTransport::run(&transport.into_bound(py), step),
+            Self::Listener(listener) => Listener::run(&listener.into_bound(py)),
+        }
+    }
+
+    /// What debug mode calls it.
+    pub(crate) fn describe(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(match self {
+            Self::Handle(handle) => handle.bind(py).repr()?,
+            Self::Stream(transport, _) => transport.bind(py).repr()?,
+            Self::Listener(listener) => listener.bind(py).repr()?,
+        }
+        .to_string())
+    }
+
+    /// Reports to the collector what the queue refers to.
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Handle(handle) => visit.call(handle),
+            Self::Stream(transport, _) => visit.call(transport),
+            Self::Listener(listener) => visit.call(listener),
+        }
+    }
+
+    /// Shows it to the collector, now that the loop has stopped.
+    pub(crate) fn show(&self) {
+        if let Self::Handle(handle) = self {
+            Handle::show(handle);
+        }
+    }
+
+    /// Lets go of what it holds: the loop is closed.
+    pub(crate) fn clear(&self, py: Python<'_>) {
+        if let Self::Handle(handle) = self {
+            handle.get().clear(py);
+        }
+    }
+}

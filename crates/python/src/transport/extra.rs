@@ -1,0 +1,132 @@
+//! What a transport can be asked about its socket: `get_extra_info`.
+//!
+//! Most transports are never asked, so what an accepted connection's answers are made of is kept, and the answers are made when
+//! somebody asks.
+
+use super::stream::StreamTransport;
+use crate::error;
+use crate::ffi::cell::GilCell;
+use crate::names::Names;
+use pyo3::PyTraverseError;
+use pyo3::exceptions::PyOSError;
+use pyo3::gc::PyVisit;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use soliloop_engine::world::real::{Kind, Port};
+use std::net::SocketAddr;
+
+pub(crate) struct Extra {
+    known: GilCell<Option<Py<PyDict>>>,
+    /// Of an accepted connection.
+    accepted: Option<Addresses>,
+}
+
+/// The addresses of an accepted connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Addresses {
+    /// `None`: the socket is of a family without internet addresses.
+    pub(crate) peer: Option<SocketAddr>,
+    /// `None`: the server listens on more than one address, so that it must be asked for.
+    pub(crate) local: Option<SocketAddr>,
+}
+
+impl Extra {
+    pub(crate) const fn of_accepted(addresses: Addresses) -> Self {
+        Self { known: GilCell::new(None), accepted: Some(addresses) }
+    }
+
+    /// What asyncio's transports know of a socket or a pipe; `extra` is what the loop knows already.
+    pub(super) fn of_file(file: &Bound<'_, PyAny>, extra: Option<Bound<'_, PyDict>>, kind: Kind) -> PyResult<Self> {
+        let py = file.py();
+        let known = PyDict::new(py);
+        if let Some(extra) = extra {
+            known.update(extra.as_mapping())?;
+        }
+        if kind == Kind::File {
+            known.set_item(intern!(py, "pipe"), file)?;
+        } else {
+            let names = Names::get(py)?;
+            known.set_item(intern!(py, "socket"), names.transport_socket.bind(py).call1((file,))?)?;
+            known.set_item(intern!(py, "sockname"), name(py, file.call_method0(intern!(py, "getsockname")))?)?;
+            if !known.contains(intern!(py, "peername"))? {
+                known.set_item(intern!(py, "peername"), name(py, file.call_method0(intern!(py, "getpeername")))?)?;
+            }
+        }
+        Ok(Self { known: GilCell::new(Some(known.unbind())), accepted: None })
+    }
+
+    pub(super) fn get(&self, py: Python<'_>, transport: &StreamTransport, name: &str) -> PyResult<Option<Py<PyAny>>> {
+        let known = self.known.with(py, |known| known.as_ref().map(|known| known.clone_ref(py)));
+        if let Some(answer) = known.map(|known| known.bind(py).get_item(name)).transpose()?.flatten() {
+            return Ok(Some(answer.unbind()));
+        }
+        let Some(addresses) = self.accepted else { return Ok(None) };
+        let answer = match name {
+            "peername" => address(py, addresses.peer)?,
+            "sockname" => match addresses.local {
+                Some(local) => address(py, Some(local))?,
+                None => local_name(py, transport.port)?,
+            },
+            "socket" => match transport.socket(py)? {
+                Some(socket) => Names::get(py)?.transport_socket.bind(py).call1((socket,))?,
+                None => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        self.remember(py, name, &answer)?;
+        Ok(Some(answer.unbind()))
+    }
+
+    /// The socket is about to be closed, but may be asked about after that.
+    pub(super) fn keep_for_the_dead(&self, py: Python<'_>, port: Port) {
+        if self.accepted.is_some_and(|addresses| addresses.local.is_none() && addresses.peer.is_some()) {
+            // Not worth an error: somebody would have to ask first.
+            let kept = local_name(py, port).and_then(|name| self.remember(py, "sockname", &name));
+            drop(kept);
+        }
+    }
+
+    fn remember(&self, py: Python<'_>, name: &str, answer: &Bound<'_, PyAny>) -> PyResult<()> {
+        let known = self.known.with(py, |known| known.as_ref().map(|known| known.clone_ref(py)));
+        let known = if let Some(known) = known {
+            known.into_bound(py)
+        } else {
+            let known = PyDict::new(py);
+            drop(self.known.replace(py, Some(known.clone().unbind())));
+            known
+        };
+        known.set_item(name, answer)
+    }
+
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.known.visit(|known| visit.call(&*known)).unwrap_or(Ok(()))
+    }
+}
+
+/// A name that the system may not have: `None` then, as in asyncio.
+fn name<'py>(py: Python<'py>, answer: PyResult<Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match answer {
+        Ok(name) => Ok(Some(name)),
+        Err(error) if error.is_instance_of::<PyOSError>(py) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The name of a socket that is open.
+fn local_name(py: Python<'_>, port: Port) -> PyResult<Bound<'_, PyAny>> {
+    address(py, port.local_address().map_err(|error| error::of_system(&error))?)
+}
+
+/// An address as the module `socket` writes it. A socket without internet addresses is a Unix one, whose peers have no name.
+fn address(py: Python<'_>, address: Option<SocketAddr>) -> PyResult<Bound<'_, PyAny>> {
+    Ok(match address {
+        Some(SocketAddr::V4(address)) => (address.ip().to_string(), address.port()).into_pyobject(py)?.into_any(),
+        Some(SocketAddr::V6(address)) => {
+            (address.ip().to_string(), address.port(), address.flowinfo(), address.scope_id())
+                .into_pyobject(py)?
+                .into_any()
+        }
+        None => PyString::new(py, "").into_any(),
+    })
+}

@@ -1,0 +1,98 @@
+//! Transports: bytes between endpoints and protocols (asyncio docs, "Transports and Protocols").
+//!
+//! | module | what |
+//! |---|---|
+//! | `stream` | `StreamTransport`, of sockets and pipes: states, closing, its table of contents |
+//! | `reading` | what has come is given to the protocol |
+//! | `writing` | what is written is sent, at the end of the turn |
+//! | `extra` | what a transport can be asked about its socket |
+//!
+//! Ground rules. A transport's state is in one cell that is never in use across a call into Python; after such a call everything is
+//! asked for again, since the protocol may have closed the transport meanwhile. The protocol's methods run in the transport's
+//! context, whoever caused the call. What `write` is given waits in the transport until the turn ends ([`send_unsent`]), so that the peer is
+//! woken once per turn; unless more waits than the high-water mark allows, or no turn will end because the loop doesn't run.
+
+mod extra;
+pub(crate) use extra::{Addresses, Extra};
+
+mod reading;
+pub(crate) mod stream;
+mod writing;
+
+use crate::event_loop::LoopCore;
+use crate::ffi::cell::GilCell;
+use pyo3::PyTraverseError;
+use pyo3::gc::PyVisit;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use soliloop_engine::world::real::Port;
+use std::collections::VecDeque;
+use std::io;
+use stream::StreamTransport;
+
+/// What the transports of one loop share.
+pub(crate) struct Io {
+    /// What is read goes through this; made when it is first needed, out of its place while it is used.
+    buffer: GilCell<Option<Box<[u8]>>>,
+    /// Transports that were written to in this turn.
+    unsent: GilCell<VecDeque<Py<StreamTransport>>>,
+}
+
+/// What a read has brought.
+enum Received<'py> {
+    Data(Bound<'py, PyBytes>),
+    /// The peer will send nothing more.
+    End,
+    /// Nothing now.
+    Nothing,
+}
+
+impl Io {
+    pub(crate) const fn new() -> Self {
+        Self { buffer: GilCell::new(None), unsent: GilCell::new(VecDeque::new()) }
+    }
+
+    /// Reads what has come.
+    #[inline]
+    fn receive<'py>(&self, py: Python<'py>, port: Port) -> io::Result<Received<'py>> {
+        let mut buffer = self.buffer.replace(py, None).unwrap_or_else(|| vec![0; READ_SIZE].into_boxed_slice());
+        let received = match port.receive(&mut buffer) {
+            Ok(0) => Ok(Received::End),
+            Ok(count) => Ok(Received::Data(PyBytes::new(py, &buffer[..count]))),
+            Err(error) if is_transient(&error) => Ok(Received::Nothing),
+            Err(error) => Err(error),
+        };
+        drop(self.buffer.replace(py, Some(buffer)));
+        received
+    }
+
+    /// Lets go of every transport: the loop is closed.
+    pub(crate) fn clear(&self, py: Python<'_>) {
+        drop(self.unsent.replace(py, VecDeque::new()));
+    }
+
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.unsent.visit(|unsent| unsent.iter().try_for_each(|transport| visit.call(transport))).unwrap_or(Ok(()))
+    }
+}
+
+/// Sends what was written in the turn that ends.
+///
+/// # Errors
+/// `KeyboardInterrupt` and `SystemExit` of the protocols that are told, and what the exception handler itself raises.
+#[inline]
+pub(crate) fn send_unsent(core: &Bound<'_, LoopCore>) -> PyResult<()> {
+    // One by one: a protocol that is told may park its stack, and another one goes on here.
+    while let Some(transport) = core.get().io.unsent.with(core.py(), VecDeque::pop_front) {
+        StreamTransport::send_now(&transport.into_bound(core.py()))?;
+    }
+    Ok(())
+}
+
+/// Whether the same call may succeed later.
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+/// Bytes that one read takes at most: as asyncio.
+const READ_SIZE: usize = 256 * 1024;

@@ -1,0 +1,791 @@
+//! `StreamTransport`: a stream of bytes over a socket or a pipe.
+//!
+//! Ground rules. [`Phase`] goes one way. `reads` and `writes` say what the loop watches for; whoever changes what is wanted calls
+//! [`StreamTransport::watch`]. Readiness is noted by the turn and acted upon by a job ([`Step::Ready`]), of which there is one at most in the queue.
+//! The descriptor is closed when the protocol has been told of the end, and not before: its number can't come up again meanwhile.
+
+use super::extra::Extra;
+use super::{reading, writing};
+use crate::context;
+use crate::event_loop::{LoopCore, descriptor};
+use crate::ffi::cell::GilCell;
+use crate::ffi::context::copy_current;
+use crate::job::Scheduled;
+use crate::names::Names;
+use crate::watchers::{Side, Sink};
+use pyo3::PyTraverseError;
+use pyo3::exceptions::{
+    PyKeyboardInterrupt, PyNotImplementedError, PyOSError, PyResourceWarning, PyRuntimeError, PySystemExit,
+    PyValueError,
+};
+use pyo3::gc::PyVisit;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyDict;
+use soliloop_engine::flow::Flow;
+use soliloop_engine::world::real::{Kind, Port};
+use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// A transport of a socket or a pipe, made by the loop.
+#[pyclass(frozen, weakref, dict, module = "soliloop._soliloop")]
+pub(crate) struct StreamTransport {
+    pub(super) core: Py<LoopCore>,
+    /// What the protocol's methods run in.
+    context: Py<PyAny>,
+    pub(super) direction: Direction,
+    pub(super) port: Port,
+    pub(super) state: GilCell<State>,
+    pub(super) extra: Extra,
+}
+
+/// Which ways the bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    Both,
+    Read,
+    Write,
+}
+
+/// How far the connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    Open,
+    /// It was asked to close: what waits is still sent.
+    Closing,
+    /// The protocol is about to be told of the end.
+    Losing,
+    /// Nothing is left.
+    Closed,
+}
+
+/// What a job does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The protocol is told of the beginning.
+    Begin,
+    /// The descriptor is ready.
+    Ready,
+    /// The protocol is told of the end.
+    End,
+}
+
+#[allow(clippy::struct_excessive_bools, reason = "facts that do not depend on each other; the states are in `phase`")]
+pub(super) struct State {
+    pub(super) phase: Phase,
+    /// `None` once it has been told of the end.
+    pub(super) protocol: Option<Py<PyAny>>,
+    /// Whether the protocol gives the buffers that are read into.
+    pub(super) is_buffered: bool,
+    pub(super) flow: Flow<PyBackedBytes>,
+    /// The protocol asked for a rest.
+    pub(super) is_paused: bool,
+    /// The peer has ended its half, and the protocol keeps the other one open.
+    is_at_end: bool,
+    /// The end of the writing half was asked for.
+    pub(super) is_ending: bool,
+    /// Whether it is among the transports that were written to in this turn.
+    pub(super) is_unsent: bool,
+    /// What the loop watches for.
+    reads: bool,
+    writes: bool,
+    /// What has become ready, and whether a job is on its way.
+    is_readable: bool,
+    is_writable: bool,
+    is_scheduled: bool,
+    /// Writes after the connection was lost.
+    pub(super) lost_writes: u32,
+    file: File,
+    /// The server that accepted the connection.
+    server: Option<Py<PyAny>>,
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+/// What most transports never have.
+#[derive(Default)]
+pub(super) struct Rare {
+    /// Done when the protocol has been told of the beginning.
+    waiter: Option<Py<PyAny>>,
+    /// Done when nothing waits to be sent: for `sendfile`.
+    pub(super) empty: Option<Py<PyAny>>,
+    /// Why the connection is lost.
+    error: Option<Py<PyAny>>,
+}
+
+/// What closes the descriptor.
+pub(crate) enum File {
+    /// The `socket.socket` or the object of a pipe.
+    Object(Py<PyAny>),
+    /// Of a connection that was accepted here, as long as nobody has asked for its socket.
+    Own(OwnedFd),
+    Closed,
+}
+
+/// What a new transport is made of.
+pub(crate) struct Beginning {
+    pub(crate) protocol: Py<PyAny>,
+    pub(crate) context: Py<PyAny>,
+    pub(crate) extra: Extra,
+    pub(crate) file: File,
+    pub(crate) server: Option<Py<PyAny>>,
+    pub(crate) waiter: Option<Py<PyAny>>,
+}
+
+impl StreamTransport {
+    /// A transport of a socket, whose protocol will soon be told of the beginning.
+    pub(crate) fn begin<'py>(core: &Bound<'py, LoopCore>, port: Port, given: Beginning) -> PyResult<Bound<'py, Self>> {
+        Self::make(core, port, Direction::Both, given)
+    }
+
+    fn make<'py>(
+        core: &Bound<'py, LoopCore>,
+        port: Port,
+        direction: Direction,
+        given: Beginning,
+    ) -> PyResult<Bound<'py, Self>> {
+        let py = core.py();
+        let is_buffered = direction != Direction::Write && is_buffered(given.protocol.bind(py))?;
+        let state = State {
+            phase: Phase::Open,
+            protocol: Some(given.protocol),
+            is_buffered,
+            flow: Flow::new(),
+            is_paused: false,
+            is_at_end: false,
+            is_ending: false,
+            is_unsent: false,
+            reads: false,
+            writes: false,
+            is_readable: false,
+            is_writable: false,
+            is_scheduled: false,
+            lost_writes: 0,
+            file: given.file,
+            server: given.server,
+            rare: given.waiter.map(|waiter| Box::new(Rare { waiter: Some(waiter), ..Rare::default() })),
+        };
+        let server = state.server.as_ref().map(|server| server.clone_ref(py));
+        let transport = Self {
+            core: core.clone().unbind(),
+            context: given.context,
+            direction,
+            port,
+            state: GilCell::new(state),
+            extra: given.extra,
+        };
+        let transport = Bound::new(py, transport)?;
+        if let Some(server) = server {
+            Names::get(py)?.attach(server.bind(py), transport.as_any())?;
+        }
+        core.get().watchers.with(py, |watchers| watchers.set_owned(port.number(), true));
+        Self::schedule(&transport, Step::Begin);
+        Ok(transport)
+    }
+
+    fn schedule(slf: &Bound<'_, Self>, step: Step) {
+        let job = Scheduled::Stream(slf.clone().unbind(), step);
+        slf.get().core.get().engine.with(slf.py(), |engine| engine.push(job));
+    }
+
+    /// Runs a job of the transport.
+    ///
+    /// # Errors
+    /// `KeyboardInterrupt` and `SystemExit` of the protocol, and what the exception handler itself raises.
+    #[inline]
+    pub(crate) fn run(slf: &Bound<'_, Self>, step: Step) -> PyResult<()> {
+        match step {
+            Step::Ready => Self::on_ready(slf),
+            Step::Begin => Self::on_begin(slf),
+            Step::End => Self::on_end(slf),
+        }
+    }
+
+    /// The descriptor is ready; gives a job if there is none on its way.
+    #[inline]
+    pub(crate) fn note_ready(slf: &Py<Self>, py: Python<'_>, side: Side) -> Option<Scheduled> {
+        let is_new = slf.get().state.with(py, |state| {
+            match side {
+                Side::Reader => state.is_readable = true,
+                Side::Writer => state.is_writable = true,
+            }
+            !std::mem::replace(&mut state.is_scheduled, true)
+        });
+        is_new.then(|| Scheduled::Stream(slf.clone_ref(py), Step::Ready))
+    }
+
+    #[inline]
+    fn on_ready(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (readable, writable) = slf.get().state.with(slf.py(), |state| {
+            state.is_scheduled = false;
+            (std::mem::take(&mut state.is_readable), std::mem::take(&mut state.is_writable))
+        });
+        if readable {
+            reading::on_readable(slf)?;
+        }
+        if writable && slf.get().state.with(slf.py(), |state| state.writes && state.phase < Phase::Losing) {
+            writing::send(slf)?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn on_begin(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        if let Some(protocol) = this.protocol(py) {
+            let made = protocol.getattr(intern!(py, "connection_made"));
+            let made = made.and_then(|made| this.tell(py, || made.call1((slf,))));
+            if let Err(error) = made {
+                let text = Names::get(py)?
+                    .format_callback_source
+                    .bind(py)
+                    .call1((protocol.getattr(intern!(py, "connection_made"))?, (slf,)))?;
+                Self::report(slf, error, &format!("Exception in callback {text}"))?;
+            }
+        }
+        if let Err(error) = Self::watch(slf) {
+            Self::fatal(slf, error, "The descriptor can't be watched")?;
+        }
+        let waiter = this.state.with(py, |state| state.rare.as_mut().and_then(|rare| rare.waiter.take()));
+        waiter.map_or(Ok(()), |waiter| set_result(waiter.bind(py)))
+    }
+
+    fn on_end(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        let (protocol, error) = this.state.with(py, |state| {
+            let error = state.rare.as_mut().and_then(|rare| rare.error.take());
+            (state.protocol.as_ref().map(|protocol| protocol.clone_ref(py)), error)
+        });
+        let told = match &protocol {
+            Some(protocol) => {
+                this.tell(py, || protocol.bind(py).call_method1(intern!(py, "connection_lost"), (&error,)))
+            }
+            None => Ok(py.None().into_bound(py)),
+        };
+        let closed = Self::release(slf);
+        if let (Err(error), Some(protocol)) = (told, protocol) {
+            let method = protocol.bind(py).getattr(intern!(py, "connection_lost"))?;
+            let text = Names::get(py)?.format_callback_source.bind(py).call1((method, ((),)))?;
+            Self::report(slf, error, &format!("Exception in callback {text}"))?;
+        }
+        closed
+    }
+
+    /// Closes the descriptor, and lets go of what belonged to the connection.
+    fn release(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        this.extra.keep_for_the_dead(py, this.port);
+        let (protocol, file, server, rare) = this.state.with(py, |state| {
+            state.phase = Phase::Closed;
+            let file = std::mem::replace(&mut state.file, File::Closed);
+            (state.protocol.take(), file, state.server.take(), state.rare.take())
+        });
+        drop(protocol);
+        let closed = file.close(py);
+        if let Some(empty) = rare.and_then(|rare| rare.empty) {
+            let error = Names::get(py)?.connection_error.bind(py).call1(("Connection is closed by peer",))?;
+            empty.bind(py).call_method1(intern!(py, "set_exception"), (error,))?;
+        }
+        if let Some(server) = server {
+            Names::get(py)?.detach(server.bind(py), slf.as_any())?;
+        }
+        closed
+    }
+
+    /// Has the loop watch for what is wanted now.
+    pub(super) fn watch(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        let wanted = this.state.with(py, |state| {
+            let is_open =
+                state.phase == Phase::Open || (this.direction == Direction::Write && state.phase == Phase::Closing);
+            let read = is_open && !state.is_paused && !state.is_at_end;
+            let write = state.phase < Phase::Losing && !state.flow.is_empty();
+            [(Side::Reader, read), (Side::Writer, write)]
+        });
+        for (side, wanted) in wanted {
+            let was = this.state.with(py, |state| match side {
+                Side::Reader => std::mem::replace(&mut state.reads, wanted),
+                Side::Writer => std::mem::replace(&mut state.writes, wanted),
+            });
+            match (was, wanted) {
+                (false, true) => {
+                    let sink = Sink::Stream(slf.clone().unbind());
+                    drop(this.core.get().watch_for(py, this.port.number(), side, sink)?);
+                }
+                (true, false) => drop(this.core.get().unwatch(py, this.port.number(), side)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the protocol told of the end: nothing more is read or sent.
+    pub(super) fn lose(slf: &Bound<'_, Self>, error: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        let is_new = this.state.with(py, |state| {
+            if state.phase >= Phase::Losing {
+                return false;
+            }
+            state.phase = Phase::Losing;
+            state.flow.clear();
+            if let Some(error) = error {
+                state.rare.get_or_insert_default().error = Some(error.clone().unbind());
+            }
+            true
+        });
+        if !is_new {
+            return Ok(());
+        }
+        this.core.get().watchers.with(py, |watchers| watchers.set_owned(this.port.number(), false));
+        let watched = Self::watch(slf);
+        Self::schedule(slf, Step::End);
+        watched
+    }
+
+    /// Calls `call`, a method of the protocol, in the transport's context.
+    #[inline]
+    pub(super) fn tell<R>(&self, py: Python<'_>, call: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
+        context::call_in(self.context.bind(py), &self.core.get().nest, call)
+    }
+
+    pub(super) fn protocol<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let protocol = self.state.with(py, |state| state.protocol.as_ref().map(|protocol| protocol.clone_ref(py)));
+        protocol.map(|protocol| protocol.into_bound(py))
+    }
+
+    pub(super) fn is_closing_now(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.phase > Phase::Open)
+    }
+
+    /// Ends the connection because of `error`, which goes to the protocol; and to the exception handler, unless it is the system's, which
+    /// networks are full of.
+    #[cold]
+    pub(super) fn fatal(slf: &Bound<'_, Self>, error: PyErr, message: &str) -> PyResult<()> {
+        let py = slf.py();
+        if is_interrupt(py, &error) {
+            return Err(error);
+        }
+        let value = error.value(py).clone().into_any();
+        if !error.is_instance_of::<PyOSError>(py) {
+            Self::report(slf, error, message)?;
+        } else if slf.get().core.get().debug.load(Relaxed) {
+            let options = PyDict::new(py);
+            options.set_item(intern!(py, "exc_info"), &value)?;
+            let arguments = ("%r: %s", slf, message);
+            Names::get(py)?.logger.bind(py).call_method(intern!(py, "debug"), arguments, Some(&options))?;
+        }
+        Self::lose(slf, Some(&value))
+    }
+
+    /// Tells the loop's exception handler.
+    ///
+    /// # Errors
+    /// `error` itself, if it is one that ends the run.
+    #[cold]
+    pub(super) fn report(slf: &Bound<'_, Self>, error: PyErr, message: &str) -> PyResult<()> {
+        let py = slf.py();
+        if is_interrupt(py, &error) {
+            return Err(error);
+        }
+        let details = PyDict::new(py);
+        details.set_item(intern!(py, "message"), message)?;
+        details.set_item(intern!(py, "exception"), error.into_value(py))?;
+        details.set_item(intern!(py, "transport"), slf)?;
+        details.set_item(intern!(py, "protocol"), slf.get().protocol(py))?;
+        slf.get().core.bind(py).call_method1(intern!(py, "call_exception_handler"), (details,)).map(drop)
+    }
+}
+
+#[pymethods]
+impl StreamTransport {
+    /// *file* is a `socket.socket`, or the object of a pipe; *direction* is "both", "read", "write", or "device" for a writing end that
+    /// does not tell when nobody reads.
+    #[new]
+    #[pyo3(signature = (core, file, protocol, waiter, extra, server, direction))]
+    fn new(
+        core: &Bound<'_, LoopCore>,
+        file: Bound<'_, PyAny>,
+        protocol: Py<PyAny>,
+        waiter: Option<Py<PyAny>>,
+        extra: Option<Bound<'_, PyDict>>,
+        server: Option<Py<PyAny>>,
+        direction: &str,
+    ) -> PyResult<Py<Self>> {
+        let py = core.py();
+        let is_device = direction == "device";
+        let (direction, kind) = match direction {
+            "both" => (Direction::Both, Kind::Socket),
+            "read" => (Direction::Read, Kind::File),
+            "write" | "device" => (Direction::Write, Kind::File),
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "direction must be both, read, write or device, not {other}"
+                )));
+            }
+        };
+        let fd: RawFd = descriptor(&file)?;
+        let extra = Extra::of_file(&file, extra, kind)?;
+        let context = copy_current(py)?.unbind();
+        let given = Beginning { protocol, context, extra, file: File::Object(file.unbind()), server, waiter };
+        let transport = Self::make(core, Port::new(fd, kind), direction, given)?;
+        transport.get().state.with(py, |state| state.is_at_end = is_device);
+        Ok(transport.unbind())
+    }
+
+    /// The class that `isinstance` sees: one of asyncio's, which this one can't derive from.
+    #[getter(__class__)]
+    fn class<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let [socket, read_pipe, write_pipe] = Names::transport_classes(py)?;
+        let class = match self.direction {
+            Direction::Both => socket,
+            Direction::Read => read_pipe,
+            Direction::Write => write_pipe,
+        };
+        Ok(class.bind(py).clone())
+    }
+
+    // ------------------------------------------------------------------ the protocol
+
+    /// Return the protocol.
+    fn get_protocol(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.protocol(py).map(Bound::unbind)
+    }
+
+    /// Exchange the protocol.
+    fn set_protocol(&self, py: Python<'_>, protocol: Bound<'_, PyAny>) -> PyResult<()> {
+        let is_buffered = self.direction != Direction::Write && is_buffered(&protocol)?;
+        let old = self.state.with(py, |state| {
+            state.is_buffered = is_buffered;
+            state.protocol.replace(protocol.unbind())
+        });
+        drop(old);
+        Ok(())
+    }
+
+    /// Return information about the transport (asyncio docs, `BaseTransport.get_extra_info`).
+    #[pyo3(signature = (name, default = None))]
+    fn get_extra_info(&self, py: Python<'_>, name: &str, default: Option<Py<PyAny>>) -> PyResult<Option<Py<PyAny>>> {
+        Ok(self.extra.get(py, self, name)?.or(default))
+    }
+
+    // ------------------------------------------------------------------ closing
+
+    /// Whether the transport is closing or closed.
+    fn is_closing(&self, py: Python<'_>) -> bool {
+        self.is_closing_now(py)
+    }
+
+    /// Close the transport: what was written is still sent.
+    fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        if this.is_closing_now(py) {
+            return Ok(());
+        }
+        writing::send_if_unsent(slf)?;
+        let is_empty = this.state.with(py, |state| {
+            if state.phase == Phase::Open {
+                state.phase = Phase::Closing;
+            }
+            state.flow.is_empty()
+        });
+        this.core.get().watchers.with(py, |watchers| watchers.set_owned(this.port.number(), false));
+        if is_empty { Self::lose(slf, None) } else { Self::watch(slf) }
+    }
+
+    /// Close the transport at once: what was written and not sent is lost.
+    fn abort(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::lose(slf, None)
+    }
+
+    fn _force_close(slf: &Bound<'_, Self>, error: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        Self::lose(slf, error)
+    }
+
+    // ------------------------------------------------------------------ reading
+
+    /// Whether the transport is receiving data.
+    fn is_reading(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.phase == Phase::Open && !state.is_paused)
+    }
+
+    /// Stop giving data to the protocol.
+    fn pause_reading(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::set_paused(slf, true)
+    }
+
+    /// Go on giving data to the protocol.
+    fn resume_reading(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::set_paused(slf, false)
+    }
+
+    // ------------------------------------------------------------------ writing
+
+    /// Send data to the peer, by the end of the turn.
+    fn write(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        writing::write(slf, data)
+    }
+
+    /// Send several pieces of data to the peer, by the end of the turn.
+    fn writelines(slf: &Bound<'_, Self>, list_of_data: &Bound<'_, PyAny>) -> PyResult<()> {
+        list_of_data.try_iter()?.try_for_each(|data| writing::write(slf, &data?))
+    }
+
+    /// End the writing half of the connection when what was written is sent.
+    fn write_eof(slf: &Bound<'_, Self>) -> PyResult<()> {
+        if slf.get().direction == Direction::Write {
+            return Self::close(slf);
+        }
+        writing::end(slf)
+    }
+
+    /// Whether `write_eof` is supported.
+    #[allow(clippy::unused_self, reason = "asyncio has it as a method")]
+    fn can_write_eof(&self) -> bool {
+        true
+    }
+
+    /// Return the number of bytes that wait to be sent.
+    fn get_write_buffer_size(&self, py: Python<'_>) -> usize {
+        self.state.with(py, |state| state.flow.len())
+    }
+
+    /// Return the water marks `(low, high)` in bytes.
+    fn get_write_buffer_limits(&self, py: Python<'_>) -> (usize, usize) {
+        self.state.with(py, |state| state.flow.limits())
+    }
+
+    /// Set the water marks in bytes.
+    #[pyo3(signature = (high = None, low = None))]
+    fn set_write_buffer_limits(slf: &Bound<'_, Self>, high: Option<isize>, low: Option<isize>) -> PyResult<()> {
+        writing::set_limits(slf, high, low)
+    }
+
+    // ------------------------------------------------------------------ what asyncio's sendfile and TLS ask for
+
+    #[classattr]
+    fn _start_tls_compatible() -> bool {
+        true
+    }
+
+    #[classattr]
+    fn _sendfile_compatible(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(py.import("asyncio.constants")?.getattr("_SendfileMode")?.getattr("TRY_NATIVE")?.unbind())
+    }
+
+    #[getter]
+    fn _closing(&self, py: Python<'_>) -> bool {
+        self.is_closing_now(py)
+    }
+
+    #[getter]
+    fn _paused(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.is_paused)
+    }
+
+    #[getter]
+    fn _protocol_paused(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.flow.is_paused())
+    }
+
+    #[getter]
+    fn _protocol_context(&self, py: Python<'_>) -> Py<PyAny> {
+        self.context.clone_ref(py)
+    }
+
+    #[getter]
+    fn _sock(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.socket(py)
+    }
+
+    #[getter]
+    fn _sock_fd(&self) -> RawFd {
+        self.port.number()
+    }
+
+    /// A future that is done when nothing waits to be sent.
+    fn _make_empty_waiter(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let (py, this) = (slf.py(), slf.get());
+        if this.state.with(py, |state| state.rare.as_ref().is_some_and(|rare| rare.empty.is_some())) {
+            return Err(PyRuntimeError::new_err("Empty waiter is already set"));
+        }
+        writing::send_if_unsent(slf)?;
+        let future = this.core.bind(py).call_method0(intern!(py, "create_future"))?;
+        let is_empty = this.state.with(py, |state| {
+            state.rare.get_or_insert_default().empty = Some(future.clone().unbind());
+            state.flow.is_empty()
+        });
+        // The descriptor is lent to whoever sends the file.
+        this.core.get().watchers.with(py, |watchers| watchers.set_owned(this.port.number(), false));
+        if is_empty {
+            future.call_method1(intern!(py, "set_result"), (py.None(),))?;
+        }
+        Ok(future.unbind())
+    }
+
+    fn _reset_empty_waiter(&self, py: Python<'_>) {
+        let (empty, is_open) = self
+            .state
+            .with(py, |state| (state.rare.as_mut().and_then(|rare| rare.empty.take()), state.phase == Phase::Open));
+        drop(empty);
+        if is_open {
+            self.core.get().watchers.with(py, |watchers| watchers.set_owned(self.port.number(), true));
+        }
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let name = self.class(py)?.getattr(intern!(py, "__name__"))?;
+        let (phase, reads, writes, size) =
+            self.state.with(py, |state| (state.phase, state.reads, state.writes, state.flow.len()));
+        let is_closed_loop = self.core.get().is_closed();
+        let polling = |watched| {
+            if is_closed_loop {
+                "open"
+            } else if watched {
+                "polling"
+            } else {
+                "idle"
+            }
+        };
+        let mut words = vec![name.to_string()];
+        match phase {
+            Phase::Open => {}
+            Phase::Closing | Phase::Losing => words.push("closing".to_owned()),
+            Phase::Closed => words.push("closed".to_owned()),
+        }
+        words.push(format!("fd={}", self.port.number()));
+        if phase != Phase::Closed {
+            if self.direction != Direction::Write {
+                words.push(format!("read={}", polling(reads)));
+            }
+            if self.direction != Direction::Read {
+                words.push(format!("write=<{}, bufsize={size}>", polling(writes)));
+            }
+        }
+        Ok(format!("<{}>", words.join(" ")))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.core)?;
+        visit.call(&self.context)?;
+        self.extra.traverse(&visit)?;
+        let visited = self.state.visit(|state| {
+            visit.call(&state.protocol)?;
+            if let File::Object(file) = &state.file {
+                visit.call(file)?;
+            }
+            visit.call(&state.server)?;
+            state.rare.as_ref().map_or(Ok(()), |rare| {
+                visit.call(&rare.waiter)?;
+                visit.call(&rare.empty)?;
+                visit.call(&rare.error)
+            })
+        });
+        visited.unwrap_or(Ok(()))
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        let (protocol, server, rare) =
+            self.state.with(py, |state| (state.protocol.take(), state.server.take(), state.rare.take()));
+        drop((protocol, server, rare));
+    }
+}
+
+impl StreamTransport {
+    fn set_paused(slf: &Bound<'_, Self>, is_paused: bool) -> PyResult<()> {
+        if slf.get().direction == Direction::Write {
+            return Err(PyNotImplementedError::new_err("the writing end of a pipe can't be read from"));
+        }
+        let changes = slf.get().state.with(slf.py(), |state| {
+            state.phase == Phase::Open && std::mem::replace(&mut state.is_paused, is_paused) != is_paused
+        });
+        if changes { Self::watch(slf) } else { Ok(()) }
+    }
+
+    /// The peer has ended its half: there is nothing more to watch for.
+    pub(super) fn stop_reading(slf: &Bound<'_, Self>) -> PyResult<()> {
+        slf.get().state.with(slf.py(), |state| state.is_at_end = true);
+        Self::watch(slf)
+    }
+
+    /// The `socket.socket` of the connection. For one that was accepted here it is made when it is first asked for, and closes the
+    /// descriptor from then on.
+    pub(super) fn socket(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let file = self.state.with(py, |state| match &state.file {
+            File::Object(file) => Some(Some(file.clone_ref(py))),
+            File::Own(_) => None,
+            File::Closed => Some(None),
+        });
+        if let Some(known) = file {
+            return Ok(known);
+        }
+        let options = PyDict::new(py);
+        options.set_item(intern!(py, "fileno"), self.port.number())?;
+        let socket = Names::get(py)?.socket.bind(py).call((), Some(&options))?.unbind();
+        let object = File::Object(socket.clone_ref(py));
+        if let File::Own(fd) = self.state.with(py, |state| std::mem::replace(&mut state.file, object)) {
+            // It is the object's now.
+            let _ = fd.into_raw_fd();
+        }
+        Ok(Some(socket))
+    }
+
+    /// Sends what was written in this turn.
+    pub(super) fn send_now(slf: &Bound<'_, Self>) -> PyResult<()> {
+        writing::send_if_unsent(slf)
+    }
+}
+
+impl Drop for StreamTransport {
+    /// A transport that nobody closed: asyncio warns, and closes it.
+    fn drop(&mut self) {
+        Python::attach(|py| {
+            let (file, size) =
+                self.state.with(py, |state| (std::mem::replace(&mut state.file, File::Closed), state.flow.len()));
+            if matches!(file, File::Closed) {
+                return;
+            }
+            // It may die while an exception is on its way.
+            let raised = PyErr::take(py);
+            let text = format!("unclosed transport <fd={} bufsize={size}>", self.port.number());
+            let text = std::ffi::CString::new(text).unwrap_or_default();
+            let warned = PyErr::warn(py, &py.get_type::<PyResourceWarning>(), &text, 1);
+            for failed in [warned, file.close(py)].into_iter().filter_map(Result::err) {
+                failed.write_unraisable(py, None);
+            }
+            if let Some(raised) = raised {
+                raised.restore(py);
+            }
+        });
+    }
+}
+
+impl File {
+    fn close(self, py: Python<'_>) -> PyResult<()> {
+        match self {
+            Self::Object(file) => file.bind(py).call_method0(intern!(py, "close")).map(drop),
+            Self::Own(_) | Self::Closed => Ok(()),
+        }
+    }
+}
+
+/// Whether the protocol gives the buffers that are read into: an `asyncio.BufferedProtocol`, or one that only has its methods.
+fn is_buffered(protocol: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = protocol.py();
+    if protocol.is_instance(Names::get(py)?.buffered_protocol.bind(py))? {
+        return Ok(true);
+    }
+    Ok(protocol.hasattr(intern!(py, "get_buffer"))? && !protocol.hasattr(intern!(py, "data_received"))?)
+}
+
+fn is_interrupt(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py)
+}
+
+/// Completes a future with `None`, unless it was cancelled.
+pub(super) fn set_result(future: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = future.py();
+    if future.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
+        return Ok(());
+    }
+    future.call_method1(intern!(py, "set_result"), (py.None(),)).map(drop)
+}
