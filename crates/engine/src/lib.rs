@@ -16,6 +16,7 @@ mod engine;
 pub use engine::{Engine, Wait};
 
 pub mod flow;
+pub mod intake;
 
 mod job;
 pub use job::Job;

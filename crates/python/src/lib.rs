@@ -13,6 +13,7 @@
 //! | `watchers` | who waits for which descriptor |
 //! | `transport` | bytes between descriptors and protocols |
 //! | `server` | listening sockets |
+//! | `streams` | asyncio's reader and writer |
 //! | `signals` | signals end a wait |
 //! | `names` | the table of imported Python names |
 //! | `exit` | the end of the interpreter while loops run |
@@ -31,6 +32,7 @@ mod nest;
 mod server;
 mod session;
 mod signals;
+mod streams;
 mod transport;
 mod turn;
 mod watchers;

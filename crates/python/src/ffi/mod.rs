@@ -5,4 +5,5 @@ pub(crate) mod cell;
 pub(crate) mod context;
 pub(crate) mod gc;
 pub(crate) mod greenlet;
+pub(crate) mod method;
 pub(crate) mod object;

@@ -4,6 +4,7 @@ use super::stream::{Direction, Phase, StreamTransport};
 use super::{Received, is_transient};
 use crate::error;
 use crate::ffi::buffer::Writable;
+use crate::streams::reader::StreamCore;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -20,12 +21,40 @@ pub(super) fn on_readable(slf: &Bound<'_, StreamTransport>) -> PyResult<()> {
     }
     let reader = this.state.with(py, |state| {
         let is_wanted = state.phase == Phase::Open && !state.is_paused;
-        state.protocol.as_ref().filter(|_| is_wanted).map(|protocol| (protocol.clone_ref(py), state.is_buffered))
+        let protocol = state.protocol.as_ref().filter(|_| is_wanted)?;
+        Some(match &state.stream {
+            Some(stream) => Reader::Stream(stream.clone_ref(py)),
+            None if state.is_buffered => Reader::Buffered(protocol.clone_ref(py)),
+            None => Reader::Protocol(protocol.clone_ref(py)),
+        })
     });
     match reader {
-        Some((protocol, false)) => receive(slf, protocol.bind(py)),
-        Some((protocol, true)) => receive_into(slf, protocol.bind(py)),
+        Some(Reader::Stream(stream)) => receive_for(slf, stream.bind(py)),
+        Some(Reader::Protocol(protocol)) => receive(slf, protocol.bind(py)),
+        Some(Reader::Buffered(protocol)) => receive_into(slf, protocol.bind(py)),
         None => Ok(()),
+    }
+}
+
+/// Who gets what has come.
+enum Reader {
+    Stream(Py<StreamCore>),
+    Protocol(Py<PyAny>),
+    Buffered(Py<PyAny>),
+}
+
+#[inline]
+fn receive_for(slf: &Bound<'_, StreamTransport>, stream: &Bound<'_, StreamCore>) -> PyResult<()> {
+    let (py, this) = (slf.py(), slf.get());
+    match this.core.get().io.receive(py, this.port) {
+        Ok(Received::Data(data)) => StreamCore::receive(stream, data)
+            .or_else(|error| StreamTransport::fatal(slf, error, "Fatal error: reading for a stream failed.")),
+        Ok(Received::End) => match this.protocol(py) {
+            Some(protocol) => on_end(slf, &protocol),
+            None => Ok(()),
+        },
+        Ok(Received::Nothing) => Ok(()),
+        Err(error) => on_error(slf, &error),
     }
 }
 

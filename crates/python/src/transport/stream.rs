@@ -12,6 +12,7 @@ use crate::ffi::cell::GilCell;
 use crate::ffi::context::copy_current;
 use crate::job::Scheduled;
 use crate::names::Names;
+use crate::streams::{self, reader::StreamCore};
 use crate::watchers::{Side, Sink};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{
@@ -76,6 +77,8 @@ pub(super) struct State {
     pub(super) phase: Phase,
     /// `None` once it has been told of the end.
     pub(super) protocol: Option<Py<PyAny>>,
+    /// Where what comes goes, if the protocol is asyncio's own of streams.
+    pub(super) stream: Option<Py<StreamCore>>,
     /// Whether the protocol gives the buffers that are read into.
     pub(super) is_buffered: bool,
     pub(super) flow: Flow<PyBackedBytes>,
@@ -149,6 +152,7 @@ impl StreamTransport {
         let state = State {
             phase: Phase::Open,
             protocol: Some(given.protocol),
+            stream: None,
             is_buffered,
             flow: Flow::new(),
             is_paused: false,
@@ -186,6 +190,26 @@ impl StreamTransport {
     fn schedule(slf: &Bound<'_, Self>, step: Step) {
         let job = Scheduled::Stream(slf.clone().unbind(), step);
         slf.get().core.get().engine.with(slf.py(), |engine| engine.push(job));
+    }
+
+    /// Has what comes go to the reader, without a detour, if the protocol is asyncio's own of streams.
+    fn adopt_stream(slf: &Bound<'_, Self>, protocol: &Bound<'_, PyAny>) -> PyResult<()> {
+        if slf.get().direction == Direction::Write {
+            return Ok(());
+        }
+        let stream = streams::adopt(slf.as_any(), protocol, &slf.get().core)?.map(Bound::unbind);
+        drop(slf.get().state.with(slf.py(), |state| std::mem::replace(&mut state.stream, stream)));
+        Ok(())
+    }
+
+    /// `write`, without the detour over Python.
+    pub(crate) fn take_to_write(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        writing::write(slf, data)
+    }
+
+    /// Whether what is written will be sent without the writer having to wait.
+    pub(crate) fn takes_more(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.phase == Phase::Open && !state.flow.is_paused())
     }
 
     /// Runs a job of the transport.
@@ -233,6 +257,7 @@ impl StreamTransport {
     fn on_begin(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         if let Some(protocol) = this.protocol(py) {
+            Self::adopt_stream(slf, &protocol)?;
             let made = protocol.getattr(intern!(py, "connection_made"));
             let made = made.and_then(|made| this.tell(py, || made.call1((slf,))));
             if let Err(error) = made {
@@ -275,12 +300,12 @@ impl StreamTransport {
     fn release(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         this.extra.keep_for_the_dead(py, this.port);
-        let (protocol, file, server, rare) = this.state.with(py, |state| {
+        let (protocol, stream, file, server, rare) = this.state.with(py, |state| {
             state.phase = Phase::Closed;
             let file = std::mem::replace(&mut state.file, File::Closed);
-            (state.protocol.take(), file, state.server.take(), state.rare.take())
+            (state.protocol.take(), state.stream.take(), file, state.server.take(), state.rare.take())
         });
-        drop(protocol);
+        drop((protocol, stream));
         let closed = file.close(py);
         if let Some(empty) = rare.and_then(|rare| rare.empty) {
             let error = Names::get(py)?.connection_error.bind(py).call1(("Connection is closed by peer",))?;
@@ -452,14 +477,16 @@ impl StreamTransport {
     }
 
     /// Exchange the protocol.
-    fn set_protocol(&self, py: Python<'_>, protocol: Bound<'_, PyAny>) -> PyResult<()> {
-        let is_buffered = self.direction != Direction::Write && is_buffered(&protocol)?;
-        let old = self.state.with(py, |state| {
+    fn set_protocol(slf: &Bound<'_, Self>, protocol: Bound<'_, PyAny>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        let is_buffered = this.direction != Direction::Write && is_buffered(&protocol)?;
+        let new = protocol.clone().unbind();
+        let old = this.state.with(py, |state| {
             state.is_buffered = is_buffered;
-            state.protocol.replace(protocol.unbind())
+            (state.protocol.replace(new), state.stream.take())
         });
         drop(old);
-        Ok(())
+        Self::adopt_stream(slf, &protocol)
     }
 
     /// Return information about the transport (asyncio docs, `BaseTransport.get_extra_info`).
@@ -674,6 +701,7 @@ impl StreamTransport {
                 visit.call(file)?;
             }
             visit.call(&state.server)?;
+            visit.call(&state.stream)?;
             state.rare.as_ref().map_or(Ok(()), |rare| {
                 visit.call(&rare.waiter)?;
                 visit.call(&rare.empty)?;
@@ -684,9 +712,10 @@ impl StreamTransport {
     }
 
     fn __clear__(&self, py: Python<'_>) {
-        let (protocol, server, rare) =
-            self.state.with(py, |state| (state.protocol.take(), state.server.take(), state.rare.take()));
-        drop((protocol, server, rare));
+        drop(
+            self.state
+                .with(py, |state| (state.protocol.take(), state.stream.take(), state.server.take(), state.rare.take())),
+        );
     }
 }
 
