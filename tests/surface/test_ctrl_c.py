@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from surface_support import PATIENCE, Loop, Script, command, turn
+from surface_support import LOOPS_IN_SCRIPTS, PATIENCE, Loop, Script, command, turn
 
 RUNS = {
     "asyncio.Runner": "runner().run(main())",
@@ -162,11 +162,11 @@ RACES = """
         "asyncio.Runner(loop_factory=factory).run(main())",
     ],
 )
-def test_it_ends_a_wait_that_has_no_deadline_every_time(
-    script: Script, factory_text: str, run: str
-) -> None:
+def test_it_ends_a_wait_that_has_no_deadline_every_time(script: Script, run: str) -> None:
+    # Not so under asyncio, where one that comes just before the wait is noticed when something else ends it.
     # Runners that are not closed, tasks that are left behind: beside the point here.
-    assert script(RACES, "-W", "ignore", factory=factory_text, run=run) == "30\n"
+    ours = LOOPS_IN_SCRIPTS["soliloop"]
+    assert script(RACES, "-W", "ignore", factory=ours, run=run) == "30\n"
 
 
 def test_it_does_not_reach_a_loop_of_another_thread(tmp_path: Path) -> None:

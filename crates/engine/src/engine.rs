@@ -109,6 +109,12 @@ impl<J: Job, P: Policy> Engine<J, P> {
         self.ready.next(&mut self.policy)
     }
 
+    /// Takes back the job that was made ready last, unless it is in the batch that runs: for an owner that runs it at once.
+    #[inline]
+    pub fn take_last(&mut self) -> Option<J> {
+        self.ready.take_last()
+    }
+
     /// Empties both queues. The jobs are given back because dropping one may reach the owner of the engine.
     #[must_use = "dropping a job may run foreign code: do it where the engine is not borrowed"]
     pub fn drain(&mut self) -> Vec<J> {

@@ -3,6 +3,8 @@
 //! It is pure: it neither reads nor wakes anybody. A reader that keeps up takes each chunk as it came, without a copy. Once a second chunk
 //! comes before the first one is gone, what waits is gathered in one piece of memory, so that it can be searched.
 
+use memchr::memmem;
+
 /// What has come. `C` is a piece of memory.
 #[derive(Debug, Default)]
 pub struct Intake<C> {
@@ -126,7 +128,7 @@ impl<C: AsRef<[u8]>> Intake<C> {
             // One that ends behind the best one so far is of no use.
             let reach = found.map_or(bytes.len(), |found| found.end);
             let searched = bytes.get(from..reach).unwrap_or_default();
-            let Some(place) = position(searched, separator) else { continue };
+            let Some(place) = memmem::find(searched, separator) else { continue };
             let this = Found { start: from + place, end: from + place + separator.len() };
             if found.is_none_or(|best| (this.end, this.start) < (best.end, best.start)) {
                 found = Some(this);
@@ -134,31 +136,4 @@ impl<C: AsRef<[u8]>> Intake<C> {
         }
         found
     }
-}
-
-/// The first place of `separator` in `bytes`.
-fn position(bytes: &[u8], separator: &[u8]) -> Option<usize> {
-    let (&first, others) = separator.split_first()?;
-    let mut from = 0;
-    loop {
-        let place = from + memchr(first, bytes.get(from..)?)?;
-        if bytes[place + 1..].starts_with(others) {
-            return Some(place);
-        }
-        from = place + 1;
-    }
-}
-
-/// The first place of a byte. Written so that the compiler can look at many at once.
-fn memchr(wanted: u8, bytes: &[u8]) -> Option<usize> {
-    const STRIDE: usize = 32;
-    let mut chunks = bytes.chunks_exact(STRIDE);
-    let mut place = 0;
-    for chunk in &mut chunks {
-        if chunk.iter().fold(false, |found, byte| found | (*byte == wanted)) {
-            break;
-        }
-        place += STRIDE;
-    }
-    bytes[place..].iter().position(|byte| *byte == wanted).map(|rest| place + rest)
 }

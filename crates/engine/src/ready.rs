@@ -54,6 +54,11 @@ impl<J> Ready<J> {
         if index == 0 { self.queue.pop_front() } else { self.queue.remove(index) }
     }
 
+    #[inline]
+    pub(crate) fn take_last(&mut self) -> Option<J> {
+        if self.queue.len() > self.batch { self.queue.pop_back() } else { None }
+    }
+
     pub(crate) fn drain(&mut self) -> VecDeque<J> {
         self.batch = 0;
         std::mem::take(&mut self.queue)

@@ -197,3 +197,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_last_job_can_be_taken_back_unless_it_is_in_the_batch() {
+    let mut engine = Engine::new();
+    push(&mut engine, [1, 2]);
+    engine.begin_turn(Instant::ORIGIN);
+    assert_eq!(engine.take_last(), None);
+    push(&mut engine, [3, 4]);
+    assert_eq!(engine.take_last(), Some(Number(4)));
+    assert_eq!(engine.take_last(), Some(Number(3)));
+    assert_eq!(engine.take_last(), None);
+    assert_eq!(engine.next(), Some(Number(1)));
+}

@@ -234,7 +234,7 @@ impl LoopCore {
 
     /// The keyword argument `loop=` of futures and tasks, which they read and do not keep.
     #[inline]
-    fn loop_option<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+    pub(crate) fn loop_option<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
         let (py, this) = (slf.py(), slf.get());
         if let Some(option) = this.loop_option.with(py, |option| option.as_ref().map(|option| option.clone_ref(py))) {
             return Ok(option.into_bound(py));

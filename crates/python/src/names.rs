@@ -183,6 +183,17 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     ("asyncio.selector_events._SelectorSocketTransport._sock_fd", 11, 14),
     ("asyncio.base_events.Server._attach", 11, 14),
     ("asyncio.base_events.Server._detach", 11, 14),
+    // Streams: what a protocol has, and what a reader and a writer have.
+    ("asyncio.Future._asyncio_future_blocking", 11, 14),
+    ("asyncio.StreamReaderProtocol._stream_reader", 11, 14),
+    ("asyncio.StreamReaderProtocol._client_connected_cb", 11, 14),
+    ("asyncio.StreamReader._buffer", 11, 14),
+    ("asyncio.StreamReader._eof", 11, 14),
+    ("asyncio.StreamReader._exception", 11, 14),
+    ("asyncio.StreamReader._limit", 11, 14),
+    ("asyncio.StreamReader._waiter", 11, 14),
+    ("asyncio.StreamWriter._reader", 11, 14),
+    ("asyncio.StreamWriter._transport", 11, 14),
     // The transport that ours of datagrams derives from, until it is native.
     ("asyncio.selector_events._SelectorDatagramTransport._add_reader", 11, 14),
     ("asyncio.selector_events._SelectorDatagramTransport._call_connection_lost", 11, 14),

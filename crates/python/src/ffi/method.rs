@@ -95,7 +95,7 @@ unsafe extern "C" fn trampoline<M: Method>(
             let py = Python::assume_attached();
             let names = Bound::from_borrowed_ptr_or_opt(py, names).map(|names| names.cast_into_unchecked::<PyTuple>());
             let positional = positional.unsigned_abs();
-            let count = positional + names.as_ref().map_or(0, |names| names.len());
+            let count = positional + names.as_ref().map_or(0, PyTupleMethods::len);
             let values = if count == 0 { &[] } else { std::slice::from_raw_parts(values, count) };
             (Bound::from_borrowed_ptr(py, this), Arguments { py, values, positional, names })
         };

@@ -2,6 +2,7 @@
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 
 /// Whether `object` is a coroutine of an `async def` function, and of no other type.
 #[inline]
@@ -33,4 +34,19 @@ pub(crate) fn has_weakrefs<T>(object: &Bound<'_, T>) -> bool {
         let offset = (*ffi::Py_TYPE(object)).tp_weaklistoffset;
         offset < 0 || (offset > 0 && !object.byte_offset(offset).cast::<*mut ffi::PyObject>().read().is_null())
     }
+}
+
+/// Calls `object.__init__(**options)` of its class once more.
+///
+/// # Errors
+/// What it raises.
+#[inline]
+pub(crate) fn initialize(object: &Bound<'_, PyAny>, options: &Bound<'_, PyDict>) -> PyResult<()> {
+    let none = PyTuple::empty(object.py());
+    // SAFETY: every class has the slot, inherited from `object`; it gets what the interpreter would give it.
+    let failed = unsafe {
+        let class = ffi::Py_TYPE(object.as_ptr());
+        (*class).tp_init.is_some_and(|init| init(object.as_ptr(), none.as_ptr(), options.as_ptr()) != 0)
+    };
+    if failed { Err(PyErr::fetch(object.py())) } else { Ok(()) }
 }

@@ -63,14 +63,14 @@ enum Progress<'py> {
 }
 
 impl StreamCall {
-    pub(super) fn new<'py>(stream: &Bound<'py, StreamCore>, what: What) -> PyResult<Bound<'py, PyAny>> {
+    pub(super) fn of<'py>(stream: &Bound<'py, StreamCore>, what: What) -> PyResult<Bound<'py, PyAny>> {
         let state = GilCell::new(State { phase: Phase::New, what });
         Ok(Bound::new(stream.py(), Self { stream: stream.clone().unbind(), state })?.into_any())
     }
 
     /// Goes on until the call is done or has to wait.
     #[inline]
-    fn step(&self, py: Python<'_>) -> PyResult<Option<Py<StreamCore>>> {
+    fn step(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let stream = self.stream.get();
         match self.state.with(py, |state| state.phase) {
             Phase::New => {}
@@ -89,12 +89,9 @@ impl StreamCall {
             }
             Ok(Progress::More) => {
                 let name = self.state.with(py, |state| state.what.name());
-                if let Err(error) = stream.arm(py, name) {
-                    self.finish(py);
-                    return Err(error);
-                }
-                self.state.with(py, |state| state.phase = Phase::Waiting);
-                Ok(Some(self.stream.clone_ref(py)))
+                let armed = stream.arm(py, name);
+                self.state.with(py, |state| state.phase = if armed.is_ok() { Phase::Waiting } else { Phase::Done });
+                armed.map(Some)
             }
             Err(error) => {
                 self.finish(py);
@@ -287,12 +284,12 @@ impl StreamCall {
         slf
     }
 
-    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<StreamCore>>> {
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         self.step(py)
     }
 
     /// Go on; *value* is of no meaning.
-    fn send(&self, py: Python<'_>, _value: &Bound<'_, PyAny>) -> PyResult<Option<Py<StreamCore>>> {
+    fn send(&self, py: Python<'_>, _value: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
         self.step(py)
     }
 
@@ -301,7 +298,7 @@ impl StreamCall {
     fn throw(
         &self,
         py: Python<'_>,
-        kind: Bound<'_, PyAny>,
+        kind: &Bound<'_, PyAny>,
         value: Option<Bound<'_, PyAny>>,
         traceback: Option<Bound<'_, PyAny>>,
     ) -> PyResult<()> {
@@ -309,7 +306,7 @@ impl StreamCall {
         let given = value.unwrap_or_else(|| kind.clone());
         let exception = if given.is_instance_of::<PyBaseException>() {
             given
-        } else if given.is(&kind) {
+        } else if given.is(kind) {
             kind.call0()?
         } else {
             kind.call1((given,))?

@@ -49,7 +49,7 @@ impl Method for Read {
     fn call<'py>(this: &Bound<'py, PyAny>, args: &Arguments<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
         let count = args.only("n")?.map_or(Ok(-1), |count| count.extract::<isize>())?;
         let what = usize::try_from(count).map_or_else(|_| What::All(Vec::new()), What::Some);
-        StreamCall::new(&native(this)?, what)
+        StreamCall::of(&native(this)?, what)
     }
 }
 
@@ -59,7 +59,7 @@ impl Method for ReadLine {
 
     fn call<'py>(this: &Bound<'py, PyAny>, args: &Arguments<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
         args.none()?;
-        StreamCall::new(&native(this)?, What::Line { searched: 0 })
+        StreamCall::of(&native(this)?, What::Line { searched: 0 })
     }
 }
 
@@ -69,7 +69,7 @@ impl Method for ReadExactly {
 
     fn call<'py>(this: &Bound<'py, PyAny>, args: &Arguments<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
         let count = args.exactly("n")?.extract::<isize>()?;
-        StreamCall::new(&native(this)?, What::Exactly(count))
+        StreamCall::of(&native(this)?, What::Exactly(count))
     }
 }
 
@@ -88,7 +88,7 @@ impl Method for ReadUntil {
                 Err(_) => vec![separator(&given)?],
             },
         };
-        StreamCall::new(&native(this)?, What::Until { separators, searched: 0 })
+        StreamCall::of(&native(this)?, What::Until { separators, searched: 0 })
     }
 }
 
@@ -98,7 +98,7 @@ impl Method for NextLine {
 
     fn call<'py>(this: &Bound<'py, PyAny>, args: &Arguments<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
         args.none()?;
-        StreamCall::new(&native(this)?, What::NextLine { searched: 0 })
+        StreamCall::of(&native(this)?, What::NextLine { searched: 0 })
     }
 }
 
@@ -181,12 +181,12 @@ impl Method for Drain {
     const DOC: &'static CStr = c"Wait until the transport takes more data.";
 
     fn call<'py>(this: &Bound<'py, PyAny>, args: &Arguments<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+        static DRAIN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         args.none()?;
         let py = this.py();
         if is_ready_to_write(this)? {
             return Ready::get(py);
         }
-        static DRAIN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let drain = DRAIN.get_or_try_init(py, || -> PyResult<_> {
             Ok(py.import("asyncio")?.getattr("StreamWriter")?.getattr("drain")?.unbind())
         })?;

@@ -1,24 +1,22 @@
 //! `StreamCore`: what has come for one reader, and who waits for it.
 //!
-//! Ground rules. One call waits at a time. What it yields to its task is the core itself, which answers as a future does (`add_done_callback`, `result`,
-//! `cancel`), and is used anew for every wait: nothing is made per wait. [`Wait`] goes round: `Nobody`, `Armed` (the core was yielded), `Held`
-//! (the task has left its callback), and `Woken` or `Cancelled` when the callback is on its way. The callback is called at once when the transport's own job brings the data, since no
-//! task is running then; in all other cases by way of the loop's queue, as a future would have it called.
+//! Ground rules. One call waits at a time, for a future of the loop; the same one is used for every wait, made new again, unless somebody still has it.
+//! The task that waits is woken at once when the transport's own job brings the data, since no task is running then: the job that the future
+//! has just put into the queue is taken out of it and run. In all other cases it stays there.
 //!
 //! When too much has come the transport is asked to pause, with asyncio's limits. If nobody has the reader any more, what comes is dropped.
 
-use crate::context;
 use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
-use crate::ffi::gc;
+use crate::ffi::{gc, object};
 use crate::names::Names;
 use pyo3::PyTraverseError;
-use pyo3::exceptions::{PyAssertionError, PyKeyboardInterrupt, PyNotImplementedError, PyRuntimeError, PySystemExit};
+use pyo3::exceptions::{PyAssertionError, PyNotImplementedError, PyRuntimeError};
 use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::PyBytes;
 use soliloop_engine::intake::Intake;
 
 /// What has come for a reader.
@@ -35,40 +33,33 @@ pub(super) struct State {
     is_paused: bool,
     pub(super) exception: Option<Py<PyAny>>,
     transport: Option<Py<PyAny>>,
+    /// What is waited for, or was.
+    waiter: Option<Py<PyAny>>,
     wait: Wait,
 }
 
 /// How far a wait has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Wait {
     Nobody,
-    /// A call waits; its task has not said yet how to wake it.
-    Armed,
-    Held(Callback),
-    /// The callback is on its way.
+    Waits,
     Woken,
-    /// The same, and it is to find the wait cancelled.
-    Cancelled(Option<Py<PyAny>>),
-}
-
-/// How to wake a task.
-struct Callback {
-    function: Py<PyAny>,
-    context: Option<Py<PyAny>>,
 }
 
 impl StreamCore {
-    pub(super) fn new<'py>(
-        py: Python<'py>,
+    pub(super) fn new(
+        py: Python<'_>,
         core: Py<LoopCore>,
         transport: Py<PyAny>,
         limit: usize,
-    ) -> PyResult<Bound<'py, Self>> {
+    ) -> PyResult<Bound<'_, Self>> {
         let state = State {
             intake: Intake::new(),
             is_at_end: false,
             is_paused: false,
             exception: None,
             transport: Some(transport),
+            waiter: None,
             wait: Wait::Nobody,
         };
         Bound::new(py, Self { core, limit, state: GilCell::new(state) })
@@ -106,10 +97,17 @@ impl StreamCore {
         if is_full {
             this.pause(py)?;
         }
-        match this.take_callback(py) {
-            Some(callback) => Self::wake_now(slf, &callback),
-            None => Ok(()),
-        }
+        let Some(waiter) = this.woken(py) else { return Ok(()) };
+        let core = this.core.bind(py);
+        let before = core.get().engine.with(py, |engine| engine.ready_len());
+        complete(waiter.bind(py))?;
+        let job = core.get().engine.with(
+            py,
+            |engine| {
+                if engine.ready_len() == before + 1 { engine.take_last() } else { None }
+            },
+        );
+        job.map_or(Ok(()), |job| job.run(core))
     }
 
     /// Takes what somebody else brings.
@@ -180,149 +178,64 @@ impl StreamCore {
 
     // ------------------------------------------------------------------ waiting
 
-    /// A call begins to wait.
+    /// A call begins to wait; gives the future that its task is to wait for.
     ///
     /// # Errors
     /// `RuntimeError` if another one waits already.
-    pub(super) fn arm(&self, py: Python<'_>, caller: &str) -> PyResult<()> {
-        if !self.state.with(py, |state| matches!(state.wait, Wait::Nobody)) {
+    #[inline]
+    pub(super) fn arm(&self, py: Python<'_>, caller: &str) -> PyResult<Py<PyAny>> {
+        let (wait, is_paused) = self.state.with(py, |state| (state.wait, state.is_paused));
+        if wait != Wait::Nobody {
             return Err(PyRuntimeError::new_err(format!(
                 "{caller}() called while another coroutine is already waiting for incoming data"
             )));
         }
-        self.resume(py, true)?;
-        drop(self.state.with(py, |state| std::mem::replace(&mut state.wait, Wait::Armed)));
-        Ok(())
+        if is_paused {
+            self.resume(py, true)?;
+        }
+        let options = LoopCore::loop_option(self.core.bind(py))?;
+        let last = self.state.with(py, |state| state.waiter.take());
+        let waiter = match last {
+            Some(waiter) if gc::references(py, &waiter) == 1 => {
+                object::initialize(waiter.bind(py), &options)?;
+                waiter
+            }
+            _ => Names::get(py)?.future.bind(py).call((), Some(&options))?.unbind(),
+        };
+        waiter.bind(py).setattr(intern!(py, "_asyncio_future_blocking"), true)?;
+        let copy = waiter.clone_ref(py);
+        drop(self.state.with(py, |state| {
+            state.wait = Wait::Waits;
+            state.waiter.replace(copy)
+        }));
+        Ok(waiter)
     }
 
     /// The call that waited goes on, or is given up. `false` if nothing has woken it.
     pub(super) fn disarm(&self, py: Python<'_>) -> bool {
-        let before = self.state.with(py, |state| std::mem::replace(&mut state.wait, Wait::Nobody));
-        matches!(before, Wait::Woken | Wait::Cancelled(_))
+        self.state.with(py, |state| std::mem::replace(&mut state.wait, Wait::Nobody)) == Wait::Woken
     }
 
+    /// The future of a wait that is over now.
     #[inline]
-    fn take_callback(&self, py: Python<'_>) -> Option<Callback> {
-        self.state.with(py, |state| match &mut state.wait {
-            Wait::Held(_) => match std::mem::replace(&mut state.wait, Wait::Woken) {
-                Wait::Held(callback) => Some(callback),
-                _ => None,
-            },
-            // It asks again before it sleeps.
-            Wait::Armed => {
-                state.wait = Wait::Woken;
-                None
+    fn woken(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.state.with(py, |state| {
+            if state.wait != Wait::Waits {
+                return None;
             }
-            Wait::Nobody | Wait::Woken | Wait::Cancelled(_) => None,
+            state.wait = Wait::Woken;
+            state.waiter.as_ref().map(|waiter| waiter.clone_ref(py))
         })
     }
 
-    #[inline]
-    fn wake_now(slf: &Bound<'_, Self>, callback: &Callback) -> PyResult<()> {
-        let py = slf.py();
-        let loop_core = slf.get().core.get();
-        let function = callback.function.bind(py);
-        let called = match &callback.context {
-            Some(context) => context::call_in(context.bind(py), &loop_core.nest, || function.call1((slf,)).map(drop)),
-            None => function.call1((slf,)).map(drop),
-        };
-        match called {
-            Err(error)
-                if !error.is_instance_of::<PyKeyboardInterrupt>(py) && !error.is_instance_of::<PySystemExit>(py) =>
-            {
-                let text = Names::get(py)?.format_callback_source.bind(py).call1((function, (slf,)))?;
-                let details = PyDict::new(py);
-                details.set_item(intern!(py, "message"), format!("Exception in callback {text}"))?;
-                details.set_item(intern!(py, "exception"), error.into_value(py))?;
-                slf.get().core.bind(py).call_method1(intern!(py, "call_exception_handler"), (details,)).map(drop)
-            }
-            done => done,
-        }
-    }
-
     fn wake_soon(slf: &Bound<'_, Self>) -> PyResult<()> {
-        match slf.get().take_callback(slf.py()) {
-            Some(callback) => Self::schedule(slf, callback),
-            None => Ok(()),
-        }
-    }
-
-    fn schedule(slf: &Bound<'_, Self>, callback: Callback) -> PyResult<()> {
         let py = slf.py();
-        let options = PyDict::new(py);
-        options.set_item(intern!(py, "context"), callback.context)?;
-        let arguments = (callback.function, slf);
-        slf.get().core.bind(py).call_method(intern!(py, "call_soon"), arguments, Some(&options)).map(drop)
+        slf.get().woken(py).map_or(Ok(()), |waiter| complete(waiter.bind(py)))
     }
 }
 
-/// What a task asks of the future that it waits for (asyncio docs, "Futures").
 #[pymethods]
 impl StreamCore {
-    #[getter(_asyncio_future_blocking)]
-    fn is_blocking(&self, py: Python<'_>) -> bool {
-        self.state.with(py, |state| matches!(state.wait, Wait::Armed | Wait::Woken))
-    }
-
-    #[setter(_asyncio_future_blocking)]
-    #[allow(clippy::unused_self, reason = "a task says that it has seen it")]
-    fn set_blocking(&self, _blocking: bool) {}
-
-    fn get_loop(&self, py: Python<'_>) -> Py<LoopCore> {
-        self.core.clone_ref(py)
-    }
-
-    /// Has *callback* called with this object when there is something to read.
-    #[pyo3(signature = (callback, *, context = None))]
-    fn add_done_callback(slf: &Bound<'_, Self>, callback: Py<PyAny>, context: Option<Py<PyAny>>) -> PyResult<()> {
-        let (py, this) = (slf.py(), slf.get());
-        let mut callback = Some(Callback { function: callback, context });
-        let old = this.state.with(py, |state| match state.wait {
-            Wait::Armed | Wait::Held(_) => {
-                callback.take().map(|callback| std::mem::replace(&mut state.wait, Wait::Held(callback)))
-            }
-            Wait::Nobody | Wait::Woken | Wait::Cancelled(_) => None,
-        });
-        drop(old);
-        callback.map_or(Ok(()), |callback| Self::schedule(slf, callback))
-    }
-
-    fn done(&self, py: Python<'_>) -> bool {
-        self.state.with(py, |state| matches!(state.wait, Wait::Woken | Wait::Cancelled(_)))
-    }
-
-    fn cancelled(&self, py: Python<'_>) -> bool {
-        self.state.with(py, |state| matches!(state.wait, Wait::Cancelled(_)))
-    }
-
-    /// Ends the wait with `CancelledError`.
-    #[pyo3(signature = (msg = None))]
-    fn cancel(slf: &Bound<'_, Self>, msg: Option<Py<PyAny>>) -> PyResult<bool> {
-        let (py, this) = (slf.py(), slf.get());
-        let before = this.state.with(py, |state| match state.wait {
-            Wait::Armed | Wait::Held(_) => Some(std::mem::replace(&mut state.wait, Wait::Cancelled(msg))),
-            Wait::Nobody | Wait::Woken | Wait::Cancelled(_) => None,
-        });
-        match before {
-            Some(Wait::Held(callback)) => Self::schedule(slf, callback).map(|()| true),
-            Some(_) => Ok(true),
-            None => Ok(false),
-        }
-    }
-
-    fn result(&self, py: Python<'_>) -> PyResult<()> {
-        let cancelled = self.state.with(py, |state| match &state.wait {
-            Wait::Cancelled(message) => Some(message.as_ref().map(|message| message.clone_ref(py))),
-            _ => None,
-        });
-        let class = Names::get(py)?.cancelled_error.bind(py);
-        match cancelled {
-            Some(Some(message)) => Err(PyErr::from_value(class.call1((message,))?)),
-            Some(None) => Err(PyErr::from_value(class.call0()?)),
-            None => Ok(()),
-        }
-    }
-
     /// What waits to be read.
     fn buffered<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         self.state.with(py, |state| PyBytes::new(py, state.intake.bytes()))
@@ -333,35 +246,29 @@ impl StreamCore {
         self.state.with(py, |state| state.is_at_end)
     }
 
-    fn __repr__(&self, py: Python<'_>) -> String {
-        let (waiting, size) = self.state.with(py, |state| (!matches!(state.wait, Wait::Nobody), state.intake.len()));
-        let what = if waiting { "waits for data" } else { "idle" };
-        format!("<stream {what}, {size} bytes buffered>")
-    }
-
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.core)?;
         let visited = self.state.visit(|state| {
             visit.call(&state.exception)?;
             visit.call(&state.transport)?;
-            match &state.wait {
-                Wait::Held(callback) => {
-                    visit.call(&callback.function)?;
-                    visit.call(&callback.context)
-                }
-                Wait::Cancelled(message) => visit.call(message),
-                Wait::Nobody | Wait::Armed | Wait::Woken => Ok(()),
-            }
+            visit.call(&state.waiter)
         });
         visited.unwrap_or(Ok(()))
     }
 
     fn __clear__(&self, py: Python<'_>) {
-        let (exception, transport, wait) = self.state.with(py, |state| {
-            (state.exception.take(), state.transport.take(), std::mem::replace(&mut state.wait, Wait::Nobody))
-        });
-        drop((exception, transport, wait));
+        drop(self.state.with(py, |state| (state.exception.take(), state.transport.take(), state.waiter.take())));
     }
+}
+
+/// Completes a future that nobody has cancelled.
+#[inline]
+fn complete(waiter: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = waiter.py();
+    if waiter.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
+        return Ok(());
+    }
+    waiter.call_method1(intern!(py, "set_result"), (py.None(),)).map(drop)
 }
 
 /// The transport's own, and that of the job that has read.

@@ -5,6 +5,7 @@
 //! | `stream` | `StreamTransport`, of sockets and pipes: states, closing, its table of contents |
 //! | `reading` | what has come is given to the protocol |
 //! | `writing` | what is written is sent, at the end of the turn |
+//! | `file` | what closes the descriptor |
 //! | `extra` | what a transport can be asked about its socket |
 //!
 //! Ground rules. A transport's state is in one cell that is never in use across a call into Python; after such a call everything is
@@ -13,7 +14,9 @@
 //! woken once per turn; unless more waits than the high-water mark allows, or no turn will end because the loop doesn't run.
 
 mod extra;
+mod file;
 pub(crate) use extra::{Addresses, Extra};
+pub(crate) use file::File;
 
 mod reading;
 pub(crate) mod stream;

@@ -4,8 +4,7 @@
 //! [`StreamTransport::watch`]. Readiness is noted by the turn and acted upon by a job ([`Step::Ready`]), of which there is one at most in the queue.
 //! The descriptor is closed when the protocol has been told of the end, and not before: its number can't come up again meanwhile.
 
-use super::extra::Extra;
-use super::{reading, writing};
+use super::{Extra, File, reading, writing};
 use crate::context;
 use crate::event_loop::{LoopCore, descriptor};
 use crate::ffi::cell::GilCell;
@@ -114,15 +113,6 @@ pub(super) struct Rare {
     pub(super) empty: Option<Py<PyAny>>,
     /// Why the connection is lost.
     error: Option<Py<PyAny>>,
-}
-
-/// What closes the descriptor.
-pub(crate) enum File {
-    /// The `socket.socket` or the object of a pipe.
-    Object(Py<PyAny>),
-    /// Of a connection that was accepted here, as long as nobody has asked for its socket.
-    Own(OwnedFd),
-    Closed,
 }
 
 /// What a new transport is made of.
@@ -477,16 +467,16 @@ impl StreamTransport {
     }
 
     /// Exchange the protocol.
-    fn set_protocol(slf: &Bound<'_, Self>, protocol: Bound<'_, PyAny>) -> PyResult<()> {
+    fn set_protocol(slf: &Bound<'_, Self>, protocol: &Bound<'_, PyAny>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
-        let is_buffered = this.direction != Direction::Write && is_buffered(&protocol)?;
+        let is_buffered = this.direction != Direction::Write && is_buffered(protocol)?;
         let new = protocol.clone().unbind();
         let old = this.state.with(py, |state| {
             state.is_buffered = is_buffered;
             (state.protocol.replace(new), state.stream.take())
         });
         drop(old);
-        Self::adopt_stream(slf, &protocol)
+        Self::adopt_stream(slf, protocol)
     }
 
     /// Return information about the transport (asyncio docs, `BaseTransport.get_extra_info`).
@@ -785,15 +775,6 @@ impl Drop for StreamTransport {
                 raised.restore(py);
             }
         });
-    }
-}
-
-impl File {
-    fn close(self, py: Python<'_>) -> PyResult<()> {
-        match self {
-            Self::Object(file) => file.bind(py).call_method0(intern!(py, "close")).map(drop),
-            Self::Own(_) | Self::Closed => Ok(()),
-        }
     }
 }
 
