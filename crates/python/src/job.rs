@@ -3,7 +3,8 @@
 use crate::event_loop::LoopCore;
 use crate::handle::Handle;
 use crate::server::Listener;
-use crate::transport::stream::{Step, StreamTransport};
+use crate::transport::Step;
+use crate::transport::stream::StreamTransport;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;

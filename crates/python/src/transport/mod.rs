@@ -5,6 +5,7 @@
 //! | `stream` | `StreamTransport`, of sockets and pipes: states, closing, its table of contents |
 //! | `reading` | what has come is given to the protocol |
 //! | `writing` | what is written is sent, at the end of the turn |
+//! | `state` | its states |
 //! | `file` | what closes the descriptor |
 //! | `extra` | what a transport can be asked about its socket |
 //!
@@ -17,8 +18,10 @@ mod extra;
 mod file;
 pub(crate) use extra::{Addresses, Extra};
 pub(crate) use file::File;
+pub(crate) use state::{Beginning, Step};
 
 mod reading;
+mod state;
 pub(crate) mod stream;
 mod writing;
 

@@ -1,6 +1,7 @@
 //! The reading half of a stream transport: one read per event, and what it brought goes to the protocol.
 
-use super::stream::{Direction, Phase, StreamTransport};
+use super::state::{Direction, Phase};
+use super::stream::StreamTransport;
 use super::{Received, is_transient};
 use crate::error;
 use crate::ffi::buffer::Writable;

@@ -4,14 +4,15 @@
 //! [`StreamTransport::watch`]. Readiness is noted by the turn and acted upon by a job ([`Step::Ready`]), of which there is one at most in the queue.
 //! The descriptor is closed when the protocol has been told of the end, and not before: its number can't come up again meanwhile.
 
-use super::{Extra, File, reading, writing};
+use super::state::{Direction, Phase, Rare, State};
+use super::{Beginning, Extra, File, Step, reading, writing};
 use crate::context;
 use crate::event_loop::{LoopCore, descriptor};
 use crate::ffi::cell::GilCell;
 use crate::ffi::context::copy_current;
 use crate::job::Scheduled;
 use crate::names::Names;
-use crate::streams::{self, reader::StreamCore};
+use crate::streams;
 use crate::watchers::{Side, Sink};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{
@@ -21,11 +22,10 @@ use pyo3::exceptions::{
 use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyDict;
 use soliloop_engine::flow::Flow;
 use soliloop_engine::world::real::{Kind, Port};
-use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{IntoRawFd, RawFd};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A transport of a socket or a pipe, made by the loop.
@@ -38,91 +38,6 @@ pub(crate) struct StreamTransport {
     pub(super) port: Port,
     pub(super) state: GilCell<State>,
     pub(super) extra: Extra,
-}
-
-/// Which ways the bytes go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
-    Both,
-    Read,
-    Write,
-}
-
-/// How far the connection has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
-    Open,
-    /// It was asked to close: what waits is still sent.
-    Closing,
-    /// The protocol is about to be told of the end.
-    Losing,
-    /// Nothing is left.
-    Closed,
-}
-
-/// What a job does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// The protocol is told of the beginning.
-    Begin,
-    /// The descriptor is ready.
-    Ready,
-    /// The protocol is told of the end.
-    End,
-}
-
-#[allow(clippy::struct_excessive_bools, reason = "facts that do not depend on each other; the states are in `phase`")]
-pub(super) struct State {
-    pub(super) phase: Phase,
-    /// `None` once it has been told of the end.
-    pub(super) protocol: Option<Py<PyAny>>,
-    /// Where what comes goes, if the protocol is asyncio's own of streams.
-    pub(super) stream: Option<Py<StreamCore>>,
-    /// Whether the protocol gives the buffers that are read into.
-    pub(super) is_buffered: bool,
-    pub(super) flow: Flow<PyBackedBytes>,
-    /// The protocol asked for a rest.
-    pub(super) is_paused: bool,
-    /// The peer has ended its half, and the protocol keeps the other one open.
-    is_at_end: bool,
-    /// The end of the writing half was asked for.
-    pub(super) is_ending: bool,
-    /// Whether it is among the transports that were written to in this turn.
-    pub(super) is_unsent: bool,
-    /// What the loop watches for.
-    reads: bool,
-    writes: bool,
-    /// What has become ready, and whether a job is on its way.
-    is_readable: bool,
-    is_writable: bool,
-    is_scheduled: bool,
-    /// Writes after the connection was lost.
-    pub(super) lost_writes: u32,
-    file: File,
-    /// The server that accepted the connection.
-    server: Option<Py<PyAny>>,
-    pub(super) rare: Option<Box<Rare>>,
-}
-
-/// What most transports never have.
-#[derive(Default)]
-pub(super) struct Rare {
-    /// Done when the protocol has been told of the beginning.
-    waiter: Option<Py<PyAny>>,
-    /// Done when nothing waits to be sent: for `sendfile`.
-    pub(super) empty: Option<Py<PyAny>>,
-    /// Why the connection is lost.
-    error: Option<Py<PyAny>>,
-}
-
-/// What a new transport is made of.
-pub(crate) struct Beginning {
-    pub(crate) protocol: Py<PyAny>,
-    pub(crate) context: Py<PyAny>,
-    pub(crate) extra: Extra,
-    pub(crate) file: File,
-    pub(crate) server: Option<Py<PyAny>>,
-    pub(crate) waiter: Option<Py<PyAny>>,
 }
 
 impl StreamTransport {

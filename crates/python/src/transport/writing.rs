@@ -1,7 +1,8 @@
 //! The writing half of a stream transport: what waits is sent when the turn ends, and the protocol is asked to pause when too much waits.
 
 use super::is_transient;
-use super::stream::{Direction, Phase, StreamTransport, set_result};
+use super::state::{Direction, Phase};
+use super::stream::{StreamTransport, set_result};
 use crate::error;
 use crate::names::Names;
 use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyTypeError, PyValueError};
