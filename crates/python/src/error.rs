@@ -1,9 +1,11 @@
 //! Errors of the layers below as Python exceptions: the only place that maps them. And errors that come from another stack.
 
+use crate::event_loop::LoopCore;
 use crate::names::Names;
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PySystemExit, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use soliloop_engine::OutOfRange;
 use std::io;
 
@@ -20,6 +22,27 @@ pub(crate) fn of_system(error: &io::Error) -> PyErr {
         Some(number) => PyOSError::new_err((number, text.split(" (os error").next().unwrap_or_default().to_owned())),
         None => PyOSError::new_err(text),
     }
+}
+
+/// Whether an error ends the run: nobody but the caller of the run may see it.
+pub(crate) fn is_interrupt(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py)
+}
+
+/// Tells the loop's exception handler of an error in work that the loop did for `source`: the run must go on.
+///
+/// # Errors
+/// `error` itself, if it is one that ends the run; and what the exception handler raises.
+#[cold]
+pub(crate) fn contain(core: &Bound<'_, LoopCore>, error: PyErr, source: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = core.py();
+    if is_interrupt(py, &error) {
+        return Err(error);
+    }
+    let details = PyDict::new(py);
+    details.set_item(intern!(py, "message"), format!("Error in the work of {}", source.repr()?))?;
+    details.set_item(intern!(py, "exception"), error.into_value(py))?;
+    core.call_method1(intern!(py, "call_exception_handler"), (details,)).map(drop)
 }
 
 /// Gives an error that was raised on another stack the context that it would have on this one: the exception that is being handled here.

@@ -72,7 +72,7 @@ impl LoopCore {
     }
 
     #[inline]
-    fn check_open(&self) -> PyResult<()> {
+    pub(crate) fn check_open(&self) -> PyResult<()> {
         if self.closed.load(Relaxed) { Err(PyRuntimeError::new_err("Event loop is closed")) } else { Ok(()) }
     }
 

@@ -9,6 +9,7 @@
 //! ([`Handle::show`]), so that a loop that is dropped unclosed is freed with its callbacks.
 
 use crate::context::Context;
+use crate::error;
 use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
 use crate::ffi::gc;
@@ -16,7 +17,6 @@ use crate::ffi::object::has_weakrefs;
 use crate::names::Names;
 use pyo3::PyTraverseError;
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -191,7 +191,7 @@ impl Handle {
     #[cold]
     fn report(slf: &Bound<'_, Self>, content: Content, error: PyErr) -> PyResult<()> {
         let py = slf.py();
-        if error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py) {
+        if error::is_interrupt(py, &error) {
             return Err(error);
         }
         let text = Names::get(py)?.format_callback_source.bind(py).call1((&content.callback, &content.args))?;

@@ -1,5 +1,6 @@
 //! What the engine's queues hold: callbacks of the user, and steps of transports and servers, which need no handle.
 
+use crate::error;
 use crate::event_loop::LoopCore;
 use crate::handle::Handle;
 use crate::server::Listener;
@@ -41,8 +42,15 @@ impl Scheduled {
                 core.get().spare.take(handle);
                 Ok(())
             }
-            Self::Stream(transport, step) => StreamTransport::run(&transport.into_bound(py), step),
-            Self::Listener(listener) => Listener::run(&listener.into_bound(py)),
+            Self::Stream(transport, step) => {
+                let transport = transport.into_bound(py);
+                let done = StreamTransport::run(&transport, step);
+                done.or_else(|error| error::contain(core, error, transport.as_any()))
+            }
+            Self::Listener(listener) => {
+                let listener = listener.into_bound(py);
+                Listener::run(&listener).or_else(|error| error::contain(core, error, listener.as_any()))
+            }
         }
     }
 

@@ -14,7 +14,6 @@ use crate::transport::stream::StreamTransport;
 use crate::transport::{Addresses, Beginning, Extra, File};
 use crate::watchers::{Side, Sink};
 use pyo3::PyTraverseError;
-use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -110,7 +109,7 @@ impl Listener {
             )
         });
         let Err(error) = made else { return Ok(()) };
-        if error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py) {
+        if error::is_interrupt(py, &error) {
             return Err(error);
         }
         let details = PyDict::new(py);

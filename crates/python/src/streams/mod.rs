@@ -63,7 +63,8 @@ pub(crate) fn adopt<'py>(
     let reader = protocol.getattr(intern!(py, "_stream_reader"))?;
     if reader.get_type().is(&classes.reader) {
         // Adopted by the transport that this one stands on, or a protocol that went back to its transport.
-        let stream = native(&reader)?.clone();
+        let stream = native(&reader)?;
+        stream.get().set_transport(py, transport);
         return Ok(Some(stream));
     }
     if !reader.get_type().is(&classes.asyncio_reader) || !StreamCore::is_untouched(&reader)? {

@@ -65,6 +65,12 @@ impl StreamCore {
         Bound::new(py, Self { core, limit, state: GilCell::new(state) })
     }
 
+    /// What is asked to pause from now on.
+    pub(super) fn set_transport(&self, py: Python<'_>, transport: &Bound<'_, PyAny>) {
+        let transport = transport.clone().unbind();
+        drop(self.state.with(py, |state| state.transport.replace(transport)));
+    }
+
     /// Whether a reader of asyncio's has seen nothing yet, so that nothing is lost when ours takes its place.
     pub(super) fn is_untouched(reader: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = reader.py();

@@ -25,6 +25,7 @@ mod state;
 pub(crate) mod stream;
 mod writing;
 
+use crate::error;
 use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
 use pyo3::PyTraverseError;
@@ -90,7 +91,8 @@ impl Io {
 pub(crate) fn send_unsent(core: &Bound<'_, LoopCore>) -> PyResult<()> {
     // One by one: a protocol that is told may park its stack, and another one goes on here.
     while let Some(transport) = core.get().io.unsent.with(core.py(), VecDeque::pop_front) {
-        StreamTransport::send_now(&transport.into_bound(core.py()))?;
+        let transport = transport.into_bound(core.py());
+        StreamTransport::send_now(&transport).or_else(|error| error::contain(core, error, transport.as_any()))?;
     }
     Ok(())
 }

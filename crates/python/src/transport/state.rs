@@ -47,6 +47,8 @@ pub(super) struct State {
     /// Whether the protocol gives the buffers that are read into.
     pub(super) is_buffered: bool,
     pub(super) flow: Flow<PyBackedBytes>,
+    /// The protocol has been told of the beginning: from now on it may be given data.
+    pub(super) has_begun: bool,
     /// The protocol asked for a rest.
     pub(super) is_paused: bool,
     /// The peer has ended its half, and the protocol keeps the other one open.

@@ -7,6 +7,7 @@
 use super::state::{Direction, Phase, Rare, State};
 use super::{Beginning, Extra, File, Step, reading, writing};
 use crate::context;
+use crate::error;
 use crate::event_loop::{LoopCore, descriptor};
 use crate::ffi::cell::GilCell;
 use crate::ffi::context::copy_current;
@@ -15,10 +16,7 @@ use crate::names::Names;
 use crate::streams;
 use crate::watchers::{Side, Sink};
 use pyo3::PyTraverseError;
-use pyo3::exceptions::{
-    PyKeyboardInterrupt, PyNotImplementedError, PyOSError, PyResourceWarning, PyRuntimeError, PySystemExit,
-    PyValueError,
-};
+use pyo3::exceptions::{PyNotImplementedError, PyOSError, PyResourceWarning, PyRuntimeError, PyValueError};
 use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -60,6 +58,7 @@ impl StreamTransport {
             stream: None,
             is_buffered,
             flow: Flow::new(),
+            has_begun: false,
             is_paused: false,
             is_at_end: false,
             is_ending: false,
@@ -162,7 +161,9 @@ impl StreamTransport {
     fn on_begin(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         if let Some(protocol) = this.protocol(py) {
-            Self::adopt_stream(slf, &protocol)?;
+            if let Err(error) = Self::adopt_stream(slf, &protocol) {
+                Self::fatal(slf, error, "Fatal error: the protocol is not what it seems.")?;
+            }
             let made = protocol.getattr(intern!(py, "connection_made"));
             let made = made.and_then(|made| this.tell(py, || made.call1((slf,))));
             if let Err(error) = made {
@@ -173,6 +174,7 @@ impl StreamTransport {
                 Self::report(slf, error, &format!("Exception in callback {text}"))?;
             }
         }
+        this.state.with(py, |state| state.has_begun = true);
         if let Err(error) = Self::watch(slf) {
             Self::fatal(slf, error, "The descriptor can't be watched")?;
         }
@@ -228,7 +230,7 @@ impl StreamTransport {
         let wanted = this.state.with(py, |state| {
             let is_open =
                 state.phase == Phase::Open || (this.direction == Direction::Write && state.phase == Phase::Closing);
-            let read = is_open && !state.is_paused && !state.is_at_end;
+            let read = is_open && state.has_begun && !state.is_paused && !state.is_at_end;
             let write = state.phase < Phase::Losing && !state.flow.is_empty();
             [(Side::Reader, read), (Side::Writer, write)]
         });
@@ -252,20 +254,18 @@ impl StreamTransport {
     /// Has the protocol told of the end: nothing more is read or sent.
     pub(super) fn lose(slf: &Bound<'_, Self>, error: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
-        let is_new = this.state.with(py, |state| {
-            if state.phase >= Phase::Losing {
-                return false;
-            }
+        if this.state.with(py, |state| state.phase >= Phase::Losing) {
+            return Ok(());
+        }
+        // A closed loop can't tell the protocol.
+        this.core.get().check_open()?;
+        this.state.with(py, |state| {
             state.phase = Phase::Losing;
             state.flow.clear();
             if let Some(error) = error {
                 state.rare.get_or_insert_default().error = Some(error.clone().unbind());
             }
-            true
         });
-        if !is_new {
-            return Ok(());
-        }
         this.core.get().watchers.with(py, |watchers| watchers.set_owned(this.port.number(), false));
         let watched = Self::watch(slf);
         Self::schedule(slf, Step::End);
@@ -292,7 +292,7 @@ impl StreamTransport {
     #[cold]
     pub(super) fn fatal(slf: &Bound<'_, Self>, error: PyErr, message: &str) -> PyResult<()> {
         let py = slf.py();
-        if is_interrupt(py, &error) {
+        if error::is_interrupt(py, &error) {
             return Err(error);
         }
         let value = error.value(py).clone().into_any();
@@ -314,7 +314,7 @@ impl StreamTransport {
     #[cold]
     pub(super) fn report(slf: &Bound<'_, Self>, error: PyErr, message: &str) -> PyResult<()> {
         let py = slf.py();
-        if is_interrupt(py, &error) {
+        if error::is_interrupt(py, &error) {
             return Err(error);
         }
         let details = PyDict::new(py);
@@ -700,10 +700,6 @@ fn is_buffered(protocol: &Bound<'_, PyAny>) -> PyResult<bool> {
         return Ok(true);
     }
     Ok(protocol.hasattr(intern!(py, "get_buffer"))? && !protocol.hasattr(intern!(py, "data_received"))?)
-}
-
-fn is_interrupt(py: Python<'_>, error: &PyErr) -> bool {
-    error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py)
 }
 
 /// Completes a future with `None`, unless it was cancelled.
