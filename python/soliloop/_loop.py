@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any, NamedTuple, Self, TypeVarTuple
 
 from soliloop import _reports
+from soliloop._executor import Workers
 from soliloop._sockets import SocketCalls
 from soliloop._soliloop import LoopCore, _after_fork_in_child
 from soliloop._task import Task
@@ -165,6 +166,11 @@ class EventLoop(LoopCore, SocketCalls, TransportMaking):  # type: ignore[misc]
         factory: Any = self.get_task_factory()
         task: asyncio.Task[Any] = factory(self, coro, **options)
         return task
+
+    def _make_default_executor(self) -> Workers:
+        executor = Workers("asyncio")
+        self._default_executor = executor
+        return executor
 
     def _already_running_error(self, call: str) -> RuntimeError:
         frame: FrameType = _reports.caller()

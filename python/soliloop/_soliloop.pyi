@@ -5,6 +5,7 @@ Checked against the module by mypy's stubtest. Public is only what ``soliloop`` 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from concurrent.futures import Executor
 from contextvars import Context
 from socket import socket
 from types import FrameType, TracebackType
@@ -20,6 +21,8 @@ __all__ = [
     "OuterRun",
     "StreamTransport",
     "TimerHandle",
+    "Worker",
+    "WorkerPool",
     "_after_fork_in_child",
     "run_in_context",
 ]
@@ -104,6 +107,9 @@ class LoopCore:
     # Tasks and futures.
     def create_future(self) -> asyncio.Future[Any]: ...
     def create_task(self, coro: _Coroutine[_T], **options: Any) -> asyncio.Task[_T]: ...
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*_Ts], _T], *args: *_Ts
+    ) -> asyncio.Future[_T]: ...
     def get_task_factory(self) -> _TaskFactory | None: ...
     def set_task_factory(self, factory: _TaskFactory | None) -> None: ...
     @property
@@ -241,6 +247,23 @@ class Listener:
     ) -> Self: ...
     def listen(self) -> None: ...
     def _listen_again(self) -> None: ...
+
+@disjoint_base
+class WorkerPool:
+    """The queue of calls of one executor. Whoever derives from it starts its threads."""
+
+    def __new__(cls, limit: int) -> Self: ...
+    def _give(self, function: Callable[[], object]) -> None: ...
+    def _shut(self, cancel: bool) -> None: ...
+
+@final
+class Worker:
+    """A thread's end of the queue of calls."""
+
+    def take(self) -> tuple[Callable[..., object], tuple[Any, ...]] | None: ...
+    def finish(self, result: object) -> None: ...
+    def fail(self, error: BaseException) -> None: ...
+    def end(self) -> None: ...
 
 @final
 class OuterRun:

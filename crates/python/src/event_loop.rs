@@ -5,6 +5,7 @@
 
 use crate::context::{Context, LastSnapshot};
 use crate::error;
+use crate::executor;
 use crate::ffi::cell::GilCell;
 use crate::ffi::object::{has_frame, is_coroutine, thread_ident};
 use crate::handle::{Content, Handle, Spare, TimerHandle};
@@ -38,6 +39,7 @@ pub(crate) struct LoopCore {
     pub(crate) io: Io,
     pub(crate) nest: Nest,
     pub(crate) signals: Signals,
+    pub(crate) given: executor::Given,
     /// The handle that runs: in debug mode only.
     pub(crate) current_handle: GilCell<Option<Py<PyAny>>>,
     task_factory: GilCell<Option<Py<PyAny>>>,
@@ -59,6 +61,11 @@ pub(crate) struct LoopCore {
 /// How often this process is the child of a fork that happened after the module was imported.
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
+/// How often this process is the child of a fork: what another number was noted with belongs to a parent.
+pub(crate) fn forks() -> u64 {
+    FORKS.load(Relaxed)
+}
+
 /// To be called in the child after a fork.
 #[pyfunction]
 pub(crate) fn _after_fork_in_child() {
@@ -68,7 +75,7 @@ pub(crate) fn _after_fork_in_child() {
 impl LoopCore {
     /// Whether the process has been forked since the run began, and this is the child.
     pub(crate) fn is_forked(&self) -> bool {
-        self.forks.load(Relaxed) != FORKS.load(Relaxed)
+        self.forks.load(Relaxed) != forks()
     }
 
     #[inline]
@@ -76,7 +83,7 @@ impl LoopCore {
         if self.closed.load(Relaxed) { Err(PyRuntimeError::new_err("Event loop is closed")) } else { Ok(()) }
     }
 
-    fn is_running_here(&self, py: Python<'_>) -> bool {
+    pub(crate) fn is_running_here(&self, py: Python<'_>) -> bool {
         self.thread.load(Relaxed) == thread_ident(py)
     }
 
@@ -198,7 +205,7 @@ impl LoopCore {
     /// The outermost run.
     fn run(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
-        this.forks.store(FORKS.load(Relaxed), Relaxed);
+        this.forks.store(forks(), Relaxed);
         let session = Session::open(slf)?;
         this.has_turned.store(false, Relaxed);
         this.world.resume(py);
@@ -296,6 +303,7 @@ impl LoopCore {
             io: Io::new(),
             nest: Nest::new(),
             signals: Signals::new(),
+            given: executor::Given::new(),
             current_handle: GilCell::new(None),
             task_factory: GilCell::new(None),
             loop_option: GilCell::new(None),
@@ -306,7 +314,7 @@ impl LoopCore {
             stopping: AtomicBool::new(false),
             has_turned: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-            forks: AtomicU64::new(FORKS.load(Relaxed)),
+            forks: AtomicU64::new(forks()),
         })
     }
 
@@ -425,6 +433,17 @@ impl LoopCore {
             None => Self::loop_option(slf)?,
         };
         Ok(this.task_class(py)?.call((coro,), Some(&options))?.unbind())
+    }
+
+    /// Have *func* called with *args* in a thread of an executor (``None``: the default one); return a future of its result.
+    #[pyo3(signature = (executor, func, *args))]
+    fn run_in_executor(
+        slf: &Bound<'_, Self>,
+        executor: &Bound<'_, PyAny>,
+        func: Py<PyAny>,
+        args: Py<PyTuple>,
+    ) -> PyResult<Py<PyAny>> {
+        executor::run(slf, executor, func, args)
     }
 
     // ------------------------------------------------------------------ running

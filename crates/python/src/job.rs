@@ -1,7 +1,8 @@
-//! What the engine's queues hold: callbacks of the user, and steps of transports and servers, which need no handle.
+//! What the engine's queues hold: callbacks of the user, and steps of transports, servers and executors, which need no handle.
 
 use crate::error;
 use crate::event_loop::LoopCore;
+use crate::executor::Call;
 use crate::handle::Handle;
 use crate::server::Listener;
 use crate::transport::Step;
@@ -15,6 +16,8 @@ pub(crate) enum Scheduled {
     Handle(Py<Handle>),
     Stream(Py<StreamTransport>, Step),
     Listener(Py<Listener>),
+    /// What a thread of the default executor has called.
+    Call(Py<Call>),
 }
 
 // One word and a tag: the queue is the loop's hottest memory.
@@ -51,6 +54,7 @@ impl Scheduled {
                 let listener = listener.into_bound(py);
                 Listener::run(&listener).or_else(|error| error::contain(core, error, listener.as_any()))
             }
+            Self::Call(call) => call.get().run(py),
         }
     }
 
@@ -60,6 +64,7 @@ impl Scheduled {
             Self::Handle(handle) => handle.bind(py).repr()?,
             Self::Stream(transport, _) => transport.bind(py).repr()?,
             Self::Listener(listener) => listener.bind(py).repr()?,
+            Self::Call(call) => call.bind(py).repr()?,
         }
         .to_string())
     }
@@ -70,6 +75,7 @@ impl Scheduled {
             Self::Handle(handle) => visit.call(handle),
             Self::Stream(transport, _) => visit.call(transport),
             Self::Listener(listener) => visit.call(listener),
+            Self::Call(call) => visit.call(call),
         }
     }
 
@@ -82,8 +88,10 @@ impl Scheduled {
 
     /// Lets go of what it holds: the loop is closed.
     pub(crate) fn clear(&self, py: Python<'_>) {
-        if let Self::Handle(handle) = self {
-            handle.get().clear(py);
+        match self {
+            Self::Handle(handle) => handle.get().clear(py),
+            Self::Call(call) => call.get().clear(py),
+            Self::Stream(..) | Self::Listener(_) => {}
         }
     }
 }

@@ -14,6 +14,7 @@
 //! | `transport` | bytes between descriptors and protocols |
 //! | `server` | listening sockets |
 //! | `streams` | asyncio's reader and writer |
+//! | `executor` | threads for `run_in_executor` |
 //! | `signals` | signals end a wait |
 //! | `names` | the table of imported Python names |
 //! | `exit` | the end of the interpreter while loops run |
@@ -23,6 +24,7 @@
 mod context;
 mod error;
 mod event_loop;
+mod executor;
 mod exit;
 mod ffi;
 mod handle;
@@ -55,6 +57,8 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<session::OuterRun>()?;
     module.add_class::<transport::stream::StreamTransport>()?;
     module.add_class::<server::Listener>()?;
+    module.add_class::<executor::WorkerPool>()?;
+    module.add_class::<executor::Worker>()?;
     module.add_function(wrap_pyfunction!(context::run_in_context, module)?)?;
     module.add_function(wrap_pyfunction!(event_loop::_after_fork_in_child, module)?)?;
     ffi::gc::watch(py)?;

@@ -33,6 +33,8 @@ pub(crate) struct Names {
     pub(crate) buffered_protocol: Py<PyAny>,
     pub(crate) socket: Py<PyAny>,
     pub(crate) transport_socket: Py<PyAny>,
+    /// asyncio's own, for executors that are not ours.
+    pub(crate) run_in_executor: Py<PyAny>,
     /// Whether a server is told which transport it has (3.13).
     server_knows_transports: bool,
 }
@@ -106,6 +108,7 @@ impl Names {
             buffered_protocol: name("asyncio", "BufferedProtocol")?,
             socket: name("socket", "socket")?,
             transport_socket: name("asyncio.trsock", "TransportSocket")?,
+            run_in_executor: py.import("asyncio")?.getattr("BaseEventLoop")?.getattr("run_in_executor")?.unbind(),
             server_knows_transports: py.version_info() >= (3, 13),
         })
     }
@@ -151,6 +154,8 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     ("asyncio.base_events.BaseEventLoop._set_coroutine_origin_tracking", 11, 14),
     ("asyncio.base_events.BaseEventLoop._asyncgen_firstiter_hook", 11, 14),
     ("asyncio.base_events.BaseEventLoop._asyncgen_finalizer_hook", 11, 14),
+    ("asyncio.base_events.BaseEventLoop._check_default_executor", 11, 14),
+    ("asyncio.base_events.BaseEventLoop._default_executor", 11, 14),
     ("asyncio.selector_events.BaseSelectorEventLoop._ensure_fd_no_transport", 11, 14),
     ("asyncio.selector_events.BaseSelectorEventLoop._add_reader", 11, 14),
     ("asyncio.selector_events.BaseSelectorEventLoop._add_writer", 11, 14),
@@ -237,6 +242,8 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     ("asyncio.sslproto.SSLProtocol._sslobj", 11, 14),
     ("asyncio.sslproto.SSLProtocol._start_shutdown", 11, 14),
     ("asyncio.sslproto.SSLProtocol._state", 11, 14),
+    // Threads of the default executor end before the interpreter does.
+    ("threading._register_atexit", 11, 14),
     // A socket that is closed while a call waits for it.
     ("socket.socket._io_refs", 11, 14),
     ("socket.socket._decref_socketios", 11, 14),

@@ -81,7 +81,8 @@ fn begin_turn(core: &Bound<'_, LoopCore>) -> PyResult<()> {
         // A callback of a weak reference may make something ready.
         drop(discarded);
     };
-    match this.world.wait(py, wait)? {
+    let given = this.given.take(py);
+    match this.world.wait(py, wait, || given.announce())? {
         Waited::Turn(now, events) => {
             if let (Some(events), Some(world)) = (events, this.world.descriptors()) {
                 collect(core, world, events)?;

@@ -79,15 +79,18 @@ impl World {
         }
     }
 
-    /// Waits as `wait` says: without the interpreter lock where it can block.
+    /// Waits as `wait` says: without the interpreter lock where it can block. Calls `before` first: without the lock, if it blocks.
     ///
     /// # Errors
     /// What the operating system says.
     #[inline]
-    pub(crate) fn wait(&self, py: Python<'_>, wait: Wait) -> PyResult<Waited> {
+    pub(crate) fn wait(&self, py: Python<'_>, wait: Wait, before: impl FnOnce() + Send) -> PyResult<Waited> {
         match self {
-            Self::Real(world) => world.wait(py, wait),
-            Self::Simulated(world) => world.wait(py, wait),
+            Self::Real(world) => world.wait(py, wait, before),
+            Self::Simulated(world) => {
+                before();
+                world.wait(py, wait)
+            }
         }
     }
 
@@ -97,6 +100,11 @@ impl World {
         if let Some(world) = self.descriptors() {
             world.wake(py);
         }
+    }
+
+    /// What [`World::wake`] would wake, for the caller to wake soon: without the interpreter lock, which the loop will ask for.
+    pub(crate) fn sleeper(&self, py: Python<'_>) -> Option<Arc<Real>> {
+        self.descriptors().and_then(|world| world.sleeper(py))
     }
 
     /// Another thread has been heard of, which may want the interpreter lock.
@@ -150,12 +158,13 @@ impl RealWorld {
     }
 
     #[inline]
-    fn wait(&self, py: Python<'_>, wait: Wait) -> PyResult<Waited> {
+    fn wait(&self, py: Python<'_>, wait: Wait, before: impl FnOnce() + Send) -> PyResult<Waited> {
         if wait == Wait::None {
+            before();
             return self.look(py);
         }
         let mut events = self.take_events(py);
-        self.block(py, wait, &mut events)?;
+        self.block(py, wait, &mut events, before)?;
         py.check_signals()?;
         let now = Real::now();
         self.pacing.with(py, |pacing| pacing.waited(now));
@@ -207,21 +216,26 @@ impl RealWorld {
         self.pacing.with(py, Pacing::expect_others);
     }
 
-    fn block(&self, py: Python<'_>, wait: Wait, events: &mut Events) -> PyResult<()> {
+    fn block(&self, py: Python<'_>, wait: Wait, events: &mut Events, before: impl FnOnce() + Send) -> PyResult<()> {
         let real = self.real(py)?;
         self.waiting.store(true, Relaxed);
-        let waited = exit::detached(py, || real.wait(wait, events));
+        let waited = exit::detached(py, || {
+            before();
+            real.wait(wait, events)
+        });
         self.waiting.store(false, Relaxed);
         waited.map_err(|error| error::of_system(&error))
     }
 
     fn wake(&self, py: Python<'_>) {
-        // One write is enough for a wait: whoever clears the flag has written, or the wait is over.
-        if self.waiting.swap(false, Relaxed)
-            && let Some(real) = self.opened(py)
-        {
+        if let Some(real) = self.sleeper(py) {
             real.wake();
         }
+    }
+
+    fn sleeper(&self, py: Python<'_>) -> Option<Arc<Real>> {
+        // One write is enough for a wait: whoever clears the flag writes, or the wait is over.
+        if self.waiting.swap(false, Relaxed) { self.opened(py) } else { None }
     }
 
     fn take_events(&self, py: Python<'_>) -> Events {
@@ -263,7 +277,7 @@ impl Pace {
         let mut events = None;
         if Real::now() < due {
             let mut buffer = self.world.take_events(py);
-            self.world.block(py, Wait::Until(due), &mut buffer)?;
+            self.world.block(py, Wait::Until(due), &mut buffer, || ())?;
             events = Some(buffer);
         }
         py.check_signals()?;

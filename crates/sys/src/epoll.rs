@@ -1,4 +1,4 @@
-//! epoll: level-triggered readiness of descriptors.
+//! epoll: readiness of descriptors, level-triggered but for wakers.
 //!
 //! epoll itself counts whole milliseconds (its successor `epoll_pwait2` is not on every kernel), so the rest of a wait is spent in ppoll.
 
@@ -73,6 +73,15 @@ impl Epoll {
     /// `EBADF` if it is not open, `EEXIST` if it is registered, `EPERM` if its kind can't be waited for.
     pub fn add(&self, fd: RawFd, token: u64, interest: Interest) -> io::Result<()> {
         Ok(epoll::add(&self.fd, borrow(fd)?, epoll::EventData::new_u64(token), interest.flags())?)
+    }
+
+    /// Registers a descriptor for reading that is told of once for each time that something comes, read or not.
+    ///
+    /// # Errors
+    /// As [`Epoll::add`].
+    pub fn add_edge(&self, fd: RawFd, token: u64) -> io::Result<()> {
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        Ok(epoll::add(&self.fd, borrow(fd)?, epoll::EventData::new_u64(token), flags)?)
     }
 
     /// Changes a registration.

@@ -1,4 +1,7 @@
-//! A waker: an eventfd that becomes readable when another thread wants the loop's attention.
+//! A waker: an eventfd that another thread writes to when it wants the loop's attention.
+//!
+//! It is never read: registered edge-triggered (`Epoll::add_edge`), each write is an event of its own. Its counter is full after more
+//! wakes than a process can live to make.
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::{AsRawFd, OwnedFd};
@@ -20,21 +23,14 @@ impl Waker {
         Ok(Self { fd: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)? })
     }
 
-    /// The descriptor to register for reading.
+    /// The descriptor to register.
     pub fn descriptor(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
 
-    /// Makes the descriptor readable.
+    /// Makes an event.
     pub fn wake(&self) {
-        // Fails only when the counter is full, and then the descriptor is readable already.
+        // Fails only when the counter is full.
         let _ = rustix::io::write(&self.fd, &1_u64.to_ne_bytes());
-    }
-
-    /// Makes the descriptor unreadable until the next wake.
-    pub fn reset(&self) {
-        let mut count = [0; 8];
-        // Fails only when nobody has woken since the last reset.
-        let _ = rustix::io::read(&self.fd, &mut count);
     }
 }

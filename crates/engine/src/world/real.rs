@@ -42,7 +42,7 @@ impl Real {
     pub fn new() -> io::Result<Self> {
         let epoll = Epoll::new()?;
         let waker = Waker::new()?;
-        epoll.add(waker.descriptor(), WAKER, Interest::READ)?;
+        epoll.add_edge(waker.descriptor(), WAKER)?;
         Ok(Self { epoll, waker })
     }
 
@@ -102,13 +102,10 @@ impl Real {
         }
     }
 
-    /// The descriptor and readiness of an event; `None` for a wake-up, which is used up here.
+    /// The descriptor and readiness of an event; `None` for a wake-up.
     #[inline]
     pub fn source(&self, event: Event) -> Option<(RawFd, Event)> {
-        if event.token == WAKER {
-            self.waker.reset();
-            return None;
-        }
+        // The waker's token is no descriptor's number.
         RawFd::try_from(event.token).ok().map(|fd| (fd, event))
     }
 
