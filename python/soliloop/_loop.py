@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Self, TypeVarTuple
 
 from soliloop import _reports
 from soliloop._executor import Workers
+from soliloop._processes import ProcessMaking
 from soliloop._sockets import SocketCalls
 from soliloop._soliloop import LoopCore, _after_fork_in_child
 from soliloop._task import Task
@@ -53,7 +54,7 @@ class _Registrations:
         return selectors.SelectorKey(fileobj, fileobj, events, None)
 
 
-class EventLoop(LoopCore, SocketCalls, TransportMaking):  # type: ignore[misc]
+class EventLoop(LoopCore, SocketCalls, TransportMaking, ProcessMaking):  # type: ignore[misc]
     """An asyncio event loop (asyncio docs, "Event Loop"). Made by ``soliloop.new_event_loop()``.
 
     Args:

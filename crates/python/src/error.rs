@@ -29,20 +29,28 @@ pub(crate) fn is_interrupt(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py)
 }
 
-/// Tells the loop's exception handler of an error in work that the loop did for `source`: the run must go on.
+/// Hands an error to the loop's exception handler.
 ///
 /// # Errors
-/// `error` itself, if it is one that ends the run; and what the exception handler raises.
-#[cold]
-pub(crate) fn contain(core: &Bound<'_, LoopCore>, error: PyErr, source: &Bound<'_, PyAny>) -> PyResult<()> {
+/// `KeyboardInterrupt` and `SystemExit`, which end the run, and what the exception handler itself raises.
+pub(crate) fn to_handler(core: &Bound<'_, LoopCore>, message: &str, error: PyErr) -> PyResult<()> {
     let py = core.py();
     if is_interrupt(py, &error) {
         return Err(error);
     }
     let details = PyDict::new(py);
-    details.set_item(intern!(py, "message"), format!("Error in the work of {}", source.repr()?))?;
+    details.set_item(intern!(py, "message"), message)?;
     details.set_item(intern!(py, "exception"), error.into_value(py))?;
     core.call_method1(intern!(py, "call_exception_handler"), (details,)).map(drop)
+}
+
+/// The same for an error in work that the loop did for `source`: the run must go on.
+///
+/// # Errors
+/// As [`to_handler`].
+#[cold]
+pub(crate) fn contain(core: &Bound<'_, LoopCore>, error: PyErr, source: &Bound<'_, PyAny>) -> PyResult<()> {
+    to_handler(core, &format!("Error in the work of {}", source.repr()?), error)
 }
 
 /// Gives an error that was raised on another stack the context that it would have on this one: the exception that is being handled here.

@@ -3,6 +3,7 @@
 //! Here stands what runs per event; what runs per set-up is inherited from asyncio. The `#[pymethods]` block is the table of
 //! contents; state is in cells that are never in use across a call into Python, and in flags that may be read at any time.
 
+use crate::child;
 use crate::context::{Context, LastSnapshot};
 use crate::error;
 use crate::executor;
@@ -618,6 +619,11 @@ impl LoopCore {
             let sink = table.get(fd, Side::Reader).or_else(|| table.get(fd, Side::Writer));
             sink.map(|sink| sink.object(py))
         })
+    }
+
+    /// Has the transport of a child process told of its end; the system may refuse.
+    fn _watch_child(slf: &Bound<'_, Self>, pid: i32, transport: Py<PyAny>) -> PyResult<()> {
+        child::watch(slf, pid, transport)
     }
 
     /// The descriptor that the interpreter writes the numbers of signals to.

@@ -8,6 +8,7 @@
 //! starts no other thread), the loop before it waits. A loop may not come to that for long, so an idle thread dozes before it sleeps:
 //! it looks into the queue by itself once after [`DOZE`]. Calls that no dozing thread will find are announced at once.
 
+use crate::error;
 use crate::event_loop::{LoopCore, forks};
 use crate::exit;
 use crate::ffi::cell::GilCell;
@@ -253,8 +254,8 @@ impl WorkerPool {
             let at = state.calls.iter().position(|waiting| waiting.is(&call));
             let withdrawn = at.and_then(|at| state.calls.remove(at));
             drop(state);
-            drop(withdrawn);
-            return Err(error);
+            // Another thread may have taken it meanwhile.
+            return withdrawn.map_or(Ok(()), |_| Err(error));
         }
         Ok(())
     }
@@ -291,16 +292,16 @@ impl Drop for WorkerPool {
 #[pymethods]
 impl Worker {
     /// Wait for a call that somebody still wants made; ``None`` if there will be no more.
-    fn take(&self, py: Python<'_>) -> PyResult<Option<(Py<PyAny>, Py<PyTuple>)>> {
+    fn take(&self, py: Python<'_>) -> Option<(Py<PyAny>, Py<PyTuple>)> {
         loop {
-            let Some(call) = self.next(py) else { return Ok(None) };
-            if call.get().is_cancelled(py)? {
+            let call = self.next(py)?;
+            if call.get().is_cancelled(py) {
                 continue;
             }
             let function = call.get().content.with(py, |content| content.function.take());
             if function.is_some() {
                 drop(self.call.replace(py, Some(call)));
-                return Ok(function);
+                return function;
             }
         }
     }
@@ -324,6 +325,10 @@ impl Worker {
 impl Worker {
     fn next(&self, py: Python<'_>) -> Option<Py<Call>> {
         let asleep = self.asleep.replace(py, None);
+        if self.shared.forks != forks() {
+            // A call has forked, and this is the child: the queue and the sleeping loop are the parent's.
+            return None;
+        }
         let mut state = self.shared.lock();
         let next = state.calls.pop_front();
         state.idle += usize::from(next.is_none());
@@ -366,9 +371,11 @@ impl Call {
     }
 
     /// Whether nobody wants it made any more.
-    fn is_cancelled(&self, py: Python<'_>) -> PyResult<bool> {
-        let Some((_, future)) = self.asker(py) else { return Ok(false) };
-        future.bind(py).call_method0(intern!(py, "cancelled"))?.is_truthy()
+    fn is_cancelled(&self, py: Python<'_>) -> bool {
+        let Some((_, future)) = self.asker(py) else { return false };
+        let cancelled = future.bind(py).call_method0(intern!(py, "cancelled"));
+        // A future that can't tell is told.
+        cancelled.and_then(|cancelled| cancelled.is_truthy()).unwrap_or(false)
     }
 
     /// Puts it in its loop's queue, with what it gave; gives the loop's descriptors if they are to be woken.
@@ -387,11 +394,17 @@ impl Call {
     /// Tells the future: on the loop's thread.
     ///
     /// # Errors
-    /// What the future's own methods raise.
+    /// `KeyboardInterrupt` and `SystemExit`, and what the exception handler itself raises.
     pub(crate) fn run(&self, py: Python<'_>) -> PyResult<()> {
         let Content { asker, outcome, .. } = self.content.replace(py, Content::default());
-        let (Some((_, future)), Some(outcome)) = (asker, outcome) else { return Ok(()) };
-        let future = future.bind(py);
+        let (Some((core, future)), Some(outcome)) = (asker, outcome) else { return Ok(()) };
+        Self::tell(future.bind(py), outcome).or_else(|failure| {
+            error::to_handler(core.bind(py), "Exception while the future of an executor was set", failure)
+        })
+    }
+
+    fn tell(future: &Bound<'_, PyAny>, outcome: Outcome) -> PyResult<()> {
+        let py = future.py();
         if future.call_method0(intern!(py, "done"))?.is_truthy()? {
             return Ok(());
         }

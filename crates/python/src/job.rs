@@ -1,5 +1,6 @@
-//! What the engine's queues hold: callbacks of the user, and steps of transports, servers and executors, which need no handle.
+//! What the engine's queues hold: callbacks of the user, and steps of transports, servers, executors and child processes, which need no handle.
 
+use crate::child::ChildWatch;
 use crate::error;
 use crate::event_loop::LoopCore;
 use crate::executor::Call;
@@ -18,6 +19,7 @@ pub(crate) enum Scheduled {
     Listener(Py<Listener>),
     /// What a thread of the default executor has called.
     Call(Py<Call>),
+    Child(Py<ChildWatch>),
 }
 
 // One word and a tag: the queue is the loop's hottest memory.
@@ -55,6 +57,7 @@ impl Scheduled {
                 Listener::run(&listener).or_else(|error| error::contain(core, error, listener.as_any()))
             }
             Self::Call(call) => call.get().run(py),
+            Self::Child(child) => child.get().run(core),
         }
     }
 
@@ -65,6 +68,7 @@ impl Scheduled {
             Self::Stream(transport, _) => transport.bind(py).repr()?,
             Self::Listener(listener) => listener.bind(py).repr()?,
             Self::Call(call) => call.bind(py).repr()?,
+            Self::Child(child) => child.bind(py).repr()?,
         }
         .to_string())
     }
@@ -76,6 +80,7 @@ impl Scheduled {
             Self::Stream(transport, _) => visit.call(transport),
             Self::Listener(listener) => visit.call(listener),
             Self::Call(call) => visit.call(call),
+            Self::Child(child) => visit.call(child),
         }
     }
 
@@ -91,7 +96,7 @@ impl Scheduled {
         match self {
             Self::Handle(handle) => handle.get().clear(py),
             Self::Call(call) => call.get().clear(py),
-            Self::Stream(..) | Self::Listener(_) => {}
+            Self::Stream(..) | Self::Listener(_) | Self::Child(_) => {}
         }
     }
 }

@@ -15,12 +15,14 @@
 //! | `server` | listening sockets |
 //! | `streams` | asyncio's reader and writer |
 //! | `executor` | threads for `run_in_executor` |
+//! | `child` | the ends of child processes |
 //! | `signals` | signals end a wait |
 //! | `names` | the table of imported Python names |
 //! | `exit` | the end of the interpreter while loops run |
 //! | `error` | errors of the layers below as exceptions |
 //! | `ffi` | all unsafe code |
 
+mod child;
 mod context;
 mod error;
 mod event_loop;

@@ -242,6 +242,15 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     ("asyncio.sslproto.SSLProtocol._sslobj", 11, 14),
     ("asyncio.sslproto.SSLProtocol._start_shutdown", 11, 14),
     ("asyncio.sslproto.SSLProtocol._state", 11, 14),
+    // The transport of a child process, and what a watcher of children is told by.
+    ("asyncio.unix_events._UnixSelectorEventLoop._make_subprocess_transport", 11, 14),
+    ("asyncio.unix_events._UnixSelectorEventLoop._child_watcher_callback", 11, 14),
+    ("asyncio.unix_events._UnixSubprocessTransport", 11, 14),
+    ("asyncio.unix_events._UnixSubprocessTransport._proc", 11, 14),
+    ("asyncio.unix_events._UnixSubprocessTransport._process_exited", 11, 14),
+    ("asyncio.unix_events._UnixSubprocessTransport._wait", 11, 14),
+    ("asyncio.unix_events._UnixDefaultEventLoopPolicy._watcher", 11, 13),
+    ("asyncio.unix_events._ThreadedChildWatcher", 14, 14),
     // Threads of the default executor end before the interpreter does.
     ("threading._register_atexit", 11, 14),
     // A socket that is closed while a call waits for it.

@@ -1,8 +1,9 @@
-//! What waits for descriptors: callbacks that `add_reader` and `add_writer` register, transports and servers.
+//! What waits for descriptors: callbacks that `add_reader` and `add_writer` register, transports, servers, ends of child processes.
 //!
 //! The table mirrors what epoll was told. A descriptor that was closed without being removed is forgotten by the system but
 //! not by the table; when its number comes up again the two disagree, and [`Watchers::tell`] follows the system.
 
+use crate::child::ChildWatch;
 use crate::handle::Handle;
 use crate::job::Scheduled;
 use crate::server::Listener;
@@ -33,6 +34,7 @@ pub(crate) enum Sink {
     Handle(Py<Handle>),
     Stream(Py<StreamTransport>),
     Listener(Py<Listener>),
+    Child(Py<ChildWatch>),
 }
 
 impl Sink {
@@ -43,6 +45,7 @@ impl Sink {
             Self::Handle(handle) => Some(Scheduled::Handle(handle.clone_ref(py))),
             Self::Stream(transport) => StreamTransport::note_ready(transport, py, side),
             Self::Listener(listener) => Listener::note_ready(listener, py),
+            Self::Child(child) => Some(ChildWatch::job(child, py)),
         }
     }
 
@@ -58,6 +61,7 @@ impl Sink {
             Self::Handle(handle) => handle.clone_ref(py).into_any(),
             Self::Stream(transport) => transport.clone_ref(py).into_any(),
             Self::Listener(listener) => listener.clone_ref(py).into_any(),
+            Self::Child(child) => child.clone_ref(py).into_any(),
         }
     }
 
@@ -67,6 +71,7 @@ impl Sink {
             Self::Handle(handle) => visit.call(handle),
             Self::Stream(transport) => visit.call(transport),
             Self::Listener(listener) => visit.call(listener),
+            Self::Child(child) => visit.call(child),
         }
     }
 }

@@ -6,10 +6,12 @@
 //! | [`wake`] | an eventfd that ends such a wait from another thread |
 //! | [`socket`] | the pair of connected sockets through which a signal handler ends one |
 //! | [`stream`] | reading, writing and accepting |
+//! | [`child`] | the end of a child process as an event |
 //! | [`clock`] | the monotonic clock |
 //!
 //! It knows neither the engine nor Python, and gives no meaning to a token. The system calls themselves are `rustix`'s.
 
+pub mod child;
 pub mod clock;
 mod descriptor;
 pub mod epoll;
