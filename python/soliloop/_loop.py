@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import selectors
 import signal
@@ -70,7 +71,6 @@ class EventLoop(LoopCore, SocketCalls, TransportMaking, ProcessMaking):  # type:
     def __init__(self, *, nesting: bool = False) -> None:
         # Not SelectorEventLoop.__init__: it makes a selector and a self-pipe, which the core has in its own way.
         asyncio.BaseEventLoop.__init__(self)
-        self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self._signal_handlers: dict[int, asyncio.Handle] = {}
         self._unix_server_sockets: dict[Any, int] = {}
         self._held_sockets = {}
@@ -149,6 +149,10 @@ class EventLoop(LoopCore, SocketCalls, TransportMaking, ProcessMaking):  # type:
         """Have the other loops hand out what has arrived: nobody runs them now."""
         for loop in [loop for loop in _loops_with_handlers if loop is not self]:
             loop._deliver_signals()
+
+    @functools.cached_property
+    def _transports(self) -> weakref.WeakValueDictionary[int, Any]:
+        return weakref.WeakValueDictionary()
 
     @property
     def _selector(self) -> _Registrations | None:

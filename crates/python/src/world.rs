@@ -133,7 +133,7 @@ impl RealWorld {
         Self {
             real: GilCell::new(None),
             pacing: GilCell::new(Pacing::new()),
-            events: GilCell::new(Some(Events::with_capacity(EVENTS))),
+            events: GilCell::new(None),
             waiting: AtomicBool::new(false),
         }
     }
