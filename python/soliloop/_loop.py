@@ -21,7 +21,6 @@ from typing import Any, NamedTuple, Self, TypeVarTuple
 from soliloop import _reports
 from soliloop._executor import Workers
 from soliloop._processes import ProcessMaking
-from soliloop._sockets import SocketCalls
 from soliloop._soliloop import LoopCore, _after_fork_in_child
 from soliloop._task import Task
 from soliloop._transports import TransportMaking
@@ -55,7 +54,7 @@ class _Registrations:
         return selectors.SelectorKey(fileobj, fileobj, events, None)
 
 
-class EventLoop(LoopCore, SocketCalls, TransportMaking, ProcessMaking):  # type: ignore[misc]
+class EventLoop(LoopCore, TransportMaking, ProcessMaking):  # type: ignore[misc]
     """An asyncio event loop (asyncio docs, "Event Loop"). Made by ``soliloop.new_event_loop()``.
 
     Args:
@@ -73,7 +72,6 @@ class EventLoop(LoopCore, SocketCalls, TransportMaking, ProcessMaking):  # type:
         asyncio.BaseEventLoop.__init__(self)
         self._signal_handlers: dict[int, asyncio.Handle] = {}
         self._unix_server_sockets: dict[Any, int] = {}
-        self._held_sockets = {}
         if nesting:
             self.allow_nesting()
 
@@ -97,7 +95,6 @@ class EventLoop(LoopCore, SocketCalls, TransportMaking, ProcessMaking):  # type:
             self._signal_handlers.clear()
         for number in list(self._signal_handlers):
             self.remove_signal_handler(number)
-        self._release_sockets()
         self._close_core()
 
     def add_signal_handler(self, sig: int, callback: Callable[[*_Ts], object], *args: *_Ts) -> None:

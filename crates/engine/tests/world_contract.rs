@@ -273,7 +273,7 @@ fn watching_can_be_changed_and_ended() {
     let (near, _far) = UnixStream::pair().expect("sockets are to be had");
     let fd = near.as_raw_fd();
     arm.world.watch(fd, Interest::READ).expect("a socket can be watched");
-    arm.world.rewatch(fd, Interest { read: true, write: true }).expect("it is watched");
+    arm.world.rewatch(fd, Interest { read: true, write: true, is_edge: false }).expect("it is watched");
     assert_eq!(World::wait(&mut arm, Wait::Forever), End::Turn);
     assert_eq!(arm.sources(), [(fd, false, true)]);
     arm.world.unwatch(fd).expect("it is watched");

@@ -15,8 +15,11 @@ use crate::names::Names;
 use crate::nest::{self, Nest};
 use crate::session::Session;
 use crate::signals::{self, Signals};
+use crate::sock::call::SocketCall;
+use crate::sock::operation::Operation;
 use crate::transport::{self, Io};
 use crate::watchers::{Side, Sink, Watchers};
+use crate::watching::descriptor;
 use crate::world::World;
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit, PyTypeError, PyValueError};
@@ -59,6 +62,8 @@ pub(crate) struct LoopCore {
     forks: AtomicU64,
 }
 
+type Called = PyResult<Py<SocketCall>>;
+
 /// How often this process is the child of a fork that happened after the module was imported.
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
@@ -95,7 +100,7 @@ impl LoopCore {
 
     /// What a new handle holds.
     #[inline]
-    fn content(
+    pub(crate) fn content(
         slf: &Bound<'_, Self>,
         callback: Py<PyAny>,
         args: Py<PyTuple>,
@@ -138,59 +143,16 @@ impl LoopCore {
         Ok(handle)
     }
 
-    fn watch(
-        slf: &Bound<'_, Self>,
-        fd: RawFd,
-        side: Side,
-        callback: Py<PyAny>,
-        args: Py<PyTuple>,
-        context: Option<Py<PyAny>>,
-    ) -> PyResult<Py<Handle>> {
-        let (py, this) = (slf.py(), slf.get());
-        let mut content = Self::content(slf, callback, args, context, "add_reader")?;
-        // It runs many times, and each time finds the variables as it left them.
-        drop(content.context.object(py)?);
-        let handle = Handle::watcher(py, content)?;
-        if let Some(Sink::Handle(replaced)) = this.watch_for(py, fd, side, Sink::Handle(handle.clone_ref(py)))? {
-            replaced.bind(py).call_method0(intern!(py, "cancel"))?;
-        }
-        Ok(handle)
-    }
-
-    /// Has `sink` told when a descriptor is ready; gives what was registered before.
-    pub(crate) fn watch_for(&self, py: Python<'_>, fd: RawFd, side: Side, sink: Sink) -> PyResult<Option<Sink>> {
-        let World::Real(world) = &self.world else {
-            return Err(PyRuntimeError::new_err("a simulated loop does not watch real descriptors"));
-        };
-        let real = world.real(py)?;
-        let replaced = self.watchers.with(py, |watchers| watchers.add(&real, fd, side, sink));
-        replaced.map_err(|error| error::of_system(&error))
-    }
-
-    /// Ends a registration; gives what was registered.
-    pub(crate) fn unwatch(&self, py: Python<'_>, fd: RawFd, side: Side) -> Option<Sink> {
-        // The child of a fork shares its parent's epoll, and must leave it alone.
-        let real = self.world.descriptors().filter(|_| !self.is_forked()).and_then(|world| world.opened(py));
-        self.watchers.with(py, |watchers| watchers.remove(real.as_deref(), fd, side))
-    }
-
-    fn remove(&self, py: Python<'_>, fd: RawFd, side: Side) -> PyResult<bool> {
-        if self.closed.load(Relaxed) {
-            return Ok(false);
-        }
-        match self.unwatch(py, fd, side) {
-            Some(Sink::Handle(handle)) => handle.bind(py).call_method0(intern!(py, "cancel")).map(|_| true),
-            Some(_) => Ok(true),
-            None => Ok(false),
-        }
-    }
-
     /// Lets go of every object but the world's.
     fn let_go(&self, py: Python<'_>) {
         for job in self.engine.with(py, Engine::drain) {
             job.clear(py);
         }
         let watchers = self.watchers.replace(py, Watchers::default());
+        // They will never be done.
+        for call in watchers.waiting() {
+            call.get().release(py);
+        }
         for sink in watchers.sinks() {
             if let Sink::Handle(handle) = sink {
                 handle.get().clear(py);
@@ -640,6 +602,49 @@ impl LoopCore {
         signals::deliver(slf)
     }
 
+    // ------------------------------------------------------------------ sockets (asyncio docs, "Working with socket objects directly")
+
+    /// Receive up to *n* bytes.
+    fn sock_recv(slf: &Bound<'_, Self>, sock: Py<PyAny>, n: Py<PyAny>) -> Called {
+        SocketCall::new(slf, sock, Operation::Receive(n))
+    }
+
+    /// Receive into a buffer; return the number of bytes.
+    fn sock_recv_into(slf: &Bound<'_, Self>, sock: Py<PyAny>, buf: Py<PyAny>) -> Called {
+        SocketCall::new(slf, sock, Operation::ReceiveInto(buf))
+    }
+
+    /// Receive a datagram of up to *bufsize* bytes; return it and the address of its sender.
+    fn sock_recvfrom(slf: &Bound<'_, Self>, sock: Py<PyAny>, bufsize: Py<PyAny>) -> Called {
+        SocketCall::new(slf, sock, Operation::ReceiveFrom(bufsize))
+    }
+
+    /// Receive a datagram into a buffer; return the number of bytes and the address of the sender.
+    #[pyo3(signature = (sock, buf, nbytes = 0))]
+    fn sock_recvfrom_into(slf: &Bound<'_, Self>, sock: Py<PyAny>, buf: Py<PyAny>, nbytes: isize) -> Called {
+        SocketCall::new(slf, sock, Operation::ReceiveFromInto(buf, nbytes))
+    }
+
+    /// Send all of *data*.
+    fn sock_sendall(slf: &Bound<'_, Self>, sock: Py<PyAny>, data: Py<PyAny>) -> Called {
+        SocketCall::new(slf, sock, Operation::send_all(data))
+    }
+
+    /// Send a datagram to *address*; return the number of bytes.
+    fn sock_sendto(slf: &Bound<'_, Self>, sock: Py<PyAny>, data: Py<PyAny>, address: Py<PyAny>) -> Called {
+        SocketCall::new(slf, sock, Operation::SendTo(data, address))
+    }
+
+    /// Connect to *address*.
+    fn sock_connect(slf: &Bound<'_, Self>, sock: Py<PyAny>, address: Py<PyAny>) -> Called {
+        SocketCall::new(slf, sock, Operation::connect(address))
+    }
+
+    /// Accept a connection; return its socket and the address of its peer.
+    fn sock_accept(slf: &Bound<'_, Self>, sock: Py<PyAny>) -> Called {
+        SocketCall::new(slf, sock, Operation::Accept)
+    }
+
     // ------------------------------------------------------------------ settings
 
     /// Return whether the debug mode is on.
@@ -741,6 +746,8 @@ impl LoopCore {
         jobs.unwrap_or(Ok(()))?;
         let sinks = self.watchers.visit(|watchers| watchers.sinks().try_for_each(|sink| sink.traverse(&visit)));
         sinks.unwrap_or(Ok(()))?;
+        let calls = self.watchers.visit(|watchers| watchers.waiting().try_for_each(|call| visit.call(call)));
+        calls.unwrap_or(Ok(()))?;
         self.io.traverse(&visit)?;
         self.snapshot.traverse(&visit)?;
         for slot in [&self.current_handle, &self.task_factory, &self.task_class] {
@@ -753,18 +760,5 @@ impl LoopCore {
 
     fn __clear__(&self, py: Python<'_>) {
         self.let_go(py);
-    }
-}
-
-/// The number of a descriptor, given as an int or as an object with `fileno()`.
-pub(crate) fn descriptor(object: &Bound<'_, PyAny>) -> PyResult<RawFd> {
-    let given = object.extract::<RawFd>().or_else(|_| {
-        let number = object.call_method0(intern!(object.py(), "fileno"))?;
-        number.extract::<RawFd>()
-    });
-    match given {
-        Ok(fd) if fd >= 0 => Ok(fd),
-        Ok(fd) => Err(PyValueError::new_err(format!("Invalid file descriptor: {fd}"))),
-        Err(_) => Err(PyValueError::new_err(format!("Invalid file object: {}", object.repr()?))),
     }
 }

@@ -1,4 +1,5 @@
-//! What the engine's queues hold: callbacks of the user, and steps of transports, servers, executors and child processes, which need no handle.
+//! What the engine's queues hold: callbacks of the user; and steps of transports, servers, executors, child processes and calls of
+//! sockets, which need no handle.
 
 use crate::child::ChildWatch;
 use crate::error;
@@ -6,6 +7,7 @@ use crate::event_loop::LoopCore;
 use crate::executor::Call;
 use crate::handle::Handle;
 use crate::server::Listener;
+use crate::sock::call::SocketCall;
 use crate::transport::Step;
 use crate::transport::stream::StreamTransport;
 use pyo3::PyTraverseError;
@@ -20,6 +22,7 @@ pub(crate) enum Scheduled {
     /// What a thread of the default executor has called.
     Call(Py<Call>),
     Child(Py<ChildWatch>),
+    SocketCall(Py<SocketCall>),
 }
 
 // One word and a tag: the queue is the loop's hottest memory.
@@ -58,6 +61,7 @@ impl Scheduled {
             }
             Self::Call(call) => call.get().run(py),
             Self::Child(child) => child.get().run(core),
+            Self::SocketCall(call) => SocketCall::wake(&call.into_bound(py)),
         }
     }
 
@@ -69,6 +73,7 @@ impl Scheduled {
             Self::Listener(listener) => listener.bind(py).repr()?,
             Self::Call(call) => call.bind(py).repr()?,
             Self::Child(child) => child.bind(py).repr()?,
+            Self::SocketCall(call) => call.bind(py).repr()?,
         }
         .to_string())
     }
@@ -81,6 +86,7 @@ impl Scheduled {
             Self::Listener(listener) => visit.call(listener),
             Self::Call(call) => visit.call(call),
             Self::Child(child) => visit.call(child),
+            Self::SocketCall(call) => visit.call(call),
         }
     }
 
@@ -96,7 +102,7 @@ impl Scheduled {
         match self {
             Self::Handle(handle) => handle.get().clear(py),
             Self::Call(call) => call.get().clear(py),
-            Self::Stream(..) | Self::Listener(_) | Self::Child(_) => {}
+            Self::Stream(..) | Self::Listener(_) | Self::Child(_) | Self::SocketCall(_) => {}
         }
     }
 }

@@ -10,12 +10,13 @@
 //! | `session` | what a run sets up and takes down around the cycle |
 //! | `world` | real or simulated, dispatched statically |
 //! | `job` | what the queues hold |
-//! | `watchers` | who waits for which descriptor |
+//! | `watchers`, `watching` | who waits for which descriptor |
 //! | `transport` | bytes between descriptors and protocols |
 //! | `server` | listening sockets |
 //! | `streams` | asyncio's reader and writer |
 //! | `executor` | threads for `run_in_executor` |
 //! | `child` | the ends of child processes |
+//! | `sock` | the `sock_*` calls |
 //! | `signals` | signals end a wait |
 //! | `names` | the table of imported Python names |
 //! | `exit` | the end of the interpreter while loops run |
@@ -36,10 +37,12 @@ mod nest;
 mod server;
 mod session;
 mod signals;
+mod sock;
 mod streams;
 mod transport;
 mod turn;
 mod watchers;
+mod watching;
 mod world;
 
 use pyo3::exceptions::PyImportError;
@@ -61,6 +64,7 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<server::Listener>()?;
     module.add_class::<executor::WorkerPool>()?;
     module.add_class::<executor::Worker>()?;
+    module.add_class::<sock::call::SocketCall>()?;
     module.add_function(wrap_pyfunction!(context::run_in_context, module)?)?;
     module.add_function(wrap_pyfunction!(event_loop::_after_fork_in_child, module)?)?;
     ffi::gc::watch(py)?;

@@ -150,6 +150,7 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     // The classes that `EventLoop` inherits its set-up from, and what they call on the loop.
     ("asyncio.base_events.BaseEventLoop._check_callback", 11, 14),
     ("asyncio.base_events.BaseEventLoop._check_closed", 11, 14),
+    ("asyncio.base_events.BaseEventLoop._ensure_resolved", 11, 14),
     ("asyncio.base_events.BaseEventLoop._thread_id", 11, 14),
     ("asyncio.base_events.BaseEventLoop._set_coroutine_origin_tracking", 11, 14),
     ("asyncio.base_events.BaseEventLoop._asyncgen_firstiter_hook", 11, 14),
@@ -255,7 +256,7 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     ("threading._register_atexit", 11, 14),
     // A socket that is closed while a call waits for it.
     ("socket.socket._io_refs", 11, 14),
-    ("socket.socket._decref_socketios", 11, 14),
+    ("socket.socket._closed", 11, 14),
     // Where the policy looks for the class of a new loop.
     ("asyncio.unix_events._DefaultEventLoopPolicy", 14, 14),
 ];

@@ -5,7 +5,7 @@
 
 use crate::context;
 use crate::error;
-use crate::event_loop::{LoopCore, descriptor};
+use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
 use crate::ffi::context::{copy, copy_current};
 use crate::job::Scheduled;
@@ -13,6 +13,7 @@ use crate::names::Names;
 use crate::transport::stream::StreamTransport;
 use crate::transport::{Addresses, Beginning, Extra, File};
 use crate::watchers::{Side, Sink};
+use crate::watching::descriptor;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::intern;

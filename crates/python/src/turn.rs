@@ -103,7 +103,11 @@ fn collect(core: &Bound<'_, LoopCore>, world: &RealWorld, events: Events) -> PyR
     let (py, this) = (core.py(), core.get());
     let real = world.real(py)?;
     for (fd, event) in events.iter().filter_map(|event| real.source(event)) {
-        let mut is_known = false;
+        let told = this.watchers.with(py, |watchers| watchers.note(py, fd, event));
+        let mut is_known = told.is_some();
+        for job in told.into_iter().flatten().flatten() {
+            this.engine.with(py, |engine| engine.push(job));
+        }
         for (side, is_ready) in [(Side::Reader, event.readable), (Side::Writer, event.writable)] {
             if !is_ready {
                 continue;

@@ -1,4 +1,9 @@
-//! What waits for descriptors: callbacks that `add_reader` and `add_writer` register, transports, servers, ends of child processes.
+//! What waits for descriptors: callbacks that `add_reader` and `add_writer` register, transports, servers, ends of child processes; and calls
+//! of sockets.
+//!
+//! All but the calls are sinks, at most one a side, told as long as a descriptor is ready (level-triggered). Calls of sockets have the
+//! descriptor stay registered between them, and are told of each change once (edge-triggered), unless there is a sink as well: then the
+//! one registration of the descriptor asks for what both want, level-triggered, and nothing is remembered between calls.
 //!
 //! The table mirrors what epoll was told. A descriptor that was closed without being removed is forgotten by the system but
 //! not by the table; when its number comes up again the two disagree, and [`Watchers::tell`] follows the system.
@@ -7,11 +12,13 @@ use crate::child::ChildWatch;
 use crate::handle::Handle;
 use crate::job::Scheduled;
 use crate::server::Listener;
+use crate::sock::call::SocketCall;
+use crate::sock::readiness::{Calls, Known};
 use crate::transport::stream::StreamTransport;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use soliloop_engine::world::real::{Interest, Real};
+use soliloop_engine::world::real::{Event, Interest, Real};
 use std::io;
 use std::os::fd::RawFd;
 
@@ -27,6 +34,8 @@ struct Watch {
     writer: Option<Sink>,
     /// Whether a transport has the descriptor for its own.
     is_owned: bool,
+    /// Calls of sockets. While it is there, the descriptor is registered.
+    calls: Option<Box<Calls>>,
 }
 
 /// Who is told when a descriptor is ready.
@@ -89,25 +98,34 @@ impl Watchers {
         let Ok(index) = usize::try_from(fd) else {
             return Err(io::Error::from_raw_os_error(BAD_DESCRIPTOR));
         };
-        let before = self.table.get(index).map_or(Interest { read: false, write: false }, Watch::interest);
+        let nothing = Watch::default();
+        let watch = self.table.get(index).unwrap_or(&nothing);
         // Told even if nothing changes: the number may stand for another descriptor by now. Told before the table grows: only the
         // system knows whether there is a descriptor of that number at all.
-        Self::tell(real, fd, before, before.with(side, true))?;
+        Self::tell(real, fd, watch.interest(), watch.interest_if(side, true))?;
         if index >= self.table.len() {
             self.table.resize_with(index + 1, Watch::default);
         }
         let watch = &mut self.table[index];
+        if let Some(calls) = &mut watch.calls {
+            calls.forget_readiness(false);
+        }
         Ok(watch.slot(side).replace(sink))
     }
 
     /// Ends one registration, and gives back what was registered.
     pub(crate) fn remove(&mut self, real: Option<&Real>, fd: RawFd, side: Side) -> Option<Sink> {
         let watch = self.table.get_mut(usize::try_from(fd).ok()?)?;
-        let before = watch.interest();
+        let (before, after) = (watch.interest(), watch.interest_if(side, false));
         let sink = watch.slot(side).take()?;
         if let Some(real) = real {
             // A descriptor that is closed by now has left epoll by itself.
-            let _ = Self::tell(real, fd, before, before.with(side, false));
+            let _ = Self::tell(real, fd, before, after);
+        }
+        if after.is_none() {
+            watch.calls = None;
+        } else if let Some(calls) = &mut watch.calls {
+            calls.forget_readiness(after.is_edge);
         }
         Some(sink)
     }
@@ -138,6 +156,91 @@ impl Watchers {
         self.table.iter().flat_map(|watch| watch.reader.iter().chain(watch.writer.iter()))
     }
 
+    // ------------------------------------------------------------------ calls of sockets
+
+    /// What is known of one side of a socket, whose descriptor is `fd`.
+    #[inline]
+    pub(crate) fn look(&self, fd: RawFd, socket: &Bound<'_, PyAny>, side: Side) -> Known {
+        match self.calls(fd) {
+            Some(calls) if calls.is_of(socket) => calls.look(side),
+            _ => Known::Nothing,
+        }
+    }
+
+    /// Registers a socket for calls. Calls that wait for the same number go on waiting: if it has become another socket's meanwhile, the
+    /// next event tells them.
+    pub(crate) fn register(&mut self, real: &Real, fd: RawFd, mut calls: Box<Calls>) -> io::Result<()> {
+        let Ok(index) = usize::try_from(fd) else {
+            return Err(io::Error::from_raw_os_error(BAD_DESCRIPTOR));
+        };
+        let nothing = Watch::default();
+        let watch = self.table.get(index).unwrap_or(&nothing);
+        let after = if watch.has_sink() { watch.interest() } else { calls.edges() };
+        // The table may be wrong about what is registered.
+        Self::tell(real, fd, Interest::NONE, after)?;
+        if index >= self.table.len() {
+            self.table.resize_with(index + 1, Watch::default);
+        }
+        let watch = &mut self.table[index];
+        if let Some(before) = watch.calls.take() {
+            calls.inherit(*before);
+        }
+        calls.forget_readiness(after.is_edge);
+        watch.calls = Some(calls);
+        Ok(())
+    }
+
+    /// Has a call wait, in its turn. `saw_nothing`: it has tried, and the system had nothing for it. Gives whether epoll must be told.
+    #[inline]
+    pub(crate) fn wait(&mut self, fd: RawFd, side: Side, call: &Bound<'_, SocketCall>, saw_nothing: bool) -> bool {
+        let Some(watch) = usize::try_from(fd).ok().and_then(|index| self.table.get_mut(index)) else { return false };
+        let wants_more = watch.calls.as_mut().is_some_and(|calls| calls.wait(side, call, saw_nothing));
+        wants_more || watch.has_sink()
+    }
+
+    /// A call is over. Gives the job of the next one that may go on, and whether epoll must be told.
+    #[inline]
+    pub(crate) fn end_wait(
+        &mut self,
+        fd: RawFd,
+        side: Side,
+        call: &Bound<'_, SocketCall>,
+    ) -> (Option<Scheduled>, bool) {
+        let Some(watch) = usize::try_from(fd).ok().and_then(|index| self.table.get_mut(index)) else {
+            return (None, false);
+        };
+        (watch.calls.as_mut().and_then(|calls| calls.end_wait(side, call)), watch.has_sink())
+    }
+
+    /// Calls want more than before. Or they have come or gone beside a sink: what is not waited for any more would be reported over
+    /// and over.
+    #[cold]
+    pub(crate) fn tell_of_calls(&self, real: &Real, fd: RawFd) -> io::Result<()> {
+        let watch = usize::try_from(fd).ok().and_then(|index| self.table.get(index));
+        watch.map_or(Ok(()), |watch| Self::tell(real, fd, watch.interest(), watch.interest()))
+    }
+
+    pub(crate) fn calls(&self, fd: RawFd) -> Option<&Calls> {
+        self.table.get(usize::try_from(fd).ok()?)?.calls.as_deref()
+    }
+
+    pub(crate) fn calls_mut(&mut self, fd: RawFd) -> Option<&mut Calls> {
+        self.table.get_mut(usize::try_from(fd).ok()?)?.calls.as_deref_mut()
+    }
+
+    /// Notes what has happened at a descriptor; gives the jobs of the calls that it concerns, and nothing if it has none to do with
+    /// calls.
+    #[inline]
+    pub(crate) fn note(&mut self, py: Python<'_>, fd: RawFd, event: Event) -> Option<[Option<Scheduled>; 2]> {
+        self.calls_mut(fd).map(|calls| calls.note(py, event))
+    }
+
+    /// Every call that waits.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Py<SocketCall>> {
+        self.table.iter().filter_map(|watch| watch.calls.as_deref()).flat_map(Calls::waiting)
+    }
+
+    /// Brings epoll from `before` to `after`.
     fn tell(real: &Real, fd: RawFd, before: Interest, after: Interest) -> io::Result<()> {
         if after.is_none() {
             return real.unwatch(fd);
@@ -156,8 +259,37 @@ impl Watchers {
 }
 
 impl Watch {
+    /// What epoll was told.
     fn interest(&self) -> Interest {
-        Interest { read: self.reader.is_some(), write: self.writer.is_some() }
+        self.interest_of(self.reader.is_some(), self.writer.is_some())
+    }
+
+    /// What epoll is to be told when a sink comes or goes.
+    fn interest_if(&self, side: Side, is_watched: bool) -> Interest {
+        let after = match side {
+            Side::Reader => self.interest_of(is_watched, self.writer.is_some()),
+            Side::Writer => self.interest_of(self.reader.is_some(), is_watched),
+        };
+        // What was registered for calls ends with the last sink, unless calls wait: most likely a transport was made of the socket.
+        let is_idle = !(self.waits(Side::Reader) || self.waits(Side::Writer));
+        if after.is_edge && is_idle { Interest::NONE } else { after }
+    }
+
+    fn interest_of(&self, reads: bool, writes: bool) -> Interest {
+        if reads || writes {
+            let (read, write) = (reads || self.waits(Side::Reader), writes || self.waits(Side::Writer));
+            return Interest { read, write, is_edge: false };
+        }
+        self.calls.as_ref().map_or(Interest::NONE, |calls| calls.edges())
+    }
+
+    fn has_sink(&self) -> bool {
+        self.reader.is_some() || self.writer.is_some()
+    }
+
+    /// Whether a call waits.
+    fn waits(&self, side: Side) -> bool {
+        self.calls.as_ref().is_some_and(|calls| calls.waits(side))
     }
 
     fn slot(&mut self, side: Side) -> &mut Option<Sink> {
@@ -165,20 +297,6 @@ impl Watch {
             Side::Reader => &mut self.reader,
             Side::Writer => &mut self.writer,
         }
-    }
-}
-
-trait With {
-    fn with(self, side: Side, wanted: bool) -> Self;
-}
-
-impl With for Interest {
-    fn with(mut self, side: Side, wanted: bool) -> Self {
-        match side {
-            Side::Reader => self.read = wanted,
-            Side::Writer => self.write = wanted,
-        }
-        self
     }
 }
 

@@ -1,4 +1,4 @@
-//! epoll: readiness of descriptors, level-triggered but for wakers.
+//! epoll: readiness of descriptors, level-triggered unless asked otherwise.
 //!
 //! epoll itself counts whole milliseconds (its successor `epoll_pwait2` is not on every kernel), so the rest of a wait is spent in ppoll.
 
@@ -23,6 +23,8 @@ pub struct Interest {
     pub read: bool,
     /// Wake when it can be written.
     pub write: bool,
+    /// Tell of each change once (edge-triggered), rather than as long as it lasts; and tell of [`Event::is_exceptional`].
+    pub is_edge: bool,
 }
 
 /// What happened at the descriptor that was registered with `token`.
@@ -34,6 +36,8 @@ pub struct Event {
     pub readable: bool,
     /// A write would not block; an error or a hang-up counts.
     pub writable: bool,
+    /// An error, the end of a half, or urgent data: a read or a write may stop short of what could be moved.
+    pub is_exceptional: bool,
 }
 
 /// A buffer for the events of one wait.
@@ -43,7 +47,14 @@ pub struct Events {
 
 impl Interest {
     /// Readability only.
-    pub const READ: Self = Self { read: true, write: false };
+    pub const READ: Self = Self { read: true, write: false, is_edge: false };
+    /// Nothing.
+    pub const NONE: Self = Self { read: false, write: false, is_edge: false };
+
+    /// Every change of readability, and with `write` of writability, once.
+    pub const fn edges(write: bool) -> Self {
+        Self { read: true, write, is_edge: true }
+    }
 
     /// Whether nothing is waited for.
     pub const fn is_none(self) -> bool {
@@ -54,6 +65,7 @@ impl Interest {
         let mut flags = epoll::EventFlags::empty();
         flags.set(epoll::EventFlags::IN, self.read);
         flags.set(epoll::EventFlags::OUT, self.write);
+        flags.set(ONLY_OF_EDGES | epoll::EventFlags::ET, self.is_edge);
         flags
     }
 }
@@ -154,7 +166,8 @@ impl Events {
             Event {
                 token: event.data.u64(),
                 readable: !(flags - epoll::EventFlags::OUT).is_empty(),
-                writable: !(flags - epoll::EventFlags::IN).is_empty(),
+                writable: !(flags - epoll::EventFlags::IN - ONLY_OF_EDGES).is_empty(),
+                is_exceptional: !(flags - epoll::EventFlags::IN - epoll::EventFlags::OUT).is_empty(),
             }
         })
     }
@@ -169,6 +182,8 @@ impl fmt::Debug for Events {
     }
 }
 
+/// Asked for beside what every registration is told.
+const ONLY_OF_EDGES: epoll::EventFlags = epoll::EventFlags::RDHUP.union(epoll::EventFlags::PRI);
 /// Longer waits return early and are begun again: a day, as in asyncio's selectors.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
 const MILLISECOND: Duration = Duration::from_millis(1);

@@ -1,13 +1,14 @@
-//! Reading, writing and accepting on nonblocking descriptors of sockets and pipes.
+//! Reading, writing and accepting on descriptors of sockets, and of nonblocking pipes.
 //!
 //! Descriptors belong to the caller, who gives their numbers; a number that is not open is answered with `EBADF`.
 
 use crate::descriptor::borrow;
 use rustix::fd::OwnedFd;
-use rustix::io::{IoSlice, ioctl_fionread, read, write, writev};
+use rustix::io::{IoSlice, IoSliceMut, ioctl_fionread, read, write, writev};
 use rustix::net::{
-    RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrAny, SocketFlags, acceptfrom_with, getsockname,
-    recv, send, sendmsg, sockopt,
+    AddressFamily, RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags, Shutdown,
+    SocketAddrAny, SocketFlags, SocketType, acceptfrom_with, getsockname, ipproto, recv, recvmsg, send, sendmsg,
+    sockopt,
 };
 use std::io;
 use std::net::SocketAddr;
@@ -30,9 +31,21 @@ pub enum Kind {
 pub fn receive(fd: RawFd, kind: Kind, buffer: &mut [u8]) -> io::Result<usize> {
     let fd = borrow(fd)?;
     Ok(match kind {
-        Kind::Socket => recv(fd, buffer, RecvFlags::empty())?.0,
+        Kind::Socket => recv(fd, buffer, RecvFlags::DONTWAIT)?.0,
         Kind::File => read(fd, buffer)?,
     })
+}
+
+/// As [`receive`] from a socket, and tells besides whether the read was cut short at a message with ancillary data, which is dropped. (Unix
+/// stream sockets end a read at such a message even if more has come.)
+///
+/// # Errors
+/// `EAGAIN` if nothing has come, and what else the system says.
+#[inline]
+pub fn receive_message(fd: RawFd, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
+    let mut none = RecvAncillaryBuffer::default();
+    let received = recvmsg(borrow(fd)?, &mut [IoSliceMut::new(buffer)], &mut none, RecvFlags::DONTWAIT)?;
+    Ok((received.bytes, received.flags.contains(ReturnFlags::CTRUNC)))
 }
 
 /// Writes as much of `chunks` as the system takes now; gives the number of bytes.
@@ -43,8 +56,8 @@ pub fn receive(fd: RawFd, kind: Kind, buffer: &mut [u8]) -> io::Result<usize> {
 pub fn transmit(fd: RawFd, kind: Kind, chunks: &[IoSlice<'_>]) -> io::Result<usize> {
     let fd = borrow(fd)?;
     Ok(match (kind, chunks) {
-        (Kind::Socket, [one]) => send(fd, one, SendFlags::NOSIGNAL)?,
-        (Kind::Socket, many) => sendmsg(fd, many, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?,
+        (Kind::Socket, [one]) => send(fd, one, SEND_FLAGS)?,
+        (Kind::Socket, many) => sendmsg(fd, many, &mut SendAncillaryBuffer::default(), SEND_FLAGS)?,
         (Kind::File, [one]) => write(fd, one)?,
         (Kind::File, many) => writev(fd, many)?,
     })
@@ -100,6 +113,34 @@ pub fn set_no_delay(fd: RawFd) -> io::Result<()> {
     Ok(sockopt::set_tcp_nodelay(borrow(fd)?, true)?)
 }
 
+/// What a socket is, as far as its system calls differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketKind {
+    /// A stream of bytes, of whatever family.
+    pub is_stream: bool,
+    /// TCP over an internet family.
+    pub is_tcp: bool,
+    /// A stream of the Unix family.
+    pub is_unix: bool,
+}
+
+/// What the socket is.
+///
+/// # Errors
+/// What the system says: `ENOTSOCK` for what is none.
+pub fn socket_kind(fd: RawFd) -> io::Result<SocketKind> {
+    let fd = borrow(fd)?;
+    let is_stream = sockopt::socket_type(fd)? == SocketType::STREAM;
+    let family = sockopt::socket_domain(fd)?;
+    let is_tcp = is_stream
+        && matches!(family, AddressFamily::INET | AddressFamily::INET6)
+        && sockopt::socket_protocol(fd)? == Some(ipproto::TCP);
+    Ok(SocketKind { is_stream, is_tcp, is_unix: is_stream && family == AddressFamily::UNIX })
+}
+
 fn internet_address(address: SocketAddrAny) -> Option<SocketAddr> {
     address.try_into().ok()
 }
+
+/// No waiting even if the descriptor would, and no signal when the peer is gone.
+const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);

@@ -11,9 +11,9 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-const BOTH: Interest = Interest { read: true, write: true };
-const WRITE: Interest = Interest { read: false, write: true };
-const NOTHING: Interest = Interest { read: false, write: false };
+const BOTH: Interest = Interest { read: true, write: true, is_edge: false };
+const WRITE: Interest = Interest { read: false, write: true, is_edge: false };
+const NOTHING: Interest = Interest::NONE;
 
 const EPERM: i32 = 1;
 const ENOENT: i32 = 2;
@@ -24,6 +24,11 @@ fn poll(epoll: &Epoll) -> Vec<Event> {
     let mut events = Events::with_capacity(8);
     epoll.wait(&mut events, Some(Duration::ZERO)).expect("no signal comes here");
     events.iter().collect()
+}
+
+/// What is told of a socket in its middle years.
+fn event(token: u64, readable: bool, writable: bool) -> Event {
+    Event { token, readable, writable, is_exceptional: false }
 }
 
 fn errno(result: io::Result<()>) -> Option<i32> {
@@ -40,13 +45,13 @@ fn a_socket_is_readable_when_bytes_are_there_and_writable_from_the_start() {
     let epoll = Epoll::new().expect("an epoll instance");
     let (mut near, mut far) = UnixStream::pair().expect("a pair");
     epoll.add(near.as_raw_fd(), 7, BOTH).expect("a socket can be added");
-    assert_eq!(poll(&epoll), [Event { token: 7, readable: false, writable: true }]);
+    assert_eq!(poll(&epoll), [event(7, false, true)]);
     far.write_all(b"abc").expect("the peer is open");
-    assert_eq!(poll(&epoll), [Event { token: 7, readable: true, writable: true }]);
+    assert_eq!(poll(&epoll), [event(7, true, true)]);
     near.read_exact(&mut [0; 2]).expect("three bytes are there");
-    assert_eq!(poll(&epoll), [Event { token: 7, readable: true, writable: true }], "one byte is left");
+    assert_eq!(poll(&epoll), [event(7, true, true)], "one byte is left");
     near.read_exact(&mut [0]).expect("one byte is there");
-    assert_eq!(poll(&epoll), [Event { token: 7, readable: false, writable: true }]);
+    assert_eq!(poll(&epoll), [event(7, false, true)]);
 }
 
 #[test]
@@ -55,12 +60,32 @@ fn only_what_was_asked_for_is_told() {
     let (near, mut far) = UnixStream::pair().expect("a pair");
     far.write_all(b"abc").expect("the peer is open");
     epoll.add(near.as_raw_fd(), 1, Interest::READ).expect("a socket can be added");
-    assert_eq!(poll(&epoll), [Event { token: 1, readable: true, writable: false }]);
+    assert_eq!(poll(&epoll), [event(1, true, false)]);
     epoll.modify(near.as_raw_fd(), 2, WRITE).expect("it is registered");
-    assert_eq!(poll(&epoll), [Event { token: 2, readable: false, writable: true }]);
+    assert_eq!(poll(&epoll), [event(2, false, true)]);
     epoll.modify(near.as_raw_fd(), 3, NOTHING).expect("it is registered");
     assert_eq!(poll(&epoll), []);
     assert!(NOTHING.is_none() && !WRITE.is_none() && !Interest::READ.is_none());
+}
+
+#[test]
+fn an_edge_is_told_once_and_an_end_besides() {
+    let epoll = Epoll::new().expect("an epoll instance");
+    let (mut near, mut far) = UnixStream::pair().expect("a pair");
+    epoll.add(near.as_raw_fd(), 1, Interest::edges(false)).expect("a socket can be added");
+    assert_eq!(poll(&epoll), []);
+    far.write_all(b"abc").expect("the peer is open");
+    assert_eq!(poll(&epoll), [event(1, true, false)]);
+    assert_eq!(poll(&epoll), [], "nothing has changed");
+    near.read_exact(&mut [0]).expect("three bytes are there");
+    assert_eq!(poll(&epoll), [], "two are still");
+    far.write_all(b"d").expect("the peer is open");
+    assert_eq!(poll(&epoll), [event(1, true, false)]);
+    epoll.modify(near.as_raw_fd(), 2, Interest::edges(true)).expect("it is registered");
+    assert_eq!(poll(&epoll), [event(2, true, true)], "a change of the registration tells anew");
+    far.shutdown(Shutdown::Write).expect("the peer is open");
+    assert!(matches!(poll(&epoll)[..], [Event { readable: true, is_exceptional: true, .. }]));
+    assert_eq!(poll(&epoll), []);
 }
 
 #[test]
@@ -75,7 +100,7 @@ fn a_full_buffer_is_not_writable_until_it_is_read() {
     epoll.add(near.as_raw_fd(), 1, WRITE).expect("a socket can be added");
     assert_eq!(poll(&epoll), []);
     far.read_exact(&mut vec![0; sent]).expect("as much was sent");
-    assert_eq!(poll(&epoll), [Event { token: 1, readable: false, writable: true }]);
+    assert_eq!(poll(&epoll), [event(1, false, true)]);
 }
 
 #[test]
@@ -85,7 +110,7 @@ fn a_hang_up_is_told_to_whoever_reads_and_whoever_writes() {
         let (near, far) = UnixStream::pair().expect("a pair");
         epoll.add(near.as_raw_fd(), 1, interest).expect("a socket can be added");
         drop(far);
-        assert_eq!(poll(&epoll), [Event { token: 1, readable, writable }], "{interest:?}");
+        assert_eq!(poll(&epoll), [Event { is_exceptional: true, ..event(1, readable, writable) }], "{interest:?}");
     }
 }
 
@@ -170,7 +195,7 @@ fn an_empty_wait_forgets_the_events_of_the_one_before() {
     epoll.add(near.as_raw_fd(), 1, WRITE).expect("a socket can be added");
     let mut events = Events::with_capacity(4);
     epoll.wait(&mut events, None).expect("no signal comes here");
-    assert_eq!(format!("{events:?}"), "[Event { token: 1, readable: false, writable: true }]");
+    assert_eq!(format!("{events:?}"), "[Event { token: 1, readable: false, writable: true, is_exceptional: false }]");
     epoll.delete(near.as_raw_fd()).expect("it is registered");
     epoll.wait(&mut events, Some(Duration::ZERO)).expect("no signal comes here");
     assert_eq!(events.iter().count(), 0);

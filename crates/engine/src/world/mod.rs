@@ -8,7 +8,7 @@
 //!   has come, or when it was woken from another thread; it may return early, and then nothing is lost, because every
 //!   turn asks again. A world that can't be woken by anything says so instead of waiting forever.
 //! - events name a source by the token it was registered with, and say whether it can be read and written. An event that
-//!   was not acted upon comes again (level-triggered).
+//!   was not acted upon comes again (level-triggered), unless each change was asked for once.
 //!
 //! | world | time | waits |
 //! |---|---|---|

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use soliloop_sys::epoll::{Event, Events, Interest};
 
-pub use soliloop_sys::stream::{Accepted, Kind};
+pub use soliloop_sys::stream::{Accepted, Kind, SocketKind};
 
 use soliloop_sys::epoll::Epoll;
 use soliloop_sys::{clock, stream, wake::Waker};
@@ -136,6 +136,15 @@ impl Port {
         stream::receive(self.fd, self.kind, buffer)
     }
 
+    /// As [`Port::receive`] from a socket; tells besides whether a message with ancillary data has cut the read short.
+    ///
+    /// # Errors
+    /// `EAGAIN` if nothing has come, and what else the system says.
+    #[inline]
+    pub fn receive_message(self, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
+        stream::receive_message(self.fd, buffer)
+    }
+
     /// Writes as much of `chunks` as is taken now.
     ///
     /// # Errors
@@ -175,6 +184,14 @@ impl Port {
     /// What the system says.
     pub fn local_address(self) -> io::Result<Option<SocketAddr>> {
         stream::local_address(self.fd)
+    }
+
+    /// What the socket is.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn socket_kind(self) -> io::Result<SocketKind> {
+        stream::socket_kind(self.fd)
     }
 
     /// Has small writes sent at once.

@@ -33,3 +33,27 @@ impl Writable {
         fill(unsafe { std::slice::from_raw_parts_mut(self.0.buf_ptr().cast::<u8>(), self.0.len_bytes()) })
     }
 }
+
+/// The memory of an object, to be read from. It stays in place as long as this lives; what is in it may change.
+pub(crate) struct Readable(PyBuffer<u8>);
+
+impl Readable {
+    /// Borrows the memory of `object`.
+    ///
+    /// # Errors
+    /// `TypeError` if it has none; `BufferError` if it is not in one piece, or not of bytes.
+    pub(crate) fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let buffer = PyBuffer::<u8>::get(object)?;
+        if !buffer.is_c_contiguous() {
+            return Err(PyBufferError::new_err("a buffer is needed that is contiguous"));
+        }
+        Ok(Self(buffer))
+    }
+
+    /// Lets `read` look at the memory. `read` must not call into Python.
+    pub(crate) fn read<R>(&self, _py: Python<'_>, read: impl FnOnce(&[u8]) -> R) -> R {
+        // SAFETY: the buffer is contiguous and of this length, and its owner keeps it in place until it is released. The interpreter
+        // lock is held, and `read` does not let Python code run that could change the memory meanwhile.
+        read(unsafe { std::slice::from_raw_parts(self.0.buf_ptr().cast::<u8>(), self.0.len_bytes()) })
+    }
+}

@@ -50,3 +50,25 @@ pub(crate) fn initialize(object: &Bound<'_, PyAny>, options: &Bound<'_, PyDict>)
     };
     if failed { Err(PyErr::fetch(object.py())) } else { Ok(()) }
 }
+
+/// Raises the `StopIteration` with which an iterator returns `value`. The caller has to end its `__next__` with `Ok(None)`: a slot that
+/// gives no object and leaves an exception set has raised it. This way no `PyErr` is made of it in between.
+///
+/// # Errors
+/// What making the exception fails with.
+#[inline]
+pub(crate) fn stop_with(value: &Bound<'_, PyAny>) -> PyResult<()> {
+    // SAFETY: the thread is attached, and both arguments are live objects. A tuple or an exception would be taken for the arguments
+    // of the exception, or for itself: those are wrapped first.
+    unsafe {
+        let kind = ffi::PyExc_StopIteration;
+        if ffi::PyTuple_Check(value.as_ptr()) == 0 && ffi::PyExceptionInstance_Check(value.as_ptr()) == 0 {
+            ffi::PyErr_SetObject(kind, value.as_ptr());
+            return Ok(());
+        }
+        let exception = ffi::PyObject_CallFunctionObjArgs(kind, value.as_ptr(), std::ptr::null_mut::<ffi::PyObject>());
+        let exception = Bound::from_owned_ptr_or_err(value.py(), exception)?;
+        ffi::PyErr_SetObject(kind, exception.as_ptr());
+    }
+    Ok(())
+}

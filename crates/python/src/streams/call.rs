@@ -5,8 +5,9 @@
 
 use super::reader::StreamCore;
 use crate::ffi::cell::GilCell;
+use crate::ffi::object;
 use pyo3::PyTraverseError;
-use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyStopAsyncIteration, PyStopIteration, PyValueError};
+use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyStopAsyncIteration, PyValueError};
 use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -68,7 +69,7 @@ impl StreamCall {
         Ok(Bound::new(stream.py(), Self { stream: stream.clone().unbind(), state })?.into_any())
     }
 
-    /// Goes on until the call is done or has to wait.
+    /// Goes on until the call is done, which `None` and a `StopIteration` that is set say, or has to wait.
     #[inline]
     fn step(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let stream = self.stream.get();
@@ -85,7 +86,8 @@ impl StreamCall {
             Ok(Progress::Done(value)) => {
                 self.finish(py);
                 stream.resume(py, false)?;
-                Err(PyStopIteration::new_err((value.unbind(),)))
+                object::stop_with(&value)?;
+                Ok(None)
             }
             Ok(Progress::More) => {
                 let name = self.state.with(py, |state| state.what.name());
@@ -289,8 +291,8 @@ impl StreamCall {
     }
 
     /// Go on; *value* is of no meaning.
-    fn send(&self, py: Python<'_>, _value: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
-        self.step(py)
+    fn send(&self, py: Python<'_>, _value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.step(py)?.ok_or_else(|| PyErr::fetch(py))
     }
 
     /// Give the call up with an exception.

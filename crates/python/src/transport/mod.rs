@@ -46,7 +46,7 @@ pub(crate) struct Io {
 }
 
 /// What a read has brought.
-enum Received<'py> {
+pub(crate) enum Received<'py> {
     Data(Bound<'py, PyBytes>),
     /// The peer will send nothing more.
     End,
@@ -62,8 +62,18 @@ impl Io {
     /// Reads what has come.
     #[inline]
     fn receive<'py>(&self, py: Python<'py>, port: Port) -> io::Result<Received<'py>> {
+        self.receive_by(py, |buffer| port.receive(buffer))
+    }
+
+    /// As [`Io::receive`], by a call that is given the buffer, of [`READ_SIZE`] bytes. It must not call into Python.
+    #[inline]
+    pub(crate) fn receive_by<'py>(
+        &self,
+        py: Python<'py>,
+        receive: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<Received<'py>> {
         let mut buffer = self.buffer.replace(py, None).unwrap_or_else(|| vec![0; READ_SIZE].into_boxed_slice());
-        let received = match port.receive(&mut buffer) {
+        let received = match receive(&mut buffer) {
             Ok(0) => Ok(Received::End),
             Ok(count) => Ok(Received::Data(PyBytes::new(py, &buffer[..count]))),
             Err(error) if is_transient(&error) => Ok(Received::Nothing),
@@ -98,9 +108,9 @@ pub(crate) fn send_unsent(core: &Bound<'_, LoopCore>) -> PyResult<()> {
 }
 
 /// Whether the same call may succeed later.
-fn is_transient(error: &io::Error) -> bool {
+pub(crate) fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// Bytes that one read takes at most: as asyncio.
-const READ_SIZE: usize = 256 * 1024;
+pub(crate) const READ_SIZE: usize = 256 * 1024;
