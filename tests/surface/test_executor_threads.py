@@ -171,8 +171,8 @@ def test_every_error_arrives_with_its_traceback(loop: Loop, kind: type[BaseExcep
 
 
 def test_stop_iteration_does_not_leave_the_caller_waiting(loop: Loop) -> None:
-    if sys.version_info < (3, 12) and not isinstance(loop, soliloop.EventLoop):
-        pytest.skip("asyncio of Python 3.11 leaves it waiting")
+    if sys.version_info < (3, 13) and not isinstance(loop, soliloop.EventLoop):
+        pytest.skip("asyncio before Python 3.13 may leave it waiting")
 
     async def main() -> None:
         with pytest.raises((RuntimeError, TypeError), match="StopIteration"):
@@ -257,7 +257,9 @@ def test_after_the_end(loop: Loop) -> None:
         loop.run_in_executor(None, name)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="the limit is Python 3.12's")
+@pytest.mark.skipif(
+    sys.version_info < (3, 13), reason="asyncio before has no limit, or no good one"
+)
 def test_a_limit_of_the_wait_for_the_end(loop: Loop) -> None:
     go_on = threading.Event()
 
