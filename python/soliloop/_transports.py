@@ -1,7 +1,6 @@
 """The part of the loop that makes transports, and what ``isinstance`` takes them for.
 
-Stream transports are the core's. Those of datagrams are asyncio's, with what a protocol may rely on beyond
-asyncio: its methods run in a context of its transport, whoever caused the call.
+The transports themselves are the core's.
 """
 
 from __future__ import annotations
@@ -11,19 +10,17 @@ import os
 import socket
 import stat
 import warnings
-from asyncio import constants, selector_events, transports
-from asyncio.log import logger
+from asyncio import transports
 from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any, Literal
 
-from soliloop._soliloop import Listener, StreamTransport, run_in_context
+from soliloop import _soliloop
+from soliloop._soliloop import Listener, StreamTransport
 from soliloop._tls import TlsProtocol, ssl
 
 # Not in the type stubs of the standard library.
-_selectors: Any = selector_events
 _transports: Any = transports
-_HEADER = 8  # bytes that a waiting datagram counts beside its data
 
 
 class SocketTransport(_transports._FlowControlMixin, asyncio.Transport):  # type: ignore[misc]
@@ -44,124 +41,10 @@ class WritePipeTransport(_transports._FlowControlMixin, asyncio.WriteTransport):
     __slots__ = ()
 
 
-class _OwnContext:
-    """Has one context for all that the protocol is told after ``connection_made``: a copy of the one that it was made in.
+class DatagramTransport(_transports._FlowControlMixin, asyncio.DatagramTransport):  # type: ignore[misc]
+    """What ``isinstance`` takes a transport of a datagram socket for."""
 
-    asyncio has one for what is read, and the rest runs in the context of whoever called ``close()``, ``abort()``, ``write()``
-    or ``resume_reading()``.
-    """
-
-    _loop: Any
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        self._protocol_context = copy_context()
-        super().__init__(*args, **options)
-
-    def _tell(self, method: Callable[..., object], *args: Any) -> None:
-        run_in_context(self._protocol_context, method, *args)
-
-    def _add_reader(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
-        if self.is_reading():  # type: ignore[attr-defined]
-            self._loop._add_reader(fd, callback, *args, context=self._protocol_context)
-
-    def _call_connection_lost(self, error: BaseException | None) -> None:
-        self._tell(super()._call_connection_lost, error)  # type: ignore[misc]
-
-
-class _OwnContextWriting(_OwnContext):
-    """The same for ``pause_writing`` and ``resume_writing``."""
-
-    _protocol_paused: bool
-    _high_water: int
-    _low_water: int
-    get_write_buffer_size: Callable[[], int]
-
-    def _maybe_pause_protocol(self) -> None:
-        if not self._protocol_paused and self.get_write_buffer_size() > self._high_water:
-            self._tell(super()._maybe_pause_protocol)  # type: ignore[misc]
-
-    def _maybe_resume_protocol(self) -> None:
-        if self._protocol_paused and self.get_write_buffer_size() <= self._low_water:
-            self._tell(super()._maybe_resume_protocol)  # type: ignore[misc]
-
-
-class DatagramTransport(_OwnContextWriting, _selectors._SelectorDatagramTransport):  # type: ignore[misc]
-    """A transport of a datagram socket.
-
-    ``sendto`` does nothing once the transport is closed, and sends to the peer of a connected socket that has no name, such as
-    an end of a ``socketpair``. Errors of waiting datagrams don't keep the rest from being sent.
-    """
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._to_peer = bool(self._extra["peername"])
-        self._sent_too_late = 0
-
-    def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
-        """Send a datagram; ``addr`` is for sockets that are not connected."""
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(
-                f"data argument must be a bytes-like object, not {type(data).__name__!r}"
-            )
-        if self._address:
-            if addr not in (None, self._address):
-                raise ValueError(f"Invalid address: must be None or {self._address}")
-            addr = self._address
-        if self._closing:
-            self._sent_too_late += 1
-            if self._sent_too_late > constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
-                logger.warning("sendto() of a closed transport was called.")
-            return
-        if not self._buffer:
-            try:
-                if addr is None or self._to_peer:
-                    self._sock.send(data)
-                else:
-                    self._sock.sendto(data, addr)
-                return
-            except (BlockingIOError, InterruptedError):
-                self._loop._add_writer(self._sock_fd, self._sendto_ready)
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:
-                self._send_failed(error)
-                return
-        self._buffer.append((bytes(data), addr))
-        self._buffer_size += len(data) + _HEADER
-        self._maybe_pause_protocol()
-
-    def _sendto_ready(self) -> None:
-        while self._buffer:
-            data, addr = self._buffer[0]
-            try:
-                if addr is None or self._to_peer:
-                    self._sock.send(data)
-                else:
-                    self._sock.sendto(data, addr)
-            except (BlockingIOError, InterruptedError):
-                break
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:
-                self._sent()
-                self._send_failed(error)
-            else:
-                self._sent()
-        self._maybe_resume_protocol()  # which may add to the buffer
-        if not self._buffer and not self._conn_lost:
-            self._loop._remove_writer(self._sock_fd)
-            if self._closing:
-                self._call_connection_lost(None)
-
-    def _sent(self) -> None:
-        data, _ = self._buffer.popleft()
-        self._buffer_size -= len(data) + _HEADER
-
-    def _send_failed(self, error: BaseException) -> None:
-        if isinstance(error, OSError):
-            self._tell(self._protocol.error_received, error)
-        else:
-            self._fatal_error(error, "Fatal write error on datagram transport")
+    __slots__ = ()
 
 
 class TransportMaking(asyncio.SelectorEventLoop):
@@ -169,7 +52,6 @@ class TransportMaking(asyncio.SelectorEventLoop):
 
     _is_transports: Callable[[int], bool]
     _watcher: Callable[[int], object]
-    _transports: Any
 
     def _ensure_fd_no_transport(self, fd: Any) -> None:
         number = fd
@@ -178,10 +60,8 @@ class TransportMaking(asyncio.SelectorEventLoop):
                 number = int(fd.fileno())
             except (AttributeError, TypeError, ValueError):
                 raise ValueError(f"Invalid file object: {fd!r}") from None
-        transport = self._transports.get(number)  # of datagrams
-        used = self._is_transports(number) or (transport is not None and not transport.is_closing())
-        if used:
-            name = transport or self._watcher(number) or "that is paused"
+        if self._is_transports(number):
+            name = self._watcher(number) or "that is paused"
             raise RuntimeError(f"File descriptor {fd!r} is used by transport {name!r}")
 
     def _make_socket_transport(
@@ -234,10 +114,10 @@ class TransportMaking(asyncio.SelectorEventLoop):
         return tls._app_transport
 
     def _make_datagram_transport(
-        self, sock: socket.socket, protocol: Any, *args: Any, **options: Any
-    ) -> DatagramTransport:
+        self: Any, sock: socket.socket, protocol: Any, *args: Any, **options: Any
+    ) -> _soliloop.DatagramTransport:
         self._ensure_fd_no_transport(sock)
-        return DatagramTransport(self, sock, protocol, *args, **options)
+        return _soliloop.DatagramTransport(self, sock, protocol, *args, **options)
 
     def _start_serving(
         self: Any,

@@ -15,6 +15,12 @@ pub struct Flow<C> {
     /// How much of the first chunk has been sent.
     sent: usize,
     size: usize,
+    marks: Marks,
+}
+
+/// The water marks, in bytes, and what the writer was told last.
+#[derive(Debug)]
+pub struct Marks {
     high: usize,
     low: usize,
     is_paused: bool,
@@ -35,15 +41,7 @@ pub enum Advice {
 impl<C: AsRef<[u8]>> Flow<C> {
     /// Nothing waits; the marks are at 64 KiB and a quarter of that.
     pub const fn new() -> Self {
-        Self {
-            first: None,
-            rest: VecDeque::new(),
-            sent: 0,
-            size: 0,
-            high: DEFAULT_HIGH,
-            low: DEFAULT_HIGH / 4,
-            is_paused: false,
-        }
+        Self { first: None, rest: VecDeque::new(), sent: 0, size: 0, marks: Marks::new() }
     }
 
     /// Puts a chunk behind what waits. An empty one is dropped: there is nothing to send.
@@ -108,18 +106,46 @@ impl<C: AsRef<[u8]>> Flow<C> {
     /// Whether more waits than the high-water mark allows.
     #[inline]
     pub const fn is_above_high(&self) -> bool {
-        self.size > self.high
+        self.size > self.marks.high
     }
 
     /// What the writer is to be told, after something was sent or pushed or the marks were moved. It counts as told.
     #[inline]
     pub fn advise(&mut self) -> Advice {
+        self.marks.advise(self.size)
+    }
+
+    /// Whether the writer was told to pause.
+    pub const fn is_paused(&self) -> bool {
+        self.marks.is_paused
+    }
+
+    /// The low and the high water mark, in bytes.
+    pub const fn limits(&self) -> (usize, usize) {
+        self.marks.limits()
+    }
+
+    /// Moves the water marks, in bytes. `low` is at most `high`.
+    pub fn set_limits(&mut self, low: usize, high: usize) {
+        self.marks.set_limits(low, high);
+    }
+}
+
+impl Marks {
+    /// At 64 KiB and a quarter of that.
+    pub const fn new() -> Self {
+        Self { high: DEFAULT_HIGH, low: DEFAULT_HIGH / 4, is_paused: false }
+    }
+
+    /// What the writer is to be told, now that `size` bytes wait. It counts as told.
+    #[inline]
+    pub fn advise(&mut self, size: usize) -> Advice {
         match self.is_paused {
-            false if self.size > self.high => {
+            false if size > self.high => {
                 self.is_paused = true;
                 Advice::Pause
             }
-            true if self.size <= self.low => {
+            true if size <= self.low => {
                 self.is_paused = false;
                 Advice::Resume
             }
@@ -127,20 +153,21 @@ impl<C: AsRef<[u8]>> Flow<C> {
         }
     }
 
-    /// Whether the writer was told to pause.
-    pub const fn is_paused(&self) -> bool {
-        self.is_paused
-    }
-
-    /// The low and the high water mark, in bytes.
+    /// The low and the high one.
     pub const fn limits(&self) -> (usize, usize) {
         (self.low, self.high)
     }
 
-    /// Moves the water marks, in bytes. `low` is at most `high`.
+    /// Moves them. `low` is at most `high`.
     pub fn set_limits(&mut self, low: usize, high: usize) {
         debug_assert!(low <= high, "the low-water mark is above the high one");
         (self.low, self.high) = (low, high);
+    }
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -9,6 +9,7 @@ use crate::handle::Handle;
 use crate::server::Listener;
 use crate::sock::call::SocketCall;
 use crate::transport::Step;
+use crate::transport::datagram::DatagramTransport;
 use crate::transport::stream::StreamTransport;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -18,6 +19,7 @@ use soliloop_engine::Job;
 pub(crate) enum Scheduled {
     Handle(Py<Handle>),
     Stream(Py<StreamTransport>, Step),
+    Datagram(Py<DatagramTransport>, Step),
     Listener(Py<Listener>),
     /// What a thread of the default executor has called.
     Call(Py<Call>),
@@ -55,6 +57,11 @@ impl Scheduled {
                 let done = StreamTransport::run(&transport, step);
                 done.or_else(|error| error::contain(core, error, transport.as_any()))
             }
+            Self::Datagram(transport, step) => {
+                let transport = transport.into_bound(py);
+                let done = DatagramTransport::run(&transport, step);
+                done.or_else(|error| error::contain(core, error, transport.as_any()))
+            }
             Self::Listener(listener) => {
                 let listener = listener.into_bound(py);
                 Listener::run(&listener).or_else(|error| error::contain(core, error, listener.as_any()))
@@ -70,6 +77,7 @@ impl Scheduled {
         Ok(match self {
             Self::Handle(handle) => handle.bind(py).repr()?,
             Self::Stream(transport, _) => transport.bind(py).repr()?,
+            Self::Datagram(transport, _) => transport.bind(py).repr()?,
             Self::Listener(listener) => listener.bind(py).repr()?,
             Self::Call(call) => call.bind(py).repr()?,
             Self::Child(child) => child.bind(py).repr()?,
@@ -83,6 +91,7 @@ impl Scheduled {
         match self {
             Self::Handle(handle) => visit.call(handle),
             Self::Stream(transport, _) => visit.call(transport),
+            Self::Datagram(transport, _) => visit.call(transport),
             Self::Listener(listener) => visit.call(listener),
             Self::Call(call) => visit.call(call),
             Self::Child(child) => visit.call(child),
@@ -102,7 +111,7 @@ impl Scheduled {
         match self {
             Self::Handle(handle) => handle.get().clear(py),
             Self::Call(call) => call.get().clear(py),
-            Self::Stream(..) | Self::Listener(_) | Self::Child(_) | Self::SocketCall(_) => {}
+            Self::Stream(..) | Self::Datagram(..) | Self::Listener(_) | Self::Child(_) | Self::SocketCall(_) => {}
         }
     }
 }

@@ -61,6 +61,7 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<handle::TimerHandle>()?;
     module.add_class::<session::OuterRun>()?;
     module.add_class::<transport::stream::StreamTransport>()?;
+    module.add_class::<transport::datagram::DatagramTransport>()?;
     module.add_class::<server::Listener>()?;
     module.add_class::<executor::WorkerPool>()?;
     module.add_class::<executor::Worker>()?;

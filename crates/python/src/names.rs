@@ -72,13 +72,15 @@ impl Names {
             .map(drop)
     }
 
-    /// The classes that `isinstance` sees in transports: of sockets, of reading and of writing ends of pipes.
-    pub(crate) fn transport_classes(py: Python<'_>) -> PyResult<&'static [Py<PyAny>; 3]> {
-        static CLASSES: PyOnceLock<[Py<PyAny>; 3]> = PyOnceLock::new();
+    /// The classes that `isinstance` sees in transports: of sockets, of reading and of writing ends of pipes, of datagrams.
+    pub(crate) fn transport_classes(py: Python<'_>) -> PyResult<&'static [Py<PyAny>; 4]> {
+        static CLASSES: PyOnceLock<[Py<PyAny>; 4]> = PyOnceLock::new();
         CLASSES.get_or_try_init(py, || {
             let module = py.import("soliloop._transports")?;
             let class = |name: &str| -> PyResult<Py<PyAny>> { Ok(module.getattr(name)?.unbind()) };
-            Ok([class("SocketTransport")?, class("ReadPipeTransport")?, class("WritePipeTransport")?])
+            let stream = [class("SocketTransport")?, class("ReadPipeTransport")?, class("WritePipeTransport")?];
+            let [socket, read_pipe, write_pipe] = stream;
+            Ok([socket, read_pipe, write_pipe, class("DatagramTransport")?])
         })
     }
 
@@ -200,24 +202,9 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     ("asyncio.StreamReader._waiter", 11, 14),
     ("asyncio.StreamWriter._reader", 11, 14),
     ("asyncio.StreamWriter._transport", 11, 14),
-    // The transport that ours of datagrams derives from, until it is native.
-    ("asyncio.selector_events._SelectorDatagramTransport._add_reader", 11, 14),
-    ("asyncio.selector_events._SelectorDatagramTransport._call_connection_lost", 11, 14),
-    ("asyncio.selector_events._SelectorDatagramTransport._conn_lost", 11, 14),
-    ("asyncio.selector_events._SelectorDatagramTransport._fatal_error", 11, 14),
-    ("asyncio.selector_events._SelectorDatagramTransport._loop", 11, 14),
-    ("asyncio.selector_events._SelectorDatagramTransport._protocol", 11, 14),
-    ("asyncio.selector_events._SelectorDatagramTransport._address", 11, 14),
-    ("asyncio.selector_events._SelectorDatagramTransport._buffer", 11, 14),
-    ("asyncio.selector_events._SelectorDatagramTransport._buffer_size", 11, 14),
-    ("asyncio.selector_events._SelectorDatagramTransport._extra", 11, 14),
-    ("asyncio.selector_events._SelectorDatagramTransport._sendto_ready", 11, 14),
-    ("asyncio.transports._FlowControlMixin._high_water", 11, 14),
-    ("asyncio.transports._FlowControlMixin._low_water", 11, 14),
-    ("asyncio.transports._FlowControlMixin._maybe_pause_protocol", 11, 14),
-    ("asyncio.transports._FlowControlMixin._maybe_resume_protocol", 11, 14),
+    // What `isinstance` takes a transport that is written to for.
     ("asyncio.transports._FlowControlMixin._protocol_paused", 11, 14),
-    // The same for TLS.
+    // The transport of TLS that ours derives from.
     ("asyncio.sslproto.SSLProtocol._app_protocol_buffer_updated", 11, 14),
     ("asyncio.sslproto.SSLProtocol._app_protocol_get_buffer", 11, 14),
     ("asyncio.sslproto.SSLProtocol._app_protocol_is_buffer", 11, 14),

@@ -14,6 +14,7 @@ use crate::job::Scheduled;
 use crate::server::Listener;
 use crate::sock::call::SocketCall;
 use crate::sock::readiness::{Calls, Known};
+use crate::transport::datagram::DatagramTransport;
 use crate::transport::stream::StreamTransport;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -42,6 +43,7 @@ struct Watch {
 pub(crate) enum Sink {
     Handle(Py<Handle>),
     Stream(Py<StreamTransport>),
+    Datagram(Py<DatagramTransport>),
     Listener(Py<Listener>),
     Child(Py<ChildWatch>),
 }
@@ -53,6 +55,7 @@ impl Sink {
         match self {
             Self::Handle(handle) => Some(Scheduled::Handle(handle.clone_ref(py))),
             Self::Stream(transport) => StreamTransport::note_ready(transport, py, side),
+            Self::Datagram(transport) => DatagramTransport::note_ready(transport, py, side),
             Self::Listener(listener) => Listener::note_ready(listener, py),
             Self::Child(child) => Some(ChildWatch::job(child, py)),
         }
@@ -69,6 +72,7 @@ impl Sink {
         match self {
             Self::Handle(handle) => handle.clone_ref(py).into_any(),
             Self::Stream(transport) => transport.clone_ref(py).into_any(),
+            Self::Datagram(transport) => transport.clone_ref(py).into_any(),
             Self::Listener(listener) => listener.clone_ref(py).into_any(),
             Self::Child(child) => child.clone_ref(py).into_any(),
         }
@@ -79,6 +83,7 @@ impl Sink {
         match self {
             Self::Handle(handle) => visit.call(handle),
             Self::Stream(transport) => visit.call(transport),
+            Self::Datagram(transport) => visit.call(transport),
             Self::Listener(listener) => visit.call(listener),
             Self::Child(child) => visit.call(child),
         }

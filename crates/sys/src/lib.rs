@@ -7,12 +7,14 @@
 //! | [`socket`] | the pair of connected sockets through which a signal handler ends one |
 //! | [`stream`] | reading, writing and accepting |
 //! | [`child`] | the end of a child process as an event |
+//! | [`datagram`] | sending and receiving datagrams |
 //! | [`clock`] | the monotonic clock |
 //!
 //! It knows neither the engine nor Python, and gives no meaning to a token. The system calls themselves are `rustix`'s.
 
 pub mod child;
 pub mod clock;
+pub mod datagram;
 mod descriptor;
 pub mod epoll;
 pub mod socket;

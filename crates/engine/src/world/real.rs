@@ -12,10 +12,11 @@ use std::time::Duration;
 
 pub use soliloop_sys::epoll::{Event, Events, Interest};
 
+pub use soliloop_sys::datagram::Sender;
 pub use soliloop_sys::stream::{Accepted, Kind, SocketKind};
 
 use soliloop_sys::epoll::Epoll;
-use soliloop_sys::{clock, stream, wake::Waker};
+use soliloop_sys::{clock, datagram, stream, wake::Waker};
 
 /// Waits in epoll; can be woken from other threads.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub struct Real {
     waker: Waker,
 }
 
-/// One end of a stream of bytes: a nonblocking descriptor of a socket or a pipe. It does not own the descriptor.
+/// One end of a stream of bytes, or of datagrams: a nonblocking descriptor of a socket or a pipe. It does not own the descriptor.
 #[derive(Clone, Copy, Debug)]
 pub struct Port {
     fd: RawFd,
@@ -152,6 +153,27 @@ impl Port {
     #[inline]
     pub fn transmit(self, chunks: &[IoSlice<'_>]) -> io::Result<usize> {
         stream::transmit(self.fd, self.kind, chunks)
+    }
+
+    /// Takes the next datagram; gives its length and who has sent it.
+    ///
+    /// # Errors
+    /// `EAGAIN` if there is none, and what else the system says.
+    #[inline]
+    pub fn receive_from(self, buffer: &mut [u8]) -> io::Result<(usize, Sender)> {
+        datagram::receive_from(self.fd, buffer)
+    }
+
+    /// Sends one datagram, to the connected peer or to an address.
+    ///
+    /// # Errors
+    /// `EAGAIN` if it is not taken now, and what else the system says.
+    #[inline]
+    pub fn send_to(self, data: &[u8], to: Option<SocketAddr>) -> io::Result<()> {
+        match to {
+            Some(to) => datagram::send_to(self.fd, data, to),
+            None => datagram::send(self.fd, data),
+        }
     }
 
     /// How many bytes have come and were not read.

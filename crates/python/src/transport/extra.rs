@@ -56,10 +56,16 @@ impl Extra {
         Ok(Self { known: GilCell::new(Some(known.unbind())), accepted: None })
     }
 
-    pub(super) fn get(&self, py: Python<'_>, transport: &StreamTransport, name: &str) -> PyResult<Option<Py<PyAny>>> {
+    /// What is known without asking the socket.
+    pub(super) fn known(&self, py: Python<'_>, name: &str) -> PyResult<Option<Py<PyAny>>> {
         let known = self.known.with(py, |known| known.as_ref().map(|known| known.clone_ref(py)));
-        if let Some(answer) = known.map(|known| known.bind(py).get_item(name)).transpose()?.flatten() {
-            return Ok(Some(answer.unbind()));
+        let answer = known.map(|known| known.bind(py).get_item(name)).transpose()?.flatten();
+        Ok(answer.map(Bound::unbind))
+    }
+
+    pub(super) fn get(&self, py: Python<'_>, transport: &StreamTransport, name: &str) -> PyResult<Option<Py<PyAny>>> {
+        if let Some(answer) = self.known(py, name)? {
+            return Ok(Some(answer));
         }
         let Some(addresses) = self.accepted else { return Ok(None) };
         let answer = match name {
@@ -119,11 +125,11 @@ fn local_name(py: Python<'_>, port: Port) -> PyResult<Bound<'_, PyAny>> {
 }
 
 /// An address as the module `socket` writes it. A socket without internet addresses is a Unix one, whose peers have no name.
-fn address(py: Python<'_>, address: Option<SocketAddr>) -> PyResult<Bound<'_, PyAny>> {
+pub(super) fn address(py: Python<'_>, address: Option<SocketAddr>) -> PyResult<Bound<'_, PyAny>> {
     Ok(match address {
         Some(SocketAddr::V4(address)) => (address.ip().to_string(), address.port()).into_pyobject(py)?.into_any(),
         Some(SocketAddr::V6(address)) => {
-            (address.ip().to_string(), address.port(), address.flowinfo(), address.scope_id())
+            (address.ip().to_string(), address.port(), u32::from_be(address.flowinfo()), address.scope_id())
                 .into_pyobject(py)?
                 .into_any()
         }

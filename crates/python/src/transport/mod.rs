@@ -7,6 +7,9 @@
 //! | `writing` | what is written is sent, at the end of the turn |
 //! | `state` | its states |
 //! | `file` | what closes the descriptor |
+//! | `datagram` | `DatagramTransport`, of datagram sockets |
+//! | `peers` | the addresses that datagrams come from and go to |
+//! | `common` | what both kinds report, and how they are described |
 //! | `extra` | what a transport can be asked about its socket |
 //!
 //! Ground rules. A transport's state is in one cell that is never in use across a call into Python; after such a call everything is
@@ -14,12 +17,15 @@
 //! context, whoever caused the call. What `write` is given waits in the transport until the turn ends ([`send_unsent`]), so that the peer is
 //! woken once per turn; unless more waits than the high-water mark allows, or no turn will end because the loop doesn't run.
 
+mod common;
+pub(crate) mod datagram;
 mod extra;
 mod file;
 pub(crate) use extra::{Addresses, Extra};
 pub(crate) use file::File;
 pub(crate) use state::{Beginning, Step};
 
+mod peers;
 mod reading;
 mod state;
 pub(crate) mod stream;
@@ -32,7 +38,7 @@ use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use soliloop_engine::world::real::Port;
+use soliloop_engine::world::real::{Port, Sender};
 use std::collections::VecDeque;
 use std::io;
 use stream::StreamTransport;
@@ -72,7 +78,7 @@ impl Io {
         py: Python<'py>,
         receive: impl FnOnce(&mut [u8]) -> io::Result<usize>,
     ) -> io::Result<Received<'py>> {
-        let mut buffer = self.buffer.replace(py, None).unwrap_or_else(|| vec![0; READ_SIZE].into_boxed_slice());
+        let mut buffer = self.take_buffer(py);
         let received = match receive(&mut buffer) {
             Ok(0) => Ok(Received::End),
             Ok(count) => Ok(Received::Data(PyBytes::new(py, &buffer[..count]))),
@@ -81,6 +87,24 @@ impl Io {
         };
         drop(self.buffer.replace(py, Some(buffer)));
         received
+    }
+
+    /// Takes the next datagram, if there is one.
+    #[inline]
+    fn receive_from<'py>(&self, py: Python<'py>, port: Port) -> io::Result<Option<(Bound<'py, PyBytes>, Sender)>> {
+        let mut buffer = self.take_buffer(py);
+        let received = match port.receive_from(&mut buffer) {
+            Ok((count, sender)) => Ok(Some((PyBytes::new(py, &buffer[..count]), sender))),
+            Err(error) if is_transient(&error) => Ok(None),
+            Err(error) => Err(error),
+        };
+        drop(self.buffer.replace(py, Some(buffer)));
+        received
+    }
+
+    #[inline]
+    fn take_buffer(&self, py: Python<'_>) -> Box<[u8]> {
+        self.buffer.replace(py, None).unwrap_or_else(|| vec![0; READ_SIZE].into_boxed_slice())
     }
 
     /// Lets go of every transport: the loop is closed.

@@ -4,10 +4,10 @@
 //! [`StreamTransport::watch`]. Readiness is noted by the turn and acted upon by a job ([`Step::Ready`]), of which there is one at most in the queue.
 //! The descriptor is closed when the protocol has been told of the end, and not before: its number can't come up again meanwhile.
 
+use super::common::{Reporter, close_unclosed, describe, set_result};
 use super::state::{Direction, Phase, Rare, State};
 use super::{Beginning, Extra, File, Step, reading, writing};
 use crate::context;
-use crate::error;
 use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
 use crate::ffi::context::copy_current;
@@ -17,15 +17,14 @@ use crate::streams;
 use crate::watchers::{Side, Sink};
 use crate::watching::descriptor;
 use pyo3::PyTraverseError;
-use pyo3::exceptions::{PyNotImplementedError, PyOSError, PyResourceWarning, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyValueError};
 use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 use soliloop_engine::flow::Flow;
 use soliloop_engine::world::real::{Kind, Port};
 use std::os::fd::{IntoRawFd, RawFd};
-use std::sync::atomic::Ordering::Relaxed;
 
 /// A transport of a socket or a pipe, made by the loop.
 #[pyclass(frozen, weakref, dict, module = "soliloop._soliloop")]
@@ -168,11 +167,8 @@ impl StreamTransport {
             let made = protocol.getattr(intern!(py, "connection_made"));
             let made = made.and_then(|made| this.tell(py, || made.call1((slf,))));
             if let Err(error) = made {
-                let text = Names::get(py)?
-                    .format_callback_source
-                    .bind(py)
-                    .call1((protocol.getattr(intern!(py, "connection_made"))?, (slf,)))?;
-                Self::report(slf, error, &format!("Exception in callback {text}"))?;
+                let method = protocol.getattr(intern!(py, "connection_made"))?;
+                this.reporter(slf.as_any()).report_callback(error, &method, &PyTuple::new(py, [slf])?)?;
             }
         }
         this.state.with(py, |state| state.has_begun = true);
@@ -198,8 +194,7 @@ impl StreamTransport {
         let closed = Self::release(slf);
         if let (Err(error), Some(protocol)) = (told, protocol) {
             let method = protocol.bind(py).getattr(intern!(py, "connection_lost"))?;
-            let text = Names::get(py)?.format_callback_source.bind(py).call1((method, ((),)))?;
-            Self::report(slf, error, &format!("Exception in callback {text}"))?;
+            this.reporter(slf.as_any()).report_callback(error, &method, &PyTuple::empty(py))?;
         }
         closed
     }
@@ -292,19 +287,7 @@ impl StreamTransport {
     /// networks are full of.
     #[cold]
     pub(super) fn fatal(slf: &Bound<'_, Self>, error: PyErr, message: &str) -> PyResult<()> {
-        let py = slf.py();
-        if error::is_interrupt(py, &error) {
-            return Err(error);
-        }
-        let value = error.value(py).clone().into_any();
-        if !error.is_instance_of::<PyOSError>(py) {
-            Self::report(slf, error, message)?;
-        } else if slf.get().core.get().debug.load(Relaxed) {
-            let options = PyDict::new(py);
-            options.set_item(intern!(py, "exc_info"), &value)?;
-            let arguments = ("%r: %s", slf, message);
-            Names::get(py)?.logger.bind(py).call_method(intern!(py, "debug"), arguments, Some(&options))?;
-        }
+        let value = slf.get().reporter(slf.as_any()).report_fatal(error, message)?;
         Self::lose(slf, Some(&value))
     }
 
@@ -314,16 +297,12 @@ impl StreamTransport {
     /// `error` itself, if it is one that ends the run.
     #[cold]
     pub(super) fn report(slf: &Bound<'_, Self>, error: PyErr, message: &str) -> PyResult<()> {
-        let py = slf.py();
-        if error::is_interrupt(py, &error) {
-            return Err(error);
-        }
-        let details = PyDict::new(py);
-        details.set_item(intern!(py, "message"), message)?;
-        details.set_item(intern!(py, "exception"), error.into_value(py))?;
-        details.set_item(intern!(py, "transport"), slf)?;
-        details.set_item(intern!(py, "protocol"), slf.get().protocol(py))?;
-        slf.get().core.bind(py).call_method1(intern!(py, "call_exception_handler"), (details,)).map(drop)
+        slf.get().reporter(slf.as_any()).report(error, message)
+    }
+
+    fn reporter<'a, 'py>(&'a self, transport: &'a Bound<'py, PyAny>) -> Reporter<'a, 'py> {
+        let py = transport.py();
+        Reporter { core: self.core.bind(py), transport, protocol: self.protocol(py) }
     }
 }
 
@@ -366,7 +345,7 @@ impl StreamTransport {
     /// The class that `isinstance` sees: one of asyncio's, which this one can't derive from.
     #[getter(__class__)]
     fn class<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let [socket, read_pipe, write_pipe] = Names::transport_classes(py)?;
+        let [socket, read_pipe, write_pipe, _] = Names::transport_classes(py)?;
         let class = match self.direction {
             Direction::Both => socket,
             Direction::Read => read_pipe,
@@ -569,32 +548,10 @@ impl StreamTransport {
         let name = self.class(py)?.getattr(intern!(py, "__name__"))?;
         let (phase, reads, writes, size) =
             self.state.with(py, |state| (state.phase, state.reads, state.writes, state.flow.len()));
+        let reads = (self.direction != Direction::Write).then_some(reads);
+        let writes = (self.direction != Direction::Read).then_some((writes, size));
         let is_closed_loop = self.core.get().is_closed();
-        let polling = |watched| {
-            if is_closed_loop {
-                "open"
-            } else if watched {
-                "polling"
-            } else {
-                "idle"
-            }
-        };
-        let mut words = vec![name.to_string()];
-        match phase {
-            Phase::Open => {}
-            Phase::Closing | Phase::Losing => words.push("closing".to_owned()),
-            Phase::Closed => words.push("closed".to_owned()),
-        }
-        words.push(format!("fd={}", self.port.number()));
-        if phase != Phase::Closed {
-            if self.direction != Direction::Write {
-                words.push(format!("read={}", polling(reads)));
-            }
-            if self.direction != Direction::Read {
-                words.push(format!("write=<{}, bufsize={size}>", polling(writes)));
-            }
-        }
-        Ok(format!("<{}>", words.join(" ")))
+        Ok(describe(&name.to_string(), self.port.number(), phase, is_closed_loop, reads, writes))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -679,17 +636,7 @@ impl Drop for StreamTransport {
             if matches!(file, File::Closed) {
                 return;
             }
-            // It may die while an exception is on its way.
-            let raised = PyErr::take(py);
-            let text = format!("unclosed transport <fd={} bufsize={size}>", self.port.number());
-            let text = std::ffi::CString::new(text).unwrap_or_default();
-            let warned = PyErr::warn(py, &py.get_type::<PyResourceWarning>(), &text, 1);
-            for failed in [warned, file.close(py)].into_iter().filter_map(Result::err) {
-                failed.write_unraisable(py, None);
-            }
-            if let Some(raised) = raised {
-                raised.restore(py);
-            }
+            close_unclosed(py, self.port.number(), size, || file.close(py));
         });
     }
 }
@@ -701,13 +648,4 @@ fn is_buffered(protocol: &Bound<'_, PyAny>) -> PyResult<bool> {
         return Ok(true);
     }
     Ok(protocol.hasattr(intern!(py, "get_buffer"))? && !protocol.hasattr(intern!(py, "data_received"))?)
-}
-
-/// Completes a future with `None`, unless it was cancelled.
-pub(super) fn set_result(future: &Bound<'_, PyAny>) -> PyResult<()> {
-    let py = future.py();
-    if future.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
-        return Ok(());
-    }
-    future.call_method1(intern!(py, "set_result"), (py.None(),)).map(drop)
 }

@@ -1,11 +1,12 @@
 //! The writing half of a stream transport: what waits is sent when the turn ends, and the protocol is asked to pause when too much waits.
 
+use super::common::{LOST_WRITES, set_result, water_marks};
 use super::is_transient;
 use super::state::{Direction, Phase};
-use super::stream::{StreamTransport, set_result};
+use super::stream::StreamTransport;
 use crate::error;
 use crate::names::Names;
-use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -86,7 +87,7 @@ pub(super) fn write(slf: &Bound<'_, StreamTransport>, data: &Bound<'_, PyAny>) -
 
 /// Data as a chunk that nobody will change.
 #[inline]
-fn chunk(data: &Bound<'_, PyAny>) -> PyResult<PyBackedBytes> {
+pub(super) fn chunk(data: &Bound<'_, PyAny>) -> PyResult<PyBackedBytes> {
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {
         return Ok(bytes.clone().into());
     }
@@ -227,17 +228,10 @@ pub(super) fn end(slf: &Bound<'_, StreamTransport>) -> PyResult<()> {
     Ok(())
 }
 
-/// Sets the water marks, as asyncio reads them: one follows from the other.
+/// Sets the water marks.
 pub(super) fn set_limits(slf: &Bound<'_, StreamTransport>, high: Option<isize>, low: Option<isize>) -> PyResult<()> {
-    let high = high.unwrap_or_else(|| low.map_or(DEFAULT_HIGH, |low| low.saturating_mul(4)));
-    let low = low.unwrap_or(high / 4);
-    let (Ok(marks_high), Ok(marks_low)) = (usize::try_from(high), usize::try_from(low)) else {
-        return Err(PyValueError::new_err(format!("high ({high}) must be >= low ({low}) must be >= 0")));
-    };
-    if marks_low > marks_high {
-        return Err(PyValueError::new_err(format!("high ({high}) must be >= low ({low}) must be >= 0")));
-    }
-    slf.get().state.with(slf.py(), |state| state.flow.set_limits(marks_low, marks_high));
+    let (low, high) = water_marks(high, low)?;
+    slf.get().state.with(slf.py(), |state| state.flow.set_limits(low, high));
     follow_advice(slf)
 }
 
@@ -259,7 +253,3 @@ fn warn_of_lost(slf: &Bound<'_, StreamTransport>, count: u32) -> PyResult<()> {
 const LARGE: usize = 16 * 1024;
 /// Chunks that one system call sends.
 const MAX_PIECES: usize = 64;
-/// asyncio's: 64 KiB.
-const DEFAULT_HIGH: isize = 64 * 1024;
-/// asyncio's `LOG_THRESHOLD_FOR_CONNLOST_WRITES`.
-const LOST_WRITES: u32 = 5;
