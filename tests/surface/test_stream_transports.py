@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from surface_support import Loop, Pair, handled, run
+from surface_support import Loop, Pair, Script, handled, run
 
 
 class Recorder(asyncio.Protocol):
@@ -447,6 +447,42 @@ def test_a_transport_and_its_protocol_are_freed(loop: Loop, pair: Pair) -> None:
     gone = run(loop, main())
     gc.collect()
     assert [ref() for ref in gone] == [None, None]
+
+
+COLLECTIONS = """
+    import asyncio, gc, soliloop
+    gc.set_threshold(THRESHOLD, 2, 2)
+
+    async def echo(reader, writer):
+        while line := await reader.readline():
+            writer.write(line)
+            await writer.drain()
+        writer.close()
+
+    async def client(address):
+        reader, writer = await asyncio.open_connection(*address)
+        for number in range(5):
+            writer.write(b"%d\\n" % number)
+            assert await reader.readline() == b"%d\\n" % number
+        writer.close()
+        await writer.wait_closed()
+
+    async def main():
+        async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+            address = server.sockets[0].getsockname()
+            for _ in range(5):
+                await asyncio.gather(*(client(address) for _ in range(20)))
+
+    with asyncio.Runner(loop_factory=soliloop.new_event_loop) as runner:
+        runner.run(main())
+    print("done")
+"""
+
+
+@pytest.mark.parametrize("threshold", [1, 2, 3, 5, 7, 11])
+def test_garbage_may_be_collected_at_any_time(script: Script, threshold: int) -> None:
+    """Between the making of any two objects: each threshold strikes at other ones."""
+    assert script(COLLECTIONS, threshold=str(threshold)) == "done\n"
 
 
 def test_a_transport_that_nobody_closes(loop: Loop, pair: Pair) -> None:

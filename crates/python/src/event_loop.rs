@@ -8,6 +8,7 @@ use crate::context::{Context, LastSnapshot};
 use crate::error;
 use crate::executor;
 use crate::ffi::cell::GilCell;
+use crate::ffi::gc::Made;
 use crate::ffi::object::{has_frame, is_coroutine, thread_ident};
 use crate::handle::{Content, Handle, Spare, TimerHandle};
 use crate::job::Scheduled;
@@ -35,6 +36,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 /// The core of an event loop. Use `soliloop.new_event_loop()`.
 #[pyclass(subclass, frozen, module = "soliloop._soliloop")]
 pub(crate) struct LoopCore {
+    made: Made,
     pub(crate) engine: GilCell<Engine<Scheduled>>,
     pub(crate) spare: Spare,
     pub(crate) snapshot: LastSnapshot,
@@ -258,6 +260,7 @@ impl LoopCore {
             _ => World::real(),
         };
         Ok(Self {
+            made: Made::yes(),
             engine: GilCell::new(Engine::new()),
             spare: Spare::new(),
             snapshot: LastSnapshot::new(),
@@ -738,6 +741,9 @@ impl LoopCore {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if !self.made.is_made() {
+            return Ok(());
+        }
         if self.is_running() {
             // It is alive, and so is what its queues hold: a walk through a million timers would tell nothing.
             return Ok(());

@@ -76,16 +76,18 @@ impl Spare {
 /// As many handles as a large batch needs. They take 4 MiB, until the loop is closed.
 const SPARE: usize = 1 << 15;
 
+/// Is not made yet (see `gc::Made`).
+const UNMADE: u8 = 0;
 /// Runs once, in the ready queue.
-const ONCE: u8 = 0;
+const ONCE: u8 = 1;
 /// Runs once, at its time.
-const TIMER: u8 = 1;
+const TIMER: u8 = 2;
 /// Runs whenever its descriptor is ready.
-const WATCHER: u8 = 2;
+const WATCHER: u8 = 3;
 /// Has run, and holds nothing any more.
-const DONE: u8 = 3;
+const DONE: u8 = 4;
 /// Was cancelled, and holds nothing any more.
-const CANCELLED: u8 = 4;
+const CANCELLED: u8 = 5;
 
 impl Handle {
     #[inline]
@@ -353,6 +355,9 @@ impl Handle {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if self.state.load(Relaxed) == UNMADE {
+            return Ok(());
+        }
         let visited = self.content.visit(|content| {
             if let Some(content) = content {
                 visit.call(&content.callback)?;

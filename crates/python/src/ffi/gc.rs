@@ -3,7 +3,7 @@
 use super::object::thread_ident;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// The number of references to what `object` refers to, itself included.
 #[inline]
@@ -27,6 +27,23 @@ pub(crate) fn track<T>(object: &Py<T>) {
         if ffi::PyObject_GC_IsTracked(object) == 0 {
             ffi::PyObject_GC_Track(object.cast());
         }
+    }
+}
+
+/// A field of a class whose instances have a `__dict__`, its own or a subclass's: Python 3.11 makes the dictionary after the collector has been
+/// shown the object and before its fields are written, and may collect then. The memory is all zeros at that time, which this tells.
+pub(crate) struct Made(AtomicBool);
+
+impl Made {
+    /// The field of an object that is made.
+    pub(crate) const fn yes() -> Self {
+        Self(AtomicBool::new(true))
+    }
+
+    /// Whether the object's other fields may be looked at.
+    #[inline]
+    pub(crate) fn is_made(&self) -> bool {
+        self.0.load(Relaxed)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::error;
 use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
 use crate::ffi::context::copy_current;
+use crate::ffi::gc::Made;
 use crate::job::Scheduled;
 use crate::names::Names;
 use crate::watchers::{Side, Sink};
@@ -36,6 +37,7 @@ use std::os::fd::RawFd;
 /// A transport of a datagram socket, made by the loop.
 #[pyclass(frozen, weakref, dict, module = "soliloop._soliloop")]
 pub(crate) struct DatagramTransport {
+    made: Made,
     core: Py<LoopCore>,
     /// What the protocol's methods run in.
     context: Py<PyAny>,
@@ -500,6 +502,7 @@ impl DatagramTransport {
             error: None,
         };
         let transport = Self {
+            made: Made::yes(),
             core: core.clone().unbind(),
             context: copy_current(py)?.unbind(),
             port: Port::new(fd, Kind::Socket),
@@ -653,6 +656,9 @@ impl DatagramTransport {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if !self.made.is_made() {
+            return Ok(());
+        }
         visit.call(&self.core)?;
         visit.call(&self.context)?;
         visit.call(&self.address)?;

@@ -11,6 +11,7 @@ use crate::context;
 use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
 use crate::ffi::context::copy_current;
+use crate::ffi::gc::Made;
 use crate::job::Scheduled;
 use crate::names::Names;
 use crate::streams;
@@ -29,6 +30,7 @@ use std::os::fd::{IntoRawFd, RawFd};
 /// A transport of a socket or a pipe, made by the loop.
 #[pyclass(frozen, weakref, dict, module = "soliloop._soliloop")]
 pub(crate) struct StreamTransport {
+    made: Made,
     pub(super) core: Py<LoopCore>,
     /// What the protocol's methods run in.
     context: Py<PyAny>,
@@ -75,6 +77,7 @@ impl StreamTransport {
         };
         let server = state.server.as_ref().map(|server| server.clone_ref(py));
         let transport = Self {
+            made: Made::yes(),
             core: core.clone().unbind(),
             context: given.context,
             direction,
@@ -555,6 +558,9 @@ impl StreamTransport {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if !self.made.is_made() {
+            return Ok(());
+        }
         visit.call(&self.core)?;
         visit.call(&self.context)?;
         self.extra.traverse(&visit)?;
