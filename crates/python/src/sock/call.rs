@@ -84,7 +84,10 @@ impl SocketCall {
             waker: None,
             cancel_message: None,
         };
-        Py::new(core.py(), Self { core: core.clone().unbind(), name, state: GilCell::new(state) })
+        let call = Py::new(core.py(), Self { core: core.clone().unbind(), name, state: GilCell::new(state) })?;
+        // One that is used again is unknown to the collector.
+        gc::track(&call);
+        Ok(call)
     }
 
     /// The socket may be ready; gives a job if there is none on its way.

@@ -5,7 +5,7 @@
 
 use super::reader::StreamCore;
 use crate::ffi::cell::GilCell;
-use crate::ffi::object;
+use crate::ffi::{gc, object};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyStopAsyncIteration, PyValueError};
 use pyo3::gc::PyVisit;
@@ -66,7 +66,10 @@ enum Progress<'py> {
 impl StreamCall {
     pub(super) fn of<'py>(stream: &Bound<'py, StreamCore>, what: What) -> PyResult<Bound<'py, PyAny>> {
         let state = GilCell::new(State { phase: Phase::New, what });
-        Ok(Bound::new(stream.py(), Self { stream: stream.clone().unbind(), state })?.into_any())
+        let call = Bound::new(stream.py(), Self { stream: stream.clone().unbind(), state })?;
+        // One that is used again is unknown to the collector.
+        gc::track(call.as_unbound());
+        Ok(call.into_any())
     }
 
     /// Goes on until the call is done, which `None` and a `StopIteration` that is set say, or has to wait.
