@@ -10,17 +10,18 @@ import os
 import socket
 import stat
 import warnings
-from asyncio import transports
+from asyncio import sslproto, transports
 from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any, Literal
 
 from soliloop import _soliloop
-from soliloop._soliloop import Listener, StreamTransport
-from soliloop._tls import TlsProtocol, ssl
+from soliloop._soliloop import Listener, StreamTransport, TlsProtocol
 
 # Not in the type stubs of the standard library.
 _transports: Any = transports
+_tls: Any = sslproto
+ssl: Any = _tls.ssl  # None in a Python that was built without it
 
 
 class SocketTransport(_transports._FlowControlMixin, asyncio.Transport):  # type: ignore[misc]
@@ -43,6 +44,12 @@ class WritePipeTransport(_transports._FlowControlMixin, asyncio.WriteTransport):
 
 class DatagramTransport(_transports._FlowControlMixin, asyncio.DatagramTransport):  # type: ignore[misc]
     """What ``isinstance`` takes a transport of a datagram socket for."""
+
+    __slots__ = ()
+
+
+class SSLTransport(_tls._SSLProtocolTransport):  # type: ignore[misc]
+    """What ``isinstance`` takes a transport of TLS for."""
 
     __slots__ = ()
 
@@ -94,7 +101,7 @@ class TransportMaking(asyncio.SelectorEventLoop):
         return StreamTransport(self, pipe, protocol, waiter, extra, None, direction)
 
     def _make_ssl_transport(
-        self,
+        self: Any,
         rawsock: socket.socket,
         protocol: Any,
         sslcontext: Any,
@@ -104,14 +111,23 @@ class TransportMaking(asyncio.SelectorEventLoop):
         server_hostname: str | None = None,
         extra: Any = None,
         server: Any = None,
-        **options: Any,
-    ) -> Any:
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> _soliloop.TlsTransport | None:
         tls = TlsProtocol(
-            self, protocol, sslcontext, waiter, server_side, server_hostname, **options
+            self,
+            protocol,
+            sslcontext or _tls._create_transport_context(server_side, server_hostname),
+            waiter,
+            server_side=server_side,
+            server_hostname=server_hostname or None,
+            was_told=False,
+            runs_in=copy_context(),
+            handshake_timeout=ssl_handshake_timeout,
+            shutdown_timeout=ssl_shutdown_timeout,
         )
-        transport = self._make_socket_transport(rawsock, tls, extra=extra, server=server)
-        tls.use_context(transport._protocol_context)
-        return tls._app_transport
+        self._make_socket_transport(rawsock, tls, extra=extra, server=server)
+        return tls.transport
 
     def _make_datagram_transport(
         self: Any, sock: socket.socket, protocol: Any, *args: Any, **options: Any
@@ -126,15 +142,11 @@ class TransportMaking(asyncio.SelectorEventLoop):
         sslcontext: Any = None,
         server: Any = None,
         backlog: int = 100,
-        *timeouts: Any,
-        **options: Any,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
     ) -> None:
-        if sslcontext is None:
-            Listener(self, sock, protocol_factory, server, backlog).listen()
-        else:
-            super()._start_serving(  # type: ignore[misc]
-                protocol_factory, sock, sslcontext, server, backlog, *timeouts, **options
-            )
+        tls = sslcontext and (sslcontext, ssl_handshake_timeout, ssl_shutdown_timeout)
+        Listener(self, sock, protocol_factory, server, backlog, tls).listen()
 
     async def _sendfile_native(self, transport: Any, file: Any, offset: int, count: int) -> int:
         was_reading = transport.is_reading()
@@ -148,7 +160,7 @@ class TransportMaking(asyncio.SelectorEventLoop):
                 transport.resume_reading()
 
     async def start_tls(
-        self,
+        self: Any,
         transport: Any,
         protocol: Any,
         sslcontext: Any,
@@ -173,13 +185,13 @@ class TransportMaking(asyncio.SelectorEventLoop):
             protocol,
             sslcontext,
             waiter,
-            server_side,
-            server_hostname,
-            call_connection_made=False,
-            ssl_handshake_timeout=ssl_handshake_timeout,
-            ssl_shutdown_timeout=ssl_shutdown_timeout,
+            server_side=server_side,
+            server_hostname=server_hostname or None,
+            was_told=True,
+            runs_in=getattr(transport, "_protocol_context", copy_context()),
+            handshake_timeout=ssl_handshake_timeout,
+            shutdown_timeout=ssl_shutdown_timeout,
         )
-        tls.use_context(getattr(transport, "_protocol_context", copy_context()))
         # Nothing may be read before the handshake begins.
         transport.pause_reading()
         transport.set_protocol(tls)
@@ -194,8 +206,7 @@ class TransportMaking(asyncio.SelectorEventLoop):
             for beginning in beginnings:
                 beginning.cancel()
             raise
-        upgraded: asyncio.Transport | None = tls._app_transport
-        return upgraded
+        return tls.transport
 
     async def create_datagram_endpoint(
         self,

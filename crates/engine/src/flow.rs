@@ -117,7 +117,7 @@ impl<C: AsRef<[u8]>> Flow<C> {
 
     /// Whether the writer was told to pause.
     pub const fn is_paused(&self) -> bool {
-        self.marks.is_paused
+        self.marks.is_paused()
     }
 
     /// The low and the high water mark, in bytes.
@@ -151,6 +151,11 @@ impl Marks {
             }
             _ => Advice::None,
         }
+    }
+
+    /// Whether the writer was told to pause.
+    pub const fn is_paused(&self) -> bool {
+        self.is_paused
     }
 
     /// The low and the high one.

@@ -188,21 +188,7 @@ impl Snapshot {
     }
 }
 
-/// Calls `function(*args)` in `context`, the current one or another; in a copy of it if somebody else is inside.
-#[pyfunction]
-#[pyo3(signature = (context, function, *args))]
-pub(crate) fn run_in_context(
-    context: &Bound<'_, PyAny>,
-    function: &Bound<'_, PyAny>,
-    args: &Bound<'_, PyTuple>,
-) -> PyResult<Py<PyAny>> {
-    if let Ok(_entered) = Entered::enter(context) {
-        return function.call1(args).map(Bound::unbind);
-    }
-    call_in_entered(context, || function.call1(args).map(Bound::unbind))
-}
-
-/// Calls `call` in `context`, as [`run_in_context`], and has it left while `call` is parked in a nested run.
+/// Calls `call` in `context`, the current one or another, or in a copy of it if somebody else is inside; has it left while `call` is parked in a nested run.
 #[inline]
 pub(crate) fn call_in<R>(context: &Bound<'_, PyAny>, nest: &Nest, call: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
     match Entered::enter(context) {

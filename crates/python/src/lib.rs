@@ -62,11 +62,12 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<session::OuterRun>()?;
     module.add_class::<transport::stream::StreamTransport>()?;
     module.add_class::<transport::datagram::DatagramTransport>()?;
+    module.add_class::<transport::tls::TlsProtocol>()?;
+    module.add_class::<transport::tls::TlsTransport>()?;
     module.add_class::<server::Listener>()?;
     module.add_class::<executor::WorkerPool>()?;
     module.add_class::<executor::Worker>()?;
     module.add_class::<sock::call::SocketCall>()?;
-    module.add_function(wrap_pyfunction!(context::run_in_context, module)?)?;
     module.add_function(wrap_pyfunction!(event_loop::_after_fork_in_child, module)?)?;
     ffi::gc::watch(py)?;
     exit::watch(py)?;

@@ -72,15 +72,15 @@ impl Names {
             .map(drop)
     }
 
-    /// The classes that `isinstance` sees in transports: of sockets, of reading and of writing ends of pipes, of datagrams.
-    pub(crate) fn transport_classes(py: Python<'_>) -> PyResult<&'static [Py<PyAny>; 4]> {
-        static CLASSES: PyOnceLock<[Py<PyAny>; 4]> = PyOnceLock::new();
+    /// The classes that `isinstance` sees in transports: of sockets, of reading and of writing ends of pipes, of datagrams, of TLS.
+    pub(crate) fn transport_classes(py: Python<'_>) -> PyResult<&'static [Py<PyAny>; 5]> {
+        static CLASSES: PyOnceLock<[Py<PyAny>; 5]> = PyOnceLock::new();
         CLASSES.get_or_try_init(py, || {
             let module = py.import("soliloop._transports")?;
             let class = |name: &str| -> PyResult<Py<PyAny>> { Ok(module.getattr(name)?.unbind()) };
             let stream = [class("SocketTransport")?, class("ReadPipeTransport")?, class("WritePipeTransport")?];
             let [socket, read_pipe, write_pipe] = stream;
-            Ok([socket, read_pipe, write_pipe, class("DatagramTransport")?])
+            Ok([socket, read_pipe, write_pipe, class("DatagramTransport")?, class("SSLTransport")?])
         })
     }
 
@@ -204,32 +204,14 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     ("asyncio.StreamWriter._transport", 11, 14),
     // What `isinstance` takes a transport that is written to for.
     ("asyncio.transports._FlowControlMixin._protocol_paused", 11, 14),
-    // The transport of TLS that ours derives from.
-    ("asyncio.sslproto.SSLProtocol._app_protocol_buffer_updated", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._app_protocol_get_buffer", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._app_protocol_is_buffer", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._app_reading_paused", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._app_transport", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._app_writing_paused", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._call_eof_received", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._control_app_writing", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._do_flush", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._do_read", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._do_shutdown", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._do_write", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._get_write_buffer_size", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._on_handshake_complete", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._on_shutdown_complete", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._outgoing", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._transport", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._outgoing_high_water", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._outgoing_low_water", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._resume_reading", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._set_app_protocol", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._set_state", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._sslobj", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._start_shutdown", 11, 14),
-    ("asyncio.sslproto.SSLProtocol._state", 11, 14),
+    // The transport of TLS that `isinstance` takes ours for, what it makes of `ssl=True`, and what asyncio's tests ask of it.
+    ("asyncio.sslproto._SSLProtocolTransport", 11, 14),
+    ("asyncio.sslproto._SSLProtocolTransport._test__append_write_backlog", 11, 14),
+    ("asyncio.sslproto._SSLProtocolTransport._ssl_protocol", 11, 14),
+    ("asyncio.sslproto._create_transport_context", 11, 14),
+    // Where the connection of OpenSSL is.
+    ("ssl.SSLObject._sslobj", 11, 14),
+    ("_ssl._SSLSocket", 11, 14),
     // The transport of a child process, and what a watcher of children is told by.
     ("asyncio.unix_events._UnixSelectorEventLoop._make_subprocess_transport", 11, 14),
     ("asyncio.unix_events._UnixSelectorEventLoop._child_watcher_callback", 11, 14),

@@ -11,6 +11,7 @@ use crate::ffi::context::{copy, copy_current};
 use crate::job::Scheduled;
 use crate::names::Names;
 use crate::transport::stream::StreamTransport;
+use crate::transport::tls::{Above, Role, Settings, TlsProtocol};
 use crate::transport::{Addresses, Beginning, Extra, File};
 use crate::watchers::{Side, Sink};
 use crate::watching::descriptor;
@@ -33,11 +34,16 @@ pub(crate) struct Listener {
     factory: Py<PyAny>,
     server: Option<Py<PyAny>>,
     context: Py<PyAny>,
+    /// Of the TLS that the connections begin with.
+    tls: Option<Settings>,
     backlog: usize,
     /// The address of every connection's near end, if the socket listens on one address only.
     local: Option<SocketAddr>,
     state: GilCell<State>,
 }
+
+/// An `ssl.SSLContext`, and the time limits of the handshake and of the shutdown.
+type Tls<'py> = (Py<PyAny>, Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
 
 struct State {
     /// How many connections to take at once.
@@ -95,7 +101,12 @@ impl Listener {
         }
         let core = self.core.bind(py);
         let made = copy(self.context.bind(py)).and_then(|context| {
-            let protocol = context::call_in(&context, &core.get().nest, || self.factory.bind(py).call0())?;
+            let mut protocol = context::call_in(&context, &core.get().nest, || self.factory.bind(py).call0())?;
+            if let Some(settings) = &self.tls {
+                let context = context.clone().unbind();
+                let above = Above { protocol: protocol.unbind(), context, waiter: None, was_told: false };
+                protocol = TlsProtocol::make(core, settings.clone_ref(py), &Role::Server, above)?.into_any();
+            }
             StreamTransport::begin(
                 core,
                 port,
@@ -141,13 +152,16 @@ impl Listener {
 
 #[pymethods]
 impl Listener {
+    /// *tls* is an `ssl.SSLContext` with the time limits of the handshake and of the shutdown, in seconds.
     #[new]
+    #[pyo3(signature = (core, socket, factory, server, backlog, tls = None))]
     fn new(
         core: &Bound<'_, LoopCore>,
         socket: Bound<'_, PyAny>,
         factory: Py<PyAny>,
         server: Option<Py<PyAny>>,
         backlog: usize,
+        tls: Option<Tls<'_>>,
     ) -> PyResult<Self> {
         let py = core.py();
         let number: RawFd = descriptor(&socket)?;
@@ -160,6 +174,9 @@ impl Listener {
             factory,
             server,
             context: copy_current(py)?.unbind(),
+            tls: tls
+                .map(|(context, handshake, shutdown)| Settings::new(py, context, handshake, shutdown))
+                .transpose()?,
             backlog: backlog.max(1),
             local: local.filter(|address| !address.ip().is_unspecified()),
             state: GilCell::new(State { batch: 1, is_scheduled: false }),
@@ -188,6 +205,9 @@ impl Listener {
         visit.call(&self.socket)?;
         visit.call(&self.factory)?;
         visit.call(&self.server)?;
+        if let Some(tls) = &self.tls {
+            tls.traverse(&visit)?;
+        }
         visit.call(&self.context)
     }
 }

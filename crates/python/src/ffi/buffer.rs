@@ -23,7 +23,29 @@ impl Writable {
 
     /// Whether there is no room.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.len_bytes() == 0
+        self.len() == 0
+    }
+
+    /// Its length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len_bytes()
+    }
+
+    /// Copies `bytes` to the memory, from `start` on.
+    ///
+    /// # Panics
+    /// If there is no room for them.
+    pub(crate) fn put(&self, _py: Python<'_>, start: usize, bytes: &[u8]) {
+        let (address, len) = self.raw();
+        assert!(start <= len && bytes.len() <= len - start, "beyond the end of a buffer");
+        // SAFETY: the memory is writable and of this length, and stays in place. It may be what `bytes` is in, so the copy is one that
+        // allows for that.
+        unsafe { address.add(start).copy_from(bytes.as_ptr(), bytes.len()) };
+    }
+
+    /// Where the memory is, and its length.
+    pub(super) fn raw(&self) -> (*mut u8, usize) {
+        (self.0.buf_ptr().cast::<u8>(), self.0.len_bytes())
     }
 
     /// Lets `fill` write to the memory. `fill` must not call into Python.

@@ -7,3 +7,4 @@ pub(crate) mod gc;
 pub(crate) mod greenlet;
 pub(crate) mod method;
 pub(crate) mod object;
+pub(crate) mod openssl;

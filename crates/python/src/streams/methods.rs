@@ -5,6 +5,7 @@ use super::native;
 use super::reader::StreamCore;
 use crate::ffi::method::{self, Arguments, Method};
 use crate::transport::stream::StreamTransport;
+use crate::transport::tls::TlsTransport;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -168,9 +169,12 @@ impl Method for Write {
         let py = this.py();
         let data = args.exactly("data")?;
         let transport = this.getattr(intern!(py, "_transport"))?;
-        match transport.cast_exact::<StreamTransport>() {
-            Ok(transport) => StreamTransport::take_to_write(transport, &data)?,
-            Err(_) => drop(transport.call_method1(intern!(py, "write"), (data,))?),
+        if let Ok(stream) = transport.cast_exact::<StreamTransport>() {
+            StreamTransport::take_to_write(stream, &data)?;
+        } else if let Ok(tls) = transport.cast_exact::<TlsTransport>() {
+            TlsTransport::take_to_write(tls, &data)?;
+        } else {
+            transport.call_method1(intern!(py, "write"), (data,))?;
         }
         Ok(none(py))
     }
@@ -198,8 +202,12 @@ impl Method for Drain {
 fn is_ready_to_write(writer: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = writer.py();
     let transport = writer.getattr(intern!(py, "_transport"))?;
-    let Ok(transport) = transport.cast_exact::<StreamTransport>() else { return Ok(false) };
-    if !transport.get().takes_more(py) {
+    let takes_more = match (transport.cast_exact::<StreamTransport>(), transport.cast_exact::<TlsTransport>()) {
+        (Ok(stream), _) => stream.get().takes_more(py),
+        (_, Ok(tls)) => tls.get().takes_more(py),
+        _ => false,
+    };
+    if !takes_more {
         return Ok(false);
     }
     let reader = writer.getattr(intern!(py, "_reader"))?;

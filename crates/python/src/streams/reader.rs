@@ -117,7 +117,7 @@ impl StreamCore {
     }
 
     /// Takes what somebody else brings.
-    pub(super) fn feed(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub(crate) fn feed(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         if this.state.with(py, |state| state.is_at_end) {
             return Err(PyAssertionError::new_err("feed_data after feed_eof"));

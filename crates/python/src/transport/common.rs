@@ -10,6 +10,7 @@ use pyo3::exceptions::{PyOSError, PyResourceWarning, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -107,12 +108,12 @@ pub(super) fn describe(
     format!("<{}>", words.join(" "))
 }
 
-/// The water marks `(low, high)`, as asyncio reads them: one follows from the other.
+/// The water marks `(low, high)`, as asyncio reads them: one follows from the other, or the high one is `default`.
 ///
 /// # Errors
 /// `ValueError` if one is negative, or the low one above the high one.
-pub(super) fn water_marks(high: Option<isize>, low: Option<isize>) -> PyResult<(usize, usize)> {
-    let high = high.unwrap_or_else(|| low.map_or(DEFAULT_HIGH, |low| low.saturating_mul(4)));
+pub(super) fn water_marks(high: Option<isize>, low: Option<isize>, default: isize) -> PyResult<(usize, usize)> {
+    let high = high.unwrap_or_else(|| low.map_or(default, |low| low.saturating_mul(4)));
     let low = low.unwrap_or(high / 4);
     match (usize::try_from(low), usize::try_from(high)) {
         (Ok(marks_low), Ok(marks_high)) if marks_low <= marks_high => Ok((marks_low, marks_high)),
@@ -122,11 +123,15 @@ pub(super) fn water_marks(high: Option<isize>, low: Option<isize>) -> PyResult<(
 
 /// Warns that nobody has closed a transport, and closes its file; in a destructor.
 pub(super) fn close_unclosed(py: Python<'_>, fd: RawFd, size: usize, close: impl FnOnce() -> PyResult<()>) {
+    let text = format!("unclosed transport <fd={fd} bufsize={size}>");
+    close_with_warning(py, &CString::new(text).unwrap_or_default(), close);
+}
+
+/// As [`close_unclosed`], with the text of the warning.
+pub(super) fn close_with_warning(py: Python<'_>, text: &CStr, close: impl FnOnce() -> PyResult<()>) {
     // It may die while an exception is on its way.
     let raised = PyErr::take(py);
-    let text = format!("unclosed transport <fd={fd} bufsize={size}>");
-    let text = std::ffi::CString::new(text).unwrap_or_default();
-    let warned = PyErr::warn(py, &py.get_type::<PyResourceWarning>(), &text, 1);
+    let warned = PyErr::warn(py, &py.get_type::<PyResourceWarning>(), text, 1);
     for failed in [warned, close()].into_iter().filter_map(Result::err) {
         failed.write_unraisable(py, None);
     }
@@ -147,4 +152,4 @@ pub(super) fn set_result(future: &Bound<'_, PyAny>) -> PyResult<()> {
 /// asyncio's `LOG_THRESHOLD_FOR_CONNLOST_WRITES`.
 pub(super) const LOST_WRITES: u32 = 5;
 /// asyncio's: 64 KiB.
-const DEFAULT_HIGH: isize = 64 * 1024;
+pub(super) const DEFAULT_HIGH: isize = 64 * 1024;

@@ -5,7 +5,7 @@
 //! is read. Beyond asyncio: the errors of datagrams that waited don't keep the rest from being sent, a connected peer needs no name, and
 //! all methods of the protocol run in the transport's context.
 
-use super::common::{LOST_WRITES, Reporter, close_unclosed, describe, set_result, water_marks};
+use super::common::{DEFAULT_HIGH, LOST_WRITES, Reporter, close_unclosed, describe, set_result, water_marks};
 use super::extra::Extra;
 use super::is_transient;
 use super::peers::{self, Family, Peers};
@@ -522,7 +522,7 @@ impl DatagramTransport {
     #[getter(__class__)]
     #[allow(clippy::unused_self, reason = "a getter has it")]
     fn class<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let [_, _, _, class] = Names::transport_classes(py)?;
+        let [_, _, _, class, _] = Names::transport_classes(py)?;
         Ok(class.bind(py).clone())
     }
 
@@ -637,7 +637,7 @@ impl DatagramTransport {
     /// Set the water marks in bytes.
     #[pyo3(signature = (high = None, low = None))]
     fn set_write_buffer_limits(slf: &Bound<'_, Self>, high: Option<isize>, low: Option<isize>) -> PyResult<()> {
-        let (low, high) = water_marks(high, low)?;
+        let (low, high) = water_marks(high, low, DEFAULT_HIGH)?;
         slf.get().state.with(slf.py(), |state| state.marks.set_limits(low, high));
         Self::follow_advice(slf)
     }

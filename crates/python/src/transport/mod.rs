@@ -11,6 +11,7 @@
 //! | `peers` | the addresses that datagrams come from and go to |
 //! | `common` | what both kinds report, and how they are described |
 //! | `extra` | what a transport can be asked about its socket |
+//! | `tls` | TLS over any of the streams |
 //!
 //! Ground rules. A transport's state is in one cell that is never in use across a call into Python; after such a call everything is
 //! asked for again, since the protocol may have closed the transport meanwhile. The protocol's methods run in the transport's
@@ -29,6 +30,7 @@ mod peers;
 mod reading;
 mod state;
 pub(crate) mod stream;
+pub(crate) mod tls;
 mod writing;
 
 use crate::error;
@@ -47,13 +49,15 @@ use stream::StreamTransport;
 pub(crate) struct Io {
     /// What is read goes through this; made when it is first needed, out of its place while it is used.
     buffer: GilCell<Option<Box<[u8]>>>,
+    /// What is decrypted goes through this, in the same way.
+    plain: GilCell<Option<Box<[u8]>>>,
     /// Transports that were written to in this turn.
     unsent: GilCell<VecDeque<Py<StreamTransport>>>,
 }
 
 /// What a read has brought.
-pub(crate) enum Received<'py> {
-    Data(Bound<'py, PyBytes>),
+pub(crate) enum Received<T> {
+    Data(T),
     /// The peer will send nothing more.
     End,
     /// Nothing now.
@@ -62,12 +66,12 @@ pub(crate) enum Received<'py> {
 
 impl Io {
     pub(crate) const fn new() -> Self {
-        Self { buffer: GilCell::new(None), unsent: GilCell::new(VecDeque::new()) }
+        Self { buffer: GilCell::new(None), plain: GilCell::new(None), unsent: GilCell::new(VecDeque::new()) }
     }
 
     /// Reads what has come.
     #[inline]
-    fn receive<'py>(&self, py: Python<'py>, port: Port) -> io::Result<Received<'py>> {
+    fn receive<'py>(&self, py: Python<'py>, port: Port) -> io::Result<Received<Bound<'py, PyBytes>>> {
         self.receive_by(py, |buffer| port.receive(buffer))
     }
 
@@ -77,16 +81,36 @@ impl Io {
         &self,
         py: Python<'py>,
         receive: impl FnOnce(&mut [u8]) -> io::Result<usize>,
-    ) -> io::Result<Received<'py>> {
+    ) -> io::Result<Received<Bound<'py, PyBytes>>> {
+        self.receive_as(py, receive, |data| PyBytes::new(py, data))
+    }
+
+    /// As [`Io::receive_by`], and gives what `take` makes of the data, where it is.
+    #[inline]
+    fn receive_as<T>(
+        &self,
+        py: Python<'_>,
+        receive: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> io::Result<Received<T>> {
         let mut buffer = self.take_buffer(py);
         let received = match receive(&mut buffer) {
             Ok(0) => Ok(Received::End),
-            Ok(count) => Ok(Received::Data(PyBytes::new(py, &buffer[..count]))),
+            Ok(count) => Ok(Received::Data(take(&buffer[..count]))),
             Err(error) if is_transient(&error) => Ok(Received::Nothing),
             Err(error) => Err(error),
         };
         drop(self.buffer.replace(py, Some(buffer)));
         received
+    }
+
+    /// Lends memory of [`READ_SIZE`] bytes for what is decrypted.
+    #[inline]
+    fn with_plain<R>(&self, py: Python<'_>, work: impl FnOnce(&mut [u8]) -> R) -> R {
+        let mut plain = self.plain.replace(py, None).unwrap_or_else(|| vec![0; READ_SIZE].into_boxed_slice());
+        let result = work(&mut plain);
+        drop(self.plain.replace(py, Some(plain)));
+        result
     }
 
     /// Takes the next datagram, if there is one.

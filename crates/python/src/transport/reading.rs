@@ -1,7 +1,9 @@
 //! The reading half of a stream transport: one read per event, and what it brought goes to the protocol.
 
-use super::state::{Direction, Phase};
+use super::state::{Direction, Link, Phase};
 use super::stream::StreamTransport;
+use super::tls::reading::Caller;
+use super::tls::{self, TlsProtocol};
 use super::{Received, is_transient};
 use crate::error;
 use crate::ffi::buffer::Writable;
@@ -23,14 +25,16 @@ pub(super) fn on_readable(slf: &Bound<'_, StreamTransport>) -> PyResult<()> {
     let reader = this.state.with(py, |state| {
         let is_wanted = state.phase == Phase::Open && !state.is_paused;
         let protocol = state.protocol.as_ref().filter(|_| is_wanted)?;
-        Some(match &state.stream {
-            Some(stream) => Reader::Stream(stream.clone_ref(py)),
-            None if state.is_buffered => Reader::Buffered(protocol.clone_ref(py)),
-            None => Reader::Protocol(protocol.clone_ref(py)),
+        Some(match &state.link {
+            Link::Stream(stream) => Reader::Stream(stream.clone_ref(py)),
+            Link::Tls(tls) => Reader::Tls(tls.clone_ref(py)),
+            Link::None if state.is_buffered => Reader::Buffered(protocol.clone_ref(py)),
+            Link::None => Reader::Protocol(protocol.clone_ref(py)),
         })
     });
     match reader {
         Some(Reader::Stream(stream)) => receive_for(slf, stream.bind(py)),
+        Some(Reader::Tls(tls)) => receive_encrypted(slf, tls.bind(py)),
         Some(Reader::Protocol(protocol)) => receive(slf, protocol.bind(py)),
         Some(Reader::Buffered(protocol)) => receive_into(slf, protocol.bind(py)),
         None => Ok(()),
@@ -40,6 +44,7 @@ pub(super) fn on_readable(slf: &Bound<'_, StreamTransport>) -> PyResult<()> {
 /// Who gets what has come.
 enum Reader {
     Stream(Py<StreamCore>),
+    Tls(Py<TlsProtocol>),
     Protocol(Py<PyAny>),
     Buffered(Py<PyAny>),
 }
@@ -54,6 +59,21 @@ fn receive_for(slf: &Bound<'_, StreamTransport>, stream: &Bound<'_, StreamCore>)
             Some(protocol) => on_end(slf, &protocol),
             None => Ok(()),
         },
+        Ok(Received::Nothing) => Ok(()),
+        Err(error) => on_error(slf, &error),
+    }
+}
+
+#[inline]
+fn receive_encrypted(slf: &Bound<'_, StreamTransport>, tls: &Bound<'_, TlsProtocol>) -> PyResult<()> {
+    let (py, this) = (slf.py(), slf.get());
+    let received =
+        this.core.get().io.receive_as(py, |buffer| this.port.receive(buffer), |data| tls::reading::take(tls, data));
+    match received {
+        Ok(Received::Data(decrypted)) => decrypted
+            .and_then(|decrypted| tls::reading::proceed(tls, decrypted, Caller::Job))
+            .or_else(|error| StreamTransport::fatal(slf, error, "Fatal error: protocol.data_received() call failed.")),
+        Ok(Received::End) => on_end(slf, tls.as_any()),
         Ok(Received::Nothing) => Ok(()),
         Err(error) => on_error(slf, &error),
     }

@@ -1,5 +1,6 @@
 //! The states of a stream transport.
 
+use super::tls::TlsProtocol;
 use super::{Extra, File};
 use crate::streams::reader::StreamCore;
 use pyo3::prelude::*;
@@ -26,6 +27,17 @@ pub(super) enum Phase {
     Closed,
 }
 
+/// Where what comes goes without a detour over Python.
+#[derive(Default)]
+pub(super) enum Link {
+    /// Nowhere: it goes to the protocol.
+    #[default]
+    None,
+    /// The protocol is asyncio's own of streams.
+    Stream(Py<StreamCore>),
+    Tls(Py<TlsProtocol>),
+}
+
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -42,8 +54,7 @@ pub(super) struct State {
     pub(super) phase: Phase,
     /// `None` once it has been told of the end.
     pub(super) protocol: Option<Py<PyAny>>,
-    /// Where what comes goes, if the protocol is asyncio's own of streams.
-    pub(super) stream: Option<Py<StreamCore>>,
+    pub(super) link: Link,
     /// Whether the protocol gives the buffers that are read into.
     pub(super) is_buffered: bool,
     pub(super) flow: Flow<PyBackedBytes>,

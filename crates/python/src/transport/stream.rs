@@ -5,7 +5,8 @@
 //! The descriptor is closed when the protocol has been told of the end, and not before: its number can't come up again meanwhile.
 
 use super::common::{Reporter, close_unclosed, describe, set_result};
-use super::state::{Direction, Phase, Rare, State};
+use super::state::{Direction, Link, Phase, Rare, State};
+use super::tls::TlsProtocol;
 use super::{Beginning, Extra, File, Step, reading, writing};
 use crate::context;
 use crate::event_loop::LoopCore;
@@ -57,7 +58,7 @@ impl StreamTransport {
         let state = State {
             phase: Phase::Open,
             protocol: Some(given.protocol),
-            stream: None,
+            link: Link::None,
             is_buffered,
             flow: Flow::new(),
             has_begun: false,
@@ -99,13 +100,17 @@ impl StreamTransport {
         slf.get().core.get().engine.with(slf.py(), |engine| engine.push(job));
     }
 
-    /// Has what comes go to the reader, without a detour, if the protocol is asyncio's own of streams.
-    fn adopt_stream(slf: &Bound<'_, Self>, protocol: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// Has what comes go where it belongs without a detour, if the protocol is asyncio's own of streams, or that of TLS.
+    fn link(slf: &Bound<'_, Self>, protocol: &Bound<'_, PyAny>) -> PyResult<()> {
         if slf.get().direction == Direction::Write {
             return Ok(());
         }
-        let stream = streams::adopt(slf.as_any(), protocol, &slf.get().core)?.map(Bound::unbind);
-        drop(slf.get().state.with(slf.py(), |state| std::mem::replace(&mut state.stream, stream)));
+        let link = match protocol.cast_exact::<TlsProtocol>() {
+            Ok(tls) => Link::Tls(tls.clone().unbind()),
+            Err(_) => streams::adopt(slf.as_any(), protocol, &slf.get().core)?
+                .map_or(Link::None, |stream| Link::Stream(stream.unbind())),
+        };
+        drop(slf.get().state.with(slf.py(), |state| std::mem::replace(&mut state.link, link)));
         Ok(())
     }
 
@@ -164,7 +169,7 @@ impl StreamTransport {
     fn on_begin(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         if let Some(protocol) = this.protocol(py) {
-            if let Err(error) = Self::adopt_stream(slf, &protocol) {
+            if let Err(error) = Self::link(slf, &protocol) {
                 Self::fatal(slf, error, "Fatal error: the protocol is not what it seems.")?;
             }
             let made = protocol.getattr(intern!(py, "connection_made"));
@@ -206,12 +211,12 @@ impl StreamTransport {
     fn release(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         this.extra.keep_for_the_dead(py, this.port);
-        let (protocol, stream, file, server, rare) = this.state.with(py, |state| {
+        let (protocol, link, file, server, rare) = this.state.with(py, |state| {
             state.phase = Phase::Closed;
             let file = std::mem::replace(&mut state.file, File::Closed);
-            (state.protocol.take(), state.stream.take(), file, state.server.take(), state.rare.take())
+            (state.protocol.take(), std::mem::take(&mut state.link), file, state.server.take(), state.rare.take())
         });
-        drop((protocol, stream));
+        drop((protocol, link));
         let closed = file.close(py);
         if let Some(empty) = rare.and_then(|rare| rare.empty) {
             let error = Names::get(py)?.connection_error.bind(py).call1(("Connection is closed by peer",))?;
@@ -348,7 +353,7 @@ impl StreamTransport {
     /// The class that `isinstance` sees: one of asyncio's, which this one can't derive from.
     #[getter(__class__)]
     fn class<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let [socket, read_pipe, write_pipe, _] = Names::transport_classes(py)?;
+        let [socket, read_pipe, write_pipe, ..] = Names::transport_classes(py)?;
         let class = match self.direction {
             Direction::Both => socket,
             Direction::Read => read_pipe,
@@ -371,10 +376,10 @@ impl StreamTransport {
         let new = protocol.clone().unbind();
         let old = this.state.with(py, |state| {
             state.is_buffered = is_buffered;
-            (state.protocol.replace(new), state.stream.take())
+            (state.protocol.replace(new), std::mem::take(&mut state.link))
         });
         drop(old);
-        Self::adopt_stream(slf, protocol)
+        Self::link(slf, protocol)
     }
 
     /// Return information about the transport (asyncio docs, `BaseTransport.get_extra_info`).
@@ -570,7 +575,11 @@ impl StreamTransport {
                 visit.call(file)?;
             }
             visit.call(&state.server)?;
-            visit.call(&state.stream)?;
+            match &state.link {
+                Link::None => {}
+                Link::Stream(stream) => visit.call(stream)?,
+                Link::Tls(tls) => visit.call(tls)?,
+            }
             state.rare.as_ref().map_or(Ok(()), |rare| {
                 visit.call(&rare.waiter)?;
                 visit.call(&rare.empty)?;
@@ -581,10 +590,10 @@ impl StreamTransport {
     }
 
     fn __clear__(&self, py: Python<'_>) {
-        drop(
-            self.state
-                .with(py, |state| (state.protocol.take(), state.stream.take(), state.server.take(), state.rare.take())),
-        );
+        drop(self.state.with(py, |state| {
+            let link = std::mem::take(&mut state.link);
+            (state.protocol.take(), link, state.server.take(), state.rare.take())
+        }));
     }
 }
 
@@ -648,7 +657,7 @@ impl Drop for StreamTransport {
 }
 
 /// Whether the protocol gives the buffers that are read into: an `asyncio.BufferedProtocol`, or one that only has its methods.
-fn is_buffered(protocol: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub(super) fn is_buffered(protocol: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = protocol.py();
     if protocol.is_instance(Names::get(py)?.buffered_protocol.bind(py))? {
         return Ok(true);

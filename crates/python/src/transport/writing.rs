@@ -1,6 +1,6 @@
 //! The writing half of a stream transport: what waits is sent when the turn ends, and the protocol is asked to pause when too much waits.
 
-use super::common::{LOST_WRITES, set_result, water_marks};
+use super::common::{DEFAULT_HIGH, LOST_WRITES, set_result, water_marks};
 use super::is_transient;
 use super::state::{Direction, Phase};
 use super::stream::StreamTransport;
@@ -230,7 +230,7 @@ pub(super) fn end(slf: &Bound<'_, StreamTransport>) -> PyResult<()> {
 
 /// Sets the water marks.
 pub(super) fn set_limits(slf: &Bound<'_, StreamTransport>, high: Option<isize>, low: Option<isize>) -> PyResult<()> {
-    let (low, high) = water_marks(high, low)?;
+    let (low, high) = water_marks(high, low, DEFAULT_HIGH)?;
     slf.get().state.with(slf.py(), |state| state.flow.set_limits(low, high));
     follow_advice(slf)
 }
