@@ -10,6 +10,7 @@ import asyncio
 import gc
 import os
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from surface_support import (
     command,
     open_descriptors,
 )
+from tls_support import HOST, KINDS, SIDES, Tls, contexts_of, new_contexts
 
 _Loop = TypeVar("_Loop", bound=asyncio.AbstractEventLoop)
 
@@ -90,6 +92,46 @@ def pair() -> Iterator[Pair]:
     far.setblocking(False)
     with near, far:
         yield near, far
+
+
+@pytest.fixture
+def tcp_pair() -> Iterator[Pair]:
+    """Both ends of a connection over loopback, non-blocking."""
+    with socket.create_server((HOST, 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+    near.setblocking(False)
+    far.setblocking(False)
+    with near, far:
+        yield near, far
+
+
+@pytest.fixture
+def tls() -> Tls:
+    """The contexts of a server and its client."""
+    return new_contexts()
+
+
+@pytest.fixture(params=KINDS)
+def each_tls(request: pytest.FixtureRequest) -> Tls:
+    """Contexts for each version of TLS, and such that make objects of a class of their own."""
+    return contexts_of(request.param)
+
+
+@pytest.fixture(params=SIDES)
+def side(request: pytest.FixtureRequest) -> str:
+    """Which side of TLS the transport under test is."""
+    return str(request.param)
+
+
+@pytest.fixture
+def server_side(tls: Tls) -> ssl.SSLContext:
+    return tls.server
+
+
+@pytest.fixture
+def client_side(tls: Tls) -> ssl.SSLContext:
+    return tls.client
 
 
 @pytest.fixture

@@ -50,6 +50,45 @@ def handled(loop: Loop) -> Iterator[list[dict[str, Any]]]:
         loop.set_exception_handler(before)
 
 
+class Recorder(asyncio.Protocol):
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+        self.data = b""
+        self.keeps_open = False
+        loop = asyncio.get_running_loop()
+        self.made: asyncio.Future[None] = loop.create_future()
+        self.ended: asyncio.Future[BaseException | None] = loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: Any = transport
+        self.told.append("made")
+        self.made.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+
+    def eof_received(self) -> bool:
+        self.told.append("eof")
+        return self.keeps_open
+
+    def pause_writing(self) -> None:
+        self.told.append("pause")
+
+    def resume_writing(self) -> None:
+        self.told.append("resume")
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.told.append("lost")
+        self.ended.set_result(exc)
+
+
+async def arrived(protocol: Recorder, count: int) -> None:
+    while len(protocol.data) < count:
+        await asyncio.sleep(0.0005)
+
+
 def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 

@@ -17,41 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from surface_support import Loop, Pair, Script, handled, run
-
-
-class Recorder(asyncio.Protocol):
-    """Writes down what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[Any] = []
-        self.data = b""
-        self.keeps_open = False
-        loop = asyncio.get_running_loop()
-        self.made: asyncio.Future[None] = loop.create_future()
-        self.ended: asyncio.Future[BaseException | None] = loop.create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: Any = transport
-        self.told.append("made")
-        self.made.set_result(None)
-
-    def data_received(self, data: bytes) -> None:
-        self.data += data
-
-    def eof_received(self) -> bool:
-        self.told.append("eof")
-        return self.keeps_open
-
-    def pause_writing(self) -> None:
-        self.told.append("pause")
-
-    def resume_writing(self) -> None:
-        self.told.append("resume")
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self.told.append("lost")
-        self.ended.set_result(exc)
+from surface_support import Loop, Pair, Recorder, Script, arrived, handled, run
 
 
 async def connect(pair: Pair, protocol: Any = None) -> tuple[Any, Any]:
@@ -59,11 +25,6 @@ async def connect(pair: Pair, protocol: Any = None) -> tuple[Any, Any]:
     near, _ = pair
     loop = asyncio.get_running_loop()
     return await loop.create_connection(protocol or Recorder, sock=near)
-
-
-async def arrived(protocol: Recorder, count: int) -> None:
-    while len(protocol.data) < count:
-        await asyncio.sleep(0.0005)
 
 
 def test_what_is_written_in_one_turn_arrives_in_order(loop: Loop, pair: Pair) -> None:

@@ -5,45 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from pathlib import Path
-from typing import TypeAlias
 
 import pytest
 import soliloop
-import test  # type: ignore[import-not-found]
 from surface_support import Loop, run
-
-HOST = "127.0.0.1"
-Reader: TypeAlias = asyncio.StreamReader
-Writer: TypeAlias = asyncio.StreamWriter
-
-
-def certificate(name: str) -> str:
-    """A file of the package `test`: in a folder of its own since Python 3.12."""
-    for directory in test.__path__:
-        for path in (Path(directory, "certdata", name), Path(directory, name)):
-            if path.exists():
-                return str(path)
-    pytest.fail(f"Python's test package has no {name}")
-
-
-@pytest.fixture(scope="module")
-def server_side() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate("keycert3.pem"))
-    return context
-
-
-@pytest.fixture(scope="module")
-def client_side() -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=certificate("pycacert.pem"))
-
-
-async def echo(reader: Reader, writer: Writer) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
+from tls_support import HOST, Reader, Writer, echo
 
 
 def test_there_and_back(
