@@ -280,15 +280,18 @@ impl TlsProtocol {
     }
 
     /// How many bytes wait for the transport below.
-    pub(super) fn output_len(&self, py: Python<'_>) -> PyResult<usize> {
+    fn output_len(&self, py: Python<'_>) -> PyResult<usize> {
         Ok(self.channel.output_len(py)? + self.state.with(py, |state| state.backlog.len()))
     }
 
-    /// How many bytes wait in the transport below.
-    pub(super) fn lower_len(&self, py: Python<'_>) -> PyResult<usize> {
+    /// How many bytes wait to be sent. What the transport below has counts when that one is full: it will tell then when it takes more.
+    pub(super) fn waiting_len(&self, py: Python<'_>) -> PyResult<usize> {
+        let own = self.output_len(py)?;
         match self.lower(py) {
-            Some(lower) => lower.call_method0(intern!(py, "get_write_buffer_size"))?.extract(),
-            None => Ok(0),
+            Some(lower) if self.state.with(py, |state| state.is_lower_full) => {
+                Ok(own + lower.call_method0(intern!(py, "get_write_buffer_size"))?.extract::<usize>()?)
+            }
+            _ => Ok(own),
         }
     }
 

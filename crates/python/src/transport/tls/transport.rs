@@ -167,9 +167,9 @@ impl TlsTransport {
         false
     }
 
-    /// Return the number of bytes that wait to be sent, here and in the transport below.
+    /// Return the number of bytes that wait to be sent, also in the transport below if that one takes no more.
     fn get_write_buffer_size(&self, py: Python<'_>) -> PyResult<usize> {
-        Ok(self.tls.get().output_len(py)? + self.tls.get().lower_len(py)?)
+        self.tls.get().waiting_len(py)
     }
 
     /// Return the water marks `(low, high)` of these bytes.

@@ -89,11 +89,7 @@ fn write_to(lower: &Bound<'_, PyAny>, output: Bound<'_, PyBytes>) -> PyResult<()
 /// Asks the protocol to pause or to go on, if it is time to.
 pub(super) fn control(slf: &Bound<'_, TlsProtocol>) -> PyResult<()> {
     let (py, this) = (slf.py(), slf.get());
-    let mut waiting = this.output_len(py)?;
-    if this.state.with(py, |state| state.is_lower_full) {
-        // It will tell when it takes more; as long as it isn't full, what it has is not worth a pause.
-        waiting += this.lower_len(py)?;
-    }
+    let waiting = this.waiting_len(py)?;
     let advice = this.state.with(py, |state| state.marks.advise(waiting));
     let (method, message) = match advice {
         Advice::None => return Ok(()),
