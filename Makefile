@@ -3,13 +3,13 @@
 #
 #   V=3.11            use that version of Python, in .venv-3.11 (default: 3.13 where found, in .venv)
 #   PYTHON=PATH       the interpreter that a new .venv is made from
-#   ARGS='...'        more arguments for py-test, conformance and bench
+#   ARGS='...'        more arguments for py-test, conformance, bench and bench-io
 #
 # Each target makes what it needs first; nothing is built or installed twice.
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all build fmt fmt-check lint lint-rust lint-python stubs layers
-.PHONY: rust-test py-test py-slow conformance bench lock clean
+.PHONY: rust-test py-test py-slow conformance bench bench-io lock clean
 MAKEFLAGS += --no-print-directory
 
 V ?=
@@ -89,6 +89,9 @@ conformance: build $(VENV)/.conformance  ## the suites of CPython, uvloop and ne
 
 bench: build $(VENV)/.bench  ## micro benchmarks beside other loops; ARGS=--quick shows that it runs
 	$(PY) benches/micro.py $(ARGS)
+
+bench-io: build $(VENV)/.bench  ## servers' CPU time for input and output, beside other loops; ARGS as for bench
+	$(PY) benches/traffic.py $(ARGS)
 
 lock: $(VENV)/.dev  ## make requirements/*.txt anew from the .in files
 	$(PY) -m venv .cache/lock

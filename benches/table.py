@@ -1,4 +1,4 @@
-"""Turns the figures of `micro.py` into Markdown that also reads well on a terminal. Measures nothing."""
+"""Turns the figures of `micro.py` and `traffic.py` into Markdown that also reads well on a terminal. Measures nothing."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import statistics
 from dataclasses import dataclass
 
 SUBJECT = "soliloop"
+REFERENCE = "uvloop"
 TITLES = {
     "real": "Real time, CPU ns per operation",
     "nested": "Nested runs in real time, CPU ns per run",
     "simulated": "Simulated time, CPU ns per operation",
     "simulated nested": "Nested runs in simulated time, CPU ns per run",
     "memory": "Memory, resident bytes per timer",
+    "traffic": "Input and output, CPU ns of the server per operation",
+    "idle": "Memory, resident bytes of the server per idle connection",
 }
 
 
@@ -27,12 +30,23 @@ class Figure:
         return min(self.rounds)
 
     @property
+    def median(self) -> float:
+        """Where a round can also be shorter by chance, because more messages came at a time: the usual round."""
+        return statistics.median(self.rounds)
+
+    @property
     def spread(self) -> str:
         """Median and greatest round over the least."""
         if self.least < 1:
             return "-"
-        median = statistics.median(self.rounds)
-        return f"{median / self.least:.2f}..{max(self.rounds) / self.least:.2f}"
+        return f"{self.median / self.least:.2f}..{max(self.rounds) / self.least:.2f}"
+
+    @property
+    def reach(self) -> str:
+        """Least and greatest round over the median."""
+        if self.median < 1:
+            return "-"
+        return f"{self.least / self.median:.2f}..{max(self.rounds) / self.median:.2f}"
 
 
 Figures = dict[str, dict[str, Figure]]  # case -> loop -> figure
@@ -51,12 +65,19 @@ def ratio(row: dict[str, Figure]) -> float | None:
     return row[SUBJECT].least / row[best].least
 
 
+def ratios(row: dict[str, Figure]) -> dict[str, float]:
+    """Each loop's median over the reference's; nothing where that one is missing or too small to divide by."""
+    if REFERENCE not in row or row[REFERENCE].median < 1:
+        return {}
+    return {loop: f.median / row[REFERENCE].median for loop, f in row.items() if loop != REFERENCE}
+
+
 def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) < 10 else f"{value:,.0f}"
 
 
 def render(setting: str, figures: Figures, loops: list[str]) -> str:
-    """One table: the cases of a setting, the loops that can run them."""
+    """The least of the rounds, beside the best peer: the cases of a setting, the loops that can run them."""
     head = ["case", *loops, "best peer", f"{SUBJECT} / best", f"spread {SUBJECT}", "spread best"]
     rows = [head]
     for case, row in figures.items():
@@ -71,7 +92,36 @@ def render(setting: str, figures: Figures, loops: list[str]) -> str:
                 row[best].spread if best else "-",
             ]
         )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    return lay_out(TITLES[setting], rows)
+
+
+def render_medians(setting: str, figures: Figures, loops: list[str]) -> str:
+    """The medians of the rounds, and each loop's over the reference's. Every case was tried on every loop."""
+    others = [loop for loop in loops if loop != REFERENCE]
+    watched = [loop for loop in (SUBJECT, REFERENCE) if loop in loops]
+    head = [
+        "case",
+        *loops,
+        *(f"{loop} / {REFERENCE}" for loop in others),
+        *(f"spread {loop}" for loop in watched),
+    ]
+    rows = [head]
+    for case, row in figures.items():
+        times = ratios(row)
+        rows.append(
+            [
+                case,
+                *(number(row[loop].median) if loop in row else "fails" for loop in loops),
+                *(f"{times[loop]:.2f}" if loop in times else "-" for loop in others),
+                *(row[loop].reach if loop in row else "-" for loop in watched),
+            ]
+        )
+    return lay_out(TITLES[setting], rows)
+
+
+def lay_out(title: str, rows: list[list[str]]) -> str:
+    """The first row is the head; all but the first column are aligned to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "| " + " | ".join(align(cell, widths[i], i) for i, cell in enumerate(row)) + " |"
         for row in rows
@@ -81,7 +131,7 @@ def render(setting: str, figures: Figures, loops: list[str]) -> str:
         + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths))
         + "|"
     )
-    return "\n".join([f"{TITLES[setting]}\n", lines[0], rule, *lines[1:]])
+    return "\n".join([f"{title}\n", lines[0], rule, *lines[1:]])
 
 
 def align(cell: str, width: int, column: int) -> str:
