@@ -90,7 +90,7 @@ conformance: build $(VENV)/.conformance  ## the suites of CPython, uvloop and ne
 bench: build $(VENV)/.bench  ## micro benchmarks beside other loops; ARGS=--quick shows that it runs
 	$(PY) benches/micro.py $(ARGS)
 
-bench-io: build $(VENV)/.bench  ## servers' CPU time for input and output, beside other loops; ARGS as for bench
+bench-io: build $(VENV)/.bench  ## input and output beside other loops; ARGS=--quick shows that it runs
 	$(PY) benches/traffic.py $(ARGS)
 
 lock: $(VENV)/.dev  ## make requirements/*.txt anew from the .in files

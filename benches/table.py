@@ -97,7 +97,7 @@ def render(setting: str, figures: Figures, loops: list[str]) -> str:
 
 def render_medians(setting: str, figures: Figures, loops: list[str]) -> str:
     """The medians of the rounds, and each loop's over the reference's. Every case was tried on every loop."""
-    others = [loop for loop in loops if loop != REFERENCE]
+    others = [loop for loop in loops if loop != REFERENCE and REFERENCE in loops]
     watched = [loop for loop in (SUBJECT, REFERENCE) if loop in loops]
     head = [
         "case",

@@ -86,7 +86,7 @@ def tls(connections: int) -> Way:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # only the server's side is measured
-    return fds, lambda: context.wrap_socket(connect())  # type: ignore[arg-type]
+    return fds, lambda: context.wrap_socket(cast(socket.socket, connect()))
 
 
 def unix(connections: int) -> Way:
@@ -151,7 +151,7 @@ class Server:
 
 @contextmanager
 def serving(case: Case, loop: str, limit: float) -> Iterator[Server]:
-    """Ended with the block; or after the time limit, and then whatever waits for it ends as well."""
+    """A server in a fresh process, which ends with the block; or after the limit, so that nothing waits for it for ever."""
     fds, connect = case.way(case.connections)
     program = str(Path(__file__).with_name("servers.py"))
     with tempfile.TemporaryFile("w+") as errors:
@@ -219,7 +219,7 @@ def exchange(connections: list[Connection], request: bytes, reply: bytes) -> Ste
             sent.result()
         return len(connections)
 
-    # Small ones fit into what the system keeps for a connection. Others need a reader for the sender to get on.
+    # The system keeps small requests until they are read. Big ones go on only while somebody reads the replies.
     return step if len(request) < 8192 else step_of_two
 
 
@@ -356,6 +356,13 @@ def take_place(apart: bool) -> str:
     return f"server and client on core {CORES[-1]}"
 
 
+def pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{error}: {text}") from None
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -371,9 +378,7 @@ def main() -> int:
         default=DEFAULT_LOOPS,
         help=f"of {','.join(able)}; default {','.join(DEFAULT_LOOPS)}",
     )
-    parser.add_argument(
-        "--cases", type=re.compile, default="", metavar="PATTERN", help="default all"
-    )
+    parser.add_argument("--cases", type=pattern, default="", metavar="PATTERN", help="default all")
     parser.add_argument("--quick", action="store_true", help="shows that it runs, proves little")
     parser.add_argument("--apart", action="store_true", help="server and client on two cores")
     parser.add_argument("--json", metavar="FILE", help="also write every round's figure there")
@@ -394,6 +399,8 @@ def main() -> int:
 
     missing = [loop for loop in args.loops if absent(loop, "real")]
     loops = [loop for loop in args.loops if loop not in missing]
+    if not loops:
+        parser.error("none of these loops is installed")
     place = take_place(args.apart)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # for idle connections, in servers too
@@ -404,7 +411,7 @@ def main() -> int:
     versions = ", ".join(f"{loop} {version(loop)}" for loop in loops)
     print(f"Python {platform.python_version()}; {versions}")
     print(f"{place}; rounds: {rounds}, of {seconds} s for each figure")
-    explain([f"left out: {loop} (it is not installed)" for loop in missing], failed)
+    explain([f"left out: {loop} ({loop} is not installed)" for loop in missing], failed)
     if args.json:
         settings = {"rounds": rounds, "seconds": seconds, "place": place}
         save(args.json, figures, failed, settings, about)
