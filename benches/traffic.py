@@ -314,7 +314,7 @@ CASES: dict[str, Case] = {
     "tls_streams": Case("tls_streams", tls),
     "tcp_protocol_64k": Case("protocol", tcp, connections=10, size=65536),
     "tcp_protocol_1m": Case("protocol", tcp, connections=4, size=MIB),
-    "sendfile_1m": Case("files", tcp, download, connections=4, size=MIB),
+    "sendfile_1m": Case("files", tcp, download, connections=1, size=MIB),
     "accept_protocol": Case("protocol", tcp, visit),
     "accept_streams": Case("streams", tcp, visit),
     "tls_handshake": Case("tls_protocol", tls, handshake),
