@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
-from surface_support import Loop, Pair, Recorder, arrived, handled, run
+from surface_support import Loop, Pair, Recorder, arrived, run
 from tls_support import (
     HOST,
     NAME,
@@ -26,6 +27,7 @@ from tls_support import (
     end,
     new_contexts,
     opposite,
+    run_quietly,
     serving,
     start_tls,
 )
@@ -47,6 +49,9 @@ def test_what_a_transport_tells(loop: Loop, tcp_pair: Pair, each_tls: Tls) -> No
             assert tell("compression") is tls_object.compression() is None
             assert tell("peercert") == tls_object.getpeercert()
             assert tell("nothing") is None
+            assert "transport" in repr(transport).lower()
+            with pytest.raises(RuntimeError, match="is used by transport"):
+                loop.add_reader(tell("socket").fileno(), print)
             assert tell("nothing", "default") == "default"
         agreed = [transport.get_extra_info("ssl_object") for transport in (near, far)]
         assert agreed[0].cipher() == agreed[1].cipher()
@@ -226,6 +231,72 @@ def test_a_session_is_resumed(loop: Loop, tls: Tls, version: str, by: str) -> No
     run(loop, main())
 
 
+def test_a_client_is_asked_for_its_certificate_later(loop: Loop, pair: Pair, tls: Tls) -> None:
+    """Its answer is a record that comes of reading, and goes out though nothing is written."""
+    tls.limited_to(ssl.TLSVersion.TLSv1_3)
+    tls.server.verify_mode = ssl.CERT_REQUIRED
+    tls.server.load_verify_locations(certificate("pycacert.pem"))
+    tls.client.load_cert_chain(certificate("keycert4.pem"))
+    for context in tls:
+        context.post_handshake_auth = True
+
+    async def main() -> None:
+        peer = Peer(pair[1], tls, "server")
+        (_, protocol), _ = await asyncio.gather(connect(pair[0], tls), peer.handshake())
+        await peer.write(b"hello")
+        await arrived(protocol, 5)
+        peer.tls.verify_client_post_handshake()
+        await peer.write(b"who are you?")
+        assert not peer.tls.getpeercert()
+        while True:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                peer.tls.read(1)
+            if certificate_shown := peer.tls.getpeercert():
+                break
+            peer.incoming.write(await loop.sock_recv(pair[1], 65536))
+        assert (("commonName", "fakehostname"),) in certificate_shown["subject"]
+        protocol.transport.abort()
+        await protocol.ended
+
+    run_quietly(loop, main())
+
+
+def test_an_object_of_ones_own_does_all_the_work(loop: Loop, pair: Pair, tls: Tls) -> None:
+    """Who derives from `ssl.SSLObject` may look at what goes through it, and change it."""
+    called: list[str] = []
+
+    class Loud(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            called.append("do_handshake")
+            super().do_handshake()
+
+        def read(self, size: int = 1024, buffer: Any = None) -> Any:
+            called.append("read")
+            return super().read(size, buffer) if buffer is not None else super().read(size).upper()
+
+        def write(self, data: Any) -> int:
+            called.append("write")
+            return super().write(data)
+
+        def unwrap(self) -> None:
+            called.append("unwrap")
+            super().unwrap()
+
+    tls.client.sslobject_class = Loud
+
+    async def main() -> None:
+        near, near_protocol, far, far_protocol = await connected(pair, tls)
+        near.write(b"quiet")
+        far.write(b"loud")
+        await arrived(near_protocol, 4)
+        await arrived(far_protocol, 5)
+        assert near_protocol.data == b"LOUD"
+        await end(near_protocol, far_protocol)
+
+    run_quietly(loop, main())
+    assert set(called) == {"do_handshake", "read", "write", "unwrap"}
+
+
 # Over what
 
 
@@ -390,6 +461,4 @@ def test_tls_in_tls(loop: Loop, pair: Pair, each_tls: Tls) -> None:
         assert inner[0].get_extra_info("ssl_object") is not near.get_extra_info("ssl_object")
         await end(near_protocol, far_protocol)
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())

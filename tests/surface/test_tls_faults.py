@@ -36,6 +36,7 @@ from tls_support import (
     new_contexts,
     opposite,
     reset,
+    run_quietly,
     serving,
     start_tls,
 )
@@ -111,9 +112,7 @@ def test_garbage_instead_of_a_hello(
         await fails(tcp_pair, tls, side, ssl.SSLError)
         await ended(tcp_pair[1])
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 @pytest.mark.parametrize("debug", [False, True])
@@ -162,9 +161,7 @@ def test_the_connection_is_cut_in_the_handshake(
         cut(tcp_pair[1])
         await connecting
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 @pytest.mark.parametrize("drips", [False, True])
@@ -185,9 +182,7 @@ def test_a_peer_too_slow_for_the_handshake(
         if dripping:
             await dripping
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 def test_a_server_with_clients_too_slow_for_the_handshake(loop: Loop, tls: Tls) -> None:
@@ -201,9 +196,7 @@ def test_a_server_with_clients_too_slow_for_the_handshake(loop: Loop, tls: Tls) 
                     await ended(client)
             await answers(address, tls)
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 def test_the_time_for_the_handshake_is_for_the_handshake_alone(
@@ -267,9 +260,7 @@ def test_a_server_that_is_not_to_be_believed(
                 sock.setblocking(False)
                 await fails((sock, sock), tls, "client", ssl.SSLCertVerificationError)
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 @pytest.fixture(params=list(VERSIONS))
@@ -290,9 +281,7 @@ def test_a_server_is_shown_no_certificate(loop: Loop, tcp_pair: Pair, strict: Tl
         assert "PEER_DID_NOT_RETURN_A_CERTIFICATE" in str(error)
         await ended(tcp_pair[1])
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 def test_a_client_shows_no_certificate(loop: Loop, tcp_pair: Pair, strict: Tls) -> None:
@@ -311,9 +300,7 @@ def test_a_client_shows_no_certificate(loop: Loop, tcp_pair: Pair, strict: Tls) 
             assert isinstance(await protocol.ended, ssl.SSLError)
         await refusing
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 def test_a_client_that_is_refused_by_our_server(loop: Loop, strict: Tls) -> None:
@@ -330,9 +317,7 @@ def test_a_client_that_is_refused_by_our_server(loop: Loop, strict: Tls) -> None
                     writer.close()
                     await writer.wait_closed()
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 def nothing_in_common(kind: str) -> Tls:
@@ -362,9 +347,7 @@ def test_nothing_in_common(loop: Loop, tcp_pair: Pair, side: str, kind: str) -> 
         await fails(tcp_pair, tls, side, ssl.SSLError)
         await resisting
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 @pytest.mark.parametrize("version", VERSIONS.values(), ids=VERSIONS)
@@ -390,10 +373,35 @@ def test_a_callback_for_names_that_fails(
     unraisable: list[Any] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda args: unraisable.append(args.exc_value))
     tls.limited_to(version).server.sni_callback = choose
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
     assert [(type(error), str(error)) for error in unraisable] == [(ZeroDivisionError, NAME)]
+
+
+@pytest.mark.parametrize("at_call", [1, 2])
+def test_an_object_of_ones_own_that_fails(
+    our_loop: soliloop.EventLoop, tcp_pair: Pair, tls: Tls, side: str, at_call: int
+) -> None:
+    """For asyncio, an error at the very beginning ends nothing: it goes on, or waits until the time is over."""
+    calls: list[ssl.SSLObject] = []
+
+    class Failing(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            calls.append(self)
+            if len(calls) == at_call:
+                raise ZeroDivisionError("do_handshake")
+            super().do_handshake()
+
+    async def main() -> None:
+        peer = Peer(tcp_pair[1], new_contexts(), opposite(side))
+        shaking = asyncio.create_task(peer.handshake())
+        await fails(tcp_pair, tls, side, ZeroDivisionError, ssl_handshake_timeout=2)
+        with contextlib.suppress(*REFUSED):
+            await shaking
+
+    (tls.client if side == "client" else tls.server).sslobject_class = Failing
+    with handled(our_loop) as contexts:
+        run(our_loop, main())
+    assert {str(context["exception"]) for context in contexts} <= {"do_handshake"}
 
 
 def test_a_callback_for_names_that_refuses(loop: Loop, tcp_pair: Pair, tls: Tls) -> None:
@@ -419,9 +427,7 @@ def test_cancelled_in_the_handshake(loop: Loop, tcp_pair: Pair, tls: Tls, side: 
         await connecting
         await ended(tcp_pair[1])
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 @pytest.mark.parametrize("turns", range(8))
@@ -446,9 +452,7 @@ def test_cancelled_at_any_turn_of_the_handshake(loop: Loop, tls: Tls, turns: int
         while open_descriptors() > before:
             await asyncio.sleep(0.001)
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 async def upgrading(pair: Pair, tls: Tls, side: str) -> tuple[Any, asyncio.Task[Any]]:
@@ -471,9 +475,7 @@ def test_an_upgrade_is_cancelled(loop: Loop, tcp_pair: Pair, tls: Tls, side: str
         await ended(tcp_pair[1])
         await closed(tcp_pair[0])
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 @pytest.mark.parametrize("action", ["abort", "close"])
@@ -489,9 +491,7 @@ def test_an_upgrade_whose_transport_is_closed(
         await ended(tcp_pair[1])
         await closed(tcp_pair[0])
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 def test_an_upgrade_fails(loop: Loop, tcp_pair: Pair, tls: Tls, side: str) -> None:
@@ -504,9 +504,7 @@ def test_an_upgrade_fails(loop: Loop, tcp_pair: Pair, tls: Tls, side: str) -> No
         await ended(tcp_pair[1])
         await closed(tcp_pair[0])
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 def test_a_server_is_closed_while_handshakes_are_pending(loop: Loop, tls: Tls) -> None:
@@ -520,9 +518,7 @@ def test_a_server_is_closed_while_handshakes_are_pending(loop: Loop, tls: Tls) -
             client.close()
         await server.wait_closed()
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="`abort_clients` is new in Python 3.13")
@@ -537,9 +533,7 @@ def test_a_server_drops_pending_handshakes(loop: Loop, tls: Tls) -> None:
             await ended(client)
             await server.wait_closed()
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 # In mid-stream
@@ -565,9 +559,7 @@ def test_the_stream_is_cut_off(
         assert transport.is_closing()
         await closed(tcp_pair[0])
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 @pytest.mark.parametrize("writes", [False, True])
@@ -587,9 +579,7 @@ def test_the_stream_is_reset(
             transport.write(b"dropped")
         await closed(tcp_pair[0])
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
@@ -617,9 +607,7 @@ def test_a_record_is_damaged(
         assert transport.is_closing()
         await closed(tcp_pair[0])
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 def test_a_reader_is_told_of_a_damaged_record(loop: Loop, tcp_pair: Pair, tls: Tls) -> None:
@@ -654,9 +642,7 @@ def test_the_peer_finds_a_record_damaged(
         assert isinstance(error, ssl.SSLError)
         assert "ALERT" in str(error.reason)
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 # A peer that does not do its part
@@ -678,9 +664,7 @@ def test_a_peer_that_never_agrees_to_the_end(
         assert isinstance(await protocol.ended, TimeoutError)
         await closed(tcp_pair[0])
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())
 
 
 def test_a_peer_that_agrees_to_the_end(
@@ -794,6 +778,4 @@ def test_abort_drops_what_waits(loop: Loop, tcp_pair: Pair, each_tls: Tls, side:
         transport.close()
         await closed(tcp_pair[0])
 
-    with handled(loop) as contexts:
-        run(loop, main())
-    assert contexts == []
+    run_quietly(loop, main())

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import shutil
 import socket
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import pytest
-from surface_support import Pair, Recorder
+from surface_support import Loop, Pair, Recorder, handled, run
 
 HOST = "127.0.0.1"
 NAME = "localhost"
@@ -90,6 +91,14 @@ def expired_certificate(directory: Path) -> Path:
     return chain
 
 
+def run_quietly(loop: Loop, main: Coroutine[Any, Any, _T]) -> _T:
+    """Run to the end, with nothing for the exception handler."""
+    with handled(loop) as contexts:
+        result = run(loop, main)
+    assert contexts == []
+    return result
+
+
 def opposite(side: str) -> str:
     return SIDES[SIDES.index(side) - 1]
 
@@ -115,6 +124,27 @@ class Buffered(Recorder, asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         assert 0 < nbytes <= self.size
         self.data += self.lent[:nbytes]
+
+
+def buffered(size: int, made_of: Callable[[bytearray], Any] = memoryview) -> type[Buffered]:
+    """A class of protocols that lend buffers of this size."""
+    return type("Sized", (Buffered,), {"size": size, "made_of": staticmethod(made_of)})
+
+
+def some(count: int, seed: int = 1) -> bytes:
+    return random.Random(seed).randbytes(count)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():
+        await asyncio.sleep(0.0005)
+
+
+SIZES = {1: 2000, 100: 50_000, 16_384: 1_000_000, 300_000: 3_000_000}
+READERS: dict[str, Any] = {
+    "protocol": Recorder,
+    **{f"buffers of {size}": buffered(size) for size in SIZES},
+}
 
 
 async def connect(
