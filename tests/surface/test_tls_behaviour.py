@@ -396,6 +396,33 @@ def test_both_sides_close_at_once(
     run_quietly(our_loop, main())
 
 
+@pytest.mark.parametrize("size", [0, 10, 3_000_000])
+@pytest.mark.parametrize("closes_too", [False, True])
+def test_closing_while_reading_is_paused(
+    our_loop: soliloop.EventLoop, pair: Pair, each_tls: Tls, size: int, closes_too: bool
+) -> None:
+    """What is left of the other side's stream is read and dropped: its end comes after it.
+
+    Of much, the transport below has stopped to read. It must go on.
+    """
+
+    async def main() -> None:
+        near, near_protocol, far, far_protocol = await connected(pair, each_tls)
+        near.pause_reading()
+        far.write(bytes(size))
+        if closes_too:
+            far.close()
+        await asyncio.sleep(0.005)
+        near.write(b"last words")
+        near.close()
+        assert await near_protocol.ended is None
+        assert await far_protocol.ended is None
+        assert near_protocol.data == b""
+        assert far_protocol.data == (b"" if closes_too else b"last words")
+
+    run_quietly(our_loop, main())
+
+
 def test_calls_of_a_reader(loop: Loop, each_tls: Tls) -> None:
     async def serve(_: Reader, writer: Writer) -> None:
         writer.write(b"line one\nuntil;exactly" + bytes(100_000) + b"a\nb\nc\nrest")
