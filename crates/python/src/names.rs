@@ -211,6 +211,7 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     ("asyncio.sslproto._create_transport_context", 11, 14),
     // Where the connection of OpenSSL is.
     ("ssl.SSLObject._sslobj", 11, 14),
+    ("ssl.SSLContext._msg_callback", 11, 14),
     ("_ssl._SSLSocket", 11, 14),
     // The transport of a child process, and what a watcher of children is told by.
     ("asyncio.unix_events._UnixSelectorEventLoop._make_subprocess_transport", 11, 14),

@@ -9,7 +9,9 @@
 //! another one, there is no [`Connection`], and `ssl.MemoryBIO` does.
 
 use super::buffer::Writable;
+use pyo3::PyTraverseError;
 use pyo3::ffi;
+use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyType};
@@ -24,7 +26,7 @@ pub(crate) struct Connection {
     pipe: NonNull<Pipe>,
     library: &'static Library,
     /// What the connection belongs to.
-    _owner: Py<PyAny>,
+    owner: Py<PyAny>,
 }
 
 // SAFETY: the pointers are followed in methods only, which need a `Python` token, so that the interpreter lock orders the accesses of different
@@ -67,7 +69,7 @@ impl Connection {
         let Some((bio, pipe)) = library.make_pipe() else { return Ok(None) };
         // SAFETY: both are alive. The connection lets go of the pipes it had, and takes over this one: one reference for both directions.
         unsafe { (library.set_bio)(ssl, bio, bio) };
-        Ok(Some(Self { ssl, pipe, library, _owner: owner.unbind() }))
+        Ok(Some(Self { ssl, pipe, library, owner: owner.unbind() }))
     }
 
     /// Has the connection read `input` while `work` is done, and keeps what is left of it.
@@ -163,14 +165,60 @@ impl Connection {
         if done == 1 { Outcome::Done(count) } else { self.failed(py, done) }
     }
 
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.owner)
+    }
+
     #[cold]
     fn failed(&self, py: Python<'_>, done: c_int) -> Outcome {
         // SAFETY: the connection is alive, and `done` is what its last call gave.
         match unsafe { (self.library.get_error)(self.ssl, done) } {
             WANT_READ | WANT_WRITE => Outcome::Again,
             ZERO_RETURN => Outcome::End,
-            _ => Outcome::Failed(self.library.error(py).unwrap_or_else(|error| error)),
+            _ => Outcome::Failed(self.error(py).unwrap_or_else(|error| error)),
         }
+    }
+}
+
+impl Connection {
+    /// The last error, as Python's `ssl` would raise it.
+    #[cold]
+    fn error(&self, py: Python<'_>) -> PyResult<PyErr> {
+        let library = self.library;
+        // SAFETY: the texts are static, or null.
+        let (code, component, reason) = unsafe {
+            let code = (library.peek_last_error)();
+            let texts = (code, text((library.library_of)(code)), text((library.reason_of)(code)));
+            (library.clear_error)();
+            texts
+        };
+        let ssl = py.import(intern!(py, "ssl"))?;
+        if code == 0 {
+            let class = ssl.getattr(intern!(py, "SSLEOFError"))?;
+            return Ok(PyErr::from_value(class.call1((EOF, "EOF occurred in violation of protocol"))?));
+        }
+        let reason = reason.unwrap_or("unknown error");
+        // OpenSSL 3.2 has renamed the texts of the alerts, and not their names.
+        let name = reason.to_uppercase().replace([' ', '-'], "_").replace("SSL/TLS_ALERT_", "SSLV3_ALERT_");
+        let component = component.and_then(|component| component.split(' ').next()).unwrap_or("SSL").to_uppercase();
+        let message = format!("[{component}: {name}] {reason}");
+        let error = if name == "CERTIFICATE_VERIFY_FAILED" {
+            // SAFETY: the connection is alive; the text is static.
+            let (code, detail) = unsafe {
+                let code = (library.verify_result)(self.ssl);
+                (code, text((library.verify_text)(code)).unwrap_or_default())
+            };
+            let class = ssl.getattr(intern!(py, "SSLCertVerificationError"))?;
+            let error = class.call1((SSL, format!("{message}: {detail}")))?;
+            error.setattr(intern!(py, "verify_code"), code)?;
+            error.setattr(intern!(py, "verify_message"), detail)?;
+            error
+        } else {
+            ssl.getattr(intern!(py, "SSLError"))?.call1((SSL, message))?
+        };
+        error.setattr(intern!(py, "library"), component)?;
+        error.setattr(intern!(py, "reason"), name)?;
+        Ok(PyErr::from_value(error))
     }
 }
 
@@ -205,6 +253,11 @@ impl Pipe {
 
     fn keep(&mut self) {
         if self.window_len > 0 {
+            // A reader that never catches up must not have all that it has read kept.
+            if self.kept_at > self.kept.len() / 2 {
+                self.kept.drain(..self.kept_at);
+                self.kept_at = 0;
+            }
             // SAFETY: the memory is lent until this is called.
             let left = unsafe { std::slice::from_raw_parts(self.window, self.window_len) };
             self.kept.extend_from_slice(left);
@@ -347,6 +400,8 @@ library! {
     bio_get_data = c"BIO_get_data": fn(*mut Bio) -> *mut c_void;
     bio_set_flags = c"BIO_set_flags": fn(*mut Bio, c_int);
     bio_clear_flags = c"BIO_clear_flags": fn(*mut Bio, c_int);
+    verify_result = c"SSL_get_verify_result": fn(*const Ssl) -> c_long;
+    verify_text = c"X509_verify_cert_error_string": fn(c_long) -> *const c_char;
     clear_error = c"ERR_clear_error": fn();
     peek_last_error = c"ERR_peek_last_error": fn() -> c_ulong;
     library_of = c"ERR_lib_error_string": fn(c_ulong) -> *const c_char;
@@ -426,29 +481,6 @@ impl Library {
             (self.bio_set_init)(bio, 1);
         }
         Some((bio, pipe))
-    }
-
-    /// The last error, as Python's `ssl` would raise it.
-    fn error(&self, py: Python<'_>) -> PyResult<PyErr> {
-        // SAFETY: the texts are static, or null.
-        let (code, library, reason) = unsafe {
-            let code = (self.peek_last_error)();
-            let texts = (code, text((self.library_of)(code)), text((self.reason_of)(code)));
-            (self.clear_error)();
-            texts
-        };
-        let ssl = py.import(intern!(py, "ssl"))?;
-        if code == 0 {
-            let class = ssl.getattr(intern!(py, "SSLEOFError"))?;
-            return Ok(PyErr::from_value(class.call1((EOF, "EOF occurred in violation of protocol"))?));
-        }
-        let reason = reason.unwrap_or("unknown error");
-        let name = reason.to_uppercase().replace([' ', '-'], "_");
-        let library = library.and_then(|library| library.split(' ').next()).unwrap_or("SSL").to_uppercase();
-        let error = ssl.getattr(intern!(py, "SSLError"))?.call1((SSL, format!("[{library}: {name}] {reason}")))?;
-        error.setattr(intern!(py, "library"), library)?;
-        error.setattr(intern!(py, "reason"), name)?;
-        Ok(PyErr::from_value(error))
     }
 }
 

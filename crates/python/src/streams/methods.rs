@@ -170,9 +170,9 @@ impl Method for Write {
         let data = args.exactly("data")?;
         let transport = this.getattr(intern!(py, "_transport"))?;
         if let Ok(stream) = transport.cast_exact::<StreamTransport>() {
-            StreamTransport::take_to_write(stream, &data)?;
+            StreamTransport::write(stream, &data)?;
         } else if let Ok(tls) = transport.cast_exact::<TlsTransport>() {
-            TlsTransport::take_to_write(tls, &data)?;
+            tls.get().write(&data)?;
         } else {
             transport.call_method1(intern!(py, "write"), (data,))?;
         }

@@ -6,7 +6,7 @@ use super::state::Phase;
 use crate::error;
 use crate::event_loop::LoopCore;
 use crate::names::Names;
-use pyo3::exceptions::{PyOSError, PyResourceWarning, PyValueError};
+use pyo3::exceptions::{PyAttributeError, PyOSError, PyResourceWarning, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -132,7 +132,10 @@ pub(super) fn close_with_warning(py: Python<'_>, text: &CStr, close: impl FnOnce
     // It may die while an exception is on its way.
     let raised = PyErr::take(py);
     let warned = PyErr::warn(py, &py.get_type::<PyResourceWarning>(), text, 1);
-    for failed in [warned, close()].into_iter().filter_map(Result::err) {
+    // The collector may have taken the file's object apart: that one closes the descriptor itself then.
+    let closed =
+        close().or_else(|error| if error.is_instance_of::<PyAttributeError>(py) { Ok(()) } else { Err(error) });
+    for failed in [warned, closed].into_iter().filter_map(Result::err) {
         failed.write_unraisable(py, None);
     }
     if let Some(raised) = raised {

@@ -114,11 +114,6 @@ impl StreamTransport {
         Ok(())
     }
 
-    /// `write`, without the detour over Python.
-    pub(crate) fn take_to_write(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        writing::write(slf, data)
-    }
-
     /// Whether what is written will be sent without the writer having to wait.
     pub(crate) fn takes_more(&self, py: Python<'_>) -> bool {
         self.state.with(py, |state| state.phase == Phase::Open && !state.flow.is_paused())
@@ -441,7 +436,7 @@ impl StreamTransport {
     // ------------------------------------------------------------------ writing
 
     /// Send data to the peer, by the end of the turn.
-    fn write(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub(crate) fn write(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         writing::write(slf, data)
     }
 

@@ -1,7 +1,8 @@
 //! `Channel`: the encrypted connection between what comes from the transport below and what the protocol reads and writes.
 //!
-//! Handshake and shutdown are calls of the `ssl.SSLObject`. Bytes take the direct road to OpenSSL ([`Connection`]) or, where that is not open, the
-//! one through two `ssl.MemoryBIO`. An object of another class than `ssl.SSLObject` may have methods of its own, and takes the latter too.
+//! Handshake and shutdown are calls of the `ssl.SSLObject`. Bytes go to OpenSSL directly ([`Connection`]) or, where that can't be reached, through
+//! the object and two `ssl.MemoryBIO`: so also for an object of another class, which may have methods of its own, and where a context has callbacks
+//! whose errors the object's methods would raise.
 
 use super::Classes;
 use crate::ffi::buffer::Writable;
@@ -15,11 +16,11 @@ use pyo3::types::{PyBytes, PyDict};
 pub(super) struct Channel {
     /// An `ssl.SSLObject`.
     object: Py<PyAny>,
-    road: Road,
+    backend: Backend,
 }
 
-enum Road {
-    Direct(Connection),
+enum Backend {
+    OpenSsl(Connection),
     /// Two `ssl.MemoryBIO`.
     Memory {
         incoming: Py<PyAny>,
@@ -28,7 +29,7 @@ enum Road {
 }
 
 /// What a step of a handshake or a shutdown has come to.
-pub(super) enum Step {
+pub(super) enum Progress {
     Done,
     /// The peer must say something first.
     Again,
@@ -62,12 +63,14 @@ impl Channel {
         options.set_item(intern!(py, "server_side"), is_server)?;
         options.set_item(intern!(py, "server_hostname"), server_name)?;
         let object = context.call_method(intern!(py, "wrap_bio"), (&incoming, &outgoing), Some(&options))?;
-        let direct = if object.get_type().is(&classes.object) { Connection::of(&object)? } else { None };
-        let road = match direct {
-            Some(connection) => Road::Direct(connection),
-            None => Road::Memory { incoming: incoming.unbind(), outgoing: outgoing.unbind() },
+        let calls_back = context.getattr_opt(intern!(py, "_msg_callback"))?.is_some_and(|callback| !callback.is_none());
+        let is_plain = object.get_type().is(&classes.object) && !calls_back;
+        let direct = if is_plain { Connection::of(&object)? } else { None };
+        let backend = match direct {
+            Some(connection) => Backend::OpenSsl(connection),
+            None => Backend::Memory { incoming: incoming.unbind(), outgoing: outgoing.unbind() },
         };
-        Ok(Self { object: object.unbind(), road })
+        Ok(Self { object: object.unbind(), backend })
     }
 
     /// The `ssl.SSLObject`.
@@ -80,9 +83,9 @@ impl Channel {
     /// Does `work`, which may read `input` behind what was kept before; keeps what it leaves.
     #[inline]
     pub(super) fn with_input<R>(&self, py: Python<'_>, input: &[u8], work: impl FnOnce() -> R) -> PyResult<R> {
-        match &self.road {
-            Road::Direct(connection) => Ok(connection.with_input(py, input, work)),
-            Road::Memory { incoming, .. } => {
+        match &self.backend {
+            Backend::OpenSsl(connection) => Ok(connection.with_input(py, input, work)),
+            Backend::Memory { incoming, .. } => {
                 incoming.bind(py).call_method1(intern!(py, "write"), (PyBytes::new(py, input),))?;
                 Ok(work())
             }
@@ -91,18 +94,18 @@ impl Channel {
 
     /// How many encrypted bytes wait to be read.
     pub(super) fn input_len(&self, py: Python<'_>) -> PyResult<usize> {
-        match &self.road {
-            Road::Direct(connection) => Ok(connection.input_len(py)),
-            Road::Memory { incoming, .. } => pending(incoming.bind(py)),
+        match &self.backend {
+            Backend::OpenSsl(connection) => Ok(connection.input_len(py)),
+            Backend::Memory { incoming, .. } => pending(incoming.bind(py)),
         }
     }
 
     /// Whether a read would bring nothing.
     #[inline]
     pub(super) fn is_drained(&self, py: Python<'_>) -> PyResult<bool> {
-        match &self.road {
-            Road::Direct(connection) => Ok(connection.is_drained(py)),
-            Road::Memory { incoming, .. } => Ok(pending(incoming.bind(py))? == 0
+        match &self.backend {
+            Backend::OpenSsl(connection) => Ok(connection.is_drained(py)),
+            Backend::Memory { incoming, .. } => Ok(pending(incoming.bind(py))? == 0
                 && self.object.bind(py).call_method0(intern!(py, "pending"))?.extract::<usize>()? == 0),
         }
     }
@@ -112,18 +115,18 @@ impl Channel {
     /// How many encrypted bytes wait to be sent.
     #[inline]
     pub(super) fn output_len(&self, py: Python<'_>) -> PyResult<usize> {
-        match &self.road {
-            Road::Direct(connection) => Ok(connection.output_len(py)),
-            Road::Memory { outgoing, .. } => pending(outgoing.bind(py)),
+        match &self.backend {
+            Backend::OpenSsl(connection) => Ok(connection.output_len(py)),
+            Backend::Memory { outgoing, .. } => pending(outgoing.bind(py)),
         }
     }
 
     /// Takes the encrypted bytes that wait to be sent.
     #[inline]
     pub(super) fn take_output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        match &self.road {
-            Road::Direct(connection) => Ok(connection.take_output(py)),
-            Road::Memory { outgoing, .. } => {
+        match &self.backend {
+            Backend::OpenSsl(connection) => Ok(connection.take_output(py)),
+            Backend::Memory { outgoing, .. } => {
                 Ok(outgoing.bind(py).call_method0(intern!(py, "read"))?.cast_into::<PyBytes>()?)
             }
         }
@@ -135,9 +138,9 @@ impl Channel {
     #[inline]
     pub(super) fn read(&self, py: Python<'_>, memory: &mut [u8]) -> (usize, Rest) {
         let room = memory.len();
-        self.read_all(py, room, |filled| match &self.road {
-            Road::Direct(connection) => connection.read(py, &mut memory[filled..]),
-            Road::Memory { .. } => self.read_slowly(py, room - filled, |bytes| {
+        self.read_all(py, room, |filled| match &self.backend {
+            Backend::OpenSsl(connection) => connection.read(py, &mut memory[filled..]),
+            Backend::Memory { .. } => self.read_slowly(py, room - filled, |bytes| {
                 memory[filled..filled + bytes.len()].copy_from_slice(bytes);
             }),
         })
@@ -146,9 +149,9 @@ impl Channel {
     /// As [`Channel::read`], to memory of the protocol's.
     pub(super) fn read_into(&self, py: Python<'_>, memory: &Writable) -> (usize, Rest) {
         let room = memory.len();
-        self.read_all(py, room, |filled| match &self.road {
-            Road::Direct(connection) => connection.read_into(py, memory, filled),
-            Road::Memory { .. } => self.read_slowly(py, room - filled, |bytes| memory.put(py, filled, bytes)),
+        self.read_all(py, room, |filled| match &self.backend {
+            Backend::OpenSsl(connection) => connection.read_into(py, memory, filled),
+            Backend::Memory { .. } => self.read_slowly(py, room - filled, |bytes| memory.put(py, filled, bytes)),
         })
     }
 
@@ -187,9 +190,9 @@ impl Channel {
     /// Encrypts `data`, of which it may take less than all.
     #[inline]
     pub(super) fn write(&self, py: Python<'_>, data: &[u8]) -> Outcome {
-        match &self.road {
-            Road::Direct(connection) => connection.write(py, data),
-            Road::Memory { .. } => {
+        match &self.backend {
+            Backend::OpenSsl(connection) => connection.write(py, data),
+            Backend::Memory { .. } => {
                 let written = self.object.bind(py).call_method1(intern!(py, "write"), (PyBytes::new(py, data),));
                 match written.and_then(|count| count.extract()) {
                     Ok(count) => Outcome::Done(count),
@@ -205,7 +208,7 @@ impl Channel {
     ///
     /// # Errors
     /// Those of `SSLObject.do_handshake`.
-    pub(super) fn shake_hands(&self, py: Python<'_>) -> PyResult<Step> {
+    pub(super) fn shake_hands(&self, py: Python<'_>) -> PyResult<Progress> {
         step(self.object.bind(py).call_method0(intern!(py, "do_handshake")), py)
     }
 
@@ -213,24 +216,26 @@ impl Channel {
     ///
     /// # Errors
     /// Those of `SSLObject.unwrap`.
-    pub(super) fn shut_down(&self, py: Python<'_>) -> PyResult<Step> {
+    pub(super) fn shut_down(&self, py: Python<'_>) -> PyResult<Progress> {
         step(self.object.bind(py).call_method0(intern!(py, "unwrap")), py)
     }
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.object)?;
-        if let Road::Memory { incoming, outgoing } = &self.road {
-            visit.call(incoming)?;
-            visit.call(outgoing)?;
+        match &self.backend {
+            Backend::OpenSsl(connection) => connection.traverse(visit),
+            Backend::Memory { incoming, outgoing } => {
+                visit.call(incoming)?;
+                visit.call(outgoing)
+            }
         }
-        Ok(())
     }
 }
 
-fn step(called: PyResult<Bound<'_, PyAny>>, py: Python<'_>) -> PyResult<Step> {
+fn step(called: PyResult<Bound<'_, PyAny>>, py: Python<'_>) -> PyResult<Progress> {
     match called {
-        Ok(_) => Ok(Step::Done),
-        Err(error) if Classes::get(py)?.is_again(py, &error) => Ok(Step::Again),
+        Ok(_) => Ok(Progress::Done),
+        Err(error) if Classes::get(py)?.is_again(py, &error) => Ok(Progress::Again),
         Err(error) => Err(error),
     }
 }

@@ -3,7 +3,7 @@
 //! Ground rules. [`Stage`] says what may be done; every method asks for it again after a call into Python. What goes wrong ends the transport
 //! below, by [`TlsProtocol::fatal`], and that one tells of the end.
 
-use super::channel::{Channel, Step};
+use super::channel::{Channel, Progress};
 use super::reading::{self, Caller};
 use super::state::{Backlog, Stage, State, Told};
 use super::transport::TlsTransport;
@@ -16,6 +16,7 @@ use crate::names::Names;
 use crate::streams;
 use crate::transport::common::{Reporter, set_result, water_marks};
 use crate::transport::stream::{StreamTransport, is_buffered};
+use crate::transport::writing::chunk;
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyConnectionAbortedError, PyConnectionResetError, PyTimeoutError, PyValueError};
 use pyo3::gc::PyVisit;
@@ -137,6 +138,7 @@ impl TlsProtocol {
             lost_writes: 0,
             waiter: above.waiter,
             is_established: false,
+            certificate: None,
             timer: None,
         };
         let (core, state) = (core.clone().unbind(), GilCell::new(state));
@@ -299,9 +301,12 @@ impl TlsProtocol {
 
     /// Goes on with the handshake.
     pub(super) fn shake_hands(slf: &Bound<'_, Self>) -> PyResult<()> {
-        match slf.get().channel.shake_hands(slf.py()) {
-            Ok(Step::Again) => writing::flush(slf),
-            Ok(Step::Done) => Self::on_handshake(slf),
+        let shaken = slf.get().channel.shake_hands(slf.py());
+        match shaken {
+            // A callback of the context has closed the connection.
+            _ if slf.get().stage(slf.py()) != Stage::Handshaking => Ok(()),
+            Ok(Progress::Again) => writing::flush(slf),
+            Ok(Progress::Done) => Self::on_handshake(slf),
             Err(error) => Self::on_no_handshake(slf, error),
         }
     }
@@ -309,9 +314,11 @@ impl TlsProtocol {
     fn on_handshake(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         this.stop_timer(py)?;
+        let certificate = this.channel.object(py).call_method0(intern!(py, "getpeercert"))?.unbind();
         let is_first = this.state.with(py, |state| {
             state.stage = Stage::Wrapped;
             state.is_established = true;
+            state.certificate = Some(certificate);
             let is_first = state.told == Told::Nothing;
             if is_first {
                 state.told = Told::Beginning;
@@ -429,8 +436,8 @@ impl TlsProtocol {
         }
         if !this.state.with(py, |state| state.is_at_end) {
             match this.channel.shut_down(py) {
-                Ok(Step::Done) => {}
-                Ok(Step::Again) => return writing::flush(slf),
+                Ok(Progress::Done) => {}
+                Ok(Progress::Again) => return writing::flush(slf),
                 Err(error) => return Self::on_shutdown(slf, Some(error)),
             }
         }
@@ -534,10 +541,13 @@ impl TlsProtocol {
 
     fn connection_made(slf: &Bound<'_, Self>, transport: Bound<'_, PyAny>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
-        let is_closing = this.state.with(py, |state| {
+        let (told, is_closing) = this.state.with(py, |state| {
             state.lower = Some(transport.unbind());
-            state.is_closing
+            (state.told, state.is_closing)
         });
+        if told == Told::Lost {
+            return Ok(());
+        }
         if is_closing {
             return Self::abort(slf, None);
         }
@@ -546,8 +556,8 @@ impl TlsProtocol {
         Self::shake_hands(slf)
     }
 
-    fn data_received(slf: &Bound<'_, Self>, data: &[u8]) -> PyResult<()> {
-        let decrypted = reading::take(slf, data)?;
+    fn data_received(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let decrypted = reading::take(slf, &chunk(data)?)?;
         reading::proceed(slf, decrypted, Caller::Anybody)
     }
 
@@ -666,7 +676,7 @@ impl TlsProtocol {
     fn __clear__(&self, py: Python<'_>) {
         drop(self.state.with(py, |state| {
             let above = (state.protocol.take(), state.stream.take(), state.transport.take());
-            (above, state.lower.take(), state.waiter.take(), state.timer.take())
+            (above, state.lower.take(), state.waiter.take(), state.timer.take(), state.certificate.take())
         }));
     }
 }

@@ -4,6 +4,7 @@ use super::channel::Rest;
 use super::protocol::TlsProtocol;
 use super::state::Stage;
 use super::writing;
+use crate::error;
 use crate::ffi::buffer::Writable;
 use crate::streams::reader::StreamCore;
 use pyo3::exceptions::PyRuntimeError;
@@ -61,14 +62,22 @@ pub(super) fn read<'py>(
     decrypted: Option<Decrypted<'py>>,
     caller: Caller,
 ) -> PyResult<()> {
-    deliver(slf, decrypted, caller)
+    let delivered = deliver(slf, decrypted, caller);
+    if delivered.as_ref().is_err_and(|error| error::is_interrupt(slf.py(), error)) {
+        // The run ends, and the connection does not: what is here already is for the next run.
+        TlsProtocol::go_on_soon(slf)?;
+        return delivered;
+    }
+    delivered
         .and_then(|()| writing::encrypt(slf))
         .and_then(|()| control(slf))
         .or_else(|error| TlsProtocol::fatal(slf, error, "Fatal error on SSL protocol"))
 }
 
+/// Gives the protocol what can be read, until it is paused or closed; in buffers of its own some at a time, unless these are the last.
 fn deliver<'py>(slf: &Bound<'py, TlsProtocol>, mut decrypted: Option<Decrypted<'py>>, caller: Caller) -> PyResult<()> {
     let (py, this) = (slf.py(), slf.get());
+    let mut buffers = 0;
     loop {
         let rest = if let Some(Decrypted { data, rest }) = decrypted.take() {
             if let Some(data) = data {
@@ -80,7 +89,10 @@ fn deliver<'py>(slf: &Bound<'py, TlsProtocol>, mut decrypted: Option<Decrypted<'
             if !is_reading || this.channel.is_drained(py)? {
                 return Ok(());
             }
-            if is_buffered {
+            if is_buffered && buffers >= MAX_BUFFERS && this.stage(py) == Stage::Wrapped {
+                return TlsProtocol::go_on_soon(slf);
+            } else if is_buffered {
+                buffers += 1;
                 fill(slf)?
             } else {
                 decrypted = Some(decrypt(slf));
@@ -146,14 +158,14 @@ fn fill(slf: &Bound<'_, TlsProtocol>) -> PyResult<Rest> {
     Ok(rest)
 }
 
-/// Reads what has come, and drops it.
+/// Reads what has come, and drops it. The transport below goes on if it was paused because of that.
 ///
 /// # Errors
 /// `ssl.SSLError`, and those of [`TlsProtocol::tell_end_of_stream`].
 pub(super) fn discard(slf: &Bound<'_, TlsProtocol>) -> PyResult<()> {
     loop {
         match decrypt(slf).rest {
-            Rest::Nothing => return Ok(()),
+            Rest::Nothing => return control(slf),
             Rest::More => {}
             Rest::End => return TlsProtocol::tell_end_of_stream(slf),
             Rest::Failed(error) => return Err(error),
@@ -173,3 +185,6 @@ pub(super) fn control(slf: &Bound<'_, TlsProtocol>) -> PyResult<()> {
     };
     this.lower(py).map_or(Ok(()), |lower| lower.call_method0(method).map(drop))
 }
+
+/// Buffers of a protocol that are filled in one go: they may be small, and others want to run.
+const MAX_BUFFERS: usize = 64;

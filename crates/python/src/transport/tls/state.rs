@@ -41,8 +41,9 @@ pub(super) struct State {
     pub(super) stream: Option<Py<StreamCore>>,
     /// Whether the protocol gives the buffers that are read into.
     pub(super) is_buffered: bool,
-    /// The transport below, and the one above: `None` once the connection is lost.
+    /// The transport below; it is still asked about its socket when the connection is lost.
     pub(super) lower: Option<Py<PyAny>>,
+    /// The transport above; `None` once the connection is lost.
     pub(super) transport: Option<Py<TlsTransport>>,
     /// What was written and is not encrypted yet.
     pub(super) backlog: Backlog,
@@ -62,6 +63,8 @@ pub(super) struct State {
     pub(super) waiter: Option<Py<PyAny>>,
     /// The handshake is through.
     pub(super) is_established: bool,
+    /// The peer's certificate, as it was then.
+    pub(super) certificate: Option<Py<PyAny>>,
     /// The time limit of the handshake, and then of the shutdown.
     pub(super) timer: Option<Py<PyAny>>,
 }
@@ -83,6 +86,7 @@ impl State {
         visit.call(&self.lower)?;
         visit.call(&self.transport)?;
         visit.call(&self.waiter)?;
+        visit.call(&self.certificate)?;
         visit.call(&self.timer)
     }
 }
@@ -118,13 +122,14 @@ impl Backlog {
         Some((self.chunks.front()?.clone_ref(py), self.done))
     }
 
-    /// So many bytes of the first chunk were encrypted. Gives the chunk back when it is through: it is for the caller to drop.
+    /// So many bytes of the first chunk were encrypted, unless all was given up meanwhile. Gives the chunk back when it is through: it is for the
+    /// caller to drop.
     #[must_use]
     pub(super) fn advance(&mut self, count: usize) -> Option<PyBackedBytes> {
+        let length = self.chunks.front()?.len();
         self.done += count;
         self.len -= count;
-        let is_through = self.chunks.front().is_some_and(|first| first.len() <= self.done);
-        if !is_through {
+        if self.done < length {
             return None;
         }
         self.done = 0;

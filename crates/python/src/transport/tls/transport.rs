@@ -9,7 +9,7 @@ use crate::names::Names;
 use crate::transport::common::close_with_warning;
 use crate::transport::writing::chunk;
 use pyo3::PyTraverseError;
-use pyo3::exceptions::PyNotImplementedError;
+use pyo3::exceptions::{PyNotImplementedError, PyValueError};
 use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -30,11 +30,6 @@ impl TlsTransport {
 
     pub(super) fn mark_closed(&self, py: Python<'_>) {
         self.is_closed.replace(py, true);
-    }
-
-    /// `write`, without the detour over Python.
-    pub(crate) fn take_to_write(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        writing::write(slf.get().tls.bind(slf.py()), chunk(data)?)
     }
 
     /// Whether what is written will be sent without the writer having to wait.
@@ -77,7 +72,14 @@ impl TlsTransport {
         let answer = match name {
             "sslcontext" => tls.settings.context.bind(py).clone(),
             "ssl_object" if is_established => object.clone(),
-            "peercert" if is_established => object.call_method0(intern!(py, "getpeercert"))?,
+            "peercert" if is_established => match object.call_method0(intern!(py, "getpeercert")) {
+                Err(error) if error.is_instance_of::<PyValueError>(py) => {
+                    // OpenSSL has forgotten it when the connection has failed.
+                    let known = tls.state.with(py, |state| state.certificate.as_ref().map(|known| known.clone_ref(py)));
+                    return Ok(known.map(|known| known.into_bound(py)));
+                }
+                certificate => certificate?,
+            },
             "cipher" if is_established => object.call_method0(intern!(py, "cipher"))?,
             "compression" if is_established => object.call_method0(intern!(py, "compression"))?,
             _ => match tls.lower(py) {
@@ -146,13 +148,13 @@ impl TlsTransport {
     // ------------------------------------------------------------------ writing
 
     /// Send data to the peer, by the end of the turn.
-    fn write(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        Self::take_to_write(slf, data)
+    pub(crate) fn write(&self, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        writing::write(self.tls.bind(data.py()), chunk(data)?)
     }
 
     /// Send several pieces of data to the peer, by the end of the turn.
-    fn writelines(slf: &Bound<'_, Self>, list_of_data: &Bound<'_, PyAny>) -> PyResult<()> {
-        list_of_data.try_iter()?.try_for_each(|data| Self::take_to_write(slf, &data?))
+    fn writelines(&self, list_of_data: &Bound<'_, PyAny>) -> PyResult<()> {
+        list_of_data.try_iter()?.try_for_each(|data| self.write(&data?))
     }
 
     /// Not supported: TLS has no half-closed connections.

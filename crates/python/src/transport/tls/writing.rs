@@ -47,7 +47,7 @@ pub(super) fn encrypt(slf: &Bound<'_, TlsProtocol>) -> PyResult<()> {
     while let Some((chunk, done)) = this.state.with(py, next) {
         match this.channel.write(py, &chunk[done..]) {
             Outcome::Done(count) => drop(this.state.with(py, |state| state.backlog.advance(count))),
-            // Of the peer's stream nothing was read here that would be its end.
+            // The end of the peer's stream, which a renegotiation may meet here, is for the reader to find.
             Outcome::Again | Outcome::End => break,
             Outcome::Failed(error) => return Err(error),
         }
@@ -81,7 +81,7 @@ pub(super) fn flush_in_any_case(slf: &Bound<'_, TlsProtocol>) -> PyResult<()> {
 
 fn write_to(lower: &Bound<'_, PyAny>, output: Bound<'_, PyBytes>) -> PyResult<()> {
     match lower.cast_exact::<StreamTransport>() {
-        Ok(stream) => StreamTransport::take_to_write(stream, output.as_any()),
+        Ok(stream) => StreamTransport::write(stream, output.as_any()),
         Err(_) => lower.call_method1(intern!(lower.py(), "write"), (output,)).map(drop),
     }
 }
