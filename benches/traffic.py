@@ -318,8 +318,8 @@ CASES: dict[str, Case] = {
     "accept_protocol": Case("protocol", tcp, visit),
     "accept_streams": Case("streams", tcp, visit),
     "tls_handshake": Case("tls_protocol", tls, handshake),
-    "idle_protocol": Case("protocol", tcp, connections=1000, measure=idle),
-    "idle_streams": Case("streams", tcp, connections=1000, measure=idle),
+    "idle_protocol": Case("protocol", tcp, connections=10_000, measure=idle),
+    "idle_streams": Case("streams", tcp, connections=10_000, measure=idle),
     "idle_tls": Case("tls_protocol", tls, connections=1000, measure=idle),
 }
 

@@ -174,7 +174,7 @@ def transports() -> int:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("kind", ["tcp", "unix", "tls"])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", range(1, 7))
 def test_a_soak(kind: str, seed: int, tmp_path: Path) -> None:
     digest = hashlib.sha256(f"{kind} {seed}".encode()).digest()
     chance = random.Random(int.from_bytes(digest, "big"))
