@@ -87,15 +87,18 @@ class _Submitted:
 def _work(worker: Worker) -> None:
     while (call := worker.take()) is not None:
         function, args = call
+        del call
+        # What the call was made of is let go of before the loop hears of its end: destructors may ask the loop for something, and from then on it would
+        # not be woken before the next call is taken.
         try:
             result = function(*args)
         except BaseException as error:
+            del function, args
             worker.fail(_for_asyncio(error))
         else:
+            del function, args
             worker.finish(result)
             del result
-        # Nothing is kept alive by a thread that waits.
-        del call, function, args
 
 
 def _for_asyncio(error: BaseException) -> BaseException:

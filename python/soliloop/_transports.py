@@ -68,8 +68,9 @@ class TransportMaking(asyncio.SelectorEventLoop):
             except (AttributeError, TypeError, ValueError):
                 raise ValueError(f"Invalid file object: {fd!r}") from None
         if self._is_transports(number):
-            name = self._watcher(number) or "that is paused"
-            raise RuntimeError(f"File descriptor {fd!r} is used by transport {name!r}")
+            watcher = self._watcher(number)
+            name = repr(watcher) if watcher else "that is paused"
+            raise RuntimeError(f"File descriptor {fd!r} is used by transport {name}")
 
     def _make_socket_transport(
         self: Any,

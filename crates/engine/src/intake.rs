@@ -120,7 +120,7 @@ impl<C: AsRef<[u8]>> Intake<C> {
     }
 
     /// The first place at or behind `from` where one of `separators` is; of several that begin anywhere, the one that ends first, and of
-    /// those that end together the longest. No separator is empty.
+    /// those that end together the shortest. No separator is empty.
     pub fn find(&self, separators: &[&[u8]], from: usize) -> Option<Found> {
         let bytes = self.bytes();
         let mut found: Option<Found> = None;
@@ -130,7 +130,7 @@ impl<C: AsRef<[u8]>> Intake<C> {
             let searched = bytes.get(from..reach).unwrap_or_default();
             let Some(place) = memmem::find(searched, separator) else { continue };
             let this = Found { start: from + place, end: from + place + separator.len() };
-            if found.is_none_or(|best| (this.end, this.start) < (best.end, best.start)) {
+            if found.is_none_or(|best| this.end < best.end || (this.end == best.end && this.start > best.start)) {
                 found = Some(this);
             }
         }

@@ -100,10 +100,12 @@ pub(crate) fn handle(core: &Bound<'_, LoopCore>, fd: RawFd) -> PyResult<()> {
 pub(crate) fn deliver(core: &Bound<'_, LoopCore>) -> PyResult<()> {
     let (py, signals) = (core.py(), &core.get().signals);
     let Some(numbers) = signals.pair.with(py, |pair| pair.as_ref().map(Pair::drain)) else { return Ok(()) };
+    let mut done = Ok(());
     for number in numbers.map_err(|error| error::of_system(&error))? {
-        core.call_method1(intern!(py, "_receive_signal"), (number, signals.below.load(Relaxed)))?;
+        let below = signals.below.load(Relaxed);
+        done = done.and(core.call_method1(intern!(py, "_receive_signal"), (number, below)).map(drop));
     }
-    Ok(())
+    done
 }
 
 /// The handlers of `add_signal_handler`, by number.

@@ -85,7 +85,10 @@ fn begin_turn(core: &Bound<'_, LoopCore>) -> PyResult<()> {
     match this.world.wait(py, wait, || given.announce())? {
         Waited::Turn(now, events) => {
             if let (Some(events), Some(world)) = (events, this.world.descriptors()) {
-                collect(core, world, events)?;
+                let collected = collect(core, world, events);
+                // What was brought is in the queue by now: some of it would not be told again if a handler raises.
+                py.check_signals()?;
+                collected?;
             }
             let discarded = this.engine.with(py, |engine| {
                 engine.begin_turn(now);
@@ -102,6 +105,7 @@ fn begin_turn(core: &Bound<'_, LoopCore>) -> PyResult<()> {
 fn collect(core: &Bound<'_, LoopCore>, world: &RealWorld, events: Events) -> PyResult<()> {
     let (py, this) = (core.py(), core.get());
     let real = world.real(py)?;
+    let mut done = Ok(());
     for (fd, event) in events.iter().filter_map(|event| real.source(event)) {
         let told = this.watchers.with(py, |watchers| watchers.note(py, fd, event));
         let mut is_known = told.is_some();
@@ -125,11 +129,11 @@ fn collect(core: &Bound<'_, LoopCore>, world: &RealWorld, events: Events) -> PyR
         }
         if !is_known {
             // Bytes of a signal; or an event of a registration that has ended since.
-            signals::handle(core, fd)?;
+            done = done.and(signals::handle(core, fd));
         }
     }
     world.return_events(py, events);
-    Ok(())
+    done
 }
 
 /// Debug mode: says which callbacks hold the loop up (asyncio docs, "Debug Mode"). Time in which a callback was parked in a nested run

@@ -178,17 +178,18 @@ impl Watchers {
         let Ok(index) = usize::try_from(fd) else {
             return Err(io::Error::from_raw_os_error(BAD_DESCRIPTOR));
         };
-        let nothing = Watch::default();
-        let watch = self.table.get(index).unwrap_or(&nothing);
-        let after = if watch.has_sink() { watch.interest() } else { calls.edges() };
-        // The table may be wrong about what is registered.
-        Self::tell(real, fd, Interest::NONE, after)?;
         if index >= self.table.len() {
             self.table.resize_with(index + 1, Watch::default);
         }
         let watch = &mut self.table[index];
         if let Some(before) = watch.calls.take() {
             calls.inherit(*before);
+        }
+        let after = if watch.has_sink() { watch.interest() } else { calls.edges() };
+        // The table may be wrong about what is registered.
+        if let Err(error) = Self::tell(real, fd, Interest::NONE, after) {
+            watch.calls = Some(calls);
+            return Err(error);
         }
         calls.forget_readiness(after.is_edge);
         watch.calls = Some(calls);

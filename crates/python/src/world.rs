@@ -40,7 +40,7 @@ struct Pace {
     origin: GilCell<Instant>,
 }
 
-/// What a wait has brought.
+/// What a wait has brought. Handlers of signals have not run yet.
 pub(crate) enum Waited {
     /// A turn can begin at this instant; these descriptors are ready.
     Turn(Instant, Option<Events>),
@@ -165,7 +165,6 @@ impl RealWorld {
         }
         let mut events = self.take_events(py);
         self.block(py, wait, &mut events, before)?;
-        py.check_signals()?;
         let now = Real::now();
         self.pacing.with(py, |pacing| pacing.waited(now));
         Ok(Waited::Turn(now, Some(events)))
@@ -193,7 +192,6 @@ impl RealWorld {
             ),
         };
         looked.map_err(|error| error::of_system(&error))?;
-        py.check_signals()?;
         Ok(Waited::Turn(now, Some(events)))
     }
 
@@ -234,7 +232,7 @@ impl RealWorld {
     }
 
     fn sleeper(&self, py: Python<'_>) -> Option<Arc<Real>> {
-        // One write is enough for a wait: whoever clears the flag writes, or the wait is over.
+        // One write is enough for a wait: whoever clears the flag writes, at once or (a worker of the executor) when nothing else can come between.
         if self.waiting.swap(false, Relaxed) { self.opened(py) } else { None }
     }
 
@@ -280,7 +278,6 @@ impl Pace {
             self.world.block(py, Wait::Until(due), &mut buffer, || ())?;
             events = Some(buffer);
         }
-        py.check_signals()?;
         let now = Real::now();
         if now >= due {
             return Ok((deadline, events));

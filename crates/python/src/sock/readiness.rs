@@ -101,6 +101,7 @@ impl Calls {
     pub(crate) fn inherit(&mut self, before: Self) {
         self.reading.waiting = before.reading.waiting;
         self.writing.waiting = before.writing.waiting;
+        self.is_write_told |= before.is_write_told;
     }
 
     /// What is asked for while there is no sink.

@@ -34,6 +34,17 @@ enum Phase {
     Done,
 }
 
+impl Drop for StreamCall {
+    /// A call that is given up while it waits lets another one wait.
+    fn drop(&mut self) {
+        Python::attach(|py| {
+            if self.state.with(py, |state| state.phase) == Phase::Waiting {
+                self.stream.get().disarm(py);
+            }
+        });
+    }
+}
+
 /// What is wanted.
 pub(super) enum What {
     /// Up to so many bytes.
@@ -308,18 +319,7 @@ impl StreamCall {
         traceback: Option<Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         self.close(py);
-        let given = value.unwrap_or_else(|| kind.clone());
-        let exception = if given.is_instance_of::<PyBaseException>() {
-            given
-        } else if given.is(kind) {
-            kind.call0()?
-        } else {
-            kind.call1((given,))?
-        };
-        if let Some(traceback) = traceback {
-            exception.setattr(intern!(py, "__traceback__"), traceback)?;
-        }
-        Err(PyErr::from_value(exception))
+        Err(thrown(kind, value, traceback)?)
     }
 
     /// Give the call up.
@@ -352,4 +352,24 @@ impl StreamCall {
 fn whole(py: Python<'_>, chunk: PyBackedBytes) -> Bound<'_, PyBytes> {
     let Ok(bytes) = chunk.into_pyobject(py);
     bytes
+}
+
+/// What the arguments of a coroutine's `throw` mean.
+pub(super) fn thrown<'py>(
+    kind: &Bound<'py, PyAny>,
+    value: Option<Bound<'py, PyAny>>,
+    traceback: Option<Bound<'py, PyAny>>,
+) -> PyResult<PyErr> {
+    let given = value.unwrap_or_else(|| kind.clone());
+    let exception = if given.is_instance_of::<PyBaseException>() {
+        given
+    } else if given.is(kind) {
+        kind.call0()?
+    } else {
+        kind.call1((given,))?
+    };
+    if let Some(traceback) = traceback {
+        exception.setattr(intern!(kind.py(), "__traceback__"), traceback)?;
+    }
+    Ok(PyErr::from_value(exception))
 }

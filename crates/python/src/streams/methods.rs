@@ -1,6 +1,6 @@
 //! The methods that asyncio's readers and writers get. What is not here is asyncio's.
 
-use super::call::{StreamCall, What};
+use super::call::{StreamCall, What, thrown};
 use super::native;
 use super::reader::StreamCore;
 use crate::ffi::method::{self, Arguments, Method};
@@ -85,6 +85,9 @@ impl Method for ReadUntil {
         let separators = match given {
             None => vec![PyBackedBytes::from(PyBytes::new(py, b"\n"))],
             Some(given) => match given.cast::<PyTuple>() {
+                Ok(several) if several.is_empty() => {
+                    return Err(PyValueError::new_err("Separator should contain at least one element"));
+                }
                 Ok(several) => several.iter().map(|one| separator(&one)).collect::<PyResult<_>>()?,
                 Err(_) => vec![separator(&given)?],
             },
@@ -189,7 +192,7 @@ impl Method for Drain {
         args.none()?;
         let py = this.py();
         if is_ready_to_write(this)? {
-            return Ready::get(py);
+            return Ok(Bound::new(py, Ready)?.into_any());
         }
         let drain = DRAIN.get_or_try_init(py, || -> PyResult<_> {
             Ok(py.import("asyncio")?.getattr("StreamWriter")?.getattr("drain")?.unbind())
@@ -218,15 +221,8 @@ fn is_ready_to_write(writer: &Bound<'_, PyAny>) -> PyResult<bool> {
 }
 
 /// What is done as soon as it is awaited.
-#[pyclass(frozen, module = "soliloop._soliloop")]
+#[pyclass(frozen, freelist = 64, module = "soliloop._soliloop")]
 pub(super) struct Ready;
-
-impl Ready {
-    fn get(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        static READY: PyOnceLock<Py<Ready>> = PyOnceLock::new();
-        Ok(READY.get_or_try_init(py, || Py::new(py, Self))?.bind(py).clone().into_any())
-    }
-}
 
 #[pymethods]
 #[allow(clippy::unused_self, reason = "the methods of a coroutine")]
@@ -247,14 +243,14 @@ impl Ready {
         Err(pyo3::exceptions::PyStopIteration::new_err(()))
     }
 
-    #[pyo3(signature = (kind, value = None, _traceback = None))]
+    #[pyo3(signature = (kind, value = None, traceback = None))]
     fn throw(
         &self,
-        kind: Bound<'_, PyAny>,
+        kind: &Bound<'_, PyAny>,
         value: Option<Bound<'_, PyAny>>,
-        _traceback: Option<Bound<'_, PyAny>>,
-    ) -> PyErr {
-        PyErr::from_value(value.unwrap_or(kind))
+        traceback: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        Err(thrown(kind, value, traceback)?)
     }
 
     fn close(&self) {}

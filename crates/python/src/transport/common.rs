@@ -152,6 +152,15 @@ pub(super) fn set_result(future: &Bound<'_, PyAny>) -> PyResult<()> {
     future.call_method1(intern!(py, "set_result"), (py.None(),)).map(drop)
 }
 
+/// Fails a future that is not done.
+pub(super) fn set_exception(future: &Bound<'_, PyAny>, error: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = future.py();
+    if future.call_method0(intern!(py, "done"))?.is_truthy()? {
+        return Ok(());
+    }
+    future.call_method1(intern!(py, "set_exception"), (error,)).map(drop)
+}
+
 /// asyncio's `LOG_THRESHOLD_FOR_CONNLOST_WRITES`.
 pub(super) const LOST_WRITES: u32 = 5;
 /// asyncio's: 64 KiB.

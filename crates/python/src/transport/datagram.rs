@@ -553,11 +553,14 @@ impl DatagramTransport {
     fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         let is_empty = this.state.with(py, |state| {
-            if state.phase == Phase::Open {
-                state.phase = Phase::Closing;
+            if state.phase > Phase::Open {
+                return None;
             }
-            state.waiting.is_empty()
+            state.phase = Phase::Closing;
+            Some(state.waiting.is_empty())
         });
+        // Its number may be another one's by now.
+        let Some(is_empty) = is_empty else { return Ok(()) };
         this.core.get().watchers.with(py, |watchers| watchers.set_owned(this.port.number(), false));
         if is_empty { Self::lose(slf, None) } else { Self::watch(slf) }
     }
@@ -688,8 +691,11 @@ impl Drop for DatagramTransport {
     /// A transport that nobody closed: asyncio warns, and closes it.
     fn drop(&mut self) {
         Python::attach(|py| {
-            let (socket, size) = self.state.with(py, |state| (state.socket.take(), state.size));
+            let (phase, socket, size) = self.state.with(py, |state| (state.phase, state.socket.take(), state.size));
             if let Some(socket) = socket {
+                if phase == Phase::Open {
+                    self.core.get().watchers.with(py, |watchers| watchers.set_owned(self.port.number(), false));
+                }
                 close_unclosed(py, self.port.number(), size, || close(py, &socket));
             }
         });

@@ -69,6 +69,14 @@ impl Extra {
         }
         let Some(addresses) = self.accepted else { return Ok(None) };
         let answer = match name {
+            // Names that are no internet addresses are for the socket to write, as long as it is open.
+            "peername" | "sockname" if addresses.peer.is_none() => match transport.socket(py)? {
+                Some(socket) => {
+                    let ask = if name == "peername" { intern!(py, "getpeername") } else { intern!(py, "getsockname") };
+                    self::name(py, socket.bind(py).call_method0(ask))?.into_pyobject(py)?.into_any()
+                }
+                None => return Ok(None),
+            },
             "peername" => address(py, addresses.peer)?,
             "sockname" => match addresses.local {
                 Some(local) => address(py, Some(local))?,
@@ -124,7 +132,7 @@ fn local_name(py: Python<'_>, port: Port) -> PyResult<Bound<'_, PyAny>> {
     address(py, port.local_address().map_err(|error| error::of_system(&error))?)
 }
 
-/// An address as the module `socket` writes it. A socket without internet addresses is a Unix one, whose peers have no name.
+/// An internet address as the module `socket` writes it; no name for a socket that has none.
 pub(super) fn address(py: Python<'_>, address: Option<SocketAddr>) -> PyResult<Bound<'_, PyAny>> {
     Ok(match address {
         Some(SocketAddr::V4(address)) => (address.ip().to_string(), address.port()).into_pyobject(py)?.into_any(),

@@ -131,17 +131,19 @@ fn on_end(slf: &Bound<'_, StreamTransport>, protocol: &Bound<'_, PyAny>) -> PyRe
     let (py, this) = (slf.py(), slf.get());
     if this.direction == Direction::Read {
         // A pipe has no other half that could stay open.
-        let told = this.tell(py, || protocol.call_method0(intern!(py, "eof_received")));
         StreamTransport::lose(slf, None)?;
-        return told
+        return this
+            .tell(py, || protocol.call_method0(intern!(py, "eof_received")))
             .map(drop)
             .or_else(|error| StreamTransport::report(slf, error, "protocol.eof_received() call failed."));
     }
+    // The end would be reported again and again, also while the protocol is told.
+    StreamTransport::stop_reading(slf)?;
     let told = this.tell(py, || protocol.call_method0(intern!(py, "eof_received"))?.is_truthy());
     match told {
         Err(error) => StreamTransport::fatal(slf, error, "Fatal error: protocol.eof_received() call failed."),
-        // Half-closed: the end would be reported again and again.
-        Ok(true) => StreamTransport::stop_reading(slf),
+        // Half-closed.
+        Ok(true) => Ok(()),
         Ok(false) => slf.call_method0(intern!(py, "close")).map(drop),
     }
 }

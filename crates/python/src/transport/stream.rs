@@ -4,7 +4,7 @@
 //! [`StreamTransport::watch`]. Readiness is noted by the turn and acted upon by a job ([`Step::Ready`]), of which there is one at most in the queue.
 //! The descriptor is closed when the protocol has been told of the end, and not before: its number can't come up again meanwhile.
 
-use super::common::{Reporter, close_unclosed, describe, set_result};
+use super::common::{Reporter, close_unclosed, describe, set_exception, set_result};
 use super::state::{Direction, Link, Phase, Rare, State};
 use super::tls::TlsProtocol;
 use super::{Beginning, Extra, File, Step, reading, writing};
@@ -213,12 +213,12 @@ impl StreamTransport {
         });
         drop((protocol, link));
         let closed = file.close(py);
-        if let Some(empty) = rare.and_then(|rare| rare.empty) {
-            let error = Names::get(py)?.connection_error.bind(py).call1(("Connection is closed by peer",))?;
-            empty.bind(py).call_method1(intern!(py, "set_exception"), (error,))?;
-        }
         if let Some(server) = server {
             Names::get(py)?.detach(server.bind(py), slf.as_any())?;
+        }
+        if let Some(empty) = rare.and_then(|rare| rare.empty) {
+            let error = Names::get(py)?.connection_error.bind(py).call1(("Connection is closed by peer",))?;
+            set_exception(empty.bind(py), &error)?;
         }
         closed
     }
@@ -407,8 +407,10 @@ impl StreamTransport {
         if is_empty { Self::lose(slf, None) } else { Self::watch(slf) }
     }
 
-    /// Close the transport at once: what was written and not sent is lost.
+    /// Close the transport at once: what the system does not take now is lost.
     fn abort(slf: &Bound<'_, Self>) -> PyResult<()> {
+        // It was not sent at once to save a call, and not to be lost.
+        writing::send_if_unsent(slf)?;
         Self::lose(slf, None)
     }
 
@@ -587,7 +589,7 @@ impl StreamTransport {
     fn __clear__(&self, py: Python<'_>) {
         drop(self.state.with(py, |state| {
             let link = std::mem::take(&mut state.link);
-            (state.protocol.take(), link, state.server.take(), state.rare.take())
+            (state.protocol.take(), link, state.rare.take())
         }));
     }
 }
@@ -622,7 +624,10 @@ impl StreamTransport {
         }
         let options = PyDict::new(py);
         options.set_item(intern!(py, "fileno"), self.port.number())?;
-        let socket = Names::get(py)?.socket.bind(py).call((), Some(&options))?.unbind();
+        let socket = Names::get(py)?.socket.bind(py).call((), Some(&options))?;
+        // It is, and the object does not know it yet.
+        socket.call_method1(intern!(py, "setblocking"), (false,))?;
+        let socket = socket.unbind();
         let object = File::Object(socket.clone_ref(py));
         if let File::Own(fd) = self.state.with(py, |state| std::mem::replace(&mut state.file, object)) {
             // It is the object's now.
@@ -641,12 +646,24 @@ impl Drop for StreamTransport {
     /// A transport that nobody closed: asyncio warns, and closes it.
     fn drop(&mut self) {
         Python::attach(|py| {
-            let (file, size) =
-                self.state.with(py, |state| (std::mem::replace(&mut state.file, File::Closed), state.flow.len()));
+            let (phase, file, server, size) = self.state.with(py, |state| {
+                let file = std::mem::replace(&mut state.file, File::Closed);
+                (state.phase, file, state.server.take(), state.flow.len())
+            });
             if matches!(file, File::Closed) {
                 return;
             }
-            close_unclosed(py, self.port.number(), size, || file.close(py));
+            if phase == Phase::Open {
+                self.core.get().watchers.with(py, |watchers| watchers.set_owned(self.port.number(), false));
+            }
+            close_unclosed(py, self.port.number(), size, || {
+                let closed = file.close(py);
+                if let Some(server) = server {
+                    // The server has forgotten the transport by itself, being told of its end by a weak reference; it is to look whether it was the last.
+                    Names::get(py)?.detach(server.bind(py), server.bind(py))?;
+                }
+                closed
+            });
         });
     }
 }

@@ -1,6 +1,6 @@
 //! The writing half of a stream transport: what waits is sent when the turn ends, and the protocol is asked to pause when too much waits.
 
-use super::common::{DEFAULT_HIGH, LOST_WRITES, set_result, water_marks};
+use super::common::{DEFAULT_HIGH, LOST_WRITES, set_exception, set_result, water_marks};
 use super::is_transient;
 use super::state::{Direction, Phase};
 use super::stream::StreamTransport;
@@ -185,7 +185,7 @@ fn on_error(slf: &Bound<'_, StreamTransport>, error: &io::Error) -> PyResult<()>
         state.rare.as_ref().and_then(|rare| rare.empty.as_ref()).map(|empty| empty.clone_ref(py))
     });
     if let Some(empty) = empty {
-        empty.bind(py).call_method1(intern!(py, "set_exception"), (error.value(py),))?;
+        set_exception(empty.bind(py), error.value(py).as_any())?;
     }
     let message = match this.direction {
         Direction::Both => "Fatal write error on socket transport",

@@ -14,7 +14,7 @@ use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
 use crate::names::Names;
 use crate::streams;
-use crate::transport::common::{Reporter, set_result, water_marks};
+use crate::transport::common::{Reporter, set_exception, set_result, water_marks};
 use crate::transport::stream::{StreamTransport, is_buffered};
 use crate::transport::writing::chunk;
 use pyo3::PyTraverseError;
@@ -242,11 +242,7 @@ impl TlsProtocol {
             let message = "Error on transport creation for incoming connection";
             return if is_debug { Self::report(slf, PyErr::from_value(error.clone()), message) } else { Ok(()) };
         };
-        let waiter = waiter.bind(py);
-        if !waiter.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
-            waiter.call_method1(intern!(py, "set_exception"), (error,))?;
-        }
-        Ok(())
+        set_exception(waiter.bind(py), error)
     }
 
     /// Has what comes go to the reader, without a detour, if the protocol above is asyncio's own of streams.
