@@ -88,8 +88,8 @@ def _work(worker: Worker) -> None:
     while (call := worker.take()) is not None:
         function, args = call
         del call
-        # What the call was made of is let go of before the loop hears of its end: destructors may ask the loop for something, and from then on it would
-        # not be woken before the next call is taken.
+        # What the call was made of is let go of before the loop hears of its end: destructors may ask the
+        # loop for something, and from then on it would not be woken before the next call is taken.
         try:
             result = function(*args)
         except BaseException as error:
