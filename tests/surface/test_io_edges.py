@@ -195,18 +195,19 @@ def test_the_number_of_a_transport_that_was_forgotten_is_free(loop: Loop) -> Non
     run(loop, main())
 
 
+# asyncio's does from 3.13 on.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_a_server_whose_connection_was_forgotten_ends(loop: Loop) -> None:
+def test_a_server_whose_connection_was_forgotten_ends(our_loop: soliloop.EventLoop) -> None:
     class Ring(asyncio.Protocol):
         def connection_made(self, transport: Any) -> None:
             self.transport = transport
             transport.pause_reading()
             made.set_result(None)
 
-    made: asyncio.Future[None] = loop.create_future()
+    made: asyncio.Future[None] = our_loop.create_future()
 
     async def main() -> None:
-        server = await loop.create_server(Ring, HOST, 0)
+        server = await our_loop.create_server(Ring, HOST, 0)
         with socket.create_connection(server.sockets[0].getsockname()):
             await made
             server.close()
@@ -214,7 +215,7 @@ def test_a_server_whose_connection_was_forgotten_ends(loop: Loop) -> None:
             gc.collect()
             await server.wait_closed()
 
-    run(loop, main())
+    run(our_loop, main())
 
 
 def test_closing_a_datagram_transport_twice_is_no_harm_to_others(loop: Loop) -> None:
