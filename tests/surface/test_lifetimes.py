@@ -59,8 +59,9 @@ def assert_nothing_is_kept(factory: Callable[[], Loop], times: int) -> None:
         growths.append([late - early for early, late in zip(before, after, strict=True)])
     descriptors, objects, blocks = (min(kind) for kind in zip(*growths[1:], strict=True))
     assert descriptors == 0
+    # What a loop left behind would be there a hundred times.
     assert objects < 10
-    assert blocks < 30
+    assert blocks < 60
 
 
 KINDS: dict[str, Callable[[], Loop]] = {
