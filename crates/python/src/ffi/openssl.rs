@@ -4,9 +4,9 @@
 //! The connection is Python's own: certificates, verification, sessions and callbacks are as its `SSLContext` says. What is exchanged is where its
 //! bytes come from and go to: instead of two `ssl.MemoryBIO` a [`Pipe`] of ours, which reads straight from the memory that was received into.
 //!
-//! The connection's address stands behind two words of the object in all Pythons that are known here, and OpenSSL is asked whether it
-//! belongs to the object before it is used. If the library can't be found, as where it is linked into the interpreter, or the object is
-//! another one, there is no [`Connection`], and `ssl.MemoryBIO` does.
+//! The connection's address stands behind three words of the object in the Pythons that are known here, and OpenSSL is asked whether it
+//! belongs to the object before it is used. If the library can't be found, as where it is linked into the interpreter, or Python or the
+//! object is another one, there is no [`Connection`], and `ssl.MemoryBIO` does.
 
 use super::buffer::Writable;
 use pyo3::PyTraverseError;
@@ -50,6 +50,9 @@ impl Connection {
     /// The connection inside `object`, an `ssl.SSLObject`, over a pipe of its own from now on. `None` if it can't be reached.
     pub(crate) fn of(object: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
         let py = object.py();
+        if !KNOWN.contains(&py.version_info().minor) {
+            return Ok(None);
+        }
         let module = py.import("_ssl")?;
         let Some(library) = Library::loaded(&module)? else { return Ok(None) };
         let owner = object.getattr(intern!(py, "_sslobj"))?;
@@ -508,6 +511,8 @@ fn size(class: &Bound<'_, PyType>) -> usize {
     usize::try_from(unsafe { (*class.as_type_ptr()).tp_basicsize }).unwrap_or(0)
 }
 
+/// The minor versions of Python 3 whose objects were looked at.
+const KNOWN: std::ops::RangeInclusive<u8> = 11..=13;
 /// Where the address of a connection stands in an `_ssl._SSLSocket`: behind the header, and a reference to a socket.
 const ADDRESS_AT: usize = size_of::<ffi::PyObject>() + size_of::<*mut ffi::PyObject>();
 /// What a pipe that is empty may keep, in bytes.
