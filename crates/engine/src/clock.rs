@@ -53,6 +53,11 @@ impl Instant {
         nanos_from_secs(seconds).map(|nanos| Self(self.0.saturating_add(nanos.max(least))))
     }
 
+    /// The instant `duration` later, or [`Instant::NEVER`] if that lies beyond the range.
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
     /// How long it is from `self` to `later`; zero if `later` is not later.
     pub const fn until(self, later: Self) -> Duration {
         Duration::from_nanos(later.0.saturating_sub(self.0))

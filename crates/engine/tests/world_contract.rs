@@ -6,7 +6,8 @@
 #![cfg(feature = "real")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use soliloop_engine::world::real::{Events, Interest, Real};
+use soliloop_engine::world::Interest;
+use soliloop_engine::world::real::{Events, Real};
 use soliloop_engine::world::sim::{Simulated, Step};
 use soliloop_engine::{Instant, Wait};
 use std::io::{Read, Write};
@@ -66,7 +67,7 @@ impl World for Simulated {
     const NAME: &'static str = "simulated";
 
     fn new() -> Self {
-        Self::new()
+        Self::new(0)
     }
 
     fn now(&self) -> Instant {
@@ -166,7 +167,7 @@ claims!(simulated: Simulated);
 
 #[test]
 fn a_simulated_wait_ends_exactly_at_its_deadline() {
-    let mut world = Simulated::new();
+    let mut world = Simulated::new(0);
     assert_eq!(world.now(), Instant::ORIGIN);
     let years = Instant::from_nanos(500 * 365 * 24 * 3600 * 1_000_000_000);
     for deadline in [Instant::from_nanos(1), Instant::from_nanos(200_000_001), years] {
@@ -178,7 +179,7 @@ fn a_simulated_wait_ends_exactly_at_its_deadline() {
 
 #[test]
 fn a_simulated_world_says_that_it_is_stuck_and_stays_where_it_is() {
-    let mut world = Simulated::new();
+    let mut world = Simulated::new(0);
     world.advance_to(Instant::from_nanos(7));
     assert_eq!(world.wait(Wait::Forever), Step::Stuck);
     assert_eq!(world.now(), Instant::from_nanos(7));

@@ -55,7 +55,7 @@ impl World {
 
     pub(crate) fn simulated(factor: Option<f64>) -> Self {
         let pace = factor.map(|factor| Pace { factor, world: RealWorld::new(), origin: GilCell::new(Instant::ORIGIN) });
-        Self::Simulated(SimulatedWorld { clock: GilCell::new(Simulated::new()), pace })
+        Self::Simulated(SimulatedWorld { clock: GilCell::new(Simulated::new(0)), pace })
     }
 
     /// The current instant.

@@ -5,17 +5,18 @@
 
 use crate::clock::Instant;
 use crate::engine::Wait;
+use crate::world::{Interest, Readiness};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-pub use soliloop_sys::epoll::{Event, Events, Interest};
+pub use soliloop_sys::epoll::{Event, Events};
 
 pub use soliloop_sys::datagram::Sender;
 pub use soliloop_sys::stream::{Accepted, Kind, SocketKind};
 
-use soliloop_sys::epoll::Epoll;
+use soliloop_sys::epoll::{self, Epoll};
 use soliloop_sys::{clock, datagram, stream, wake::Waker};
 
 /// Waits in epoll; can be woken from other threads.
@@ -64,7 +65,7 @@ impl Real {
     /// # Errors
     /// What epoll says: a descriptor that is closed, registered already, or of a kind that can't be watched.
     pub fn watch(&self, fd: RawFd, interest: Interest) -> io::Result<()> {
-        self.epoll.add(fd, token(fd), interest)
+        self.epoll.add(fd, token(fd), of_epoll(interest))
     }
 
     /// Changes what is watched for at `fd`.
@@ -72,7 +73,7 @@ impl Real {
     /// # Errors
     /// What epoll says: a descriptor that is closed or was never registered.
     pub fn rewatch(&self, fd: RawFd, interest: Interest) -> io::Result<()> {
-        self.epoll.modify(fd, token(fd), interest)
+        self.epoll.modify(fd, token(fd), of_epoll(interest))
     }
 
     /// Ends watching `fd`.
@@ -105,9 +106,10 @@ impl Real {
 
     /// The descriptor and readiness of an event; `None` for a wake-up.
     #[inline]
-    pub fn source(&self, event: Event) -> Option<(RawFd, Event)> {
+    pub fn source(&self, event: Event) -> Option<(RawFd, Readiness)> {
+        let Event { token, readable, writable, is_exceptional } = event;
         // The waker's token is no descriptor's number.
-        RawFd::try_from(event.token).ok().map(|fd| (fd, event))
+        RawFd::try_from(token).ok().map(|fd| (fd, Readiness { readable, writable, is_exceptional }))
     }
 
     /// Makes a wait that is under way, or the next one, return at once.
@@ -223,6 +225,10 @@ impl Port {
     pub fn set_no_delay(self) -> io::Result<()> {
         stream::set_no_delay(self.fd)
     }
+}
+
+const fn of_epoll(interest: Interest) -> epoll::Interest {
+    epoll::Interest { read: interest.read, write: interest.write, is_edge: interest.is_edge }
 }
 
 fn token(fd: RawFd) -> u64 {

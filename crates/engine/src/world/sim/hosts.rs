@@ -1,0 +1,273 @@
+//! Hosts: their names and addresses, and the links between them. This is the world's name service and its routing table.
+//!
+//! There is always one host, [`HostId::MAIN`], for code that runs on no host in particular. As long as it is the only one the world is *open*:
+//! any name and any address stands for it, so that a program needs no set-up. With the first host that is added the world is closed:
+//! only what was added is known. Loopback addresses belong to every host, each to itself.
+
+use super::link::{Direction, Quality};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The number of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostId(u32);
+
+/// Why a host can't be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostError {
+    /// Another host has the name.
+    NameTaken,
+    /// Another host has the address, or it is none that a host can have.
+    AddressTaken(IpAddr),
+}
+
+#[derive(Debug)]
+pub(super) struct Hosts {
+    list: Vec<Host>,
+    /// By name, in lower case.
+    addresses: BTreeMap<String, Vec<IpAddr>>,
+    owners: BTreeMap<IpAddr, HostId>,
+    names: BTreeMap<IpAddr, String>,
+    directions: BTreeMap<(HostId, HostId), Direction>,
+    default: Quality,
+    /// How many addresses were given out.
+    given: u32,
+    is_open: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) name: String,
+    pub(super) is_up: bool,
+    /// What its clocks show beyond the world's, in nanoseconds.
+    pub(super) clock_offset: i64,
+    /// The next port that is tried for a socket without one.
+    pub(super) next_port: u16,
+}
+
+impl HostId {
+    /// The host of code that runs on no other one.
+    pub const MAIN: Self = Self(0);
+
+    /// Its number, in the order of creation.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl Hosts {
+    pub(super) fn new() -> Self {
+        let mut hosts = Self {
+            list: Vec::new(),
+            addresses: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            names: BTreeMap::new(),
+            directions: BTreeMap::new(),
+            default: Quality::PERFECT,
+            given: 0,
+            is_open: true,
+        };
+        let addresses = hosts.next_addresses().to_vec();
+        hosts.insert(MAIN_NAME, addresses);
+        hosts
+    }
+
+    /// Adds a host; without addresses it gets one of each family.
+    pub(super) fn add(&mut self, name: &str, given: &[IpAddr]) -> Result<HostId, HostError> {
+        let key = name.to_lowercase();
+        if self.list.iter().any(|host| host.name.to_lowercase() == key) || LOOPBACK_NAMES.contains(&key.as_str()) {
+            return Err(HostError::NameTaken);
+        }
+        for address in given {
+            let is_alias =
+                self.owner(*address) == Some(HostId::MAIN) && !self.addresses_of(HostId::MAIN).contains(address);
+            if address.is_loopback() || address.is_unspecified() || (self.owners.contains_key(address) && !is_alias) {
+                return Err(HostError::AddressTaken(*address));
+            }
+        }
+        // A name that stood for the main host so far is this one's from now on.
+        for address in self.addresses.remove(&key).unwrap_or_default() {
+            self.owners.remove(&address);
+            self.names.remove(&address);
+        }
+        let addresses = if given.is_empty() { self.next_addresses().to_vec() } else { given.to_vec() };
+        self.is_open = false;
+        Ok(self.insert(name, addresses))
+    }
+
+    /// The addresses of a name as `from` sees it. In an open world every name has one.
+    pub(super) fn resolve(&mut self, name: &str) -> Vec<IpAddr> {
+        let key = name.trim_end_matches('.').to_lowercase();
+        if LOOPBACK_NAMES.contains(&key.as_str()) {
+            return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        }
+        if let Some(addresses) = self.addresses.get(&key) {
+            return addresses.clone();
+        }
+        if !self.is_open {
+            return Vec::new();
+        }
+        let [v4, _] = self.next_addresses();
+        self.own(HostId::MAIN, &key, vec![v4]);
+        vec![v4]
+    }
+
+    /// The name that an address was given.
+    pub(super) fn name_of(&self, address: IpAddr) -> Option<&str> {
+        if address.is_loopback() {
+            return Some(LOOPBACK_NAMES[0]);
+        }
+        self.names.get(&address).map(String::as_str)
+    }
+
+    /// The host that a packet from `from` to an address reaches.
+    pub(super) fn route(&self, from: HostId, to: IpAddr) -> Option<HostId> {
+        if to.is_loopback() || to.is_unspecified() {
+            return Some(from);
+        }
+        self.owner(to).or(self.is_open.then_some(HostId::MAIN))
+    }
+
+    /// Whether a socket of the host can have the address; in an open world the main host takes any.
+    pub(super) fn can_bind(&mut self, host: HostId, address: IpAddr) -> bool {
+        if address.is_loopback() || address.is_unspecified() || self.owner(address) == Some(host) {
+            return true;
+        }
+        let is_free = self.is_open && host == HostId::MAIN && !address.is_multicast();
+        if is_free {
+            self.owners.insert(address, host);
+        }
+        is_free
+    }
+
+    /// The address that a socket of `from` has on the way to `to`.
+    pub(super) fn source(&self, from: HostId, to: IpAddr) -> IpAddr {
+        if to.is_loopback() || to.is_unspecified() || (self.owner(to) == Some(from) && self.is_open) {
+            return to;
+        }
+        let of_family = |address: &&IpAddr| address.is_ipv4() == to.is_ipv4();
+        let loopback: IpAddr = if to.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+        self.addresses_of(from).iter().find(of_family).copied().unwrap_or(loopback)
+    }
+
+    pub(super) fn addresses_of(&self, host: HostId) -> &[IpAddr] {
+        let name = self.get(host).name.to_lowercase();
+        self.addresses.get(&name).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn get(&self, host: HostId) -> &Host {
+        &self.list[host.0 as usize]
+    }
+
+    pub(super) fn get_mut(&mut self, host: HostId) -> &mut Host {
+        &mut self.list[host.0 as usize]
+    }
+
+    pub(super) fn named(&self, name: &str) -> Option<HostId> {
+        let key = name.to_lowercase();
+        self.ids().find(|id| self.get(*id).name.to_lowercase() == key)
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = HostId> + use<> {
+        (0..u32::try_from(self.list.len()).unwrap_or(u32::MAX)).map(HostId)
+    }
+
+    /// Whether only the hosts that were added are known.
+    pub(super) const fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    // ------------------------------------------------------------------ links
+
+    /// The direction from one host to another one, of which nothing is known but the default.
+    pub(super) fn direction(&mut self, from: HostId, to: HostId) -> &mut Direction {
+        let quality = if from == to { Quality::PERFECT } else { self.default };
+        self.directions.entry((from, to)).or_insert_with(|| Direction::new(quality))
+    }
+
+    /// Whether what is sent arrives at once. Asked for each message: without a search where nothing was set up.
+    #[inline]
+    pub(super) fn is_perfect(&self, from: HostId, to: HostId) -> bool {
+        if from == to {
+            return true;
+        }
+        match self.directions.get(&(from, to)) {
+            Some(direction) => direction.is_perfect(),
+            None => Direction::new(self.default).is_perfect(),
+        }
+    }
+
+    /// Whether datagrams may be lost, doubled or held back on the way.
+    pub(super) fn is_lossy(&self, from: HostId, to: HostId) -> bool {
+        let quality = self.directions.get(&(from, to)).map_or(self.default, |direction| direction.quality);
+        from != to && (quality.loss > 0.0 || quality.duplicate > 0.0 || quality.reorder > 0.0)
+    }
+
+    pub(super) fn is_cut(&self, from: HostId, to: HostId) -> bool {
+        self.directions.get(&(from, to)).is_some_and(|direction| direction.is_cut)
+    }
+
+    /// Sets what the links are like that nothing else was said of; what was set before stays.
+    pub(super) const fn set_default(&mut self, quality: Quality) {
+        self.default = quality;
+    }
+
+    pub(super) fn links(&self) -> impl Iterator<Item = ((HostId, HostId), &Direction)> {
+        self.directions.iter().map(|(ends, direction)| (*ends, direction))
+    }
+
+    // ------------------------------------------------------------------ addresses
+
+    fn owner(&self, address: IpAddr) -> Option<HostId> {
+        self.owners.get(&address).copied()
+    }
+
+    fn insert(&mut self, name: &str, addresses: Vec<IpAddr>) -> HostId {
+        let id = HostId(u32::try_from(self.list.len()).unwrap_or(u32::MAX));
+        self.list.push(Host { name: name.to_owned(), is_up: true, clock_offset: 0, next_port: FIRST_EPHEMERAL });
+        self.own(id, &name.to_lowercase(), addresses);
+        id
+    }
+
+    fn own(&mut self, host: HostId, name: &str, addresses: Vec<IpAddr>) {
+        for address in &addresses {
+            self.owners.insert(*address, host);
+            self.names.insert(*address, name.to_owned());
+        }
+        self.addresses.insert(name.to_owned(), addresses);
+    }
+
+    /// The next pair of addresses that nobody has.
+    fn next_addresses(&mut self) -> [IpAddr; 2] {
+        loop {
+            self.given += 1;
+            // 10.0.0.1 and up, without the numbers that look like a network's own or its broadcast.
+            let number = (self.given / 254) << 8 | (self.given % 254 + u32::from(self.given >= 254));
+            let number = if self.given < 254 { self.given } else { number };
+            let v4: IpAddr = Ipv4Addr::from(0x0A00_0000 + number).into();
+            let v6: IpAddr = Ipv6Addr::from((0xFD00_u128 << 112) + u128::from(number)).into();
+            if !self.owners.contains_key(&v4) && !self.owners.contains_key(&v6) {
+                return [v4, v6];
+            }
+        }
+    }
+}
+
+impl fmt::Display for HostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NameTaken => f.write_str("another host has the name"),
+            Self::AddressTaken(address) => write!(f, "another host has the address {address}, or no host can have it"),
+        }
+    }
+}
+
+impl std::error::Error for HostError {}
+
+/// What the host is called that code runs on without further notice.
+const MAIN_NAME: &str = "main";
+/// Names of every host for itself.
+const LOOPBACK_NAMES: [&str; 3] = ["localhost", "localhost.localdomain", "ip6-localhost"];
+/// The first of the ports that sockets without one get (RFC 6335).
+pub(super) const FIRST_EPHEMERAL: u16 = 49_152;
