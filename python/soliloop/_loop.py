@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any, NamedTuple, Self, TypeVarTuple
 
 from soliloop import _reports
+from soliloop._errors import OutsideWorldError
 from soliloop._executor import Workers
 from soliloop._processes import ProcessMaking
 from soliloop._soliloop import LoopCore, _after_fork_in_child
@@ -177,6 +178,11 @@ class EventLoop(LoopCore, TransportMaking, ProcessMaking):  # type: ignore[misc]
     def _already_running_error(self, call: str) -> RuntimeError:
         frame: FrameType = _reports.caller()
         return _reports.already_running(self, call, frame)
+
+    def _outside_error(self, what: str) -> OutsideWorldError:
+        return OutsideWorldError(
+            f"{what}, and this loop lives in a simulated world{_reports.place(_reports.caller())}"
+        )
 
     def _deadlock_error(self) -> RuntimeError:
         return _reports.deadlock(self)

@@ -58,11 +58,11 @@ def deadlock(loop: Any) -> DeadlockError:
     )
     for task in tasks:
         future, frame = nested.get(task, (None, None))
-        waits = _waits(task) if future is None else f"a nested run of {_name(future)}{_at(frame)}"
+        waits = _waits(task) if future is None else f"a nested run of {_name(future)}{place(frame)}"
         lines.append(f"  task {task.get_name()!r} ({_coroutine_name(task)}) waits for {waits}")
     for task, future, frame in loop._nested_runs():
         if task is None:
-            lines.append(f"  a callback waits for a nested run of {_name(future)}{_at(frame)}")
+            lines.append(f"  a callback waits for a nested run of {_name(future)}{place(frame)}")
     if not tasks:
         lines.append(
             "  no task is pending: the future that the run waits for is completed by nobody"
@@ -73,7 +73,7 @@ def deadlock(loop: Any) -> DeadlockError:
 def nested_runs(loop: Any) -> list[str]:
     """One line for each nested run that has not ended."""
     return [
-        f"{'a callback' if task is None else f'task {task.get_name()!r}'}: nested run of {_name(future)}{_at(frame)}"
+        f"{'a callback' if task is None else f'task {task.get_name()!r}'}: nested run of {_name(future)}{place(frame)}"
         for task, future, frame in loop._nested_runs()
     ]
 
@@ -93,7 +93,8 @@ def _is_internal(frame: FrameType) -> bool:
     return package in (_ASYNCIO, _HERE)
 
 
-def _at(frame: FrameType | None) -> str:
+def place(frame: FrameType | None) -> str:
+    """" in FUNCTION at FILE:LINE", of the innermost line of the program's own code."""
     frames = _callers(frame)
     return f" in {frames[-1][0].co_qualname} at {frames[-1][1]}" if frames else ""
 

@@ -8,6 +8,7 @@ use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
 use crate::ffi::context::copy_current;
 use crate::job::Scheduled;
+use crate::port::Source;
 use crate::watchers::{Side, Sink};
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -34,7 +35,7 @@ pub(crate) fn watch(core: &Bound<'_, LoopCore>, pid: i32, transport: Py<PyAny>) 
     let fd = child.descriptor();
     let context = copy_current(py)?.unbind();
     let watch = Py::new(py, ChildWatch { child: GilCell::new(Some(child)), transport, context })?;
-    drop(core.get().watch_for(py, fd, Side::Reader, Sink::Child(watch))?);
+    drop(LoopCore::watch_for(core, Source::Descriptor(fd), Side::Reader, Sink::Child(watch))?);
     Ok(())
 }
 
@@ -50,7 +51,7 @@ impl ChildWatch {
     pub(crate) fn run(&self, core: &Bound<'_, LoopCore>) -> PyResult<()> {
         let py = core.py();
         let Some(child) = self.child.replace(py, None) else { return Ok(()) };
-        drop(core.get().unwatch(py, child.descriptor(), Side::Reader));
+        drop(core.get().unwatch(py, Source::Descriptor(child.descriptor()), Side::Reader));
         let status = child.status();
         drop(child);
         let told = context::call_in(self.context.bind(py), &core.get().nest, || match status {

@@ -21,7 +21,7 @@ use crate::sock::operation::Operation;
 use crate::transport::{self, Io};
 use crate::watchers::{Side, Sink, Watchers};
 use crate::watching::descriptor;
-use crate::world::World;
+use crate::world::{SimulatedWorld, World};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit, PyTypeError, PyValueError};
 use pyo3::gc::PyVisit;
@@ -161,6 +161,9 @@ impl LoopCore {
             }
         }
         self.io.clear(py);
+        if let World::Simulated(world) = &self.world {
+            world.clear(py);
+        }
         self.spare.clear(py);
         drop(self.task_factory.replace(py, None));
         drop(self.loop_option.replace(py, None));
@@ -256,7 +259,7 @@ impl LoopCore {
             Some(factor) if !(factor.is_finite() && factor > 0.0) => {
                 return Err(PyValueError::new_err(format!("factor must be a positive number, not {factor}")));
             }
-            _ if simulated => World::simulated(factor),
+            _ if simulated => World::Simulated(SimulatedWorld::new(0, factor)),
             _ => World::real(),
         };
         Ok(Self {
@@ -570,18 +573,22 @@ impl LoopCore {
 
     /// Whether a descriptor has a reader, and whether it has a writer.
     fn _watched(&self, py: Python<'_>, fd: RawFd) -> (bool, bool) {
-        self.watchers.with(py, |table| (table.get(fd, Side::Reader).is_some(), table.get(fd, Side::Writer).is_some()))
+        let source = self.world.source(py, fd);
+        self.watchers
+            .with(py, |table| (table.get(source, Side::Reader).is_some(), table.get(source, Side::Writer).is_some()))
     }
 
     /// Whether a transport of this loop uses the descriptor.
     fn _is_transports(&self, py: Python<'_>, fd: RawFd) -> bool {
-        self.watchers.with(py, |table| table.is_owned(fd))
+        let source = self.world.source(py, fd);
+        self.watchers.with(py, |table| table.is_owned(source))
     }
 
     /// What is registered for a descriptor: for messages.
     fn _watcher(&self, py: Python<'_>, fd: RawFd) -> Option<Py<PyAny>> {
+        let source = self.world.source(py, fd);
         self.watchers.with(py, |table| {
-            let sink = table.get(fd, Side::Reader).or_else(|| table.get(fd, Side::Writer));
+            let sink = table.get(source, Side::Reader).or_else(|| table.get(source, Side::Writer));
             sink.map(|sink| sink.object(py))
         })
     }
@@ -755,6 +762,9 @@ impl LoopCore {
         let calls = self.watchers.visit(|watchers| watchers.waiting().try_for_each(|call| visit.call(call)));
         calls.unwrap_or(Ok(()))?;
         self.io.traverse(&visit)?;
+        if let World::Simulated(world) = &self.world {
+            world.traverse(&visit)?;
+        }
         self.snapshot.traverse(&visit)?;
         for slot in [&self.current_handle, &self.task_factory, &self.task_class] {
             slot.visit(|object| object.as_ref().map_or(Ok(()), |object| visit.call(object))).unwrap_or(Ok(()))?;

@@ -9,6 +9,9 @@
 //! | `nest` | the stacks that the cycle runs on; nested runs |
 //! | `session` | what a run sets up and takes down around the cycle |
 //! | `world` | real or simulated, dispatched statically |
+//! | `simulated` | the simulated world of a loop, and what stands for its sockets |
+//! | `port` | one end of a stream, of either world |
+//! | `sockets` | Python's sockets inside a simulation |
 //! | `job` | what the queues hold |
 //! | `watchers`, `watching` | who waits for which descriptor |
 //! | `transport` | bytes between descriptors and protocols |
@@ -34,10 +37,13 @@ mod handle;
 mod job;
 mod names;
 mod nest;
+mod port;
 mod server;
 mod session;
 mod signals;
+mod simulated;
 mod sock;
+mod sockets;
 mod streams;
 mod transport;
 mod turn;

@@ -10,9 +10,10 @@ use crate::ffi::cell::GilCell;
 use crate::ffi::context::{copy, copy_current};
 use crate::job::Scheduled;
 use crate::names::Names;
+use crate::port::{Accepted, Port};
 use crate::transport::stream::StreamTransport;
 use crate::transport::tls::{Above, Role, Settings, TlsProtocol};
-use crate::transport::{Addresses, Beginning, Extra, File};
+use crate::transport::{Addresses, Beginning, Extra};
 use crate::watchers::{Side, Sink};
 use crate::watching::descriptor;
 use pyo3::PyTraverseError;
@@ -20,10 +21,10 @@ use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use soliloop_engine::world::real::{Accepted, Kind, Port};
+use soliloop_engine::world::real::Kind;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 
 /// What accepts on one socket.
 #[pyclass(frozen, module = "soliloop._soliloop")]
@@ -73,7 +74,7 @@ impl Listener {
             if !this.is_listening(py) {
                 return Ok(());
             }
-            match this.port.accept() {
+            match this.port.accept(py, &this.core.get().world) {
                 Ok(accepted) => this.welcome(py, accepted)?,
                 Err(error) if is_over(&error) => {
                     this.state.with(py, |state| state.batch = count.max(1));
@@ -88,17 +89,12 @@ impl Listener {
 
     fn is_listening(&self, py: Python<'_>) -> bool {
         let is_own = |sink: &Sink| matches!(sink, Sink::Listener(listener) if std::ptr::eq(listener.get(), self));
-        let number = self.port.number();
-        self.core.get().watchers.with(py, |watchers| watchers.get(number, Side::Reader).is_some_and(is_own))
+        let source = self.port.source();
+        self.core.get().watchers.with(py, |watchers| watchers.get(source, Side::Reader).is_some_and(is_own))
     }
 
     /// Gives a connection its protocol and its transport.
     fn welcome(&self, py: Python<'_>, accepted: Accepted) -> PyResult<()> {
-        let port = Port::new(accepted.fd.as_raw_fd(), Kind::Socket);
-        if accepted.peer.is_some() {
-            // An option that is refused is no reason to refuse the connection.
-            let _ = port.set_no_delay();
-        }
         let core = self.core.bind(py);
         let made = copy(self.context.bind(py)).and_then(|context| {
             let mut protocol = context::call_in(&context, &core.get().nest, || self.factory.bind(py).call0())?;
@@ -109,12 +105,12 @@ impl Listener {
             }
             StreamTransport::begin(
                 core,
-                port,
+                accepted.port,
                 Beginning {
                     protocol: protocol.unbind(),
                     context: context.unbind(),
                     extra: Extra::of_accepted(Addresses { peer: accepted.peer, local: self.local }),
-                    file: File::Own(accepted.fd),
+                    file: accepted.file,
                     server: self.server.as_ref().map(|server| server.clone_ref(py)),
                     waiter: None,
                 },
@@ -143,7 +139,7 @@ impl Listener {
         details.set_item(intern!(py, "socket"), names.transport_socket.bind(py).call1((&this.socket,))?)?;
         core.call_method1(intern!(py, "call_exception_handler"), (details,))?;
         if is_shortage && this.is_listening(py) {
-            drop(core.get().unwatch(py, this.port.number(), Side::Reader));
+            drop(core.get().unwatch(py, this.port.source(), Side::Reader));
             core.call_method1(intern!(py, "call_later"), (RETRY_DELAY, slf.getattr(intern!(py, "_listen_again"))?))?;
         }
         Ok(())
@@ -165,8 +161,9 @@ impl Listener {
     ) -> PyResult<Self> {
         let py = core.py();
         let number: RawFd = descriptor(&socket)?;
-        let port = Port::new(number, Kind::Socket);
-        let local = port.local_address().map_err(|error| error::of_system(&error))?;
+        let world = &core.get().world;
+        let port = world.source(py, number).port(Kind::Socket);
+        let local = port.local_address(py, world).map_err(|error| error::of_system(&error))?;
         Ok(Self {
             core: core.clone().unbind(),
             socket: socket.unbind(),
@@ -186,14 +183,14 @@ impl Listener {
     /// Begins to accept.
     fn listen(slf: &Bound<'_, Self>) -> PyResult<()> {
         let sink = Sink::Listener(slf.clone().unbind());
-        slf.get().core.get().watch_for(slf.py(), slf.get().port.number(), Side::Reader, sink).map(drop)
+        LoopCore::watch_for(slf.get().core.bind(slf.py()), slf.get().port.source(), Side::Reader, sink).map(drop)
     }
 
     /// Begins to accept again, unless the server was closed meanwhile.
     fn _listen_again(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         let number: RawFd = this.socket.bind(py).call_method0(intern!(py, "fileno"))?.extract()?;
-        if number == this.port.number() { Self::listen(slf) } else { Ok(()) }
+        if this.core.get().world.source(py, number) == this.port.source() { Self::listen(slf) } else { Ok(()) }
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

@@ -9,14 +9,16 @@ use crate::handle::Handle;
 use crate::job::Scheduled;
 use crate::names::Names;
 use crate::nest::{self, Next};
+use crate::port::Source;
 use crate::signals;
 use crate::transport;
 use crate::watchers::Side;
-use crate::world::{RealWorld, Waited};
+use crate::world::{RealWorld, SimulatedWorld, Waited, World};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use soliloop_engine::Wait;
+use soliloop_engine::world::Readiness;
 use soliloop_engine::world::real::Events;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -90,6 +92,9 @@ fn begin_turn(core: &Bound<'_, LoopCore>) -> PyResult<()> {
                 py.check_signals()?;
                 collected?;
             }
+            if let World::Simulated(world) = &this.world {
+                collect_simulated(core, world);
+            }
             let discarded = this.engine.with(py, |engine| {
                 engine.begin_turn(now);
                 engine.take_discarded()
@@ -103,37 +108,54 @@ fn begin_turn(core: &Bound<'_, LoopCore>) -> PyResult<()> {
 
 /// Makes the callbacks of the descriptors in `events` ready.
 fn collect(core: &Bound<'_, LoopCore>, world: &RealWorld, events: Events) -> PyResult<()> {
-    let (py, this) = (core.py(), core.get());
+    let py = core.py();
     let real = world.real(py)?;
     let mut done = Ok(());
-    for (fd, event) in events.iter().filter_map(|event| real.source(event)) {
-        let told = this.watchers.with(py, |watchers| watchers.note(py, fd, event));
-        let mut is_known = told.is_some();
-        for job in told.into_iter().flatten().flatten() {
-            this.engine.with(py, |engine| engine.push(job));
-        }
-        for (side, is_ready) in [(Side::Reader, event.readable), (Side::Writer, event.writable)] {
-            if !is_ready {
-                continue;
-            }
-            let told = this.watchers.with(py, |watchers| {
-                watchers.get(fd, side).map(|sink| if sink.is_cancelled() { Err(()) } else { Ok(sink.job(py, side)) })
-            });
-            is_known |= told.is_some();
-            match told {
-                Some(Ok(Some(job))) => this.engine.with(py, |engine| engine.push(job)),
-                // It must not be asked for again.
-                Some(Err(())) => drop(this.unwatch(py, fd, side)),
-                Some(Ok(None)) | None => {}
-            }
-        }
-        if !is_known {
+    for (fd, readiness) in events.iter().filter_map(|event| real.source(event)) {
+        if !note(core, Source::Descriptor(fd), readiness) {
             // Bytes of a signal; or an event of a registration that has ended since.
             done = done.and(signals::handle(core, fd));
         }
     }
     world.return_events(py, events);
     done
+}
+
+/// Makes the jobs of simulated sockets ready.
+#[inline]
+fn collect_simulated(core: &Bound<'_, LoopCore>, world: &SimulatedWorld) {
+    let Some(ready) = world.take_ready(core.py()) else { return };
+    for (id, readiness) in &ready {
+        note(core, Source::Simulated(*id), *readiness);
+    }
+    world.return_ready(core.py(), ready);
+}
+
+/// Makes the jobs ready that a source has; gives whether it is known.
+#[inline]
+fn note(core: &Bound<'_, LoopCore>, source: Source, readiness: Readiness) -> bool {
+    let (py, this) = (core.py(), core.get());
+    let told = this.watchers.with(py, |watchers| watchers.note(py, source, readiness));
+    let mut is_known = told.is_some();
+    for job in told.into_iter().flatten().flatten() {
+        this.engine.with(py, |engine| engine.push(job));
+    }
+    for (side, is_ready) in [(Side::Reader, readiness.readable), (Side::Writer, readiness.writable)] {
+        if !is_ready {
+            continue;
+        }
+        let told = this.watchers.with(py, |watchers| {
+            watchers.get(source, side).map(|sink| if sink.is_cancelled() { Err(()) } else { Ok(sink.job(py, side)) })
+        });
+        is_known |= told.is_some();
+        match told {
+            Some(Ok(Some(job))) => this.engine.with(py, |engine| engine.push(job)),
+            // It must not be asked for again.
+            Some(Err(())) => drop(this.unwatch(py, source, side)),
+            Some(Ok(None)) | None => {}
+        }
+    }
+    is_known
 }
 
 /// Debug mode: says which callbacks hold the loop up (asyncio docs, "Debug Mode"). Time in which a callback was parked in a nested run

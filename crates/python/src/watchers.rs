@@ -6,27 +6,30 @@
 //! one registration of the descriptor asks for what both want, level-triggered, and nothing is remembered between calls.
 //!
 //! The table mirrors what epoll was told. A descriptor that was closed without being removed is forgotten by the system but
-//! not by the table; when its number comes up again the two disagree, and [`Watchers::tell`] follows the system.
+//! not by the table; when its number comes up again the two disagree, and [`World::tell`] follows the system.
 
 use crate::child::ChildWatch;
 use crate::handle::Handle;
 use crate::job::Scheduled;
+use crate::port::Source;
 use crate::server::Listener;
 use crate::sock::call::SocketCall;
 use crate::sock::readiness::{Calls, Known};
 use crate::transport::datagram::DatagramTransport;
 use crate::transport::stream::StreamTransport;
+use crate::world::World;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use soliloop_engine::world::real::{Event, Interest, Real};
+use soliloop_engine::world::{Interest, Readiness};
 use std::io;
-use std::os::fd::RawFd;
 
 #[derive(Default)]
 pub(crate) struct Watchers {
     /// Indexed by descriptor.
-    table: Vec<Watch>,
+    descriptors: Vec<Watch>,
+    /// Indexed by the place of the simulated socket.
+    simulated: Vec<Watch>,
 }
 
 #[derive(Default)]
@@ -98,20 +101,56 @@ pub(crate) enum Side {
 }
 
 impl Watchers {
-    /// Registers `sink`, and gives back the one that it replaces.
-    pub(crate) fn add(&mut self, real: &Real, fd: RawFd, side: Side, sink: Sink) -> io::Result<Option<Sink>> {
-        let Ok(index) = usize::try_from(fd) else {
-            return Err(io::Error::from_raw_os_error(BAD_DESCRIPTOR));
+    #[inline]
+    fn watch(&self, source: Source) -> Option<&Watch> {
+        match source {
+            Source::Descriptor(fd) => self.descriptors.get(usize::try_from(fd).ok()?),
+            Source::Simulated(id) => self.simulated.get(id.index()),
+        }
+    }
+
+    #[inline]
+    fn watch_mut(&mut self, source: Source) -> Option<&mut Watch> {
+        match source {
+            Source::Descriptor(fd) => self.descriptors.get_mut(usize::try_from(fd).ok()?),
+            Source::Simulated(id) => self.simulated.get_mut(id.index()),
+        }
+    }
+
+    /// As [`Watchers::watch_mut`], and makes room first.
+    fn entry(&mut self, source: Source) -> io::Result<&mut Watch> {
+        let (table, index) = match source {
+            Source::Descriptor(fd) => match usize::try_from(fd) {
+                Ok(index) => (&mut self.descriptors, index),
+                Err(_) => return Err(io::Error::from_raw_os_error(libc::EBADF)),
+            },
+            Source::Simulated(id) => (&mut self.simulated, id.index()),
         };
+        if index >= table.len() {
+            table.resize_with(index + 1, Watch::default);
+        }
+        Ok(&mut table[index])
+    }
+
+    fn watches(&self) -> impl Iterator<Item = &Watch> {
+        self.descriptors.iter().chain(&self.simulated)
+    }
+
+    /// Registers `sink`, and gives back the one that it replaces.
+    pub(crate) fn add(
+        &mut self,
+        py: Python<'_>,
+        world: &World,
+        source: Source,
+        side: Side,
+        sink: Sink,
+    ) -> io::Result<Option<Sink>> {
         let nothing = Watch::default();
-        let watch = self.table.get(index).unwrap_or(&nothing);
+        let watch = self.watch(source).unwrap_or(&nothing);
         // Told even if nothing changes: the number may stand for another descriptor by now. Told before the table grows: only the
         // system knows whether there is a descriptor of that number at all.
-        Self::tell(real, fd, watch.interest(), watch.interest_if(side, true))?;
-        if index >= self.table.len() {
-            self.table.resize_with(index + 1, Watch::default);
-        }
-        let watch = &mut self.table[index];
+        world.tell(py, source, watch.interest(), watch.interest_if(side, true))?;
+        let watch = self.entry(source)?;
         if let Some(calls) = &mut watch.calls {
             calls.forget_readiness(false);
         }
@@ -119,13 +158,13 @@ impl Watchers {
     }
 
     /// Ends one registration, and gives back what was registered.
-    pub(crate) fn remove(&mut self, real: Option<&Real>, fd: RawFd, side: Side) -> Option<Sink> {
-        let watch = self.table.get_mut(usize::try_from(fd).ok()?)?;
+    pub(crate) fn remove(&mut self, py: Python<'_>, world: Option<&World>, source: Source, side: Side) -> Option<Sink> {
+        let watch = self.watch_mut(source)?;
         let (before, after) = (watch.interest(), watch.interest_if(side, false));
         let sink = watch.slot(side).take()?;
-        if let Some(real) = real {
+        if let Some(world) = world {
             // A descriptor that is closed by now has left epoll by itself.
-            let _ = Self::tell(real, fd, before, after);
+            let _ = world.tell(py, source, before, after);
         }
         if after.is_none() {
             watch.calls = None;
@@ -135,8 +174,8 @@ impl Watchers {
         Some(sink)
     }
 
-    pub(crate) fn get(&self, fd: RawFd, side: Side) -> Option<&Sink> {
-        let watch = self.table.get(usize::try_from(fd).ok()?)?;
+    pub(crate) fn get(&self, source: Source, side: Side) -> Option<&Sink> {
+        let watch = self.watch(source)?;
         match side {
             Side::Reader => watch.reader.as_ref(),
             Side::Writer => watch.writer.as_ref(),
@@ -144,29 +183,27 @@ impl Watchers {
     }
 
     /// Marks a descriptor as a transport's own, or no longer so.
-    pub(crate) fn set_owned(&mut self, fd: RawFd, is_owned: bool) {
-        let Ok(index) = usize::try_from(fd) else { return };
-        if index >= self.table.len() {
-            self.table.resize_with(index + 1, Watch::default);
+    pub(crate) fn set_owned(&mut self, source: Source, is_owned: bool) {
+        if let Ok(watch) = self.entry(source) {
+            watch.is_owned = is_owned;
         }
-        self.table[index].is_owned = is_owned;
     }
 
     /// Whether a transport has the descriptor for its own.
-    pub(crate) fn is_owned(&self, fd: RawFd) -> bool {
-        usize::try_from(fd).is_ok_and(|index| self.table.get(index).is_some_and(|watch| watch.is_owned))
+    pub(crate) fn is_owned(&self, source: Source) -> bool {
+        self.watch(source).is_some_and(|watch| watch.is_owned)
     }
 
     pub(crate) fn sinks(&self) -> impl Iterator<Item = &Sink> {
-        self.table.iter().flat_map(|watch| watch.reader.iter().chain(watch.writer.iter()))
+        self.watches().flat_map(|watch| watch.reader.iter().chain(watch.writer.iter()))
     }
 
     // ------------------------------------------------------------------ calls of sockets
 
-    /// What is known of one side of a socket, whose descriptor is `fd`.
+    /// What is known of one side of a socket, which is behind `source`.
     #[inline]
-    pub(crate) fn look(&self, fd: RawFd, socket: &Bound<'_, PyAny>, side: Side) -> Known {
-        match self.calls(fd) {
+    pub(crate) fn look(&self, source: Source, socket: &Bound<'_, PyAny>, side: Side) -> Known {
+        match self.calls(source) {
             Some(calls) if calls.is_of(socket) => calls.look(side),
             _ => Known::Nothing,
         }
@@ -174,20 +211,20 @@ impl Watchers {
 
     /// Registers a socket for calls. Calls that wait for the same number go on waiting: if it has become another socket's meanwhile, the
     /// next event tells them.
-    pub(crate) fn register(&mut self, real: &Real, fd: RawFd, mut calls: Box<Calls>) -> io::Result<()> {
-        let Ok(index) = usize::try_from(fd) else {
-            return Err(io::Error::from_raw_os_error(BAD_DESCRIPTOR));
-        };
-        if index >= self.table.len() {
-            self.table.resize_with(index + 1, Watch::default);
-        }
-        let watch = &mut self.table[index];
+    pub(crate) fn register(
+        &mut self,
+        py: Python<'_>,
+        world: &World,
+        source: Source,
+        mut calls: Box<Calls>,
+    ) -> io::Result<()> {
+        let watch = self.entry(source)?;
         if let Some(before) = watch.calls.take() {
             calls.inherit(*before);
         }
         let after = if watch.has_sink() { watch.interest() } else { calls.edges() };
         // The table may be wrong about what is registered.
-        if let Err(error) = Self::tell(real, fd, Interest::NONE, after) {
+        if let Err(error) = world.tell(py, source, Interest::NONE, after) {
             watch.calls = Some(calls);
             return Err(error);
         }
@@ -198,8 +235,8 @@ impl Watchers {
 
     /// Has a call wait, in its turn. `saw_nothing`: it has tried, and the system had nothing for it. Gives whether epoll must be told.
     #[inline]
-    pub(crate) fn wait(&mut self, fd: RawFd, side: Side, call: &Bound<'_, SocketCall>, saw_nothing: bool) -> bool {
-        let Some(watch) = usize::try_from(fd).ok().and_then(|index| self.table.get_mut(index)) else { return false };
+    pub(crate) fn wait(&mut self, source: Source, side: Side, call: &Bound<'_, SocketCall>, saw_nothing: bool) -> bool {
+        let Some(watch) = self.watch_mut(source) else { return false };
         let wants_more = watch.calls.as_mut().is_some_and(|calls| calls.wait(side, call, saw_nothing));
         wants_more || watch.has_sink()
     }
@@ -208,59 +245,40 @@ impl Watchers {
     #[inline]
     pub(crate) fn end_wait(
         &mut self,
-        fd: RawFd,
+        source: Source,
         side: Side,
         call: &Bound<'_, SocketCall>,
     ) -> (Option<Scheduled>, bool) {
-        let Some(watch) = usize::try_from(fd).ok().and_then(|index| self.table.get_mut(index)) else {
-            return (None, false);
-        };
+        let Some(watch) = self.watch_mut(source) else { return (None, false) };
         (watch.calls.as_mut().and_then(|calls| calls.end_wait(side, call)), watch.has_sink())
     }
 
     /// Calls want more than before. Or they have come or gone beside a sink: what is not waited for any more would be reported over
     /// and over.
     #[cold]
-    pub(crate) fn tell_of_calls(&self, real: &Real, fd: RawFd) -> io::Result<()> {
-        let watch = usize::try_from(fd).ok().and_then(|index| self.table.get(index));
-        watch.map_or(Ok(()), |watch| Self::tell(real, fd, watch.interest(), watch.interest()))
+    pub(crate) fn tell_of_calls(&self, py: Python<'_>, world: &World, source: Source) -> io::Result<()> {
+        let watch = self.watch(source);
+        watch.map_or(Ok(()), |watch| world.tell(py, source, watch.interest(), watch.interest()))
     }
 
-    pub(crate) fn calls(&self, fd: RawFd) -> Option<&Calls> {
-        self.table.get(usize::try_from(fd).ok()?)?.calls.as_deref()
+    pub(crate) fn calls(&self, source: Source) -> Option<&Calls> {
+        self.watch(source)?.calls.as_deref()
     }
 
-    pub(crate) fn calls_mut(&mut self, fd: RawFd) -> Option<&mut Calls> {
-        self.table.get_mut(usize::try_from(fd).ok()?)?.calls.as_deref_mut()
+    pub(crate) fn calls_mut(&mut self, source: Source) -> Option<&mut Calls> {
+        self.watch_mut(source)?.calls.as_deref_mut()
     }
 
-    /// Notes what has happened at a descriptor; gives the jobs of the calls that it concerns, and nothing if it has none to do with
+    /// Notes what has happened at a source; gives the jobs of the calls that it concerns, and nothing if it has none to do with
     /// calls.
     #[inline]
-    pub(crate) fn note(&mut self, py: Python<'_>, fd: RawFd, event: Event) -> Option<[Option<Scheduled>; 2]> {
-        self.calls_mut(fd).map(|calls| calls.note(py, event))
+    pub(crate) fn note(&mut self, py: Python<'_>, source: Source, now: Readiness) -> Option<[Option<Scheduled>; 2]> {
+        self.calls_mut(source).map(|calls| calls.note(py, now))
     }
 
     /// Every call that waits.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &Py<SocketCall>> {
-        self.table.iter().filter_map(|watch| watch.calls.as_deref()).flat_map(Calls::waiting)
-    }
-
-    /// Brings epoll from `before` to `after`.
-    fn tell(real: &Real, fd: RawFd, before: Interest, after: Interest) -> io::Result<()> {
-        if after.is_none() {
-            return real.unwatch(fd);
-        }
-        if before.is_none() {
-            return match real.watch(fd, after) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => real.rewatch(fd, after),
-                done => done,
-            };
-        }
-        match real.rewatch(fd, after) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => real.watch(fd, after),
-            done => done,
-        }
+        self.watches().filter_map(|watch| watch.calls.as_deref()).flat_map(Calls::waiting)
     }
 }
 
@@ -305,6 +323,3 @@ impl Watch {
         }
     }
 }
-
-/// `EBADF`.
-const BAD_DESCRIPTOR: i32 = 9;

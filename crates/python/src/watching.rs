@@ -3,9 +3,9 @@
 use crate::error;
 use crate::event_loop::LoopCore;
 use crate::handle::Handle;
+use crate::port::Source;
 use crate::watchers::{Side, Sink};
-use crate::world::World;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -26,27 +26,38 @@ impl LoopCore {
         // It runs many times, and each time finds the variables as it left them.
         drop(content.context.object(py)?);
         let handle = Handle::watcher(py, content)?;
-        if let Some(Sink::Handle(replaced)) = this.watch_for(py, fd, side, Sink::Handle(handle.clone_ref(py)))? {
+        let source = this.world.source(py, fd);
+        if let Some(Sink::Handle(replaced)) = Self::watch_for(slf, source, side, Sink::Handle(handle.clone_ref(py)))? {
             replaced.bind(py).call_method0(intern!(py, "cancel"))?;
         }
         Ok(handle)
     }
 
-    /// Has `sink` told when a descriptor is ready; gives what was registered before.
-    pub(crate) fn watch_for(&self, py: Python<'_>, fd: RawFd, side: Side, sink: Sink) -> PyResult<Option<Sink>> {
-        let World::Real(world) = &self.world else {
-            return Err(PyRuntimeError::new_err("a simulated loop does not watch real descriptors"));
-        };
-        let real = world.real(py)?;
-        let replaced = self.watchers.with(py, |watchers| watchers.add(&real, fd, side, sink));
+    /// Has `sink` told when a source is ready; gives what was registered before.
+    pub(crate) fn watch_for(slf: &Bound<'_, Self>, source: Source, side: Side, sink: Sink) -> PyResult<Option<Sink>> {
+        let (py, this) = (slf.py(), slf.get());
+        Self::check_inside(slf, source)?;
+        let replaced = this.watchers.with(py, |watchers| watchers.add(py, &this.world, source, side, sink));
         replaced.map_err(|error| error::of_system(&error))
     }
 
+    /// Refuses what is outside of the loop's world.
+    ///
+    /// # Errors
+    /// `OutsideWorldError`.
+    pub(crate) fn check_inside(slf: &Bound<'_, Self>, source: Source) -> PyResult<()> {
+        if slf.get().world.reaches(source) {
+            return Ok(());
+        }
+        let what = format!("descriptor {}, which belongs to the real world, was to be watched", source.number());
+        Err(PyErr::from_value(slf.call_method1(intern!(slf.py(), "_outside_error"), (what,))?))
+    }
+
     /// Ends a registration; gives what was registered.
-    pub(crate) fn unwatch(&self, py: Python<'_>, fd: RawFd, side: Side) -> Option<Sink> {
+    pub(crate) fn unwatch(&self, py: Python<'_>, source: Source, side: Side) -> Option<Sink> {
         // The child of a fork shares its parent's epoll, and must leave it alone.
-        let real = self.world.descriptors().filter(|_| !self.is_forked()).and_then(|world| world.opened(py));
-        self.watchers.with(py, |watchers| watchers.remove(real.as_deref(), fd, side))
+        let world = Some(&self.world).filter(|_| !self.is_forked());
+        self.watchers.with(py, |watchers| watchers.remove(py, world, source, side))
     }
 
     /// Ends a registration, and cancels the callback; tells whether there was one.
@@ -54,7 +65,7 @@ impl LoopCore {
         if self.is_closed() {
             return Ok(false);
         }
-        match self.unwatch(py, fd, side) {
+        match self.unwatch(py, self.world.source(py, fd), side) {
             Some(Sink::Handle(handle)) => handle.bind(py).call_method0(intern!(py, "cancel")).map(|_| true),
             Some(_) => Ok(true),
             None => Ok(false),

@@ -3,11 +3,15 @@
 use crate::error;
 use crate::exit;
 use crate::ffi::cell::GilCell;
+use crate::port::Source;
+pub(crate) use crate::simulated::SimulatedWorld;
 use pyo3::prelude::*;
+use soliloop_engine::world::Interest;
 use soliloop_engine::world::real::{Events, Real};
-use soliloop_engine::world::sim::{Simulated, Step};
+use soliloop_engine::world::sim::{self, Simulated, SocketId};
 use soliloop_engine::{Instant, Pacing, Wait};
 use std::io;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -26,20 +30,6 @@ pub(crate) struct RealWorld {
     waiting: AtomicBool,
 }
 
-pub(crate) struct SimulatedWorld {
-    clock: GilCell<Simulated>,
-    pace: Option<Pace>,
-}
-
-/// A simulation that is played at a multiple of real time: it waits for as long as its clock is about to jump.
-struct Pace {
-    /// Simulated seconds per real second.
-    factor: f64,
-    world: RealWorld,
-    /// The real instant at which the simulated clock was at its origin.
-    origin: GilCell<Instant>,
-}
-
 /// What a wait has brought. Handlers of signals have not run yet.
 pub(crate) enum Waited {
     /// A turn can begin at this instant; these descriptors are ready.
@@ -53,17 +43,12 @@ impl World {
         Self::Real(RealWorld::new())
     }
 
-    pub(crate) fn simulated(factor: Option<f64>) -> Self {
-        let pace = factor.map(|factor| Pace { factor, world: RealWorld::new(), origin: GilCell::new(Instant::ORIGIN) });
-        Self::Simulated(SimulatedWorld { clock: GilCell::new(Simulated::new(0)), pace })
-    }
-
     /// The current instant.
     #[inline]
     pub(crate) fn now(&self, py: Python<'_>) -> Instant {
         match self {
             Self::Real(_) => Real::now(),
-            Self::Simulated(world) => world.clock.with(py, |clock| clock.now()),
+            Self::Simulated(world) => world.now(py),
         }
     }
 
@@ -71,11 +56,7 @@ impl World {
     pub(crate) fn resume(&self, py: Python<'_>) {
         match self {
             Self::Real(world) => world.pacing.with(py, Pacing::reset),
-            Self::Simulated(world) => {
-                if let Some(pace) = &world.pace {
-                    pace.resume(py, world.clock.with(py, |clock| clock.now()));
-                }
-            }
+            Self::Simulated(world) => world.resume(py),
         }
     }
 
@@ -119,7 +100,63 @@ impl World {
     pub(crate) fn descriptors(&self) -> Option<&RealWorld> {
         match self {
             Self::Real(world) => Some(world),
-            Self::Simulated(world) => world.pace.as_ref().map(|pace| &pace.world),
+            Self::Simulated(world) => world.outside(),
+        }
+    }
+
+    /// What is behind a descriptor.
+    #[inline]
+    pub(crate) fn source(&self, py: Python<'_>, fd: RawFd) -> Source {
+        match self {
+            Self::Real(_) => Source::Descriptor(fd),
+            Self::Simulated(world) => world.source(py, fd),
+        }
+    }
+
+    /// Whether something can be watched here.
+    pub(crate) fn reaches(&self, source: Source) -> bool {
+        matches!(source, Source::Simulated(_)) || self.descriptors().is_some()
+    }
+
+    /// Sets what is told of a source, from what was told before: nothing means that it is not registered.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn tell(&self, py: Python<'_>, source: Source, before: Interest, after: Interest) -> io::Result<()> {
+        match source {
+            Source::Simulated(id) => self.simulated_world()?.watch(py, id, after),
+            Source::Descriptor(fd) => {
+                let world = self.descriptors().ok_or(io::ErrorKind::Unsupported)?;
+                tell(&*world.open(py)?, fd, before, after)
+            }
+        }
+    }
+
+    /// Does something to a simulated socket.
+    ///
+    /// # Errors
+    /// What the socket refuses.
+    #[inline]
+    pub(crate) fn simulated<R>(
+        &self,
+        py: Python<'_>,
+        call: impl FnOnce(&mut Simulated) -> sim::Result<R>,
+    ) -> io::Result<R> {
+        self.simulated_world()?.call(py, call)
+    }
+
+    /// Closes a simulated socket, if it is open.
+    pub(crate) fn close_socket(&self, py: Python<'_>, id: SocketId) {
+        if let Self::Simulated(world) = self {
+            world.with(py, |sim| sim.close(id));
+        }
+    }
+
+    fn simulated_world(&self) -> io::Result<&SimulatedWorld> {
+        match self {
+            Self::Simulated(world) => Ok(world),
+            // No real world gives out such numbers.
+            Self::Real(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -129,7 +166,7 @@ impl World {
 }
 
 impl RealWorld {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             real: GilCell::new(None),
             pacing: GilCell::new(Pacing::new()),
@@ -140,10 +177,15 @@ impl RealWorld {
 
     /// The descriptors. Kept alive by a count of their own, since a wait uses them where nothing of the loop is borrowed.
     pub(crate) fn real(&self, py: Python<'_>) -> PyResult<Arc<Real>> {
+        self.open(py).map_err(|error| error::of_system(&error))
+    }
+
+    /// As [`RealWorld::real`], with the system's own error.
+    fn open(&self, py: Python<'_>) -> io::Result<Arc<Real>> {
         if let Some(real) = self.opened(py) {
             return Ok(real);
         }
-        let real = Arc::new(Real::new().map_err(|error| error::of_system(&error))?);
+        let real = Arc::new(Real::new()?);
         self.real.replace(py, Some(real.clone()));
         Ok(real)
     }
@@ -184,12 +226,7 @@ impl RealWorld {
         let real = self.real(py)?;
         let looked = match self.pacing.with(py, |pacing| pacing.offer(now)) {
             None => real.wait(Wait::None, &mut events),
-            Some(offer) => self.look_and_offer(
-                py,
-                &real,
-                Instant::from_nanos(now.as_nanos() + nanos(offer.as_secs_f64())),
-                &mut events,
-            ),
+            Some(offer) => self.look_and_offer(py, &real, now.after(offer), &mut events),
         };
         looked.map_err(|error| error::of_system(&error))?;
         Ok(Waited::Turn(now, Some(events)))
@@ -214,7 +251,13 @@ impl RealWorld {
         self.pacing.with(py, Pacing::expect_others);
     }
 
-    fn block(&self, py: Python<'_>, wait: Wait, events: &mut Events, before: impl FnOnce() + Send) -> PyResult<()> {
+    pub(crate) fn block(
+        &self,
+        py: Python<'_>,
+        wait: Wait,
+        events: &mut Events,
+        before: impl FnOnce() + Send,
+    ) -> PyResult<()> {
         let real = self.real(py)?;
         self.waiting.store(true, Relaxed);
         let waited = exit::detached(py, || {
@@ -236,7 +279,7 @@ impl RealWorld {
         if self.waiting.swap(false, Relaxed) { self.opened(py) } else { None }
     }
 
-    fn take_events(&self, py: Python<'_>) -> Events {
+    pub(crate) fn take_events(&self, py: Python<'_>) -> Events {
         self.events.replace(py, None).unwrap_or_else(|| Events::with_capacity(EVENTS))
     }
 
@@ -246,50 +289,21 @@ impl RealWorld {
     }
 }
 
-impl SimulatedWorld {
-    fn wait(&self, py: Python<'_>, wait: Wait) -> PyResult<Waited> {
-        if let (Some(pace), Wait::Until(deadline)) = (&self.pace, wait) {
-            let (reached, events) = pace.wait_until(py, deadline)?;
-            self.clock.with(py, |clock| clock.advance_to(reached));
-            return Ok(Waited::Turn(self.clock.with(py, |clock| clock.now()), events));
-        }
-        Ok(match self.clock.with(py, |clock| clock.wait(wait)) {
-            Step::Turn(now) => Waited::Turn(now, None),
-            Step::Stuck => Waited::Stuck,
-        })
+/// Brings epoll from `before` to `after`. Who asks may be wrong about what is registered: a number may be another descriptor's by now.
+fn tell(real: &Real, fd: RawFd, before: Interest, after: Interest) -> io::Result<()> {
+    if after.is_none() {
+        return real.unwatch(fd);
     }
-}
-
-impl Pace {
-    /// The simulated clock stands at `now`, and goes on from there.
-    fn resume(&self, py: Python<'_>, now: Instant) {
-        let real = Real::now();
-        let elapsed = now.as_secs_f64() / self.factor;
-        self.origin.replace(py, Instant::from_nanos(real.as_nanos().saturating_sub(nanos(elapsed))));
+    if before.is_none() {
+        return match real.watch(fd, after) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => real.rewatch(fd, after),
+            done => done,
+        };
     }
-
-    /// Waits until the simulated clock should show `deadline`, or something wakes the loop; gives what it shows then.
-    fn wait_until(&self, py: Python<'_>, deadline: Instant) -> PyResult<(Instant, Option<Events>)> {
-        let origin = self.origin.get(py);
-        let due = Instant::from_nanos(origin.as_nanos().saturating_add(nanos(deadline.as_secs_f64() / self.factor)));
-        let mut events = None;
-        if Real::now() < due {
-            let mut buffer = self.world.take_events(py);
-            self.world.block(py, Wait::Until(due), &mut buffer, || ())?;
-            events = Some(buffer);
-        }
-        let now = Real::now();
-        if now >= due {
-            return Ok((deadline, events));
-        }
-        let shown = Instant::from_nanos(nanos(origin.until(now).as_secs_f64() * self.factor));
-        Ok((deadline.min(shown), events))
+    match real.rewatch(fd, after) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => real.watch(fd, after),
+        done => done,
     }
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates at both ends")]
-fn nanos(seconds: f64) -> u64 {
-    (seconds * 1e9).round() as u64
 }
 
 /// To take the interpreter lock takes a tenth of this when nobody has it.

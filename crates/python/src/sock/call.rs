@@ -15,8 +15,8 @@ use crate::ffi::gc;
 use crate::ffi::object::stop_with;
 use crate::job::Scheduled;
 use crate::names::Names;
+use crate::port::Source;
 use crate::watchers::Side;
-use crate::world::World;
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{
     PyKeyboardInterrupt, PyRuntimeError, PyRuntimeWarning, PyStopIteration, PySystemExit, PyTypeError, PyValueError,
@@ -25,9 +25,7 @@ use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType, PyWeakrefReference};
-use soliloop_engine::world::real::{Kind, Port, Real, SocketKind};
-use std::os::fd::RawFd;
-use std::sync::Arc;
+use soliloop_engine::world::real::{Kind, SocketKind};
 
 /// A call of a socket that is under way. Made by the loop only.
 #[pyclass(frozen, weakref, freelist = 256, module = "soliloop._soliloop")]
@@ -42,7 +40,7 @@ struct State {
     /// `None` while it is tried, and when the call is over.
     work: Option<Work>,
     /// Where it waits.
-    place: Option<(RawFd, Side)>,
+    place: Option<(Source, Side)>,
     /// The socket, if its `close()` is put off.
     held: Option<Py<PyAny>>,
     /// asyncio's mark of a future that was yielded but is not waited for yet.
@@ -181,10 +179,10 @@ impl SocketCall {
             work.socket.check(core)?;
         }
         if work.socket.is_plain() {
-            let number = work.socket.look_up(py)?;
+            let source = work.socket.look_up(core)?;
             if let (Phase::New, Some(side)) = (phase, work.operation.side()) {
                 let socket = work.socket.object(py);
-                if core.get().watchers.with(py, |watchers| watchers.look(number, socket, side)) == Known::MustWait {
+                if core.get().watchers.with(py, |watchers| watchers.look(source, socket, side)) == Known::MustWait {
                     Self::wait(slf, work, side, false)?;
                     return Ok(Outcome::Queued);
                 }
@@ -198,12 +196,12 @@ impl SocketCall {
     fn wait(slf: &Bound<'_, Self>, work: &mut Work, side: Side, saw_nothing: bool) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         let core = this.core.bind(py);
-        let number = if work.socket.is_plain() { work.socket.number() } else { work.socket.look_up(py)? };
+        let source = if work.socket.is_plain() { work.socket.source() } else { work.socket.look_up(core)? };
         let socket = work.socket.object(py);
         let owner = core.get();
         let kind = owner.watchers.with(py, |watchers| {
-            let is_known = work.socket.is_plain() && watchers.look(number, socket, side) != Known::Nothing;
-            watchers.calls(number).filter(|_| is_known && !watchers.is_owned(number)).map(Calls::kind)
+            let is_known = work.socket.is_plain() && watchers.look(source, socket, side) != Known::Nothing;
+            watchers.calls(source).filter(|_| is_known && !watchers.is_owned(source)).map(Calls::kind)
         });
         if owner.is_closed() {
             return Err(PyRuntimeError::new_err("Event loop is closed"));
@@ -214,12 +212,12 @@ impl SocketCall {
         let kind = if let Some(kind) = kind {
             kind
         } else {
-            core.call_method1(intern!(py, "_ensure_fd_no_transport"), (number,))?;
+            core.call_method1(intern!(py, "_ensure_fd_no_transport"), (work.socket.number(),))?;
+            LoopCore::check_inside(core, source)?;
             let none = SocketKind { is_stream: false, is_tcp: false, is_unix: false };
-            let kind = Port::new(number, Kind::Socket).socket_kind().unwrap_or(none);
+            let kind = source.port(Kind::Socket).socket_kind(py, &owner.world).unwrap_or(none);
             let calls = Box::new(Calls::new(PyWeakrefReference::new(socket).ok().map(Bound::unbind), kind));
-            let real = real(owner, py)?;
-            let registered = owner.watchers.with(py, |watchers| watchers.register(&real, number, calls));
+            let registered = owner.watchers.with(py, |watchers| watchers.register(py, &owner.world, source, calls));
             registered.map_err(|error| error::of_system(&error))?;
             kind
         };
@@ -229,15 +227,14 @@ impl SocketCall {
         let held = if is_held || !work.operation.holds() { None } else { work.socket.hold(py, kind)? };
         this.state.with(py, |state| {
             state.phase = Phase::Waiting;
-            state.place = Some((number, side));
+            state.place = Some((source, side));
             state.is_blocking = true;
             if held.is_some() {
                 state.held = held;
             }
         });
-        if owner.watchers.with(py, |watchers| watchers.wait(number, side, slf, saw_nothing)) {
-            let real = real(owner, py)?;
-            let told = owner.watchers.with(py, |watchers| watchers.tell_of_calls(&real, number));
+        if owner.watchers.with(py, |watchers| watchers.wait(source, side, slf, saw_nothing)) {
+            let told = owner.watchers.with(py, |watchers| watchers.tell_of_calls(py, &owner.world, source));
             return told.map_err(|error| error::of_system(&error));
         }
         Ok(())
@@ -262,19 +259,16 @@ impl SocketCall {
 
     /// Leaves its queue, and lets the next one go on.
     #[inline]
-    fn leave(&self, slf: &Bound<'_, Self>, (number, side): (RawFd, Side)) {
+    fn leave(&self, slf: &Bound<'_, Self>, (source, side): (Source, Side)) {
         let py = slf.py();
         let core = self.core.get();
-        let (next, must_tell) = core.watchers.with(py, |watchers| watchers.end_wait(number, side, slf));
+        let (next, must_tell) = core.watchers.with(py, |watchers| watchers.end_wait(source, side, slf));
         if let Some(job) = next {
             core.engine.with(py, |engine| engine.push(job));
         }
-        if must_tell
-            && !core.is_forked()
-            && let Some(real) = core.world.descriptors().and_then(|world| world.opened(py))
-        {
+        if must_tell && !core.is_forked() && !core.is_closed() {
             // A descriptor that is closed by now has left epoll by itself.
-            let _ = core.watchers.with(py, |watchers| watchers.tell_of_calls(&real, number));
+            let _ = core.watchers.with(py, |watchers| watchers.tell_of_calls(py, &core.world, source));
         }
     }
 
@@ -473,7 +467,7 @@ impl SocketCall {
     fn __repr__(&self, py: Python<'_>) -> String {
         let (phase, place) = self.state.with(py, |state| (state.phase, state.place));
         let state = format!("{phase:?}").to_lowercase();
-        let place = place.map_or_else(String::new, |(number, _)| format!(" fd={number}"));
+        let place = place.map_or_else(String::new, |(source, _)| format!(" fd={}", source.number()));
         format!("<SocketCall {} {state}{place}>", self.name)
     }
 
@@ -522,14 +516,6 @@ impl Drop for SocketCall {
                 }
             });
         }
-    }
-}
-
-/// Where descriptors are registered.
-fn real(core: &LoopCore, py: Python<'_>) -> PyResult<Arc<Real>> {
-    match &core.world {
-        World::Real(world) => world.real(py),
-        World::Simulated(_) => Err(PyRuntimeError::new_err("a simulated loop does not watch real descriptors")),
     }
 }
 

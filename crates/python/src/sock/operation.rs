@@ -9,6 +9,7 @@ use crate::error;
 use crate::event_loop::LoopCore;
 use crate::ffi::buffer::{Readable, Writable};
 use crate::names::Names;
+use crate::port::Source;
 use crate::transport::{READ_SIZE, Received, is_transient};
 use crate::watchers::Side;
 use pyo3::PyTraverseError;
@@ -17,7 +18,7 @@ use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyMemoryView, PyTuple};
-use soliloop_engine::world::real::{Kind, Port, SocketKind};
+use soliloop_engine::world::real::{Kind, SocketKind};
 use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
 use std::sync::atomic::Ordering::Relaxed;
@@ -28,6 +29,8 @@ pub(crate) struct Socket {
     is_plain: bool,
     /// The number of its descriptor, as it was at the beginning of the try.
     number: RawFd,
+    /// What is behind that number.
+    source: Source,
     /// Whether it is known to be a stream of the Unix family.
     is_unix: bool,
 }
@@ -84,7 +87,7 @@ impl Work {
                 let received = socket.object(py).call_method1(intern!(py, "recvfrom_into"), (&*buffer, *size));
                 outcome(py, Side::Reader, received)
             }
-            Operation::SendAll { data, memory, sent } => socket.send_all(data.bind(py), memory, sent),
+            Operation::SendAll { data, memory, sent } => socket.send_all(core, data.bind(py), memory, sent),
             Operation::SendTo(data, address) => {
                 outcome(py, Side::Writer, socket.object(py).call_method1(intern!(py, "sendto"), (&*data, &*address)))
             }
@@ -171,7 +174,7 @@ impl Operation {
 
 impl Socket {
     pub(crate) const fn new(object: Py<PyAny>) -> Self {
-        Self { object, is_plain: false, number: -1, is_unix: false }
+        Self { object, is_plain: false, number: -1, source: Source::Descriptor(-1), is_unix: false }
     }
 
     pub(crate) fn object<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
@@ -190,9 +193,13 @@ impl Socket {
 
     /// Reads into `buffer`. Gives the number of bytes, and whether the read may have been cut short by more than a lack of bytes.
     #[inline]
-    fn read(&self, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
-        let port = Port::new(self.number, Kind::Socket);
-        if self.is_unix { port.receive_message(buffer) } else { port.receive(buffer).map(|count| (count, false)) }
+    fn read(&self, core: &Bound<'_, LoopCore>, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
+        let (py, world, port) = (core.py(), &core.get().world, self.source.port(Kind::Socket));
+        if self.is_unix {
+            port.receive_message(py, world, buffer)
+        } else {
+            port.receive(py, world, buffer).map(|count| (count, false))
+        }
     }
 
     /// The number of its descriptor, when it was last looked up.
@@ -200,11 +207,19 @@ impl Socket {
         self.number
     }
 
-    /// The number of its descriptor; -1 once it is closed.
+    /// What was behind that number.
     #[inline]
-    pub(crate) fn look_up(&mut self, py: Python<'_>) -> PyResult<RawFd> {
+    pub(crate) const fn source(&self) -> Source {
+        self.source
+    }
+
+    /// What is behind the number of its descriptor, which is -1 once it is closed.
+    #[inline]
+    pub(crate) fn look_up(&mut self, core: &Bound<'_, LoopCore>) -> PyResult<Source> {
+        let py = core.py();
         self.number = self.object(py).call_method0(intern!(py, "fileno"))?.extract()?;
-        Ok(self.number)
+        self.source = core.get().world.source(py, self.number);
+        Ok(self.source)
     }
 
     /// Refuses what asyncio refuses.
@@ -264,7 +279,7 @@ impl Socket {
         }
         let mut is_cut = false;
         let received = core.get().io.receive_by(py, |buffer| {
-            let (count, is_cut_now) = self.read(&mut buffer[..limit])?;
+            let (count, is_cut_now) = self.read(core, &mut buffer[..limit])?;
             is_cut = is_cut_now;
             Ok(count)
         });
@@ -290,7 +305,7 @@ impl Socket {
         };
         let mut is_drained = false;
         let received = memory.fill(py, |bytes| {
-            let (count, is_cut) = self.read(bytes)?;
+            let (count, is_cut) = self.read(core, bytes)?;
             is_drained = count < bytes.len() && count > 0 && !is_cut;
             Ok(count)
         });
@@ -312,7 +327,7 @@ impl Socket {
     fn note_drained(&self, core: &Bound<'_, LoopCore>) {
         let (py, object) = (core.py(), self.object(core.py()));
         core.get().watchers.with(py, |watchers| {
-            if let Some(calls) = watchers.calls_mut(self.number).filter(|calls| calls.is_of(object)) {
+            if let Some(calls) = watchers.calls_mut(self.source).filter(|calls| calls.is_of(object)) {
                 calls.note_drained(self.is_unix);
             }
         });
@@ -320,6 +335,7 @@ impl Socket {
 
     fn send_all<'py>(
         &self,
+        core: &Bound<'py, LoopCore>,
         data: &Bound<'py, PyAny>,
         memory: &mut Option<Readable>,
         sent: &mut usize,
@@ -328,10 +344,10 @@ impl Socket {
         if !self.is_plain {
             return self.send_all_by_method(data, sent);
         }
-        let port = Port::new(self.number, Kind::Socket);
+        let (world, port) = (&core.get().world, self.source.port(Kind::Socket));
         let send = |bytes: &[u8], sent: &mut usize| {
             loop {
-                match port.transmit(&[IoSlice::new(&bytes[(*sent).min(bytes.len())..])]) {
+                match port.transmit(py, world, &[IoSlice::new(&bytes[(*sent).min(bytes.len())..])]) {
                     Ok(count) => *sent += count,
                     Err(error) if is_transient(&error) => return Ok(Outcome::Waits(Side::Writer)),
                     Err(error) => return Err(error),
@@ -435,9 +451,9 @@ impl Socket {
         // No error means nothing yet, if the event was not the connection's own.
         match object.call_method0(intern!(py, "getpeername")) {
             Err(error) if number_of(py, &error) == Some(ENOTCONN) => {
-                let number = self.number;
+                let source = self.source;
                 let is_at_end =
-                    core.get().watchers.with(py, |watchers| watchers.calls(number).is_some_and(Calls::is_exceptional));
+                    core.get().watchers.with(py, |watchers| watchers.calls(source).is_some_and(Calls::is_exceptional));
                 if is_at_end { Err(error) } else { Ok(Outcome::Waits(Side::Writer)) }
             }
             _ => Ok(Outcome::Done(None)),

@@ -9,7 +9,8 @@ use crate::job::Scheduled;
 use crate::watchers::Side;
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
-use soliloop_engine::world::real::{Event, Interest, SocketKind};
+use soliloop_engine::world::real::SocketKind;
+use soliloop_engine::world::{Interest, Readiness};
 use std::collections::VecDeque;
 
 /// The calls of one socket.
@@ -151,7 +152,7 @@ impl Calls {
 
     /// Something has happened: gives the jobs of the calls that it concerns.
     #[inline]
-    pub(crate) fn note(&mut self, py: Python<'_>, event: Event) -> [Option<Scheduled>; 2] {
+    pub(crate) fn note(&mut self, py: Python<'_>, event: Readiness) -> [Option<Scheduled>; 2] {
         self.is_exceptional |= event.is_exceptional;
         self.reading.may_be_ready |= event.readable;
         self.writing.may_be_ready |= event.writable;

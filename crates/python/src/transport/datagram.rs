@@ -19,6 +19,7 @@ use crate::ffi::context::copy_current;
 use crate::ffi::gc::Made;
 use crate::job::Scheduled;
 use crate::names::Names;
+use crate::port::Port;
 use crate::watchers::{Side, Sink};
 use crate::watching::descriptor;
 use pyo3::PyTraverseError;
@@ -29,7 +30,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyDict, PyTuple};
 use soliloop_engine::flow::{Advice, Marks};
-use soliloop_engine::world::real::{Kind, Port, Sender};
+use soliloop_engine::world::real::{Kind, Sender};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
@@ -173,7 +174,7 @@ impl DatagramTransport {
             (state.protocol.take(), state.socket.take(), state.waiter.take())
         });
         drop((protocol, waiter));
-        let closed = socket.map_or(Ok(()), |socket| close(py, &socket));
+        let closed = socket.map_or(Ok(()), |socket| this.close_socket(py, &socket));
         reported.and(closed)
     }
 
@@ -216,7 +217,8 @@ impl DatagramTransport {
         if self.family == Family::Other {
             return self.take_slowly(py);
         }
-        match self.core.get().io.receive_from(py, self.port) {
+        let core = self.core.get();
+        match core.io.receive_from(py, &core.world, self.port) {
             Ok(Some((data, sender))) => Ok(Some((data.into_any(), self.sender(py, sender)?))),
             Ok(None) => Ok(None),
             Err(error) => Err(error::of_system(&error)),
@@ -254,7 +256,7 @@ impl DatagramTransport {
             Target::Internet(address) => Some(*address),
             Target::Object(address) => return self.transmit_slowly(py, data, address),
         };
-        match self.port.send_to(data, to) {
+        match self.port.send_to(py, &self.core.get().world, data, to) {
             Ok(()) => Ok(true),
             Err(error) if is_transient(&error) => Ok(false),
             Err(error) => Err(error::of_system(&error)),
@@ -358,9 +360,9 @@ impl DatagramTransport {
         for (side, was, wanted) in changes {
             if wanted && !was {
                 let sink = Sink::Datagram(slf.clone().unbind());
-                drop(this.core.get().watch_for(py, this.port.number(), side, sink)?);
+                drop(LoopCore::watch_for(this.core.bind(py), this.port.source(), side, sink)?);
             } else if was && !wanted {
-                drop(this.core.get().unwatch(py, this.port.number(), side));
+                drop(this.core.get().unwatch(py, this.port.source(), side));
             }
         }
         Ok(())
@@ -381,7 +383,7 @@ impl DatagramTransport {
         });
         let Some(unsent) = unsent else { return Ok(()) };
         drop(unsent);
-        this.core.get().watchers.with(py, |watchers| watchers.set_owned(this.port.number(), false));
+        this.core.get().watchers.with(py, |watchers| watchers.set_owned(this.port.source(), false));
         let watched = Self::watch(slf);
         Self::schedule(slf, Step::End);
         watched
@@ -440,6 +442,14 @@ impl DatagramTransport {
         reporter.report_callback(error, &method, args)
     }
 
+    fn close_socket(&self, py: Python<'_>, socket: &Py<PyAny>) -> PyResult<()> {
+        let closed = socket.call_method0(py, intern!(py, "close")).map(drop);
+        if let Port::Simulated(id) = self.port {
+            self.core.get().world.close_socket(py, id);
+        }
+        closed
+    }
+
     fn set_paused(slf: &Bound<'_, Self>, is_paused: bool) -> PyResult<()> {
         let changes = slf.get().state.with(slf.py(), |state| {
             state.phase == Phase::Open && std::mem::replace(&mut state.is_paused, is_paused) != is_paused
@@ -472,6 +482,7 @@ impl DatagramTransport {
     ) -> PyResult<Py<Self>> {
         let py = core.py();
         let fd: RawFd = descriptor(&socket)?;
+        let port = core.get().world.source(py, fd).port(Kind::Socket);
         let extra = Extra::of_file(&socket, extra, Kind::Socket)?;
         let has_peer = match extra.known(py, "peername")? {
             Some(name) => name.is_truthy(py)?,
@@ -505,7 +516,7 @@ impl DatagramTransport {
             made: Made::yes(),
             core: core.clone().unbind(),
             context: copy_current(py)?.unbind(),
-            port: Port::new(fd, Kind::Socket),
+            port,
             family,
             address,
             has_peer,
@@ -513,7 +524,7 @@ impl DatagramTransport {
             extra,
         };
         let transport = Bound::new(py, transport)?;
-        core.get().watchers.with(py, |watchers| watchers.set_owned(fd, true));
+        core.get().watchers.with(py, |watchers| watchers.set_owned(port.source(), true));
         Self::schedule(&transport, Step::Begin);
         Ok(transport.unbind())
     }
@@ -561,7 +572,7 @@ impl DatagramTransport {
         });
         // Its number may be another one's by now.
         let Some(is_empty) = is_empty else { return Ok(()) };
-        this.core.get().watchers.with(py, |watchers| watchers.set_owned(this.port.number(), false));
+        this.core.get().watchers.with(py, |watchers| watchers.set_owned(this.port.source(), false));
         if is_empty { Self::lose(slf, None) } else { Self::watch(slf) }
     }
 
@@ -694,16 +705,12 @@ impl Drop for DatagramTransport {
             let (phase, socket, size) = self.state.with(py, |state| (state.phase, state.socket.take(), state.size));
             if let Some(socket) = socket {
                 if phase == Phase::Open {
-                    self.core.get().watchers.with(py, |watchers| watchers.set_owned(self.port.number(), false));
+                    self.core.get().watchers.with(py, |watchers| watchers.set_owned(self.port.source(), false));
                 }
-                close_unclosed(py, self.port.number(), size, || close(py, &socket));
+                close_unclosed(py, self.port.number(), size, || self.close_socket(py, &socket));
             }
         });
     }
-}
-
-fn close(py: Python<'_>, socket: &Py<PyAny>) -> PyResult<()> {
-    socket.call_method0(py, intern!(py, "close")).map(drop)
 }
 
 /// Whether the same call of a socket may succeed later.

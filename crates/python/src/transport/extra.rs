@@ -7,13 +7,15 @@ use super::stream::StreamTransport;
 use crate::error;
 use crate::ffi::cell::GilCell;
 use crate::names::Names;
+use crate::port::Port;
+use crate::world::World;
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyOSError;
 use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use soliloop_engine::world::real::{Kind, Port};
+use soliloop_engine::world::real::Kind;
 use std::net::SocketAddr;
 
 pub(crate) struct Extra {
@@ -80,7 +82,7 @@ impl Extra {
             "peername" => address(py, addresses.peer)?,
             "sockname" => match addresses.local {
                 Some(local) => address(py, Some(local))?,
-                None => local_name(py, transport.port)?,
+                None => local_name(py, &transport.core.get().world, transport.port)?,
             },
             "socket" => match transport.socket(py)? {
                 Some(socket) => Names::get(py)?.transport_socket.bind(py).call1((socket,))?,
@@ -93,10 +95,10 @@ impl Extra {
     }
 
     /// The socket is about to be closed, but may be asked about after that.
-    pub(super) fn keep_for_the_dead(&self, py: Python<'_>, port: Port) {
+    pub(super) fn keep_for_the_dead(&self, py: Python<'_>, world: &World, port: Port) {
         if self.accepted.is_some_and(|addresses| addresses.local.is_none() && addresses.peer.is_some()) {
             // Not worth an error: somebody would have to ask first.
-            let kept = local_name(py, port).and_then(|name| self.remember(py, "sockname", &name));
+            let kept = local_name(py, world, port).and_then(|name| self.remember(py, "sockname", &name));
             drop(kept);
         }
     }
@@ -128,8 +130,8 @@ fn name<'py>(py: Python<'py>, answer: PyResult<Bound<'py, PyAny>>) -> PyResult<O
 }
 
 /// The name of a socket that is open.
-fn local_name(py: Python<'_>, port: Port) -> PyResult<Bound<'_, PyAny>> {
-    address(py, port.local_address().map_err(|error| error::of_system(&error))?)
+fn local_name<'py>(py: Python<'py>, world: &World, port: Port) -> PyResult<Bound<'py, PyAny>> {
+    address(py, port.local_address(py, world).map_err(|error| error::of_system(&error))?)
 }
 
 /// An internet address as the module `socket` writes it; no name for a socket that has none.

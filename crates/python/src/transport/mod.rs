@@ -36,11 +36,13 @@ mod writing;
 use crate::error;
 use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
+use crate::port::Port;
+use crate::world::World;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use soliloop_engine::world::real::{Port, Sender};
+use soliloop_engine::world::real::Sender;
 use std::collections::VecDeque;
 use std::io;
 use stream::StreamTransport;
@@ -71,8 +73,8 @@ impl Io {
 
     /// Reads what has come.
     #[inline]
-    fn receive<'py>(&self, py: Python<'py>, port: Port) -> io::Result<Received<Bound<'py, PyBytes>>> {
-        self.receive_by(py, |buffer| port.receive(buffer))
+    fn receive<'py>(&self, py: Python<'py>, world: &World, port: Port) -> io::Result<Received<Bound<'py, PyBytes>>> {
+        self.receive_by(py, |buffer| port.receive(py, world, buffer))
     }
 
     /// As [`Io::receive`], by a call that is given the buffer, of [`READ_SIZE`] bytes. It must not call into Python.
@@ -115,9 +117,14 @@ impl Io {
 
     /// Takes the next datagram, if there is one.
     #[inline]
-    fn receive_from<'py>(&self, py: Python<'py>, port: Port) -> io::Result<Option<(Bound<'py, PyBytes>, Sender)>> {
+    fn receive_from<'py>(
+        &self,
+        py: Python<'py>,
+        world: &World,
+        port: Port,
+    ) -> io::Result<Option<(Bound<'py, PyBytes>, Sender)>> {
         let mut buffer = self.take_buffer(py);
-        let received = match port.receive_from(&mut buffer) {
+        let received = match port.receive_from(py, world, &mut buffer) {
             Ok((count, sender)) => Ok(Some((PyBytes::new(py, &buffer[..count]), sender))),
             Err(error) if is_transient(&error) => Ok(None),
             Err(error) => Err(error),

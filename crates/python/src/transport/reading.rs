@@ -52,7 +52,8 @@ enum Reader {
 #[inline]
 fn receive_for(slf: &Bound<'_, StreamTransport>, stream: &Bound<'_, StreamCore>) -> PyResult<()> {
     let (py, this) = (slf.py(), slf.get());
-    match this.core.get().io.receive(py, this.port) {
+    let core = this.core.get();
+    match core.io.receive(py, &core.world, this.port) {
         Ok(Received::Data(data)) => StreamCore::receive(stream, data)
             .or_else(|error| StreamTransport::fatal(slf, error, "Fatal error: reading for a stream failed.")),
         Ok(Received::End) => match this.protocol(py) {
@@ -67,8 +68,9 @@ fn receive_for(slf: &Bound<'_, StreamTransport>, stream: &Bound<'_, StreamCore>)
 #[inline]
 fn receive_encrypted(slf: &Bound<'_, StreamTransport>, tls: &Bound<'_, TlsProtocol>) -> PyResult<()> {
     let (py, this) = (slf.py(), slf.get());
+    let (io, world) = (&this.core.get().io, &this.core.get().world);
     let received =
-        this.core.get().io.receive_as(py, |buffer| this.port.receive(buffer), |data| tls::reading::take(tls, data));
+        io.receive_as(py, |buffer| this.port.receive(py, world, buffer), |data| tls::reading::take(tls, data));
     match received {
         Ok(Received::Data(decrypted)) => decrypted
             .and_then(|decrypted| tls::reading::proceed(tls, decrypted, Caller::Job))
@@ -82,7 +84,8 @@ fn receive_encrypted(slf: &Bound<'_, StreamTransport>, tls: &Bound<'_, TlsProtoc
 #[inline]
 fn receive(slf: &Bound<'_, StreamTransport>, protocol: &Bound<'_, PyAny>) -> PyResult<()> {
     let (py, this) = (slf.py(), slf.get());
-    match this.core.get().io.receive(py, this.port) {
+    let core = this.core.get();
+    match core.io.receive(py, &core.world, this.port) {
         Ok(Received::Data(data)) => {
             match this.tell(py, || protocol.call_method1(intern!(py, "data_received"), (data,))) {
                 Ok(_) => Ok(()),
@@ -112,7 +115,7 @@ fn receive_into(slf: &Bound<'_, StreamTransport>, protocol: &Bound<'_, PyAny>) -
     if !this.state.with(py, |state| state.phase == Phase::Open && !state.is_paused) {
         return Ok(());
     }
-    let count = buffer.fill(py, |memory| this.port.receive(memory));
+    let count = buffer.fill(py, |memory| this.port.receive(py, &this.core.get().world, memory));
     drop(buffer);
     match count {
         Ok(0) => on_end(slf, protocol),

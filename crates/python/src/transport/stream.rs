@@ -15,6 +15,8 @@ use crate::ffi::context::copy_current;
 use crate::ffi::gc::Made;
 use crate::job::Scheduled;
 use crate::names::Names;
+use crate::port::Port;
+use crate::sockets;
 use crate::streams;
 use crate::watchers::{Side, Sink};
 use crate::watching::descriptor;
@@ -25,7 +27,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use soliloop_engine::flow::Flow;
-use soliloop_engine::world::real::{Kind, Port};
+use soliloop_engine::world::real::Kind;
 use std::os::fd::{IntoRawFd, RawFd};
 
 /// A transport of a socket or a pipe, made by the loop.
@@ -90,7 +92,7 @@ impl StreamTransport {
         if let Some(server) = server {
             Names::get(py)?.attach(server.bind(py), transport.as_any())?;
         }
-        core.get().watchers.with(py, |watchers| watchers.set_owned(port.number(), true));
+        core.get().watchers.with(py, |watchers| watchers.set_owned(port.source(), true));
         Self::schedule(&transport, Step::Begin);
         Ok(transport)
     }
@@ -205,14 +207,14 @@ impl StreamTransport {
     /// Closes the descriptor, and lets go of what belonged to the connection.
     fn release(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
-        this.extra.keep_for_the_dead(py, this.port);
+        this.extra.keep_for_the_dead(py, &this.core.get().world, this.port);
         let (protocol, link, file, server, rare) = this.state.with(py, |state| {
             state.phase = Phase::Closed;
             let file = std::mem::replace(&mut state.file, File::Closed);
             (state.protocol.take(), std::mem::take(&mut state.link), file, state.server.take(), state.rare.take())
         });
         drop((protocol, link));
-        let closed = file.close(py);
+        let closed = this.close_file(py, file);
         if let Some(server) = server {
             Names::get(py)?.detach(server.bind(py), slf.as_any())?;
         }
@@ -241,9 +243,9 @@ impl StreamTransport {
             match (was, wanted) {
                 (false, true) => {
                     let sink = Sink::Stream(slf.clone().unbind());
-                    drop(this.core.get().watch_for(py, this.port.number(), side, sink)?);
+                    drop(LoopCore::watch_for(this.core.bind(py), this.port.source(), side, sink)?);
                 }
-                (true, false) => drop(this.core.get().unwatch(py, this.port.number(), side)),
+                (true, false) => drop(this.core.get().unwatch(py, this.port.source(), side)),
                 _ => {}
             }
         }
@@ -265,7 +267,7 @@ impl StreamTransport {
                 state.rare.get_or_insert_default().error = Some(error.clone().unbind());
             }
         });
-        this.core.get().watchers.with(py, |watchers| watchers.set_owned(this.port.number(), false));
+        this.core.get().watchers.with(py, |watchers| watchers.set_owned(this.port.source(), false));
         let watched = Self::watch(slf);
         Self::schedule(slf, Step::End);
         watched
@@ -340,7 +342,8 @@ impl StreamTransport {
         let extra = Extra::of_file(&file, extra, kind)?;
         let context = copy_current(py)?.unbind();
         let given = Beginning { protocol, context, extra, file: File::Object(file.unbind()), server, waiter };
-        let transport = Self::make(core, Port::new(fd, kind), direction, given)?;
+        let port = core.get().world.source(py, fd).port(kind);
+        let transport = Self::make(core, port, direction, given)?;
         transport.get().state.with(py, |state| state.is_at_end = is_device);
         Ok(transport.unbind())
     }
@@ -403,7 +406,7 @@ impl StreamTransport {
             }
             state.flow.is_empty()
         });
-        this.core.get().watchers.with(py, |watchers| watchers.set_owned(this.port.number(), false));
+        this.core.get().watchers.with(py, |watchers| watchers.set_owned(this.port.source(), false));
         if is_empty { Self::lose(slf, None) } else { Self::watch(slf) }
     }
 
@@ -532,7 +535,7 @@ impl StreamTransport {
             state.flow.is_empty()
         });
         // The descriptor is lent to whoever sends the file.
-        this.core.get().watchers.with(py, |watchers| watchers.set_owned(this.port.number(), false));
+        this.core.get().watchers.with(py, |watchers| watchers.set_owned(this.port.source(), false));
         if is_empty {
             future.call_method1(intern!(py, "set_result"), (py.None(),))?;
         }
@@ -545,7 +548,7 @@ impl StreamTransport {
             .with(py, |state| (state.rare.as_mut().and_then(|rare| rare.empty.take()), state.phase == Phase::Open));
         drop(empty);
         if is_open {
-            self.core.get().watchers.with(py, |watchers| watchers.set_owned(self.port.number(), true));
+            self.core.get().watchers.with(py, |watchers| watchers.set_owned(self.port.source(), true));
         }
     }
 
@@ -616,15 +619,20 @@ impl StreamTransport {
     pub(super) fn socket(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let file = self.state.with(py, |state| match &state.file {
             File::Object(file) => Some(Some(file.clone_ref(py))),
-            File::Own(_) => None,
+            File::Own(_) | File::Simulated(_) => None,
             File::Closed => Some(None),
         });
         if let Some(known) = file {
             return Ok(known);
         }
-        let options = PyDict::new(py);
-        options.set_item(intern!(py, "fileno"), self.port.number())?;
-        let socket = Names::get(py)?.socket.bind(py).call((), Some(&options))?;
+        let socket = match self.port {
+            Port::Real(port) => {
+                let options = PyDict::new(py);
+                options.set_item(intern!(py, "fileno"), port.number())?;
+                Names::get(py)?.socket.bind(py).call((), Some(&options))?
+            }
+            Port::Simulated(id) => sockets::object_of(self.core.bind(py), id)?,
+        };
         // It is, and the object does not know it yet.
         socket.call_method1(intern!(py, "setblocking"), (false,))?;
         let socket = socket.unbind();
@@ -634,6 +642,16 @@ impl StreamTransport {
             let _ = fd.into_raw_fd();
         }
         Ok(Some(socket))
+    }
+
+    fn close_file(&self, py: Python<'_>, file: File) -> PyResult<()> {
+        let world = &self.core.get().world;
+        let closed = file.close(py, world);
+        // Its object, if it has one, may have been closed where nothing of the simulation is known.
+        if let Port::Simulated(id) = self.port {
+            world.close_socket(py, id);
+        }
+        closed
     }
 
     /// Sends what was written in this turn.
@@ -654,10 +672,10 @@ impl Drop for StreamTransport {
                 return;
             }
             if phase == Phase::Open {
-                self.core.get().watchers.with(py, |watchers| watchers.set_owned(self.port.number(), false));
+                self.core.get().watchers.with(py, |watchers| watchers.set_owned(self.port.source(), false));
             }
             close_unclosed(py, self.port.number(), size, || {
-                let closed = file.close(py);
+                let closed = self.close_file(py, file);
                 if let Some(server) = server {
                     // The server has forgotten the transport by itself, being told of its end by a weak reference; it is to look whether it was the last.
                     Names::get(py)?.detach(server.bind(py), server.bind(py))?;

@@ -114,7 +114,7 @@ pub(super) fn send_if_unsent(slf: &Bound<'_, StreamTransport>) -> PyResult<()> {
 pub(super) fn send(slf: &Bound<'_, StreamTransport>) -> PyResult<()> {
     let (py, this) = (slf.py(), slf.get());
     let sent = this.state.with(py, |state| {
-        let sent = transmit(&mut state.flow, |pieces| this.port.transmit(pieces));
+        let sent = transmit(&mut state.flow, |pieces| this.port.transmit(py, &this.core.get().world, pieces));
         sent.map(|()| state.flow.is_empty())
     });
     match sent {
@@ -170,7 +170,7 @@ fn on_all_sent(slf: &Bound<'_, StreamTransport>) -> PyResult<()> {
     }
     if phase == Phase::Closing {
         StreamTransport::lose(slf, None)?;
-    } else if is_ending && let Err(error) = this.port.shutdown_writing() {
+    } else if is_ending && let Err(error) = this.port.shutdown_writing(py, &this.core.get().world) {
         return on_error(slf, &error);
     }
     Ok(())
@@ -222,7 +222,7 @@ pub(super) fn end(slf: &Bound<'_, StreamTransport>) -> PyResult<()> {
         }
         state.flow.is_empty()
     });
-    if is_due && let Err(error) = this.port.shutdown_writing() {
+    if is_due && let Err(error) = this.port.shutdown_writing(py, &this.core.get().world) {
         return Err(error::of_system(&error));
     }
     Ok(())

@@ -1,0 +1,202 @@
+//! The simulated world of a loop: the engine's, the descriptors that stand for its sockets, and its pace.
+//!
+//! A Python socket of a simulation is an ordinary `socket.socket`. Its descriptor is a token: a real one, so that its number is its own, but
+//! never bound or connected. What is done with it is done to the simulated socket that the table of tokens has for the number (`sockets`).
+
+use crate::ffi::cell::GilCell;
+use crate::port::{Source, errno};
+use crate::world::{RealWorld, Waited};
+use pyo3::PyTraverseError;
+use pyo3::gc::PyVisit;
+use pyo3::prelude::*;
+use pyo3::types::PyWeakrefReference;
+use soliloop_engine::world::real::{Events, Real};
+use soliloop_engine::world::sim::{self, Simulated, SocketId, Step};
+use soliloop_engine::world::{Interest, Readiness};
+use soliloop_engine::{Instant, Wait};
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::RawFd;
+
+/// A world without an outside; or with as much of it as its pace needs.
+pub(crate) struct SimulatedWorld {
+    sim: GilCell<Simulated>,
+    ready: GilCell<Vec<(SocketId, Readiness)>>,
+    tokens: GilCell<BTreeMap<RawFd, Token>>,
+    pace: Option<Pace>,
+    outside: Option<RealWorld>,
+}
+
+/// A descriptor that stands for a simulated socket.
+pub(crate) struct Token {
+    pub(crate) id: SocketId,
+    /// The Python socket that has it, as far as it is known. When it dies the simulated socket is closed.
+    pub(crate) owner: Option<Py<PyWeakrefReference>>,
+}
+
+/// A simulation that is played at a multiple of real time: it waits for as long as its clock is about to jump.
+struct Pace {
+    /// Simulated seconds per real second.
+    factor: f64,
+    /// The real instant at which the simulated clock was at its origin.
+    origin: GilCell<Instant>,
+}
+
+impl SimulatedWorld {
+    pub(crate) fn new(seed: u64, factor: Option<f64>) -> Self {
+        let pace = factor.map(|factor| Pace { factor, origin: GilCell::new(Instant::ORIGIN) });
+        Self {
+            sim: GilCell::new(Simulated::new(seed)),
+            ready: GilCell::new(Vec::new()),
+            tokens: GilCell::new(BTreeMap::new()),
+            outside: pace.as_ref().map(|_| RealWorld::new()),
+            pace,
+        }
+    }
+
+    /// Works on the engine's world. As with every cell: without a call into Python.
+    #[inline]
+    pub(crate) fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Simulated) -> R) -> R {
+        self.sim.with(py, work)
+    }
+
+    /// Does something to a simulated socket.
+    #[inline]
+    pub(crate) fn call<R>(&self, py: Python<'_>, call: impl FnOnce(&mut Simulated) -> sim::Result<R>) -> io::Result<R> {
+        self.sim.with(py, call).map_err(|fault| io::Error::from_raw_os_error(errno(fault)))
+    }
+
+    /// What reaches the real world.
+    pub(crate) const fn outside(&self) -> Option<&RealWorld> {
+        self.outside.as_ref()
+    }
+
+    pub(crate) fn now(&self, py: Python<'_>) -> Instant {
+        self.sim.with(py, |sim| sim.now())
+    }
+
+    /// A run begins: a paced clock takes up where it stood.
+    pub(crate) fn resume(&self, py: Python<'_>) {
+        if let Some(pace) = &self.pace {
+            pace.resume(py, self.now(py));
+        }
+    }
+
+    #[inline]
+    pub(crate) fn wait(&self, py: Python<'_>, wait: Wait) -> PyResult<Waited> {
+        if let (Some(pace), Some(outside)) = (&self.pace, &self.outside)
+            && wait != Wait::None
+        {
+            return self.wait_paced(py, pace, outside, wait);
+        }
+        Ok(match self.sim.with(py, |sim| sim.wait(wait)) {
+            Step::Turn(now) => Waited::Turn(now, None),
+            Step::Stuck => Waited::Stuck,
+        })
+    }
+
+    fn wait_paced(&self, py: Python<'_>, pace: &Pace, outside: &RealWorld, wait: Wait) -> PyResult<Waited> {
+        loop {
+            let timer = if let Wait::Until(deadline) = wait { Some(deadline) } else { None };
+            let (is_ready, event, now) = self.sim.with(py, |sim| (sim.has_ready(), sim.next_event(), sim.now()));
+            if is_ready {
+                return Ok(Waited::Turn(now, None));
+            }
+            let Some(deadline) = timer.into_iter().chain(event).min() else { return Ok(Waited::Stuck) };
+            let (reached, events) = pace.wait_until(py, outside, deadline)?;
+            let (is_ready, now) = self.sim.with(py, |sim| {
+                sim.advance_to(reached);
+                (sim.has_ready(), sim.now())
+            });
+            // Before the deadline: something outside has ended the wait.
+            if is_ready || now < deadline || timer.is_some_and(|timer| timer <= now) {
+                return Ok(Waited::Turn(now, events));
+            }
+            if let Some(events) = events {
+                outside.return_events(py, events);
+            }
+        }
+    }
+
+    /// What is ready, if anything is; to be given back by [`SimulatedWorld::return_ready`].
+    #[inline]
+    pub(crate) fn take_ready(&self, py: Python<'_>) -> Option<Vec<(SocketId, Readiness)>> {
+        if !self.sim.with(py, |sim| sim.has_ready()) {
+            return None;
+        }
+        let mut ready = self.ready.replace(py, Vec::new());
+        self.sim.with(py, |sim| sim.take_ready(&mut ready));
+        Some(ready)
+    }
+
+    #[inline]
+    pub(crate) fn return_ready(&self, py: Python<'_>, mut ready: Vec<(SocketId, Readiness)>) {
+        ready.clear();
+        drop(self.ready.replace(py, ready));
+    }
+
+    /// Sets what is told of a socket.
+    pub(crate) fn watch(&self, py: Python<'_>, id: SocketId, interest: Interest) -> io::Result<()> {
+        self.call(py, |sim| sim.watch(id, interest))
+    }
+
+    // ------------------------------------------------------------------ tokens
+
+    /// What is behind a descriptor.
+    #[inline]
+    pub(crate) fn source(&self, py: Python<'_>, fd: RawFd) -> Source {
+        let known = self.tokens.with(py, |tokens| tokens.get(&fd).map(|token| token.id));
+        known.map_or(Source::Descriptor(fd), Source::Simulated)
+    }
+
+    /// Works on the table of tokens.
+    pub(crate) fn with_tokens<R>(&self, py: Python<'_>, work: impl FnOnce(&mut BTreeMap<RawFd, Token>) -> R) -> R {
+        self.tokens.with(py, work)
+    }
+
+    pub(crate) fn clear(&self, py: Python<'_>) {
+        drop(self.tokens.replace(py, BTreeMap::new()));
+    }
+
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let visited = self.tokens.visit(|tokens| tokens.values().try_for_each(|token| visit.call(&token.owner)));
+        visited.unwrap_or(Ok(()))
+    }
+}
+
+impl Pace {
+    /// The simulated clock stands at `now`, and goes on from there.
+    fn resume(&self, py: Python<'_>, now: Instant) {
+        let real = Real::now();
+        let elapsed = now.as_secs_f64() / self.factor;
+        self.origin.replace(py, Instant::from_nanos(real.as_nanos().saturating_sub(nanos(elapsed))));
+    }
+
+    /// Waits until the simulated clock should show `deadline`, or something wakes the loop; gives what it shows then.
+    fn wait_until(
+        &self,
+        py: Python<'_>,
+        outside: &RealWorld,
+        deadline: Instant,
+    ) -> PyResult<(Instant, Option<Events>)> {
+        let origin = self.origin.get(py);
+        let due = Instant::from_nanos(origin.as_nanos().saturating_add(nanos(deadline.as_secs_f64() / self.factor)));
+        let mut events = None;
+        if Real::now() < due {
+            let mut buffer = outside.take_events(py);
+            outside.block(py, Wait::Until(due), &mut buffer, || ())?;
+            events = Some(buffer);
+        }
+        let now = Real::now();
+        if now >= due {
+            return Ok((deadline, events));
+        }
+        let shown = Instant::from_nanos(nanos(origin.until(now).as_secs_f64() * self.factor));
+        Ok((deadline.min(shown), events))
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates at both ends")]
+fn nanos(seconds: f64) -> u64 {
+    (seconds * 1e9).round() as u64
+}
