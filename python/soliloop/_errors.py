@@ -10,3 +10,10 @@ class DeadlockError(RuntimeError):
 
 class OutsideWorldError(RuntimeError):
     """A simulation was asked for something of the real world: a socket, a child process, a signal."""
+
+
+class UnservedError(ConnectionRefusedError, OutsideWorldError):
+    """A name or an address was connected to that no server of the simulation has ever stood for.
+
+    To a program it is the ``ConnectionRefusedError`` that it is prepared for.
+    """

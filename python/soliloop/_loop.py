@@ -184,6 +184,9 @@ class EventLoop(LoopCore, TransportMaking, ProcessMaking):  # type: ignore[misc]
             f"{what}, and this loop lives in a simulated world{_reports.place(_reports.caller())}"
         )
 
+    def _blocked_error(self, what: str) -> RuntimeError:
+        return _reports.blocked(self, what, _reports.caller())
+
     def _deadlock_error(self) -> RuntimeError:
         return _reports.deadlock(self)
 

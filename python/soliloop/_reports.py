@@ -70,6 +70,14 @@ def deadlock(loop: Any) -> DeadlockError:
     return DeadlockError("\n".join(lines))
 
 
+def blocked(loop: Any, what: str, frame: FrameType | None) -> DeadlockError:
+    """The error of a blocking call in a simulation that nothing can end any more."""
+    return DeadlockError(
+        f"{what} waits{place(frame)}, and nothing can ever end that: whoever could is on the loop that it blocks, "
+        f"at {loop.time():.9f} s of simulated time; await the loop's own methods instead"
+    )
+
+
 def nested_runs(loop: Any) -> list[str]:
     """One line for each nested run that has not ended."""
     return [

@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import contextvars
 import itertools
-from collections.abc import Callable, Coroutine, Iterator
+import socket
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, Self, TypeVar, TypeVarTuple
 
 from soliloop._errors import DeadlockError, OutsideWorldError
 from soliloop._loop import EventLoop
-from soliloop._soliloop import LoopCore, OuterRun
+from soliloop._network import Host, Latency, Link, current_host, pairs
+from soliloop._resolver import Resolving
+from soliloop._soliloop import LoopCore, Network, OuterRun
 from soliloop._task import SimulatedTask
 
 _T = TypeVar("_T")
@@ -40,7 +43,7 @@ def parse_start(start: datetime | str | None) -> datetime:
     return instant
 
 
-class SimulatedLoop(EventLoop):
+class SimulatedLoop(EventLoop, Resolving):
     """A loop whose clock starts at zero, and moves only when nothing is ready, straight to the next timer.
 
     It knows no outside world: what would reach the network, a child process or a signal raises ``OutsideWorldError``. Made by
@@ -70,6 +73,7 @@ class SimulatedLoop(EventLoop):
         factor: float | None = None,
     ) -> None:
         self._task_numbers = itertools.count()
+        self._network = Network(self)
         super().__init__(nesting=nesting)
         self._task_class = self._own_task_class
 
@@ -82,6 +86,23 @@ class SimulatedLoop(EventLoop):
             raise OverflowError(
                 f"the simulated date, {elapsed} after {self.start}, is none that a datetime can hold"
             ) from None
+
+    async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> list[Any]:
+        """Look a name up in the table of hosts (asyncio docs); it takes no time."""
+        return socket.getaddrinfo(host, port, **options)
+
+    async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
+        """Look an address up in the table of hosts (asyncio docs); it takes no time."""
+        return socket.getnameinfo(sockaddr, flags)
+
+    async def _sendfile_native(self, *_args: Any) -> NoReturn:
+        raise asyncio.SendfileNotAvailableError("the system sends files over its own sockets only")
+
+    async def _sock_sendfile_native(self, *_args: Any) -> NoReturn:
+        raise asyncio.SendfileNotAvailableError("the system sends files over its own sockets only")
+
+    def _host_number(self) -> int:
+        return current_host()
 
     def run_in_executor(
         self, executor: Any, func: Callable[[*_Ts], _T], *args: *_Ts
@@ -112,11 +133,7 @@ def _outside(name: str) -> Callable[..., NoReturn]:
 
 
 for _name in (
-    "add_reader remove_reader add_writer remove_writer add_signal_handler remove_signal_handler "
-    "sock_recv sock_recv_into sock_recvfrom sock_recvfrom_into sock_sendall sock_sendto sock_sendfile sock_connect sock_accept "
-    "create_connection create_server create_unix_connection create_unix_server create_datagram_endpoint "
-    "connect_accepted_socket connect_read_pipe connect_write_pipe subprocess_exec subprocess_shell "
-    "getaddrinfo getnameinfo sendfile start_tls"
+    "add_signal_handler remove_signal_handler connect_read_pipe connect_write_pipe subprocess_exec subprocess_shell"
 ).split():
     setattr(SimulatedLoop, _name, _outside(_name))
 del _name
@@ -127,28 +144,143 @@ class Simulation:
 
     def __init__(self, loop: SimulatedLoop) -> None:
         self._loop = loop
+        self._hosts: dict[str, Host] = {}
 
     @property
     def loop(self) -> SimulatedLoop:
         """The event loop of the simulation."""
         return self._loop
 
-    def run(self, main: Coroutine[Any, Any, _T]) -> _T:
-        """Run a coroutine to its end in simulated time; return its result.
+    def run(self, main: Coroutine[Any, Any, _T] | asyncio.Future[_T]) -> _T:
+        """Run a coroutine (or wait for a task) to its end in simulated time; return its result.
 
         May be called several times: the clock goes on. In a callback of the simulation it is a nested run.
 
         Raises:
             DeadlockError: It can never end, because nothing can happen any more.
         """
-        if not asyncio.iscoroutine(main):
-            raise TypeError(f"a coroutine was expected, got {main!r}")
+        if not (asyncio.iscoroutine(main) or asyncio.isfuture(main)):
+            raise TypeError(f"a coroutine or a task was expected, got {main!r}")
         result: _T = self._loop.run_until_complete(main)
         return result
 
     def now(self) -> datetime:
         """Return the simulated date and time: aware, in the time zone of the start, in whole microseconds."""
         return self._loop.now()
+
+    # ------------------------------------------------------------------ hosts and links
+
+    def host(
+        self,
+        name: str,
+        *,
+        address: str | Iterable[str] = (),
+        boot: Callable[[], Coroutine[Any, Any, Any]] | None = None,
+        clock_offset: float = 0.0,
+    ) -> Host:
+        """Add a host. From the first one on, only names and addresses of hosts that were added are known.
+
+        Args:
+            name: The name that others resolve.
+            address: Its addresses; by default it gets one of each IP version.
+            boot: A coroutine function that runs on the host from now on, and again after each ``restart()``.
+            clock_offset: How many seconds its wall clock is ahead.
+
+        Raises:
+            ValueError: Another host has the name, or an address.
+        """
+        addresses = [address] if isinstance(address, str) else list(address)
+        number = self._loop._network.add_host(name, addresses)
+        if clock_offset:
+            self._loop._network.set_clock_offset(number, round(clock_offset * 1e9))
+        host = Host(self._loop, name, number, boot)
+        self._hosts[name] = host
+        if boot is not None:
+            host.run(boot())
+        return host
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """The hosts that were added, in that order."""
+        return tuple(self._hosts.values())
+
+    def link(
+        self,
+        a: Host | str | None = None,
+        b: Host | str | None = None,
+        *,
+        latency: Latency | float | tuple[float, float] = 0.0,
+        both_ways: bool = True,
+        **options: Any,
+    ) -> None:
+        """Set what the link between two hosts is like; without hosts, what all links are like that nothing else was said of.
+
+        Args:
+            a: One end.
+            b: The other end.
+            latency: In seconds: a number, a pair of them for a range, or a ``Latency``.
+            both_ways: Whether it holds for what *b* sends to *a* as well.
+            options: ``jitter``, ``bandwidth``, ``loss``, ``duplicate``, ``reorder``, ``mtu``, as ``Link`` has them.
+
+        Raises:
+            ValueError: A time is negative, a probability is none, or a host is unknown.
+        """
+        quality = Link(latency=Latency.of(latency), **options)._given()
+        if a is None and b is None:
+            self._loop._network.set_link(quality)
+            return
+        if a is None or b is None:
+            raise ValueError("a link has two ends: name both hosts, or none for all links")
+        source, target = self._host(a)._number, self._host(b)._number
+        self._loop._network.set_link(quality, source, target)
+        if both_ways:
+            self._loop._network.set_link(quality, target, source)
+
+    def partition(self, *groups: Iterable[Host | str] | Host | str) -> None:
+        """Cut the links between hosts of different groups; the hosts in no group form one of their own.
+
+        What is under way is lost: datagrams for good, streams go on after ``heal()``, or end with a timeout.
+        """
+        parts = [self._group(group) for group in groups]
+        named = {host for part in parts for host in part}
+        parts.append([host for host in self._hosts.values() if host not in named])
+        for number, part in enumerate(parts):
+            for others in parts[number + 1 :]:
+                for one, other in pairs(part, others):
+                    self._loop._network.set_cut(one._number, other._number, True)
+                    self._loop._network.set_cut(other._number, one._number, True)
+
+    def cut(self, source: Host | str, target: Host | str) -> None:
+        """Cut one direction: what *source* sends does not reach *target*."""
+        self._loop._network.set_cut(self._host(source)._number, self._host(target)._number, True)
+
+    def heal(self) -> None:
+        """Mend all that ``partition()`` and ``cut()`` have cut."""
+        for one, other in pairs(self._hosts.values(), self._hosts.values()):
+            self._loop._network.set_cut(one._number, other._number, False)
+
+    @property
+    def digest(self) -> str:
+        """A digest of what has happened so far: two runs with the same one went the same way."""
+        return f"{self._loop._network.digest():016x}"
+
+    def snapshot(self) -> str:
+        """The hosts, links and sockets as text: for the message of a failed test."""
+        return self._loop._network.snapshot()
+
+    def _group(self, group: Iterable[Host | str] | Host | str) -> list[Host]:
+        if isinstance(group, Host | str):
+            return [self._host(group)]
+        return [self._host(host) for host in group]
+
+    def _host(self, host: Host | str) -> Host:
+        if isinstance(host, Host):
+            return host
+        try:
+            return self._hosts[host]
+        except KeyError:
+            known = ", ".join(self._hosts) or "none was added"
+            raise ValueError(f"there is no host {host!r} (hosts: {known})") from None
 
 
 @contextlib.contextmanager
@@ -169,6 +301,7 @@ def simulation(
             to the loop's exception handler instead.)
     """
     loop = SimulatedLoop(start=start, nesting=nesting, factor=factor)
+    loop._enter_world()
     try:
         try:
             yield Simulation(loop)
@@ -186,6 +319,7 @@ def simulation(
             raise
         _finish(loop)
     finally:
+        loop._leave_world()
         loop.close()
 
 

@@ -11,6 +11,7 @@ use crate::ffi::cell::GilCell;
 use crate::ffi::gc::Made;
 use crate::ffi::object::{has_frame, is_coroutine, thread_ident};
 use crate::handle::{Content, Handle, Spare, TimerHandle};
+use crate::inside;
 use crate::job::Scheduled;
 use crate::names::Names;
 use crate::nest::{self, Nest};
@@ -250,8 +251,8 @@ impl LoopCore {
 #[pymethods]
 impl LoopCore {
     #[new]
-    #[pyo3(signature = (*, simulated = false, nesting = false, factor = None))]
-    fn new(simulated: bool, nesting: bool, factor: Option<f64>) -> PyResult<Self> {
+    #[pyo3(signature = (*, simulated = false, nesting = false, factor = None, seed = 0))]
+    fn new(simulated: bool, nesting: bool, factor: Option<f64>, seed: u64) -> PyResult<Self> {
         let world = match factor {
             Some(_) if !simulated => {
                 return Err(PyValueError::new_err("factor= is for simulated time: pass simulated=True"));
@@ -259,7 +260,7 @@ impl LoopCore {
             Some(factor) if !(factor.is_finite() && factor > 0.0) => {
                 return Err(PyValueError::new_err(format!("factor must be a positive number, not {factor}")));
             }
-            _ if simulated => World::Simulated(SimulatedWorld::new(0, factor)),
+            _ if simulated => World::Simulated(SimulatedWorld::new(seed, factor)),
             _ => World::real(),
         };
         Ok(Self {
@@ -513,6 +514,15 @@ impl LoopCore {
 
     fn _check_closed(&self) -> PyResult<()> {
         self.check_open()
+    }
+
+    /// The loop's simulation takes the thread; `_leave_world` gives it back.
+    fn _enter_world(slf: &Bound<'_, Self>) -> PyResult<()> {
+        inside::enter(slf)
+    }
+
+    fn _leave_world(slf: &Bound<'_, Self>) {
+        inside::leave(slf);
     }
 
     // ------------------------------------------------------------------ nesting

@@ -10,7 +10,9 @@
 //! | `session` | what a run sets up and takes down around the cycle |
 //! | `world` | real or simulated, dispatched statically |
 //! | `simulated` | the simulated world of a loop, and what stands for its sockets |
+//! | `inside` | which simulation owns the thread, and what is intercepted meanwhile |
 //! | `port` | one end of a stream, of either world |
+//! | `network` | the hosts and links of a simulation, for Python |
 //! | `sockets` | Python's sockets inside a simulation |
 //! | `job` | what the queues hold |
 //! | `watchers`, `watching` | who waits for which descriptor |
@@ -34,9 +36,11 @@ mod executor;
 mod exit;
 mod ffi;
 mod handle;
+mod inside;
 mod job;
 mod names;
 mod nest;
+mod network;
 mod port;
 mod server;
 mod session;
@@ -71,10 +75,12 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<transport::tls::TlsProtocol>()?;
     module.add_class::<transport::tls::TlsTransport>()?;
     module.add_class::<server::Listener>()?;
+    module.add_class::<network::Network>()?;
     module.add_class::<executor::WorkerPool>()?;
     module.add_class::<executor::Worker>()?;
     module.add_class::<sock::call::SocketCall>()?;
     module.add_function(wrap_pyfunction!(event_loop::_after_fork_in_child, module)?)?;
+    module.add_function(wrap_pyfunction!(inside::_intercepted, module)?)?;
     ffi::gc::watch(py)?;
     exit::watch(py)?;
     module.add("CPYTHON_PRIVATE_NAMES", names::PRIVATE.to_vec())

@@ -5,6 +5,7 @@ use crate::event_loop::LoopCore;
 use crate::exit;
 use crate::ffi::cell::GilCell;
 use crate::ffi::object::thread_ident;
+use crate::inside;
 use crate::names::Names;
 use crate::signals;
 use pyo3::exceptions::PyRuntimeError;
@@ -17,6 +18,8 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(crate) struct Session {
     outer: Option<Outer>,
     hooks: (Py<PyAny>, Py<PyAny>),
+    /// Whether the loop's simulation has taken the thread.
+    is_inside: bool,
 }
 
 /// The run of another loop on this thread, hidden while a loop of ours runs on top of it.
@@ -43,16 +46,20 @@ impl Session {
                 ));
             }
         };
-        let session = Self { outer, hooks: Self::hooks(py)? };
-        if let Err(error) = Self::enter(core) {
+        let mut session = Self { outer, hooks: Self::hooks(py)?, is_inside: false };
+        if let Err(error) = session.enter(core) {
             session.close(core)?;
             return Err(error);
         }
         Ok(session)
     }
 
-    fn enter(core: &Bound<'_, LoopCore>) -> PyResult<()> {
+    fn enter(&mut self, core: &Bound<'_, LoopCore>) -> PyResult<()> {
         let (py, this) = (core.py(), core.get());
+        if this.world.is_simulated() {
+            inside::enter(core)?;
+            self.is_inside = true;
+        }
         let names = Names::get(py)?;
         this.thread.store(thread_ident(py), Relaxed);
         exit::run_begins();
@@ -73,6 +80,9 @@ impl Session {
     /// Takes all of it down, whatever fails; the first error is given.
     pub(crate) fn close(self, core: &Bound<'_, LoopCore>) -> PyResult<()> {
         let (py, this) = (core.py(), core.get());
+        if self.is_inside {
+            inside::leave(core);
+        }
         let names = Names::get(py)?;
         if this.thread.swap(0, Relaxed) != 0 {
             exit::run_ends();

@@ -1,9 +1,14 @@
-//! A connected pair of sockets: one end for a signal handler to write to, one for the loop to read.
+//! Sockets that the loop makes: a connected pair, one end for a signal handler to write to, one for the loop to read; and one without a
+//! connection, as a number for what stands elsewhere.
 
+use crate::descriptor::borrow;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, getpeername, getsockname, socket_with, socketpair,
+};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::RawFd;
 
 /// Both ends of a nonblocking stream.
@@ -50,4 +55,24 @@ impl Pair {
             }
         }
     }
+}
+
+/// A new socket that is neither bound nor connected, closed on exec: of an internet family or of the Unix family, by their numbers.
+///
+/// # Errors
+/// What the system says.
+pub fn unconnected(family: i32, is_stream: bool) -> io::Result<OwnedFd> {
+    let family = u16::try_from(family).map_err(|_| Errno::AFNOSUPPORT)?;
+    let kind = if is_stream { SocketType::STREAM } else { SocketType::DGRAM };
+    Ok(socket_with(AddressFamily::from_raw(family), kind, SocketFlags::CLOEXEC, None)?)
+}
+
+/// Whether a socket is neither bound nor connected.
+pub fn is_unused(fd: RawFd) -> bool {
+    let Ok(fd) = borrow(fd) else { return false };
+    let is_unbound = getsockname(fd).is_ok_and(|name| match SocketAddr::try_from(name.clone()) {
+        Ok(name) => name.port() == 0,
+        Err(_) => SocketAddrUnix::try_from(name).is_ok_and(|name| name.is_unnamed()),
+    });
+    is_unbound && getpeername(fd).is_err()
 }

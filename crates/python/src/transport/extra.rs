@@ -135,7 +135,7 @@ fn local_name<'py>(py: Python<'py>, world: &World, port: Port) -> PyResult<Bound
 }
 
 /// An internet address as the module `socket` writes it; no name for a socket that has none.
-pub(super) fn address(py: Python<'_>, address: Option<SocketAddr>) -> PyResult<Bound<'_, PyAny>> {
+pub(crate) fn address(py: Python<'_>, address: Option<SocketAddr>) -> PyResult<Bound<'_, PyAny>> {
     Ok(match address {
         Some(SocketAddr::V4(address)) => (address.ip().to_string(), address.port()).into_pyobject(py)?.into_any(),
         Some(SocketAddr::V6(address)) => {

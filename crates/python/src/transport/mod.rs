@@ -22,7 +22,7 @@ mod common;
 pub(crate) mod datagram;
 mod extra;
 mod file;
-pub(crate) use extra::{Addresses, Extra};
+pub(crate) use extra::{Addresses, Extra, address as address_object};
 pub(crate) use file::File;
 pub(crate) use state::{Beginning, Step};
 

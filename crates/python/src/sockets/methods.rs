@@ -1,0 +1,544 @@
+//! What the methods of `socket.socket` do in a simulation (Python docs, "Socket objects"); how long they wait is the socket's own time limit,
+//! which is simulated time here.
+
+use super::address::{object as address_object, parse};
+use super::{Simulated, blocking, disown, forget, host, register, system_error, token};
+use crate::error;
+use crate::event_loop::LoopCore;
+use crate::ffi::buffer::{Readable, Writable};
+use crate::ffi::intercept::{Call, Target};
+use crate::inside;
+use crate::port::errno;
+use crate::transport::READ_SIZE;
+use crate::world::World;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyTuple};
+use soliloop_engine::Instant;
+use soliloop_engine::world::Readiness;
+use soliloop_engine::world::sim::{self, Address, BindOptions, Family, Fault, Kind, SocketId};
+use std::io::IoSlice;
+use std::os::fd::RawFd;
+
+type Answer<'py> = PyResult<Option<Bound<'py, PyAny>>>;
+
+/// The intercepted methods.
+pub(crate) const TARGETS: &[Target] = &[
+    Target::new("_socket.socket._accept", accept),
+    Target::new("_socket.socket.bind", bind),
+    Target::new("_socket.socket.close", close),
+    Target::new("_socket.socket.connect", connect),
+    Target::new("_socket.socket.connect_ex", connect_ex),
+    Target::new("_socket.socket.detach", detach),
+    Target::new("_socket.socket.getpeername", getpeername),
+    Target::new("_socket.socket.getsockname", getsockname),
+    Target::new("_socket.socket.getsockopt", getsockopt),
+    Target::new("_socket.socket.listen", listen),
+    Target::new("_socket.socket.recv", recv),
+    Target::new("_socket.socket.recv_into", recv_into),
+    Target::new("_socket.socket.recvfrom", recvfrom),
+    Target::new("_socket.socket.recvfrom_into", recvfrom_into),
+    Target::new("_socket.socket.recvmsg", recvmsg),
+    Target::new("_socket.socket.recvmsg_into", recvmsg_into),
+    Target::new("_socket.socket.send", send),
+    Target::new("_socket.socket.sendall", sendall),
+    Target::new("_socket.socket.sendmsg", sendmsg),
+    Target::new("_socket.socket.sendto", sendto),
+    Target::new("_socket.socket.shutdown", shutdown),
+    Target::new("_socket.socketpair", socketpair),
+    Target::new("_socket.getaddrinfo", getaddrinfo),
+    Target::new("_socket.getnameinfo", getnameinfo),
+    Target::new("_socket.gethostbyname", gethostbyname),
+    Target::new("_socket.gethostbyname_ex", gethostbyname_ex),
+    Target::new("_socket.gethostbyaddr", gethostbyaddr),
+    Target::new("_socket.gethostname", gethostname),
+];
+
+// -------------------------------------------------------------------- what the methods stand on
+
+fn socket<'py>(call: &Call<'_, 'py>, name: &str) -> PyResult<Option<Simulated<'py>>> {
+    match inside::current(call.py()) {
+        Some(core) => super::of(&core, call.this(), name),
+        None => Ok(None),
+    }
+}
+
+impl<'py> Simulated<'py> {
+    fn py(&self) -> Python<'py> {
+        self.core.py()
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut sim::Simulated, SocketId) -> R) -> PyResult<R> {
+        match &self.core.get().world {
+            World::Simulated(world) => Ok(world.with(self.py(), |sim| work(sim, self.id))),
+            World::Real(_) => Err(system_error(libc::EBADF)),
+        }
+    }
+
+    fn call<R>(&self, work: impl FnOnce(&mut sim::Simulated, SocketId) -> sim::Result<R>) -> PyResult<R> {
+        self.with(work)?.map_err(|fault| system_error(errno(fault)))
+    }
+
+    fn family(&self) -> PyResult<Family> {
+        self.call(|sim, id| sim.kind(id)).map(|(family, _)| family)
+    }
+
+    /// Until when a call may wait; `None`: it must not wait at all.
+    fn patience(&self) -> PyResult<Option<Option<Instant>>> {
+        let limit = self.object.call_method0(intern!(self.py(), "gettimeout"))?;
+        if limit.is_none() {
+            return Ok(Some(None));
+        }
+        let limit: f64 = limit.extract()?;
+        if limit <= 0.0 {
+            return Ok(None);
+        }
+        let now = self.with(|sim, _| sim.now())?;
+        Ok(Some(Some(now.after_secs_f64(limit).map_err(error::out_of_range)?)))
+    }
+
+    /// Tries again and again until it is done, in the time that the socket gives.
+    fn persist<R>(
+        &self,
+        name: &str,
+        may_wait: bool,
+        wanted: fn(Readiness) -> bool,
+        mut attempt: impl FnMut(&mut sim::Simulated, SocketId) -> sim::Result<R>,
+    ) -> PyResult<R> {
+        let mut patience = None;
+        loop {
+            match self.with(&mut attempt)? {
+                Ok(result) => return Ok(result),
+                Err(Fault::WouldBlock) if may_wait => {}
+                Err(fault) => return Err(system_error(errno(fault))),
+            }
+            let deadline = match patience {
+                Some(deadline) => deadline,
+                None => match self.patience()? {
+                    Some(deadline) => *patience.insert(deadline),
+                    None => return Err(system_error(libc::EAGAIN)),
+                },
+            };
+            let id = self.id;
+            let is_ready = move |sim: &mut sim::Simulated| sim.readiness(id).is_ok_and(wanted);
+            blocking::wait(&self.core, deadline, &format!("socket.{name}()"), is_ready)?;
+        }
+    }
+
+    fn name(&self, address: &Address) -> PyResult<Bound<'py, PyAny>> {
+        address_object(self.py(), address, intern!(self.py(), "").as_any())
+    }
+
+    /// The sender of a datagram; of a stream there is none.
+    fn sender(&self, address: &Address) -> PyResult<Bound<'py, PyAny>> {
+        address_object(self.py(), address, self.py().None().bind(self.py()))
+    }
+
+    fn option(&self, level: i32, name: i32) -> bool {
+        let option = self.object.call_method1(intern!(self.py(), "getsockopt"), (level, name));
+        option.and_then(|value| value.is_truthy()).unwrap_or(false)
+    }
+}
+
+fn readable(now: Readiness) -> bool {
+    now.readable
+}
+
+fn writable(now: Readiness) -> bool {
+    now.writable
+}
+
+/// An argument that may be given by its place or by its name.
+fn argument<'py>(call: &Call<'_, 'py>, place: usize, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match call.arg(place) {
+        Some(value) => Ok(Some(value)),
+        None => call.keyword(name),
+    }
+}
+
+fn required<'py>(call: &Call<'_, 'py>, place: usize, method: &str) -> PyResult<Bound<'py, PyAny>> {
+    call.arg(place).ok_or_else(|| PyTypeError::new_err(format!("{method}() needs at least {} argument(s)", place + 1)))
+}
+
+fn flags(value: Option<Bound<'_, PyAny>>) -> PyResult<i32> {
+    value.map_or(Ok(0), |value| value.extract())
+}
+
+fn size(value: &Bound<'_, PyAny>, method: &str) -> PyResult<usize> {
+    let size: isize = value.extract()?;
+    usize::try_from(size).map_err(|_| PyValueError::new_err(format!("negative buffersize in {method}")))
+}
+
+fn none<'py>(py: Python<'py>) -> Answer<'py> {
+    Ok(Some(py.None().into_bound(py)))
+}
+
+fn number<'py>(py: Python<'py>, number: usize) -> Answer<'py> {
+    Ok(Some(number.into_pyobject(py)?.into_any()))
+}
+
+// -------------------------------------------------------------------- set-up
+
+fn bind<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(socket) = socket(call, "bind")? else { return Ok(None) };
+    let family = socket.family()?;
+    let address = parse(&socket.core, family, &required(call, 0, "bind")?, "bind")?;
+    let options = BindOptions {
+        only_v6: family == Family::V6 && socket.option(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY),
+        shares_port: family != Family::Unix && socket.option(libc::SOL_SOCKET, libc::SO_REUSEPORT),
+    };
+    socket.call(|sim, id| sim.bind(id, &address, options))?;
+    none(call.py())
+}
+
+fn listen<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(socket) = socket(call, "listen")? else { return Ok(None) };
+    let backlog = call.arg(0).map_or(Ok(DEFAULT_BACKLOG), |backlog| backlog.extract::<i64>())?;
+    socket.call(|sim, id| sim.listen(id, usize::try_from(backlog).unwrap_or(0)))?;
+    none(call.py())
+}
+
+/// Gives a descriptor and an address, of which `socket.socket.accept` makes a socket.
+fn accept<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let py = call.py();
+    let Some(socket) = socket(call, "accept")? else { return Ok(None) };
+    let (id, peer) = socket.persist("accept", true, readable, |sim, id| sim.accept(id))?;
+    let fd: RawFd = token(&socket.core, id)?;
+    Ok(Some((fd, socket.name(&peer)?).into_pyobject(py)?.into_any()))
+}
+
+fn connect<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(socket) = socket(call, "connect")? else { return Ok(None) };
+    let address = required(call, 0, "connect")?;
+    match attempt_to_connect(&socket, &address, "connect")? {
+        0 => none(call.py()),
+        libc::ECONNREFUSED => {
+            let error = socket.core.call_method1(intern!(call.py(), "_refused_error"), (address,))?;
+            Err(PyErr::from_value(error))
+        }
+        number => Err(system_error(number)),
+    }
+}
+
+fn connect_ex<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(socket) = socket(call, "connect_ex")? else { return Ok(None) };
+    let number = attempt_to_connect(&socket, &required(call, 0, "connect_ex")?, "connect_ex")?;
+    Ok(Some(number.into_pyobject(call.py())?.into_any()))
+}
+
+/// Connects; gives the error number.
+fn attempt_to_connect<'py>(socket: &Simulated<'py>, address: &Bound<'py, PyAny>, name: &str) -> PyResult<i32> {
+    if address.is_none() {
+        return Err(PyTypeError::new_err(format!("{name}(): an address is needed")));
+    }
+    let address = parse(&socket.core, socket.family()?, address, name)?;
+    match socket.with(|sim, id| sim.connect(id, &address))? {
+        Ok(()) => return Ok(0),
+        Err(Fault::InProgress) => {}
+        Err(fault) => return Ok(errno(fault)),
+    }
+    let Some(deadline) = socket.patience()? else { return Ok(libc::EINPROGRESS) };
+    let id = socket.id;
+    blocking::wait(&socket.core, deadline, "socket.connect()", move |sim| sim.readiness(id).is_ok_and(writable))?;
+    Ok(socket.call(|sim, id| sim.take_error(id))?.map_or(0, errno))
+}
+
+fn close<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(core) = inside::current(call.py()) else { return Ok(None) };
+    let World::Simulated(world) = &core.get().world else { return Ok(None) };
+    let fd: RawFd = call.this().call_method0(intern!(call.py(), "fileno"))?.extract()?;
+    if let crate::port::Source::Simulated(id) = world.source(call.py(), fd) {
+        world.with(call.py(), |sim| sim.close(id));
+        forget(&core, fd, id);
+    }
+    // And the token.
+    Ok(None)
+}
+
+fn detach<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(socket) = socket(call, "detach")? else { return Ok(None) };
+    disown(&socket.core, socket.fd);
+    Ok(None)
+}
+
+fn shutdown<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(socket) = socket(call, "shutdown")? else { return Ok(None) };
+    let how: i32 = required(call, 0, "shutdown")?.extract()?;
+    if !(libc::SHUT_RD..=libc::SHUT_RDWR).contains(&how) {
+        return Err(system_error(libc::EINVAL));
+    }
+    socket.call(|sim, id| {
+        if how != libc::SHUT_RD {
+            sim.end_writing(id)?;
+        }
+        if how == libc::SHUT_WR { Ok(()) } else { sim.end_reading(id) }
+    })?;
+    none(call.py())
+}
+
+// -------------------------------------------------------------------- asking
+
+fn getsockname<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(socket) = socket(call, "getsockname")? else { return Ok(None) };
+    let name = socket.call(|sim, id| sim.local_name(id))?;
+    socket.name(&name).map(Some)
+}
+
+fn getpeername<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(socket) = socket(call, "getpeername")? else { return Ok(None) };
+    let name = socket.call(|sim, id| sim.peer_name(id))?;
+    socket.name(&name).map(Some)
+}
+
+/// All but a few options are the token's own.
+fn getsockopt<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let level = call.arg(0).and_then(|level| level.extract::<i32>().ok());
+    let name = call.arg(1).and_then(|name| name.extract::<i32>().ok());
+    if (level, name) != (Some(libc::SOL_SOCKET), Some(libc::SO_ERROR)) {
+        return Ok(None);
+    }
+    let Some(socket) = socket(call, "getsockopt")? else { return Ok(None) };
+    let fault = socket.call(|sim, id| sim.take_error(id))?;
+    Ok(Some(fault.map_or(0, errno).into_pyobject(call.py())?.into_any()))
+}
+
+// -------------------------------------------------------------------- receiving
+
+/// Reads into memory of the loop's, and gives what came with its sender.
+fn receive<'py>(
+    socket: &Simulated<'py>,
+    name: &str,
+    limit: usize,
+    flags: i32,
+) -> PyResult<(Bound<'py, PyBytes>, Address)> {
+    let (keeps, may_wait) = (flags & libc::MSG_PEEK != 0, flags & libc::MSG_DONTWAIT == 0);
+    let mut buffer = vec![0; limit.min(READ_SIZE)];
+    let (count, from) = socket.persist(name, may_wait, readable, |sim, id| sim.receive_from(id, &mut buffer, keeps))?;
+    Ok((PyBytes::new(socket.py(), &buffer[..count]), from))
+}
+
+fn receive_into(
+    socket: &Simulated<'_>,
+    name: &str,
+    buffer: &Bound<'_, PyAny>,
+    limit: Option<usize>,
+    flags: i32,
+) -> PyResult<(usize, Address)> {
+    let (keeps, may_wait) = (flags & libc::MSG_PEEK != 0, flags & libc::MSG_DONTWAIT == 0);
+    let memory = Writable::of(buffer)?;
+    let limit = limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+    socket.persist(name, may_wait, readable, |sim, id| {
+        let mut result = Err(Fault::WouldBlock);
+        // The outer result is of memory only, and there is nothing to fail.
+        let _ = memory.fill(socket.py(), |bytes| {
+            let room = bytes.len().min(limit);
+            result = sim.receive_from(id, &mut bytes[..room], keeps);
+            Ok(0)
+        });
+        result
+    })
+}
+
+fn recv<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(socket) = socket(call, "recv")? else { return Ok(None) };
+    let limit = size(&required(call, 0, "recv")?, "recv")?;
+    let (data, _) = receive(&socket, "recv", limit, flags(call.arg(1))?)?;
+    Ok(Some(data.into_any()))
+}
+
+fn recvfrom<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(socket) = socket(call, "recvfrom")? else { return Ok(None) };
+    let limit = size(&required(call, 0, "recvfrom")?, "recvfrom")?;
+    let (data, from) = receive(&socket, "recvfrom", limit, flags(call.arg(1))?)?;
+    Ok(Some((data, socket.sender(&from)?).into_pyobject(call.py())?.into_any()))
+}
+
+fn recv_into<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(socket) = socket(call, "recv_into")? else { return Ok(None) };
+    let buffer = argument(call, 0, "buffer")?.ok_or_else(|| PyTypeError::new_err("recv_into() needs a buffer"))?;
+    let limit = argument(call, 1, "nbytes")?.map(|limit| size(&limit, "recv_into")).transpose()?;
+    let (count, _) = receive_into(&socket, "recv_into", &buffer, limit, flags(argument(call, 2, "flags")?)?)?;
+    number(call.py(), count)
+}
+
+fn recvfrom_into<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(socket) = socket(call, "recvfrom_into")? else { return Ok(None) };
+    let buffer = argument(call, 0, "buffer")?.ok_or_else(|| PyTypeError::new_err("recvfrom_into() needs a buffer"))?;
+    let limit = argument(call, 1, "nbytes")?.map(|limit| size(&limit, "recvfrom_into")).transpose()?;
+    let flags = flags(argument(call, 2, "flags")?)?;
+    let (count, from) = receive_into(&socket, "recvfrom_into", &buffer, limit, flags)?;
+    Ok(Some((count, socket.sender(&from)?).into_pyobject(call.py())?.into_any()))
+}
+
+fn recvmsg<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let py = call.py();
+    let Some(socket) = socket(call, "recvmsg")? else { return Ok(None) };
+    let limit = size(&required(call, 0, "recvmsg")?, "recvmsg")?;
+    let (data, from) = receive(&socket, "recvmsg", limit, flags(call.arg(2))?)?;
+    Ok(Some((data, PyList::empty(py), 0, socket.sender(&from)?).into_pyobject(py)?.into_any()))
+}
+
+fn recvmsg_into<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let py = call.py();
+    let Some(socket) = socket(call, "recvmsg_into")? else { return Ok(None) };
+    let buffers: Vec<Bound<'py, PyAny>> = required(call, 0, "recvmsg_into")?.try_iter()?.collect::<PyResult<_>>()?;
+    let memories = buffers.iter().map(Writable::of).collect::<PyResult<Vec<_>>>()?;
+    let mut room = 0;
+    for memory in &memories {
+        let _ = memory.fill(py, |bytes| {
+            room += bytes.len();
+            Ok(0)
+        });
+    }
+    let (data, from) = receive(&socket, "recvmsg_into", room, flags(call.arg(2))?)?;
+    let mut rest = data.as_bytes();
+    for memory in &memories {
+        let _ = memory.fill(py, |bytes| {
+            let (now, later) = rest.split_at(rest.len().min(bytes.len()));
+            bytes[..now.len()].copy_from_slice(now);
+            rest = later;
+            Ok(0)
+        });
+    }
+    let count = data.as_bytes().len();
+    Ok(Some((count, PyList::empty(py), 0, socket.sender(&from)?).into_pyobject(py)?.into_any()))
+}
+
+// -------------------------------------------------------------------- sending
+
+fn transmit(socket: &Simulated<'_>, name: &str, data: &Bound<'_, PyAny>, flags: i32, all: bool) -> PyResult<usize> {
+    let memory = Readable::of(data)?;
+    let may_wait = flags & libc::MSG_DONTWAIT == 0;
+    let mut sent = 0;
+    loop {
+        let count = socket.persist(name, may_wait, writable, |sim, id| {
+            memory.read(socket.py(), |bytes| sim.transmit(id, &[IoSlice::new(&bytes[sent.min(bytes.len())..])]))
+        })?;
+        sent += count;
+        if !all || count == 0 || memory.read(socket.py(), |bytes| sent >= bytes.len()) {
+            return Ok(sent);
+        }
+    }
+}
+
+fn send<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(socket) = socket(call, "send")? else { return Ok(None) };
+    let sent = transmit(&socket, "send", &required(call, 0, "send")?, flags(call.arg(1))?, false)?;
+    number(call.py(), sent)
+}
+
+fn sendall<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(socket) = socket(call, "sendall")? else { return Ok(None) };
+    transmit(&socket, "sendall", &required(call, 0, "sendall")?, flags(call.arg(1))?, true)?;
+    none(call.py())
+}
+
+fn send_datagram<'py>(
+    socket: &Simulated<'py>,
+    name: &str,
+    data: &Bound<'py, PyAny>,
+    flags: i32,
+    to: Option<&Bound<'py, PyAny>>,
+) -> PyResult<usize> {
+    let (family, kind) = socket.call(|sim, id| sim.kind(id))?;
+    let to = to.map(|to| parse(&socket.core, family, to, name)).transpose()?;
+    if kind == Kind::Stream || to.is_none() {
+        return transmit(socket, name, data, flags, false);
+    }
+    let memory = Readable::of(data)?;
+    let may_wait = flags & libc::MSG_DONTWAIT == 0;
+    socket.persist(name, may_wait, writable, |sim, id| {
+        memory.read(socket.py(), |bytes| sim.send_to(id, bytes, to.as_ref()).map(|()| bytes.len()))
+    })
+}
+
+fn sendto<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(socket) = socket(call, "sendto")? else { return Ok(None) };
+    let data = required(call, 0, "sendto")?;
+    let (flag, to) = match (call.arg(1), call.arg(2)) {
+        (Some(flag), Some(to)) => (flags(Some(flag))?, to),
+        (Some(to), None) => (0, to),
+        _ => return Err(PyTypeError::new_err("sendto() takes 2 or 3 arguments")),
+    };
+    let sent = send_datagram(&socket, "sendto", &data, flag, Some(&to))?;
+    number(call.py(), sent)
+}
+
+fn sendmsg<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let py = call.py();
+    let Some(socket) = socket(call, "sendmsg")? else { return Ok(None) };
+    let mut whole = Vec::new();
+    for buffer in required(call, 0, "sendmsg")?.try_iter()? {
+        Readable::of(&buffer?)?.read(py, |bytes| whole.extend_from_slice(bytes));
+    }
+    if let Some(ancillary) = call.arg(1)
+        && ancillary.try_iter()?.next().is_some()
+    {
+        let what = "socket.sendmsg() with ancillary data: descriptors and credentials are the system's";
+        return Err(super::outside(&socket.core, what)?);
+    }
+    let to = call.arg(3).filter(|to| !to.is_none());
+    let data = PyBytes::new(py, &whole).into_any();
+    let sent = send_datagram(&socket, "sendmsg", &data, flags(call.arg(2))?, to.as_ref())?;
+    number(py, sent)
+}
+
+// -------------------------------------------------------------------- functions of the module
+
+/// Two sockets of the system stand for two simulated ones.
+fn socketpair<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let py = call.py();
+    let Some(core) = inside::current(py) else { return Ok(None) };
+    let pair = call.original()?;
+    let (one, other) = (pair.get_item(0)?, pair.get_item(1)?);
+    let kind: i32 = one.getattr(intern!(py, "type"))?.extract()?;
+    let kind = match kind {
+        libc::SOCK_STREAM => Kind::Stream,
+        libc::SOCK_DGRAM => Kind::Datagram,
+        _ => return Err(super::outside(&core, "socket.socketpair() of a kind that is not simulated")?),
+    };
+    let World::Simulated(world) = &core.get().world else { return Ok(Some(pair)) };
+    let host = host(&core)?;
+    let ids = world.with(py, |sim| sim.pair(host, Family::Unix, kind));
+    for (object, id) in [(&one, ids.0), (&other, ids.1)] {
+        let fd: RawFd = object.call_method0(intern!(py, "fileno"))?.extract()?;
+        register(&core, fd, id);
+    }
+    Ok(Some(pair))
+}
+
+/// Hands a question about names to the loop, with the arguments as they are.
+fn ask<'py>(call: &Call<'_, 'py>, method: &str) -> Answer<'py> {
+    let Some(core) = inside::current(call.py()) else { return Ok(None) };
+    let core: &Bound<'py, LoopCore> = &core;
+    let args = PyTuple::new(call.py(), call.args())?;
+    core.call_method(method, args, call.keywords()?.as_ref()).map(Some)
+}
+
+fn getaddrinfo<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    ask(call, "_getaddrinfo")
+}
+
+fn getnameinfo<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    ask(call, "_getnameinfo")
+}
+
+fn gethostbyname<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    ask(call, "_gethostbyname")
+}
+
+fn gethostbyname_ex<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    ask(call, "_gethostbyname_ex")
+}
+
+fn gethostbyaddr<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    ask(call, "_gethostbyaddr")
+}
+
+fn gethostname<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    ask(call, "_gethostname")
+}
+
+/// What `socket.socket.listen` takes when it is told nothing.
+const DEFAULT_BACKLOG: i64 = 128;
