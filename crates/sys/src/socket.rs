@@ -72,7 +72,9 @@ pub fn is_unused(fd: RawFd) -> bool {
     let Ok(fd) = borrow(fd) else { return false };
     let is_unbound = getsockname(fd).is_ok_and(|name| match SocketAddr::try_from(name.clone()) {
         Ok(name) => name.port() == 0,
-        Err(_) => SocketAddrUnix::try_from(name).is_ok_and(|name| name.is_unnamed()),
+        Err(_) => SocketAddrUnix::try_from(name).is_ok_and(|name| {
+            name.path_bytes().is_none_or(<[u8]>::is_empty) && name.abstract_name().is_none_or(<[u8]>::is_empty)
+        }),
     });
     is_unbound && getpeername(fd).is_err()
 }

@@ -6,6 +6,7 @@ use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use soliloop_sys::epoll::{Epoll, Events, Interest};
 use soliloop_sys::socket::Pair;
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 /// What a signal handler does: writes to the number of a descriptor.
@@ -55,4 +56,20 @@ fn the_reader_is_readable_while_bytes_are_there() {
     assert_eq!(count(), 1);
     pair.drain().expect("a byte is there");
     assert_eq!(count(), 0);
+}
+
+#[test]
+fn a_socket_that_was_just_made_is_unused() {
+    const FAMILIES: [i32; 3] = [1, 2, 10];
+    for family in FAMILIES {
+        for is_stream in [true, false] {
+            let fd = soliloop_sys::socket::unconnected(family, is_stream).expect("a socket can be made");
+            assert!(soliloop_sys::socket::is_unused(fd.as_raw_fd()), "family {family}, stream: {is_stream}");
+        }
+    }
+    let (near, _far) = std::os::unix::net::UnixStream::pair().expect("a pair can be made");
+    assert!(!soliloop_sys::socket::is_unused(near.as_raw_fd()), "it is connected");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    assert!(!soliloop_sys::socket::is_unused(listener.as_raw_fd()), "it is bound");
+    assert!(!soliloop_sys::socket::is_unused(-1), "there is no such descriptor");
 }

@@ -196,7 +196,9 @@ impl SocketCall {
     fn wait(slf: &Bound<'_, Self>, work: &mut Work, side: Side, saw_nothing: bool) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         let core = this.core.bind(py);
-        let source = if work.socket.is_plain() { work.socket.source() } else { work.socket.look_up(core)? };
+        // A simulation may have made the socket its own just now.
+        let is_known = work.socket.is_plain() && !core.get().world.is_simulated();
+        let source = if is_known { work.socket.source() } else { work.socket.look_up(core)? };
         let socket = work.socket.object(py);
         let owner = core.get();
         let kind = owner.watchers.with(py, |watchers| {
