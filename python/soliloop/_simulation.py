@@ -18,6 +18,7 @@ from soliloop._task import SimulatedTask
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULT_START = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -40,6 +41,12 @@ def parse_start(start: datetime | str | None) -> datetime:
     return instant
 
 
+def _nanoseconds(instant: datetime) -> int:
+    """Nanoseconds since the epoch, exactly."""
+    elapsed = instant - _EPOCH
+    return (elapsed.days * 86_400 + elapsed.seconds) * 10**9 + elapsed.microseconds * 1000
+
+
 class SimulatedLoop(EventLoop):
     """A loop whose clock starts at zero, and moves only when nothing is ready, straight to the next timer.
 
@@ -58,7 +65,9 @@ class SimulatedLoop(EventLoop):
         factor: float | None = None,
     ) -> Self:
         instant = parse_start(start)
-        loop: Self = LoopCore.__new__(cls, simulated=True, nesting=nesting, factor=factor)
+        loop: Self = LoopCore.__new__(
+            cls, simulated=True, nesting=nesting, factor=factor, start_ns=_nanoseconds(instant)
+        )
         loop.start = instant
         return loop
 
@@ -169,6 +178,7 @@ def simulation(
             to the loop's exception handler instead.)
     """
     loop = SimulatedLoop(start=start, nesting=nesting, factor=factor)
+    loop._enter_world()
     try:
         try:
             yield Simulation(loop)
@@ -186,7 +196,10 @@ def simulation(
             raise
         _finish(loop)
     finally:
-        loop.close()
+        try:
+            loop.close()
+        finally:
+            loop._leave_world()
 
 
 def _finish(loop: SimulatedLoop) -> None:

@@ -11,6 +11,7 @@ use crate::ffi::cell::GilCell;
 use crate::ffi::gc::Made;
 use crate::ffi::object::{has_frame, is_coroutine, thread_ident};
 use crate::handle::{Content, Handle, Spare, TimerHandle};
+use crate::inside;
 use crate::job::Scheduled;
 use crate::names::Names;
 use crate::nest::{self, Nest};
@@ -41,6 +42,8 @@ pub(crate) struct LoopCore {
     pub(crate) spare: Spare,
     pub(crate) snapshot: LastSnapshot,
     pub(crate) world: World,
+    /// Where the wall clock of a simulation starts, in nanoseconds since the epoch.
+    pub(crate) start: i128,
     pub(crate) watchers: GilCell<Watchers>,
     pub(crate) io: Io,
     pub(crate) nest: Nest,
@@ -247,8 +250,8 @@ impl LoopCore {
 #[pymethods]
 impl LoopCore {
     #[new]
-    #[pyo3(signature = (*, simulated = false, nesting = false, factor = None))]
-    fn new(simulated: bool, nesting: bool, factor: Option<f64>) -> PyResult<Self> {
+    #[pyo3(signature = (*, simulated = false, nesting = false, factor = None, start_ns = 0))]
+    fn new(py: Python<'_>, simulated: bool, nesting: bool, factor: Option<f64>, start_ns: i128) -> PyResult<Self> {
         let world = match factor {
             Some(_) if !simulated => {
                 return Err(PyValueError::new_err("factor= is for simulated time: pass simulated=True"));
@@ -259,12 +262,16 @@ impl LoopCore {
             _ if simulated => World::simulated(factor),
             _ => World::real(),
         };
+        if simulated {
+            inside::prepare(py)?;
+        }
         Ok(Self {
             made: Made::yes(),
             engine: GilCell::new(Engine::new()),
             spare: Spare::new(),
             snapshot: LastSnapshot::new(),
             world,
+            start: start_ns,
             watchers: GilCell::new(Watchers::default()),
             io: Io::new(),
             nest: Nest::new(),
@@ -510,6 +517,16 @@ impl LoopCore {
 
     fn _check_closed(&self) -> PyResult<()> {
         self.check_open()
+    }
+
+    /// From now on the loop owns the calling thread, whether it runs or not: see `inside`.
+    fn _enter_world(slf: &Bound<'_, Self>) {
+        inside::enter(slf);
+    }
+
+    /// Undoes one `_enter_world`.
+    fn _leave_world(slf: &Bound<'_, Self>) {
+        inside::leave(slf);
     }
 
     // ------------------------------------------------------------------ nesting

@@ -9,6 +9,9 @@
 //! | `nest` | the stacks that the cycle runs on; nested runs |
 //! | `session` | what a run sets up and takes down around the cycle |
 //! | `world` | real or simulated, dispatched statically |
+//! | `inside` | which loop owns a thread |
+//! | `clocks` | Python's own clocks in a simulation |
+//! | `entropy` | Python's own random numbers in a simulation |
 //! | `job` | what the queues hold |
 //! | `watchers`, `watching` | who waits for which descriptor |
 //! | `transport` | bytes between descriptors and protocols |
@@ -24,13 +27,16 @@
 //! | `ffi` | all unsafe code |
 
 mod child;
+mod clocks;
 mod context;
+mod entropy;
 mod error;
 mod event_loop;
 mod executor;
 mod exit;
 mod ffi;
 mod handle;
+mod inside;
 mod job;
 mod names;
 mod nest;
@@ -69,6 +75,8 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<executor::Worker>()?;
     module.add_class::<sock::call::SocketCall>()?;
     module.add_function(wrap_pyfunction!(event_loop::_after_fork_in_child, module)?)?;
+    module.add_function(wrap_pyfunction!(inside::_intercepted, module)?)?;
+    module.add_function(wrap_pyfunction!(inside::_not_intercepted, module)?)?;
     ffi::gc::watch(py)?;
     exit::watch(py)?;
     module.add("CPYTHON_PRIVATE_NAMES", names::PRIVATE.to_vec())

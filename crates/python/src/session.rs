@@ -1,10 +1,11 @@
 //! What an outermost run sets up around the cycle, and takes down again: the marks by which asyncio knows the running loop,
-//! the hooks of asynchronous generators, the wake-up by signals.
+//! the hooks of asynchronous generators, the wake-up by signals; and that the loop owns its thread.
 
 use crate::event_loop::LoopCore;
 use crate::exit;
 use crate::ffi::cell::GilCell;
 use crate::ffi::object::thread_ident;
+use crate::inside;
 use crate::names::Names;
 use crate::signals;
 use pyo3::exceptions::PyRuntimeError;
@@ -44,6 +45,7 @@ impl Session {
             }
         };
         let session = Self { outer, hooks: Self::hooks(py)? };
+        inside::enter(core);
         if let Err(error) = Self::enter(core) {
             session.close(core)?;
             return Err(error);
@@ -73,6 +75,7 @@ impl Session {
     /// Takes all of it down, whatever fails; the first error is given.
     pub(crate) fn close(self, core: &Bound<'_, LoopCore>) -> PyResult<()> {
         let (py, this) = (core.py(), core.get());
+        inside::leave(core);
         let names = Names::get(py)?;
         if this.thread.swap(0, Relaxed) != 0 {
             exit::run_ends();

@@ -5,6 +5,8 @@ pub(crate) mod cell;
 pub(crate) mod context;
 pub(crate) mod gc;
 pub(crate) mod greenlet;
+pub(crate) mod intercept;
 pub(crate) mod method;
 pub(crate) mod object;
 pub(crate) mod openssl;
+mod trampoline;
