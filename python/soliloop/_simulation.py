@@ -21,6 +21,7 @@ from soliloop._task import SimulatedTask
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULT_START = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -43,6 +44,12 @@ def parse_start(start: datetime | str | None) -> datetime:
     return instant
 
 
+def _nanoseconds(instant: datetime) -> int:
+    """Nanoseconds since the epoch, exactly."""
+    elapsed = instant - _EPOCH
+    return (elapsed.days * 86_400 + elapsed.seconds) * 10**9 + elapsed.microseconds * 1000
+
+
 class SimulatedLoop(EventLoop, Resolving):
     """A loop whose clock starts at zero, and moves only when nothing is ready, straight to the next timer.
 
@@ -61,7 +68,9 @@ class SimulatedLoop(EventLoop, Resolving):
         factor: float | None = None,
     ) -> Self:
         instant = parse_start(start)
-        loop: Self = LoopCore.__new__(cls, simulated=True, nesting=nesting, factor=factor)
+        loop: Self = LoopCore.__new__(
+            cls, simulated=True, nesting=nesting, factor=factor, start_ns=_nanoseconds(instant)
+        )
         loop.start = instant
         return loop
 
@@ -319,8 +328,10 @@ def simulation(
             raise
         _finish(loop)
     finally:
-        loop._leave_world()
-        loop.close()
+        try:
+            loop.close()
+        finally:
+            loop._leave_world()
 
 
 def _finish(loop: SimulatedLoop) -> None:

@@ -29,6 +29,8 @@ __all__ = [
     "Worker",
     "WorkerPool",
     "_after_fork_in_child",
+    "_intercepted",
+    "_not_intercepted",
 ]
 
 _T = TypeVar("_T")
@@ -45,6 +47,8 @@ CPYTHON_PRIVATE_NAMES: Final[list[tuple[str, int, int]]]
 """Undocumented names of CPython in use: dotted name, first and last minor version that has it."""
 
 def _after_fork_in_child() -> None: ...
+def _intercepted() -> int: ...
+def _not_intercepted() -> list[str]: ...
 
 @disjoint_base
 class Handle:
@@ -112,7 +116,12 @@ class LoopCore:
     """What of a loop runs per event."""
 
     def __new__(
-        cls, *, simulated: bool = False, nesting: bool = False, factor: float | None = None
+        cls,
+        *,
+        simulated: bool = False,
+        nesting: bool = False,
+        factor: float | None = None,
+        start_ns: int = 0,
     ) -> Self: ...
 
     # Callbacks.
@@ -202,6 +211,8 @@ class LoopCore:
     def nesting(self) -> bool: ...
     @nesting.setter
     def nesting(self, nesting: bool) -> None: ...
+    def _enter_world(self) -> None: ...
+    def _leave_world(self) -> None: ...
     def _nested_wait(self, task: asyncio.Task[Any]) -> asyncio.Future[Any] | None: ...
     def _nested_runs(
         self,

@@ -42,6 +42,8 @@ pub(crate) struct LoopCore {
     pub(crate) spare: Spare,
     pub(crate) snapshot: LastSnapshot,
     pub(crate) world: World,
+    /// Where the wall clock of a simulation starts, in nanoseconds since the epoch.
+    pub(crate) start: i128,
     pub(crate) watchers: GilCell<Watchers>,
     pub(crate) io: Io,
     pub(crate) nest: Nest,
@@ -251,8 +253,15 @@ impl LoopCore {
 #[pymethods]
 impl LoopCore {
     #[new]
-    #[pyo3(signature = (*, simulated = false, nesting = false, factor = None, seed = 0))]
-    fn new(simulated: bool, nesting: bool, factor: Option<f64>, seed: u64) -> PyResult<Self> {
+    #[pyo3(signature = (*, simulated = false, nesting = false, factor = None, seed = 0, start_ns = 0))]
+    fn new(
+        py: Python<'_>,
+        simulated: bool,
+        nesting: bool,
+        factor: Option<f64>,
+        seed: u64,
+        start_ns: i128,
+    ) -> PyResult<Self> {
         let world = match factor {
             Some(_) if !simulated => {
                 return Err(PyValueError::new_err("factor= is for simulated time: pass simulated=True"));
@@ -263,12 +272,16 @@ impl LoopCore {
             _ if simulated => World::Simulated(SimulatedWorld::new(seed, factor)),
             _ => World::real(),
         };
+        if simulated {
+            inside::prepare(py)?;
+        }
         Ok(Self {
             made: Made::yes(),
             engine: GilCell::new(Engine::new()),
             spare: Spare::new(),
             snapshot: LastSnapshot::new(),
             world,
+            start: start_ns,
             watchers: GilCell::new(Watchers::default()),
             io: Io::new(),
             nest: Nest::new(),
@@ -516,11 +529,12 @@ impl LoopCore {
         self.check_open()
     }
 
-    /// The loop's simulation takes the thread; `_leave_world` gives it back.
-    fn _enter_world(slf: &Bound<'_, Self>) -> PyResult<()> {
-        inside::enter(slf)
+    /// From now on the loop owns the calling thread, whether it runs or not: see `inside`.
+    fn _enter_world(slf: &Bound<'_, Self>) {
+        inside::enter(slf);
     }
 
+    /// Undoes one `_enter_world`.
     fn _leave_world(slf: &Bound<'_, Self>) {
         inside::leave(slf);
     }

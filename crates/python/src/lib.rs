@@ -10,10 +10,12 @@
 //! | `session` | what a run sets up and takes down around the cycle |
 //! | `world` | real or simulated, dispatched statically |
 //! | `simulated` | the simulated world of a loop, and what stands for its sockets |
-//! | `inside` | which simulation owns the thread, and what is intercepted meanwhile |
 //! | `port` | one end of a stream, of either world |
 //! | `network` | the hosts and links of a simulation, for Python |
-//! | `sockets` | Python's sockets inside a simulation |
+//! | `inside` | which loop owns a thread |
+//! | `sockets` | Python's sockets in a simulation |
+//! | `clocks` | Python's own clocks in a simulation |
+//! | `entropy` | Python's own random numbers in a simulation |
 //! | `job` | what the queues hold |
 //! | `watchers`, `watching` | who waits for which descriptor |
 //! | `transport` | bytes between descriptors and protocols |
@@ -29,7 +31,9 @@
 //! | `ffi` | all unsafe code |
 
 mod child;
+mod clocks;
 mod context;
+mod entropy;
 mod error;
 mod event_loop;
 mod executor;
@@ -81,6 +85,7 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<sock::call::SocketCall>()?;
     module.add_function(wrap_pyfunction!(event_loop::_after_fork_in_child, module)?)?;
     module.add_function(wrap_pyfunction!(inside::_intercepted, module)?)?;
+    module.add_function(wrap_pyfunction!(inside::_not_intercepted, module)?)?;
     ffi::gc::watch(py)?;
     exit::watch(py)?;
     module.add("CPYTHON_PRIVATE_NAMES", names::PRIVATE.to_vec())

@@ -22,6 +22,7 @@ use crate::ffi::cell::GilCell;
 use crate::ffi::greenlet::Greenlet;
 use crate::ffi::object::thread_ident;
 use crate::ffi::{context, gc};
+use crate::inside;
 use crate::names::Names;
 use crate::session;
 use crate::turn::{self, End};
@@ -216,7 +217,7 @@ pub(crate) fn check_thread(core: &Bound<'_, LoopCore>) -> PyResult<()> {
 }
 
 /// Tells the calling thread from every other one, living or dead.
-fn thread_mark() -> u64 {
+pub(crate) fn thread_mark() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     thread_local!(static MARK: u64 = NEXT.fetch_add(1, Relaxed));
     MARK.with(|mark| *mark)
@@ -295,10 +296,12 @@ pub(crate) fn wait(core: &Bound<'_, LoopCore>, future: &Bound<'_, PyAny>) -> PyR
     let id = park(core, task.as_ref(), future)?;
     let hub = nest.with(py, |state| state.hub.as_ref().map(|hub| hub.clone_ref(py)));
     let waker = Bound::new(py, Waker { core: core.clone().unbind(), id })?;
+    let owners = inside::set_aside(core);
     let waited = future
         .call_method1(intern!(py, "add_done_callback"), (&waker,))
         .and_then(|_| task.as_ref().map_or(Ok(()), |task| pass_earlier_request_on(task, future)))
         .and_then(|()| carry_on_until_woken(core, id));
+    inside::put_back(py, owners);
     drop(nest.with(py, |state| std::mem::replace(&mut state.hub, hub)));
     let parked = nest.with(py, |state| {
         let index = state.parked.iter().position(|parked| parked.id == id)?;

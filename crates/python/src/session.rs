@@ -1,5 +1,5 @@
 //! What an outermost run sets up around the cycle, and takes down again: the marks by which asyncio knows the running loop,
-//! the hooks of asynchronous generators, the wake-up by signals.
+//! the hooks of asynchronous generators, the wake-up by signals; and that the loop owns its thread.
 
 use crate::event_loop::LoopCore;
 use crate::exit;
@@ -18,8 +18,6 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(crate) struct Session {
     outer: Option<Outer>,
     hooks: (Py<PyAny>, Py<PyAny>),
-    /// Whether the loop's simulation has taken the thread.
-    is_inside: bool,
 }
 
 /// The run of another loop on this thread, hidden while a loop of ours runs on top of it.
@@ -46,20 +44,17 @@ impl Session {
                 ));
             }
         };
-        let mut session = Self { outer, hooks: Self::hooks(py)?, is_inside: false };
-        if let Err(error) = session.enter(core) {
+        let session = Self { outer, hooks: Self::hooks(py)? };
+        inside::enter(core);
+        if let Err(error) = Self::enter(core) {
             session.close(core)?;
             return Err(error);
         }
         Ok(session)
     }
 
-    fn enter(&mut self, core: &Bound<'_, LoopCore>) -> PyResult<()> {
+    fn enter(core: &Bound<'_, LoopCore>) -> PyResult<()> {
         let (py, this) = (core.py(), core.get());
-        if this.world.is_simulated() {
-            inside::enter(core)?;
-            self.is_inside = true;
-        }
         let names = Names::get(py)?;
         this.thread.store(thread_ident(py), Relaxed);
         exit::run_begins();
@@ -80,9 +75,7 @@ impl Session {
     /// Takes all of it down, whatever fails; the first error is given.
     pub(crate) fn close(self, core: &Bound<'_, LoopCore>) -> PyResult<()> {
         let (py, this) = (core.py(), core.get());
-        if self.is_inside {
-            inside::leave(core);
-        }
+        inside::leave(core);
         let names = Names::get(py)?;
         if this.thread.swap(0, Relaxed) != 0 {
             exit::run_ends();

@@ -8,6 +8,7 @@ use pyo3::ffi;
 use pyo3::panic::PanicException;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
+use std::any::Any;
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -101,12 +102,7 @@ unsafe extern "C" fn trampoline<M: Method>(
         };
         M::call(&this, &args)
     }));
-    let called = called.unwrap_or_else(|payload| {
-        let text =
-            payload.downcast_ref::<&str>().map_or_else(|| "panic in a method".to_owned(), |text| (*text).to_owned());
-        Err(PanicException::new_err((text,)))
-    });
-    match called {
+    match called.unwrap_or_else(|payload| Err(of_panic(payload.as_ref()))) {
         Ok(value) => value.into_ptr(),
         Err(error) => {
             // SAFETY: as above: the thread is attached.
@@ -114,4 +110,11 @@ unsafe extern "C" fn trampoline<M: Method>(
             std::ptr::null_mut()
         }
     }
+}
+
+/// The exception that a panic becomes.
+pub(super) fn of_panic(payload: &(dyn Any + Send)) -> PyErr {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    PanicException::new_err((text.unwrap_or_else(|| "panic in a method".to_owned()),))
 }

@@ -9,3 +9,4 @@ pub(crate) mod intercept;
 pub(crate) mod method;
 pub(crate) mod object;
 pub(crate) mod openssl;
+mod trampoline;

@@ -14,7 +14,7 @@ use crate::world::World;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use soliloop_engine::Instant;
 use soliloop_engine::world::Readiness;
 use soliloop_engine::world::sim::{self, Address, BindOptions, Family, Fault, Kind, SocketId};
@@ -58,9 +58,9 @@ pub(crate) const TARGETS: &[Target] = &[
 // -------------------------------------------------------------------- what the methods stand on
 
 fn socket<'py>(call: &Call<'_, 'py>, name: &str) -> PyResult<Option<Simulated<'py>>> {
-    match inside::current(call.py()) {
-        Some(core) => super::of(&core, call.this(), name),
-        None => Ok(None),
+    match (inside::current(call.py()), call.this()) {
+        (Some(core), Some(this)) => super::of(&core, &this, name),
+        _ => Ok(None),
     }
 }
 
@@ -245,9 +245,9 @@ fn attempt_to_connect<'py>(socket: &Simulated<'py>, address: &Bound<'py, PyAny>,
 }
 
 fn close<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
-    let Some(core) = inside::current(call.py()) else { return Ok(None) };
+    let (Some(core), Some(this)) = (inside::current(call.py()), call.this()) else { return Ok(None) };
     let World::Simulated(world) = &core.get().world else { return Ok(None) };
-    let fd: RawFd = call.this().call_method0(intern!(call.py(), "fileno"))?.extract()?;
+    let fd: RawFd = this.call_method0(intern!(call.py(), "fileno"))?.extract()?;
     if let crate::port::Source::Simulated(id) = world.source(call.py(), fd) {
         world.with(call.py(), |sim| sim.close(id));
         forget(&core, fd, id);
@@ -512,8 +512,11 @@ fn socketpair<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
 fn ask<'py>(call: &Call<'_, 'py>, method: &str) -> Answer<'py> {
     let Some(core) = inside::current(call.py()) else { return Ok(None) };
     let core: &Bound<'py, LoopCore> = &core;
-    let args = PyTuple::new(call.py(), call.args())?;
-    core.call_method(method, args, call.keywords()?.as_ref()).map(Some)
+    let options = PyDict::new(call.py());
+    for name in call.keywords()? {
+        options.set_item(&name, call.keyword(&name)?)?;
+    }
+    core.call_method(method, PyTuple::new(call.py(), call.args())?, Some(&options)).map(Some)
 }
 
 fn getaddrinfo<'py>(call: &Call<'_, 'py>) -> Answer<'py> {

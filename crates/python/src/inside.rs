@@ -1,0 +1,156 @@
+//! Which loop owns a thread: the one whose clock the thread's code sees.
+//!
+//! A loop comes in when it begins to run, and goes out when the run ends; a simulation also from the beginning to the end of its `with`
+//! block. The innermost one counts. If it is simulated, what asks Python's own modules for the time is answered from its world (the tables
+//! of [`TABLES`]); other threads, and code inside a loop in real time, get the true answer.
+//!
+//! All is in one list, the threads' entries among each other, because a `with` block may be ended by another thread than its own (a generator
+//! that is collected). The thread's own flag says whether its calls are looked at; nothing else does without it.
+
+use crate::event_loop::LoopCore;
+use crate::ffi::cell::GilCell;
+use crate::ffi::intercept::{self, Target};
+use crate::nest::thread_mark;
+use crate::{clocks, entropy, sockets};
+use pyo3::prelude::*;
+
+/// What a simulation answers itself.
+const TABLES: &[&[Target]] = &[clocks::TARGETS, entropy::TARGETS, sockets::methods::TARGETS];
+const _: () = assert!(intercept::fit(TABLES), "more targets than slots: raise ROWS in ffi/trampoline.rs");
+
+/// The loops that own threads, the innermost ones last.
+static OWNERS: GilCell<Owners> = GilCell::new(Owners { entries: Vec::new(), simulated: 0 });
+
+struct Owners {
+    entries: Vec<Entry>,
+    /// How many entries are of simulated loops.
+    simulated: usize,
+}
+
+struct Entry {
+    thread: u64,
+    core: Py<LoopCore>,
+}
+
+/// Entries of a stack that is parked: see [`set_aside`].
+#[must_use]
+pub(crate) struct Aside(Vec<Entry>);
+
+/// To be called when a simulated loop is made: [`enter`] needs what is looked up here.
+///
+/// # Errors
+/// What importing Python's own modules fails with.
+pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
+    intercept::resolve(py, TABLES)
+}
+
+/// From now on the loop owns the calling thread.
+pub(crate) fn enter(core: &Bound<'_, LoopCore>) {
+    put(core.py(), Entry { thread: thread_mark(), core: core.clone().unbind() });
+    refresh(core.py());
+}
+
+/// Takes the loop's innermost entry out, wherever it is. Without effect if it has none.
+pub(crate) fn leave(core: &Bound<'_, LoopCore>) {
+    let py = core.py();
+    let thread = thread_mark();
+    let index = OWNERS.with(py, |owners| {
+        let last = |own: bool| {
+            let is_it = |entry: &Entry| entry.core.is(core) && (!own || entry.thread == thread);
+            owners.entries.iter().rposition(is_it)
+        };
+        last(true).or_else(|| last(false))
+    });
+    drop(index.map(|index| take(py, index)));
+    refresh(py);
+}
+
+/// The simulated loop that owns the calling thread.
+#[inline]
+pub(crate) fn current(py: Python<'_>) -> Option<Bound<'_, LoopCore>> {
+    find(py, |_| true)
+}
+
+/// The innermost simulated loop that owns the calling thread and fulfils a condition, unless a loop in real time comes before it.
+pub(crate) fn find(py: Python<'_>, is_it: impl Fn(&LoopCore) -> bool) -> Option<Bound<'_, LoopCore>> {
+    let thread = thread_mark();
+    OWNERS.with(py, |owners| {
+        let own = owners.entries.iter().rev().filter(|entry| entry.thread == thread);
+        let mut simulated = own.map_while(|entry| is_simulated(entry).then_some(&entry.core));
+        simulated.find(|core| is_it(core.get())).map(|core| core.clone_ref(py).into_bound(py))
+    })
+}
+
+/// The calling stack, which runs a callback of `core`, is about to be parked: takes out what came in since the callback began.
+pub(crate) fn set_aside(core: &Bound<'_, LoopCore>) -> Aside {
+    let py = core.py();
+    let thread = thread_mark();
+    let mut aside = Vec::new();
+    let last = || {
+        OWNERS.with(py, |owners| {
+            let index = owners.entries.iter().rposition(|entry| entry.thread == thread)?;
+            (!owners.entries[index].core.is(core)).then_some(index)
+        })
+    };
+    while let Some(index) = last() {
+        aside.push(take(py, index));
+    }
+    aside.reverse();
+    refresh(py);
+    Aside(aside)
+}
+
+/// The stack goes on: puts the entries back.
+pub(crate) fn put_back(py: Python<'_>, aside: Aside) {
+    for entry in aside.0 {
+        put(py, entry);
+    }
+    refresh(py);
+}
+
+/// How many functions of Python's own modules are not the original ones at present: none while no simulation is under way.
+#[pyfunction]
+pub(crate) fn _intercepted(py: Python<'_>) -> usize {
+    intercept::installed(py)
+}
+
+/// The functions that should be intercepted and are not to be found in this Python.
+#[pyfunction]
+pub(crate) fn _not_intercepted(py: Python<'_>) -> PyResult<Vec<&'static str>> {
+    prepare(py)?;
+    Ok(intercept::missing(py).to_vec())
+}
+
+fn is_simulated(entry: &Entry) -> bool {
+    entry.core.get().world.is_simulated()
+}
+
+fn put(py: Python<'_>, entry: Entry) {
+    let is_first = OWNERS.with(py, |owners| {
+        let simulated = usize::from(is_simulated(&entry));
+        owners.simulated += simulated;
+        owners.entries.push(entry);
+        simulated == 1 && owners.simulated == 1
+    });
+    if is_first {
+        intercept::install(py);
+    }
+}
+
+fn take(py: Python<'_>, index: usize) -> Entry {
+    let (entry, is_last) = OWNERS.with(py, |owners| {
+        let entry = owners.entries.remove(index);
+        let simulated = usize::from(is_simulated(&entry));
+        owners.simulated -= simulated;
+        (entry, simulated == 1 && owners.simulated == 0)
+    });
+    if is_last {
+        intercept::remove(py);
+    }
+    entry
+}
+
+/// Sets the calling thread's flag. (That of another thread, from which an entry was taken, is on needlessly until its next change.)
+fn refresh(py: Python<'_>) {
+    intercept::set_active(current(py).is_some());
+}
