@@ -126,11 +126,11 @@ class Resolving(LoopCore):
     def _refused_error(self, address: Any) -> OSError:
         """The error of a connection that nobody takes. Where no server was ever meant to be, it says that this is a simulation."""
         if not isinstance(address, tuple) or not self._network.is_open():
-            return ConnectionRefusedError(111, "Connection refused")
+            return ConnectionRefusedError(111, f"Connect call failed {address}")
         host, port = address[:2]
         name = self._network.name_of(host) or host
         if name in ("localhost", "main") or ipaddress.ip_address(host).is_loopback:
-            return ConnectionRefusedError(111, "Connection refused")
+            return ConnectionRefusedError(111, f"Connect call failed {address}")
         return UnservedError(
             111,
             f"Connection refused: nobody listens on {name}:{port} in this simulation, which does not reach "

@@ -32,6 +32,8 @@ pub(crate) struct Token {
     pub(crate) id: SocketId,
     /// The Python socket that has it, as far as it is known. When it dies the simulated socket is closed.
     pub(crate) owner: Option<Py<PyWeakrefReference>>,
+    /// Closing it resets the connection (`SO_LINGER` with no time).
+    pub(crate) resets: bool,
 }
 
 /// A simulation that is played at a multiple of real time: it waits for as long as its clock is about to jump.

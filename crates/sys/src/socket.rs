@@ -67,6 +67,11 @@ pub fn unconnected(family: i32, is_stream: bool) -> io::Result<OwnedFd> {
     Ok(socket_with(AddressFamily::from_raw(family), kind, SocketFlags::CLOEXEC, None)?)
 }
 
+/// Whether calls of a descriptor give up rather than wait.
+pub fn is_nonblocking(fd: RawFd) -> bool {
+    borrow(fd).and_then(rustix::fs::fcntl_getfl).is_ok_and(|flags| flags.contains(rustix::fs::OFlags::NONBLOCK))
+}
+
 /// Whether a socket is neither bound nor connected.
 pub fn is_unused(fd: RawFd) -> bool {
     let Ok(fd) = borrow(fd) else { return false };

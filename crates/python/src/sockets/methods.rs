@@ -2,7 +2,7 @@
 //! which is simulated time here.
 
 use super::address::{object as address_object, parse};
-use super::{Simulated, blocking, disown, forget, host, register, system_error, token};
+use super::{Simulated, blocking, close_token, copy_token, disown, host, register, system_error, token};
 use crate::error;
 use crate::event_loop::LoopCore;
 use crate::ffi::buffer::{Readable, Writable};
@@ -45,7 +45,12 @@ pub(crate) const TARGETS: &[Target] = &[
     Target::new("_socket.socket.sendall", sendall),
     Target::new("_socket.socket.sendmsg", sendmsg),
     Target::new("_socket.socket.sendto", sendto),
+    Target::new("_socket.socket.setsockopt", setsockopt),
     Target::new("_socket.socket.shutdown", shutdown),
+    Target::new("_socket.close", close_number),
+    Target::new("_socket.dup", dup),
+    Target::new("posix.close", close_number),
+    Target::new("posix.dup", dup),
     Target::new("_socket.socketpair", socketpair),
     Target::new("_socket.getaddrinfo", getaddrinfo),
     Target::new("_socket.getnameinfo", getnameinfo),
@@ -120,6 +125,10 @@ impl<'py> Simulated<'py> {
                     None => return Err(system_error(libc::EAGAIN)),
                 },
             };
+            // Python takes a socket for blocking that somebody else has made, whatever its descriptor is set to.
+            if deadline.is_none() && soliloop_sys::socket::is_nonblocking(self.fd) {
+                return Err(system_error(libc::EAGAIN));
+            }
             let id = self.id;
             let is_ready = move |sim: &mut sim::Simulated| sim.readiness(id).is_ok_and(wanted);
             blocking::wait(&self.core, deadline, &format!("socket.{name}()"), is_ready)?;
@@ -246,12 +255,8 @@ fn attempt_to_connect<'py>(socket: &Simulated<'py>, address: &Bound<'py, PyAny>,
 
 fn close<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     let (Some(core), Some(this)) = (inside::current(call.py()), call.this()) else { return Ok(None) };
-    let World::Simulated(world) = &core.get().world else { return Ok(None) };
     let fd: RawFd = this.call_method0(intern!(call.py(), "fileno"))?.extract()?;
-    if let crate::port::Source::Simulated(id) = world.source(call.py(), fd) {
-        world.with(call.py(), |sim| sim.close(id));
-        forget(&core, fd, id);
-    }
+    close_token(&core, fd);
     // And the token.
     Ok(None)
 }
@@ -301,6 +306,25 @@ fn getsockopt<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     let Some(socket) = socket(call, "getsockopt")? else { return Ok(None) };
     let fault = socket.call(|sim, id| sim.take_error(id))?;
     Ok(Some(fault.map_or(0, errno).into_pyobject(call.py())?.into_any()))
+}
+
+/// The token takes every option; one of them is for the simulation as well.
+fn setsockopt<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let number = |place| call.arg(place).and_then(|value| value.extract::<i32>().ok());
+    if (number(0), number(1)) == (Some(libc::SOL_SOCKET), Some(libc::SO_LINGER))
+        && let Some(socket) = socket(call, "setsockopt")?
+        && let World::Simulated(world) = &socket.core.get().world
+        && let Some(Ok(linger)) = call.arg(2).map(|value| value.extract::<Vec<u8>>())
+    {
+        // `struct linger`: whether it is on, and for how many seconds.
+        let resets = linger.len() == 8 && linger[..4].iter().any(|byte| *byte != 0) && linger[4..] == [0; 4];
+        world.with_tokens(call.py(), |tokens| {
+            if let Some(token) = tokens.get_mut(&socket.fd) {
+                token.resets = resets;
+            }
+        });
+    }
+    Ok(None)
 }
 
 // -------------------------------------------------------------------- receiving
@@ -506,6 +530,24 @@ fn socketpair<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
         register(&core, fd, id);
     }
     Ok(Some(pair))
+}
+
+/// A descriptor is closed by its number.
+fn close_number<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    if let (Some(core), Some(Ok(fd))) = (inside::current(call.py()), call.arg(0).map(|fd| fd.extract::<RawFd>())) {
+        close_token(&core, fd);
+    }
+    Ok(None)
+}
+
+/// A descriptor is copied by its number.
+fn dup<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(core) = inside::current(call.py()) else { return Ok(None) };
+    let copy = call.original()?;
+    if let (Some(Ok(fd)), Ok(to)) = (call.arg(0).map(|fd| fd.extract::<RawFd>()), copy.extract::<RawFd>()) {
+        copy_token(&core, fd, to);
+    }
+    Ok(Some(copy))
 }
 
 /// Hands a question about names to the loop, with the arguments as they are.

@@ -109,7 +109,7 @@ pub(crate) fn token(core: &Bound<'_, LoopCore>, id: SocketId) -> PyResult<RawFd>
 /// Has a descriptor stand for a simulated socket.
 pub(crate) fn register(core: &Bound<'_, LoopCore>, fd: RawFd, id: SocketId) {
     if let World::Simulated(world) = &core.get().world {
-        let before = world.with_tokens(core.py(), |tokens| tokens.insert(fd, Token { id, owner: None }));
+        let before = world.with_tokens(core.py(), |tokens| tokens.insert(fd, Token { id, owner: None, resets: false }));
         drop(before);
     }
 }
@@ -191,13 +191,27 @@ fn own<'py>(
     Ok(())
 }
 
-/// The descriptor is another one's from now on, or closed.
-pub(crate) fn forget(core: &Bound<'_, LoopCore>, fd: RawFd, id: SocketId) {
-    if let World::Simulated(world) = &core.get().world {
-        let removed = world.with_tokens(core.py(), |tokens| {
-            if tokens.get(&fd).is_some_and(|token| token.id == id) { tokens.remove(&fd) } else { None }
-        });
-        drop(removed);
+/// A descriptor is closed; with the last one that stands for it a simulated socket is closed too.
+pub(crate) fn close_token(core: &Bound<'_, LoopCore>, fd: RawFd) {
+    let py = core.py();
+    let World::Simulated(world) = &core.get().world else { return };
+    let (removed, is_last) = world.with_tokens(py, |tokens| {
+        let removed = tokens.remove(&fd);
+        let is_last = removed.as_ref().is_some_and(|removed| !tokens.values().any(|token| token.id == removed.id));
+        (removed, is_last)
+    });
+    if let Some(token) = removed.as_ref().filter(|_| is_last) {
+        world.with(py, |sim| if token.resets { sim.abort(token.id) } else { sim.close(token.id) });
+    }
+    drop(removed);
+}
+
+/// A descriptor is a copy of another one: it stands for the same simulated socket.
+pub(crate) fn copy_token(core: &Bound<'_, LoopCore>, from: RawFd, to: RawFd) {
+    if let World::Simulated(world) = &core.get().world
+        && let Source::Simulated(id) = world.source(core.py(), from)
+    {
+        register(core, to, id);
     }
 }
 
@@ -212,8 +226,9 @@ pub(crate) fn disown(core: &Bound<'_, LoopCore>, fd: RawFd) {
 impl TokenEnd {
     fn __call__(&self, py: Python<'_>, _reference: &Bound<'_, PyAny>) {
         let core = self.core.bind(py);
-        core.get().world.close_socket(py, self.id);
-        forget(core, self.fd, self.id);
+        if core.get().world.source(py, self.fd) == Source::Simulated(self.id) {
+            close_token(core, self.fd);
+        }
     }
 }
 
