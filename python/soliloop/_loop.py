@@ -181,7 +181,7 @@ class EventLoop(LoopCore, TransportMaking, ProcessMaking):  # type: ignore[misc]
 
     def _outside_error(self, what: str) -> OutsideWorldError:
         return OutsideWorldError(
-            f"{what}, and this loop lives in a simulated world{_reports.place(_reports.caller())}"
+            f"{what}, and this loop lives in a simulated world{_reports.program_place(_reports.caller())}"
         )
 
     def _blocked_error(self, what: str) -> RuntimeError:

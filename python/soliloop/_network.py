@@ -91,11 +91,17 @@ class Link:
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} is a probability, from 0 to 1, and not {value!r}")
         if self.bandwidth is not None and not (self.bandwidth > 0):
-            raise ValueError(f"bandwidth is in bytes per second, above 0, and not {self.bandwidth!r}")
+            raise ValueError(
+                f"bandwidth is in bytes per second, above 0, and not {self.bandwidth!r}"
+            )
         if self.mtu < 68:
-            raise ValueError(f"mtu is a number of bytes, at least 68 (RFC 791), and not {self.mtu!r}")
+            raise ValueError(
+                f"mtu is a number of bytes, at least 68 (RFC 791), and not {self.mtu!r}"
+            )
 
-    def _given(self) -> tuple[str, tuple[float, ...], float, float | None, float, float, float, int]:
+    def _given(
+        self,
+    ) -> tuple[str, tuple[float, ...], float, float | None, float, float, float, int]:
         return (
             self.latency.shape,
             self.latency.times,
@@ -160,9 +166,7 @@ class Host:
         return f"<Host {self._name!r} {'up' if self.is_up else 'down'} {', '.join(self.addresses)}>"
 
 
-def pairs(
-    sources: Iterable[Host], targets: Iterable[Host]
-) -> Iterable[tuple[Host, Host]]:
+def pairs(sources: Iterable[Host], targets: Iterable[Host]) -> Iterable[tuple[Host, Host]]:
     """Every pair of two different hosts."""
     targets = list(targets)
     return ((one, other) for one in sources for other in targets if one is not other)

@@ -10,6 +10,7 @@ from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType
 from typing import Any
 
 from soliloop._errors import DeadlockError
+from soliloop._soliloop import _simulated_threads
 
 _ASYNCIO = asyncio.__name__
 _HERE = __name__.partition(".")[0]
@@ -63,6 +64,9 @@ def deadlock(loop: Any) -> DeadlockError:
     for task, future, frame in loop._nested_runs():
         if task is None:
             lines.append(f"  a callback waits for a nested run of {_name(future)}{place(frame)}")
+    for name, waits_for, frame in _simulated_threads(loop) if loop._simulated else ():
+        if waits_for is not None:
+            lines.append(f"  simulated thread {name!r} waits for {waits_for}{program_place(frame)}")
     if not tasks:
         lines.append(
             "  no task is pending: the future that the run waits for is completed by nobody"
@@ -73,7 +77,7 @@ def deadlock(loop: Any) -> DeadlockError:
 def blocked(loop: Any, what: str, frame: FrameType | None) -> DeadlockError:
     """The error of a blocking call in a simulation that nothing can end any more."""
     return DeadlockError(
-        f"{what} waits{place(frame)}, and nothing can ever end that: whoever could is on the loop that it blocks, "
+        f"{what} waits{program_place(frame)}, and nothing can ever end that: whoever could is on the loop that it blocks, "
         f"at {loop.time():.9f} s of simulated time; await the loop's own methods instead"
     )
 
@@ -97,14 +101,24 @@ def _callers(frame: FrameType | None) -> list[tuple[CodeType, str]]:
 
 
 def _is_internal(frame: FrameType) -> bool:
-    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    return package in (_ASYNCIO, _HERE)
+    return _package(frame) in (_ASYNCIO, _HERE)
 
 
 def place(frame: FrameType | None) -> str:
-    """" in FUNCTION at FILE:LINE", of the innermost line of the program's own code."""
+    """ " in FUNCTION at FILE:LINE", of the innermost line of the program's own code."""
     frames = _callers(frame)
     return f" in {frames[-1][0].co_qualname} at {frames[-1][1]}" if frames else ""
+
+
+def program_place(frame: FrameType | None) -> str:
+    """As ``place``, but Python's own modules don't count as the program's code either."""
+    while frame is not None and _package(frame) in _NOT_THE_PROGRAMS:
+        frame = frame.f_back
+    return place(frame)
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
 def _name(future: asyncio.Future[Any]) -> str:
@@ -168,6 +182,7 @@ def _frames(awaitable: Any) -> Any:
             awaitable = next(wrapped, None) if type(awaitable).__module__ == "builtins" else None
 
 
+_NOT_THE_PROGRAMS = (sys.stdlib_module_names - {"__main__"}) | {_HERE}
 _WRAPPED = (AsyncGeneratorType, CoroutineType)
 
 

@@ -5,6 +5,7 @@ The table of hosts is the network's. As long as no host was added any name is kn
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 from collections.abc import Iterator
@@ -20,7 +21,9 @@ _KINDS = ((socket.SOCK_STREAM, 6), (socket.SOCK_DGRAM, 17))
 class Resolving(LoopCore):
     """The part of a simulated loop that knows names. The intercepted functions call it, with their own arguments."""
 
-    _network: Network
+    @property
+    def _network(self) -> Network:
+        raise NotImplementedError
 
     def _getaddrinfo(
         self, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
@@ -84,10 +87,8 @@ class Resolving(LoopCore):
             raise _error(socket.EAI_NONAME, f"Name or service not known: {host!r} has no name")
         service = str(port)
         if not flags & socket.NI_NUMERICSERV:
-            try:
+            with contextlib.suppress(OSError):
                 service = socket.getservbyport(port, "udp" if flags & socket.NI_DGRAM else "tcp")
-            except OSError:
-                pass
         return name or address, service
 
     def _gethostbyname(self, name: Any) -> str:

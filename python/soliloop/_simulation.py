@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
-import contextvars
+import functools
 import itertools
 import socket
+import warnings
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, Self, TypeVar, TypeVarTuple
@@ -15,14 +17,17 @@ from soliloop._errors import DeadlockError, OutsideWorldError
 from soliloop._loop import EventLoop
 from soliloop._network import Host, Latency, Link, current_host, pairs
 from soliloop._resolver import Resolving
-from soliloop._soliloop import LoopCore, Network, OuterRun
+from soliloop._soliloop import LoopCore, Network, _end_threads
 from soliloop._task import SimulatedTask
+from soliloop._threads import SimulatedPool
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULT_START = datetime(2000, 1, 1, tzinfo=UTC)
+# Of the default executor. asyncio has as many as the machine has processors, and some; a simulation is the same everywhere.
+DEFAULT_THREADS = 32
 
 
 def parse_start(start: datetime | str | None) -> datetime:
@@ -82,7 +87,6 @@ class SimulatedLoop(EventLoop, Resolving):
         factor: float | None = None,
     ) -> None:
         self._task_numbers = itertools.count()
-        self._network = Network(self)
         super().__init__(nesting=nesting)
         self._task_class = self._own_task_class
 
@@ -113,25 +117,77 @@ class SimulatedLoop(EventLoop, Resolving):
         sent: int = await self._sock_sendfile_fallback(sock, file, offset, count)  # type: ignore[attr-defined]
         return sent
 
+    @property
+    def _network(self) -> Network:
+        # Made anew each time: kept, it would be a ring.
+        return Network(self)
+
     def _host_number(self) -> int:
         return current_host()
 
     def run_in_executor(
         self, executor: Any, func: Callable[[*_Ts], _T], *args: *_Ts
     ) -> asyncio.Future[_T]:
-        """Run *func* at once, as if its thread took no time; it sees no running loop and no variables, as in a new thread."""
+        """Run *func* in a simulated thread, no more at a time than the executor has threads (asyncio docs).
+
+        Raises:
+            OutsideWorldError: The executor's workers are no threads.
+        """
         self._check_closed()
-        future: asyncio.Future[_T] = self.create_future()
-        try:
-            with OuterRun():
-                result = contextvars.Context().run(func, *args)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            future.set_exception(error)
+        if self.get_debug():
+            self._check_callback(func, "run_in_executor")
+        if executor is None:
+            self._check_default_executor()
+            executor = self._default_executor
+        if executor is None:
+            pool = self._pool_of_default
+        elif isinstance(executor, concurrent.futures.ThreadPoolExecutor):
+            if executor._shutdown:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            pool = self._pool(executor)
         else:
-            future.set_result(result)
-        return future
+            raise self._outside_error(f"loop.run_in_executor() of {executor!r}")
+        return pool.submit(func, args)
+
+    @functools.cached_property
+    def _pool_of_default(self) -> SimulatedPool:
+        return SimulatedPool(self, "asyncio", DEFAULT_THREADS)
+
+    @functools.cached_property
+    def _pools(self) -> dict[int, tuple[Any, SimulatedPool]]:
+        return {}
+
+    def _pool(self, executor: concurrent.futures.ThreadPoolExecutor) -> SimulatedPool:
+        known = self._pools.get(id(executor))
+        if known is None:
+            known = self._pools[id(executor)] = executor, SimulatedPool.of(self, executor)
+        return known[1]
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait until the default executor's threads have ended (asyncio docs): in simulated time."""
+        self._executor_shutdown_called = True
+        default = self._default_executor
+        if default is not None:
+            pool = self._pool(default)
+        elif "_pool_of_default" in self.__dict__:
+            pool = self._pool_of_default
+        else:
+            return
+        try:
+            async with asyncio.timeout(timeout):
+                await pool.drain()
+        except TimeoutError:
+            warnings.warn(
+                f"The executor did not finish joining its threads within {timeout} seconds.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        if default is not None:
+            default.shutdown(wait=False)
+
+    def _close_core(self) -> None:
+        _end_threads(self)
+        super()._close_core()
 
 
 def _outside(name: str) -> Callable[..., NoReturn]:
@@ -317,17 +373,18 @@ def simulation(
     try:
         try:
             yield Simulation(loop)
-        except BaseException:
+        except BaseException as failure:
             # What went wrong is not to be hidden by what that leaves undone.
             try:
                 _finish(loop)
             except DeadlockError as error:
-                loop.call_exception_handler(
-                    {
-                        "message": "a failed simulation left tasks that cannot end",
-                        "exception": error,
-                    }
-                )
+                if not isinstance(failure, DeadlockError):
+                    loop.call_exception_handler(
+                        {
+                            "message": "a failed simulation left tasks that cannot end",
+                            "exception": error,
+                        }
+                    )
             raise
         _finish(loop)
     finally:
@@ -354,3 +411,4 @@ def _finish(loop: SimulatedLoop) -> None:
                 }
             )
     loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.run_until_complete(loop.shutdown_default_executor())

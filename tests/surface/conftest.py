@@ -1,7 +1,7 @@
 """What the tests of the asyncio surface share: loops of both makes, and scripts that run in a process of their own.
 
 `loop` is one text for two arms: a test that takes it says what asyncio does, and runs on asyncio's own loop as well
-as on soliloop's. `our_loop` is for what only soliloop promises. Both are in real time and do not nest.
+as on soliloop's; where the module says so (``SIMULATED``), in a simulation too. `our_loop` is for what only soliloop promises. Both are in real time and do not nest.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TypeVar
 import pytest
 import soliloop
 from surface_support import (
+    ARMS,
     FACTORIES,
     LOOPS_IN_SCRIPTS,
     Factory,
@@ -33,10 +34,19 @@ from tls_support import HOST, KINDS, SIDES, Tls, contexts_of, new_contexts
 _Loop = TypeVar("_Loop", bound=asyncio.AbstractEventLoop)
 
 
-@pytest.fixture(params=list(FACTORIES))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A module that says ``SIMULATED = True`` runs in simulated time as well, but for what is marked ``real_time``."""
+    if "factory" in metafunc.fixturenames:
+        is_simulated = getattr(metafunc.module, "SIMULATED", False)
+        is_real = metafunc.definition.get_closest_marker("real_time") is not None
+        names = ARMS if is_simulated and not is_real else FACTORIES
+        metafunc.parametrize("factory", list(names), indirect=True)
+
+
+@pytest.fixture
 def factory(request: pytest.FixtureRequest) -> Factory:
     """What makes a loop of either make."""
-    return FACTORIES[request.param]
+    return ARMS[request.param]
 
 
 @pytest.fixture(params=list(LOOPS_IN_SCRIPTS))

@@ -26,6 +26,26 @@ FACTORIES: dict[str, Factory] = {
 }
 
 
+class InSimulation(soliloop.SimulatedLoop):
+    """A simulated loop that owns the thread from its making to its end, as in ``with soliloop.simulation()``."""
+
+    _is_inside = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._enter_world()
+
+    def close(self) -> None:
+        super().close()
+        if self._is_inside:
+            self._is_inside = False
+            self._leave_world()
+
+
+# What goes over sockets goes over simulated ones just the same.
+ARMS: dict[str, Factory] = {**FACTORIES, "simulated": InSimulation}
+
+
 def turn(loop: Loop) -> None:
     """One batch of callbacks, and one more for what it makes ready."""
     for _ in range(2):

@@ -13,6 +13,8 @@ import pytest
 import soliloop
 from surface_support import Loop, handled, run
 
+SIMULATED = True
+
 HOST = "127.0.0.1"
 
 
@@ -130,6 +132,7 @@ def test_many_peers_each_get_their_own(loop: Loop) -> None:
     run(loop, main())
 
 
+@pytest.mark.real_time(reason="without hosts every name is known")
 def test_a_host_by_name(loop: Loop) -> None:
     async def main() -> None:
         far, far_peer = await loop.create_datagram_endpoint(Peer, (HOST, 0))

@@ -19,6 +19,8 @@ import pytest
 import soliloop
 from surface_support import PATIENCE, Loop, Pair, Recorder, run
 
+SIMULATED = True
+
 HOST = "127.0.0.1"
 
 
@@ -77,6 +79,7 @@ def test_a_handler_of_a_signal_that_raises_loses_no_event(
     assert run(our_loop, main()) == b"x"
 
 
+@pytest.mark.real_time(reason="a thread of the executor that waits for the loop")
 def test_destructors_of_arguments_may_ask_the_loop(loop: Loop) -> None:
     answers: list[str] = []
 

@@ -8,6 +8,8 @@ import socket
 import pytest
 from surface_support import Loop, run
 
+SIMULATED = True
+
 
 def test_the_local_host_has_an_address(loop: Loop) -> None:
     async def main() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from surface_support import Loop, run
 
+SIMULATED = True
+
 DATA = bytes(range(256)) * 4096
 
 

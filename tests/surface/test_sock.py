@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 from surface_support import Loop, Pair, run
 
+SIMULATED = True
+
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:

@@ -19,6 +19,8 @@ import pytest
 import soliloop
 from surface_support import Loop, Pair, run, turn
 
+SIMULATED = True
+
 
 def stream() -> Pair:
     """A pair of sockets whose calls are plain."""
@@ -749,6 +751,7 @@ def test_a_blocking_socket_does_not_block_the_loop(our_loop: Loop, pair: Pair) -
 # Connecting.
 
 
+@pytest.mark.real_time(reason="names are looked up in no time")
 def test_connecting_by_name_and_its_cancellation(loop: Loop) -> None:
     async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as client:

@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 from surface_support import Loop, Pair, Recorder, Script, arrived, handled, run
 
+SIMULATED = True
+
 
 async def connect(pair: Pair, protocol: Any = None) -> tuple[Any, Any]:
     """A transport over one socket of the pair."""
@@ -516,6 +518,7 @@ def no_descriptors_left() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+@pytest.mark.real_time(reason="simulated sockets need none")
 def test_accepting_without_descriptors(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The handler is told, the connection waits, and is accepted when there is one again."""
     monkeypatch.setattr("asyncio.constants.ACCEPT_RETRY_DELAY", 0.01)

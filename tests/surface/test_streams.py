@@ -14,6 +14,8 @@ import pytest
 from soliloop import _streams
 from surface_support import Loop, handled, run
 
+SIMULATED = True
+
 Ends: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 LIMIT = 1000
 

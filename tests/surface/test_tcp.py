@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import pytest
 from surface_support import Loop, run
 
+SIMULATED = True
+
 HOST = "127.0.0.1"
 Reader: TypeAlias = asyncio.StreamReader
 Writer: TypeAlias = asyncio.StreamWriter

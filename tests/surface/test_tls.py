@@ -11,6 +11,8 @@ import soliloop
 from surface_support import Loop, run
 from tls_support import HOST, Reader, Writer, echo
 
+SIMULATED = True
+
 
 def test_there_and_back(
     loop: Loop, server_side: ssl.SSLContext, client_side: ssl.SSLContext

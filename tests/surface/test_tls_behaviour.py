@@ -35,6 +35,8 @@ from tls_support import (
     until,
 )
 
+SIMULATED = True
+
 
 async def outcomes(*calls: Awaitable[Any]) -> list[Any]:
     """What each of them returns or raises."""

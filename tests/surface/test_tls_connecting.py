@@ -32,6 +32,8 @@ from tls_support import (
     start_tls,
 )
 
+SIMULATED = True
+
 
 def test_what_a_transport_tells(loop: Loop, tcp_pair: Pair, each_tls: Tls) -> None:
     async def main() -> None:

@@ -33,6 +33,8 @@ from tls_support import (
     until,
 )
 
+SIMULATED = True
+
 
 @pytest.mark.parametrize("size", SIZES)
 def test_buffers_of_any_size(loop: Loop, pair: Pair, each_tls: Tls, side: str, size: int) -> None:

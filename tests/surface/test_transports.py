@@ -12,6 +12,8 @@ import pytest
 import soliloop
 from surface_support import run
 
+SIMULATED = True
+
 HOST = "127.0.0.1"
 place: contextvars.ContextVar[str] = contextvars.ContextVar("place", default="nowhere")
 

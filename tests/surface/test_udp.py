@@ -7,6 +7,8 @@ from typing import Any
 
 from surface_support import Loop, run
 
+SIMULATED = True
+
 HOST = "127.0.0.1"
 
 

@@ -10,6 +10,8 @@ from typing import TypeAlias
 import pytest
 from surface_support import Loop, run
 
+SIMULATED = True
+
 Reader: TypeAlias = asyncio.StreamReader
 Writer: TypeAlias = asyncio.StreamWriter
 
@@ -45,6 +47,7 @@ def test_a_path_that_nobody_serves(loop: Loop, tmp_path: Path) -> None:
     run(loop, main())
 
 
+@pytest.mark.real_time(reason="paths of sockets are no files")
 def test_a_path_that_is_served_twice(loop: Loop, tmp_path: Path) -> None:
     async def main() -> None:
         path = tmp_path / "file"

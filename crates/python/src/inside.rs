@@ -11,11 +11,12 @@ use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
 use crate::ffi::intercept::{self, Target};
 use crate::nest::thread_mark;
-use crate::{clocks, entropy, sockets};
+use crate::{clocks, entropy, locks, outside, sockets};
 use pyo3::prelude::*;
 
 /// What a simulation answers itself.
-const TABLES: &[&[Target]] = &[clocks::TARGETS, entropy::TARGETS, sockets::methods::TARGETS];
+const TABLES: &[&[Target]] =
+    &[clocks::TARGETS, entropy::TARGETS, sockets::methods::TARGETS, locks::TARGETS, outside::TARGETS];
 const _: () = assert!(intercept::fit(TABLES), "more targets than slots: raise ROWS in ffi/trampoline.rs");
 
 /// The loops that own threads, the innermost ones last.

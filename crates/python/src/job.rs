@@ -8,6 +8,7 @@ use crate::executor::Call;
 use crate::handle::Handle;
 use crate::server::Listener;
 use crate::sock::call::SocketCall;
+use crate::threads::SimulatedThread;
 use crate::transport::Step;
 use crate::transport::datagram::DatagramTransport;
 use crate::transport::stream::StreamTransport;
@@ -25,6 +26,8 @@ pub(crate) enum Scheduled {
     Call(Py<Call>),
     Child(Py<ChildWatch>),
     SocketCall(Py<SocketCall>),
+    /// A simulated thread goes on.
+    Thread(Py<SimulatedThread>),
 }
 
 // One word and a tag: the queue is the loop's hottest memory.
@@ -69,6 +72,7 @@ impl Scheduled {
             Self::Call(call) => call.get().run(py),
             Self::Child(child) => child.get().run(core),
             Self::SocketCall(call) => SocketCall::wake(&call.into_bound(py)),
+            Self::Thread(thread) => SimulatedThread::run(&thread.into_bound(py), core),
         }
     }
 
@@ -82,6 +86,7 @@ impl Scheduled {
             Self::Call(call) => call.bind(py).repr()?,
             Self::Child(child) => child.bind(py).repr()?,
             Self::SocketCall(call) => call.bind(py).repr()?,
+            Self::Thread(thread) => thread.bind(py).repr()?,
         }
         .to_string())
     }
@@ -96,6 +101,7 @@ impl Scheduled {
             Self::Call(call) => visit.call(call),
             Self::Child(child) => visit.call(child),
             Self::SocketCall(call) => visit.call(call),
+            Self::Thread(thread) => visit.call(thread),
         }
     }
 
@@ -111,7 +117,12 @@ impl Scheduled {
         match self {
             Self::Handle(handle) => handle.get().clear(py),
             Self::Call(call) => call.get().clear(py),
-            Self::Stream(..) | Self::Datagram(..) | Self::Listener(_) | Self::Child(_) | Self::SocketCall(_) => {}
+            Self::Stream(..)
+            | Self::Datagram(..)
+            | Self::Listener(_)
+            | Self::Child(_)
+            | Self::SocketCall(_)
+            | Self::Thread(_) => {}
         }
     }
 }

@@ -14,6 +14,10 @@
 //! | `network` | the hosts and links of a simulation, for Python |
 //! | `inside` | which loop owns a thread |
 //! | `sockets` | Python's sockets in a simulation |
+//! | `blocking` | calls that wait, in simulated time |
+//! | `locks` | Python's own locks in a simulation |
+//! | `outside` | what leads out of a simulation |
+//! | `threads` | simulated threads |
 //! | `clocks` | Python's own clocks in a simulation |
 //! | `entropy` | Python's own random numbers in a simulation |
 //! | `job` | what the queues hold |
@@ -30,6 +34,7 @@
 //! | `error` | errors of the layers below as exceptions |
 //! | `ffi` | all unsafe code |
 
+mod blocking;
 mod child;
 mod clocks;
 mod context;
@@ -42,9 +47,11 @@ mod ffi;
 mod handle;
 mod inside;
 mod job;
+mod locks;
 mod names;
 mod nest;
 mod network;
+mod outside;
 mod port;
 mod server;
 mod session;
@@ -53,6 +60,7 @@ mod simulated;
 mod sock;
 mod sockets;
 mod streams;
+mod threads;
 mod transport;
 mod turn;
 mod watchers;
@@ -86,6 +94,9 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(event_loop::_after_fork_in_child, module)?)?;
     module.add_function(wrap_pyfunction!(inside::_intercepted, module)?)?;
     module.add_function(wrap_pyfunction!(inside::_not_intercepted, module)?)?;
+    module.add_function(wrap_pyfunction!(threads::_start_thread, module)?)?;
+    module.add_function(wrap_pyfunction!(threads::_simulated_threads, module)?)?;
+    module.add_function(wrap_pyfunction!(threads::_end_threads, module)?)?;
     ffi::gc::watch(py)?;
     exit::watch(py)?;
     module.add("CPYTHON_PRIVATE_NAMES", names::PRIVATE.to_vec())

@@ -3,7 +3,9 @@
 use crate::error;
 use crate::event_loop::LoopCore;
 use crate::world::World;
+use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use soliloop_engine::world::sim::{HostId, Latency, Quality, Simulated};
@@ -122,6 +124,10 @@ impl Network {
     /// The world as text.
     fn snapshot(&self, py: Python<'_>) -> PyResult<String> {
         self.with(py, |sim| sim.snapshot().to_string())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.core)
     }
 }
 

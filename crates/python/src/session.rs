@@ -21,7 +21,7 @@ pub(crate) struct Session {
 }
 
 /// The run of another loop on this thread, hidden while a loop of ours runs on top of it.
-struct Outer {
+pub(crate) struct Outer {
     running: Py<PyAny>,
     task: Option<Py<PyAny>>,
 }
@@ -94,7 +94,7 @@ impl Session {
 }
 
 impl Outer {
-    fn hide(py: Python<'_>) -> PyResult<Option<Self>> {
+    pub(crate) fn hide(py: Python<'_>) -> PyResult<Option<Self>> {
         let names = Names::get(py)?;
         let running = names.get_running_loop(py)?;
         if running.is_none() {
@@ -105,7 +105,7 @@ impl Outer {
         Ok(Some(Self { running: running.unbind(), task }))
     }
 
-    fn show(self, py: Python<'_>) -> PyResult<()> {
+    pub(crate) fn show(self, py: Python<'_>) -> PyResult<()> {
         Names::get(py)?.set_running_loop(self.running.bind(py))?;
         match self.task {
             Some(task) => enter_task(self.running.bind(py), task.bind(py)),

@@ -4,7 +4,9 @@
 //! never bound or connected. What is done with it is done to the simulated socket that the table of tokens has for the number (`sockets`).
 
 use crate::ffi::cell::GilCell;
+use crate::locks::Held;
 use crate::port::{Source, errno};
+use crate::threads::Threads;
 use crate::world::{RealWorld, Waited};
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -23,6 +25,8 @@ pub(crate) struct SimulatedWorld {
     sim: GilCell<Simulated>,
     ready: GilCell<Vec<(SocketId, Readiness)>>,
     tokens: GilCell<BTreeMap<RawFd, Token>>,
+    threads: GilCell<Threads>,
+    locks: GilCell<BTreeMap<usize, Held>>,
     pace: Option<Pace>,
     outside: Option<RealWorld>,
 }
@@ -51,6 +55,8 @@ impl SimulatedWorld {
             sim: GilCell::new(Simulated::new(seed)),
             ready: GilCell::new(Vec::new()),
             tokens: GilCell::new(BTreeMap::new()),
+            threads: GilCell::new(Threads::default()),
+            locks: GilCell::new(BTreeMap::new()),
             outside: pace.as_ref().map(|_| RealWorld::new()),
             pace,
         }
@@ -156,13 +162,43 @@ impl SimulatedWorld {
         self.tokens.with(py, work)
     }
 
+    /// Works on the table of the locks that their owners can take again.
+    pub(crate) fn with_locks<R>(&self, py: Python<'_>, work: impl FnOnce(&mut BTreeMap<usize, Held>) -> R) -> R {
+        self.locks.with(py, work)
+    }
+
+    /// Moves the clock to an instant, at the loop's pace, and lets happen what happens until then.
+    pub(crate) fn advance(&self, py: Python<'_>, instant: Instant) -> PyResult<()> {
+        if let (Some(pace), Some(outside)) = (&self.pace, &self.outside) {
+            loop {
+                let (reached, events) = pace.wait_until(py, outside, instant)?;
+                if let Some(events) = events {
+                    outside.return_events(py, events);
+                }
+                py.check_signals()?;
+                if reached >= instant {
+                    break;
+                }
+            }
+        }
+        self.sim.with(py, |sim| sim.advance_to(instant));
+        Ok(())
+    }
+
+    /// Works on the table of simulated threads.
+    pub(crate) fn with_threads<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Threads) -> R) -> R {
+        self.threads.with(py, work)
+    }
+
     pub(crate) fn clear(&self, py: Python<'_>) {
+        drop(self.threads.replace(py, Threads::default()));
         drop(self.tokens.replace(py, BTreeMap::new()));
     }
 
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         let visited = self.tokens.visit(|tokens| tokens.values().try_for_each(|token| visit.call(&token.owner)));
-        visited.unwrap_or(Ok(()))
+        visited.unwrap_or(Ok(()))?;
+        self.threads.visit(|threads| threads.traverse(visit)).unwrap_or(Ok(()))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::names::Names;
 use crate::nest::{self, Next};
 use crate::port::Source;
 use crate::signals;
+use crate::threads;
 use crate::transport;
 use crate::watchers::Side;
 use crate::world::{RealWorld, SimulatedWorld, Waited, World};
@@ -123,8 +124,9 @@ fn collect(core: &Bound<'_, LoopCore>, world: &RealWorld, events: Events) -> PyR
 
 /// Makes the jobs of simulated sockets ready.
 #[inline]
-fn collect_simulated(core: &Bound<'_, LoopCore>, world: &SimulatedWorld) {
+pub(crate) fn collect_simulated(core: &Bound<'_, LoopCore>, world: &SimulatedWorld) {
     let Some(ready) = world.take_ready(core.py()) else { return };
+    threads::wake_sleepers(core, world);
     for (id, readiness) in &ready {
         note(core, Source::Simulated(*id), *readiness);
     }

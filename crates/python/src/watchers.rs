@@ -15,6 +15,7 @@ use crate::port::Source;
 use crate::server::Listener;
 use crate::sock::call::SocketCall;
 use crate::sock::readiness::{Calls, Known};
+use crate::threads::SimulatedThread;
 use crate::transport::datagram::DatagramTransport;
 use crate::transport::stream::StreamTransport;
 use crate::world::World;
@@ -49,6 +50,7 @@ pub(crate) enum Sink {
     Datagram(Py<DatagramTransport>),
     Listener(Py<Listener>),
     Child(Py<ChildWatch>),
+    Thread(Py<SimulatedThread>),
 }
 
 impl Sink {
@@ -61,6 +63,7 @@ impl Sink {
             Self::Datagram(transport) => DatagramTransport::note_ready(transport, py, side),
             Self::Listener(listener) => Listener::note_ready(listener, py),
             Self::Child(child) => Some(ChildWatch::job(child, py)),
+            Self::Thread(thread) => SimulatedThread::note_ready(thread, py),
         }
     }
 
@@ -78,6 +81,7 @@ impl Sink {
             Self::Datagram(transport) => transport.clone_ref(py).into_any(),
             Self::Listener(listener) => listener.clone_ref(py).into_any(),
             Self::Child(child) => child.clone_ref(py).into_any(),
+            Self::Thread(thread) => thread.clone_ref(py).into_any(),
         }
     }
 
@@ -89,6 +93,7 @@ impl Sink {
             Self::Datagram(transport) => visit.call(transport),
             Self::Listener(listener) => visit.call(listener),
             Self::Child(child) => visit.call(child),
+            Self::Thread(thread) => visit.call(thread),
         }
     }
 }

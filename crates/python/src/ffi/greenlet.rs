@@ -3,8 +3,10 @@
 //! A greenlet belongs to the thread that made it. A switch gives back control when something switches to the greenlet that
 //! called it, or when its children have ended. The numbers below are those of `greenlet.h`, which have been kept since 1.0.
 
+use pyo3::PyTraverseError;
 use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
+use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
@@ -86,6 +88,10 @@ impl Greenlet {
 
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
         Self(self.0.clone_ref(py))
+    }
+
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.0)
     }
 
     /// The Python object.

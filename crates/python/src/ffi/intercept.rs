@@ -17,7 +17,7 @@ use pyo3::types::{PyDict, PyTuple, PyType};
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub(crate) use super::trampoline::set_active;
+pub(crate) use super::trampoline::{set_active, untouched};
 
 /// Answers a call; `None` lets it go on to the original.
 pub(crate) type Handler = for<'py> fn(&Call<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>>;

@@ -43,6 +43,18 @@ pub(crate) fn set_active(is_active: bool) {
     ACTIVE.set(is_active);
 }
 
+/// Has the calls of `work` go to the originals. It must run no code of others.
+pub(crate) fn untouched<R>(work: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ACTIVE.set(self.0);
+        }
+    }
+    let _restore = Restore(ACTIVE.replace(false));
+    work()
+}
+
 /// Notes the original of a slot. Its trampolines may be called from then on.
 pub(super) fn set_original(slot: usize, original: ffi::PyMethodDefPointer) {
     ORIGINALS[slot].store(original.as_ptr(), Relaxed);

@@ -2,7 +2,8 @@
 //! which is simulated time here.
 
 use super::address::{object as address_object, parse};
-use super::{Simulated, blocking, close_token, copy_token, disown, host, register, system_error, token};
+use super::{Simulated, close_token, copy_token, disown, host, register, system_error, token};
+use crate::blocking::{self, Place};
 use crate::error;
 use crate::event_loop::LoopCore;
 use crate::ffi::buffer::{Readable, Writable};
@@ -10,13 +11,13 @@ use crate::ffi::intercept::{Call, Target};
 use crate::inside;
 use crate::port::errno;
 use crate::transport::READ_SIZE;
+use crate::watchers::Side;
 use crate::world::World;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTimeoutError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use soliloop_engine::Instant;
-use soliloop_engine::world::Readiness;
 use soliloop_engine::world::sim::{self, Address, BindOptions, Family, Fault, Kind, SocketId};
 use std::io::IoSlice;
 use std::os::fd::RawFd;
@@ -108,31 +109,26 @@ impl<'py> Simulated<'py> {
         &self,
         name: &str,
         may_wait: bool,
-        wanted: fn(Readiness) -> bool,
+        side: Side,
         mut attempt: impl FnMut(&mut sim::Simulated, SocketId) -> sim::Result<R>,
     ) -> PyResult<R> {
-        let mut patience = None;
-        loop {
-            match self.with(&mut attempt)? {
-                Ok(result) => return Ok(result),
-                Err(Fault::WouldBlock) if may_wait => {}
-                Err(fault) => return Err(system_error(errno(fault))),
-            }
-            let deadline = match patience {
-                Some(deadline) => deadline,
-                None => match self.patience()? {
-                    Some(deadline) => *patience.insert(deadline),
-                    None => return Err(system_error(libc::EAGAIN)),
-                },
-            };
-            // Python takes a socket for blocking that somebody else has made, whatever its descriptor is set to.
-            if deadline.is_none() && soliloop_sys::socket::is_nonblocking(self.fd) {
-                return Err(system_error(libc::EAGAIN));
-            }
-            let id = self.id;
-            let is_ready = move |sim: &mut sim::Simulated| sim.readiness(id).is_ok_and(wanted);
-            blocking::wait(&self.core, deadline, &format!("socket.{name}()"), is_ready)?;
+        let mut attempt = || match self.with(&mut attempt)? {
+            Ok(result) => Ok(Some(result)),
+            Err(Fault::WouldBlock) => Ok(None),
+            Err(fault) => Err(system_error(errno(fault))),
+        };
+        if let Some(result) = attempt()? {
+            return Ok(result);
         }
+        let patience = if may_wait { self.patience()? } else { None };
+        let Some(deadline) = patience else { return Err(system_error(libc::EAGAIN)) };
+        // Python takes a socket for blocking that somebody else has made, whatever its descriptor is set to.
+        if deadline.is_none() && soliloop_sys::socket::is_nonblocking(self.fd) {
+            return Err(system_error(libc::EAGAIN));
+        }
+        let what = format!("socket.{name}()");
+        let done = blocking::wait(&self.core, Place::Socket(self.id, side), deadline, &what, attempt)?;
+        done.ok_or_else(|| PyTimeoutError::new_err("timed out"))
     }
 
     fn name(&self, address: &Address) -> PyResult<Bound<'py, PyAny>> {
@@ -148,14 +144,6 @@ impl<'py> Simulated<'py> {
         let option = self.object.call_method1(intern!(self.py(), "getsockopt"), (level, name));
         option.and_then(|value| value.is_truthy()).unwrap_or(false)
     }
-}
-
-fn readable(now: Readiness) -> bool {
-    now.readable
-}
-
-fn writable(now: Readiness) -> bool {
-    now.writable
 }
 
 /// An argument that may be given by its place or by its name.
@@ -212,7 +200,7 @@ fn listen<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
 fn accept<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     let py = call.py();
     let Some(socket) = socket(call, "accept")? else { return Ok(None) };
-    let (id, peer) = socket.persist("accept", true, readable, |sim, id| sim.accept(id))?;
+    let (id, peer) = socket.persist("accept", true, Side::Reader, |sim, id| sim.accept(id))?;
     let fd: RawFd = token(&socket.core, id)?;
     Ok(Some((fd, socket.name(&peer)?).into_pyobject(py)?.into_any()))
 }
@@ -248,8 +236,11 @@ fn attempt_to_connect<'py>(socket: &Simulated<'py>, address: &Bound<'py, PyAny>,
         Err(fault) => return Ok(errno(fault)),
     }
     let Some(deadline) = socket.patience()? else { return Ok(libc::EINPROGRESS) };
-    let id = socket.id;
-    blocking::wait(&socket.core, deadline, "socket.connect()", move |sim| sim.readiness(id).is_ok_and(writable))?;
+    let attempt = || Ok(socket.call(|sim, id| sim.readiness(id))?.writable.then_some(()));
+    let place = Place::Socket(socket.id, Side::Writer);
+    if blocking::wait(&socket.core, place, deadline, "socket.connect()", attempt)?.is_none() {
+        return Err(PyTimeoutError::new_err("timed out"));
+    }
     Ok(socket.call(|sim, id| sim.take_error(id))?.map_or(0, errno))
 }
 
@@ -338,7 +329,8 @@ fn receive<'py>(
 ) -> PyResult<(Bound<'py, PyBytes>, Address)> {
     let (keeps, may_wait) = (flags & libc::MSG_PEEK != 0, flags & libc::MSG_DONTWAIT == 0);
     let mut buffer = vec![0; limit.min(READ_SIZE)];
-    let (count, from) = socket.persist(name, may_wait, readable, |sim, id| sim.receive_from(id, &mut buffer, keeps))?;
+    let (count, from) =
+        socket.persist(name, may_wait, Side::Reader, |sim, id| sim.receive_from(id, &mut buffer, keeps))?;
     Ok((PyBytes::new(socket.py(), &buffer[..count]), from))
 }
 
@@ -352,7 +344,7 @@ fn receive_into(
     let (keeps, may_wait) = (flags & libc::MSG_PEEK != 0, flags & libc::MSG_DONTWAIT == 0);
     let memory = Writable::of(buffer)?;
     let limit = limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
-    socket.persist(name, may_wait, readable, |sim, id| {
+    socket.persist(name, may_wait, Side::Reader, |sim, id| {
         let mut result = Err(Fault::WouldBlock);
         // The outer result is of memory only, and there is nothing to fail.
         let _ = memory.fill(socket.py(), |bytes| {
@@ -436,7 +428,7 @@ fn transmit(socket: &Simulated<'_>, name: &str, data: &Bound<'_, PyAny>, flags: 
     let may_wait = flags & libc::MSG_DONTWAIT == 0;
     let mut sent = 0;
     loop {
-        let count = socket.persist(name, may_wait, writable, |sim, id| {
+        let count = socket.persist(name, may_wait, Side::Writer, |sim, id| {
             memory.read(socket.py(), |bytes| sim.transmit(id, &[IoSlice::new(&bytes[sent.min(bytes.len())..])]))
         })?;
         sent += count;
@@ -472,7 +464,7 @@ fn send_datagram<'py>(
     }
     let memory = Readable::of(data)?;
     let may_wait = flags & libc::MSG_DONTWAIT == 0;
-    socket.persist(name, may_wait, writable, |sim, id| {
+    socket.persist(name, may_wait, Side::Writer, |sim, id| {
         memory.read(socket.py(), |bytes| sim.send_to(id, bytes, to.as_ref()).map(|()| bytes.len()))
     })
 }

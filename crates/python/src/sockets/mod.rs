@@ -5,14 +5,12 @@
 //! |---|---|
 //! | `methods` | what each intercepted method does |
 //! | `address` | addresses as the module `socket` writes them |
-//! | `blocking` | a call that waits, in simulated time |
 //!
 //! Ground rules. The descriptor of such an object is a token (`simulated`): a socket of the system that is neither bound nor connected, so that
 //! options can be set and asked for as ever. A socket becomes the simulation's with the first call that is intercepted, if it is still as it was
 //! made; one that is bound or connected already belongs to the real world, and is refused, unless the simulation reaches out.
 
 pub(crate) mod address;
-pub(crate) mod blocking;
 pub(crate) mod methods;
 
 use crate::error;

@@ -326,6 +326,15 @@ impl Simulated {
             (Family::V6, Address::Internet(internet)) if internet.is_ipv6() => {
                 Address::Internet(self.claim(id, host, kind, *internet, options)?)
             }
+            (Family::Unix, Address::Nameless) => {
+                // Linux's autobind: a name of five digits in the space of its own.
+                let name = (0_u32..)
+                    .map(|number| format!("\0{number:05x}").into_bytes())
+                    .find(|name| !self.sockets.paths.contains_key(&(host, name.clone())))
+                    .ok_or(Fault::AddressInUse)?;
+                self.sockets.paths.insert((host, name.clone()), id);
+                Address::Path(name)
+            }
             (Family::Unix, Address::Path(path)) => {
                 let key = (host, path.clone());
                 if self.sockets.paths.contains_key(&key) {

@@ -388,7 +388,7 @@ impl Simulated {
     pub fn transmit(&mut self, id: SocketId, chunks: &[IoSlice<'_>]) -> Result<usize> {
         let total: usize = chunks.iter().map(|chunk| chunk.len()).sum();
         let socket = self.sockets.open(id)?;
-        let host = socket.host;
+        let (host, family) = (socket.host, socket.family);
         let stream = match &mut socket.role {
             Role::Stream(stream) => stream,
             Role::Datagram(_) => {
@@ -414,6 +414,13 @@ impl Simulated {
         if count == 0 {
             return if total == 0 { Ok(0) } else { Err(Fault::WouldBlock) };
         }
+        // On one host it is known at once that the peer is gone.
+        if let (Family::Unix, Some(peer)) = (family, stream.peer)
+            && self.sockets.open(peer).is_err()
+        {
+            return Err(Fault::BrokenPipe);
+        }
+        let stream = self.sockets.stream(id).ok_or(Fault::BadSocket)?;
         stream.credit -= count;
         let (peer, peer_host, is_alone) = (stream.peer, stream.peer_host, stream.flight.is_empty());
         self.note(Noted::Send, id, count);

@@ -1,0 +1,133 @@
+"""The executors of a simulation: functions run in simulated threads, no more at a time than the executor has threads.
+
+A thread ends when there is nothing left for it to do; the next call starts another one. It belongs to the host that the call came from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import concurrent.futures
+import contextvars
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from greenlet import GreenletExit
+from soliloop import _network, _soliloop
+
+if TYPE_CHECKING:
+    from soliloop._simulation import SimulatedLoop
+
+
+class _Call(NamedTuple):
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    future: asyncio.Future[Any]
+    host: int
+
+
+class SimulatedPool:
+    """The simulated threads that stand for those of one executor."""
+
+    def __init__(
+        self,
+        loop: SimulatedLoop,
+        name: str,
+        limit: int,
+        initializer: Callable[[], object] | None = None,
+    ) -> None:
+        self._loop = loop
+        self._name = name
+        self._limit = limit
+        self._initializer = initializer
+        self._waiting: collections.deque[_Call] = collections.deque()
+        self._running = 0
+        self._started = 0
+        self._idle: asyncio.Future[None] | None = None
+
+    @classmethod
+    def of(
+        cls, loop: SimulatedLoop, executor: concurrent.futures.ThreadPoolExecutor
+    ) -> SimulatedPool:
+        """The pool of an executor's name, size and initializer."""
+        given: Any = executor
+        initializer = _initializer(given)
+        return cls(loop, given._thread_name_prefix, given._max_workers, initializer)
+
+    def submit(self, function: Callable[..., Any], args: tuple[Any, ...]) -> asyncio.Future[Any]:
+        """Have a thread call *function*; return the future of its result."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._waiting.append(_Call(function, args, future, _network.current_host()))
+        if self._running < self._limit:
+            self._running += 1
+            name = f"{self._name or 'ThreadPoolExecutor'}_{self._started}"
+            self._started += 1
+            _soliloop._start_thread(self._loop, self._work, name)
+        return future
+
+    async def drain(self) -> None:
+        """Wait until nothing runs or waits any more."""
+        while self._running:
+            if self._idle is None or self._idle.done():
+                self._idle = self._loop.create_future()
+            await asyncio.shield(self._idle)
+
+    def _work(self) -> None:
+        """What a thread does."""
+        try:
+            if self._initializer is not None:
+                self._initializer()
+            while self._waiting:
+                call = self._waiting.popleft()
+                if not call.future.cancelled():
+                    contextvars.Context().run(self._make, call)
+                del call
+        except Exception as error:
+            self._loop.call_exception_handler(
+                {"message": f"Exception in initializer of {self._name}", "exception": error}
+            )
+        finally:
+            self._running -= 1
+            if not self._running and self._idle is not None:
+                self._loop.call_soon_threadsafe(_finish, self._idle)
+
+    def _make(self, call: _Call) -> None:
+        _network._running_on.set(call.host)
+        try:
+            result = call.function(*call.args)
+        except GreenletExit:
+            raise
+        except BaseException as error:
+            self._loop.call_soon_threadsafe(_fail, call.future, error)
+        else:
+            self._loop.call_soon_threadsafe(_succeed, call.future, result)
+
+
+def _initializer(executor: Any) -> Callable[[], object] | None:
+    """What each thread of the executor begins with."""
+    function = getattr(executor, "_initializer", None)
+    if function is None:
+        return None
+    args = executor._initargs
+    return lambda: function(*args)
+
+
+def _succeed(future: asyncio.Future[Any], result: Any) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
+    if future.done():
+        return
+    try:
+        future.set_exception(error)
+    except TypeError as refusal:  # StopIteration can't be raised into a future
+        wrapped = RuntimeError(str(refusal))
+        wrapped.__cause__ = error
+        future.set_exception(wrapped)
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
