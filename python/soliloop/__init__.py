@@ -4,8 +4,9 @@ This module only re-exports; each name has its one home in a private module besi
 """
 
 from soliloop import nest
-from soliloop._errors import DeadlockError, OutsideWorldError
+from soliloop._errors import DeadlockError, HostCrashedError, OutsideWorldError, UnservedError
 from soliloop._loop import EventLoop
+from soliloop._network import Host, Latency, Link
 from soliloop._run import EventLoopPolicy, Runner, install, new_event_loop, run
 from soliloop._simulation import SimulatedLoop, Simulation, simulation
 from soliloop._soliloop import Handle, TimerHandle
@@ -15,11 +16,16 @@ __all__ = [
     "EventLoop",
     "EventLoopPolicy",
     "Handle",
+    "Host",
+    "HostCrashedError",
+    "Latency",
+    "Link",
     "OutsideWorldError",
     "Runner",
     "SimulatedLoop",
     "Simulation",
     "TimerHandle",
+    "UnservedError",
     "install",
     "nest",
     "new_event_loop",

@@ -12,6 +12,10 @@ class OutsideWorldError(RuntimeError):
     """A simulation was asked for something of the real world: a socket, a child process, a signal."""
 
 
+class HostCrashedError(RuntimeError):
+    """What was awaited ran on a host of the simulation that has crashed."""
+
+
 class UnservedError(ConnectionRefusedError, OutsideWorldError):
     """A name or an address was connected to that no server of the simulation has ever stood for.
 

@@ -5,23 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import dataclasses
+import functools
+import gc
 import math
+import sys
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from soliloop._errors import HostCrashedError
+from soliloop._host import Incarnation, running_on
 
 if TYPE_CHECKING:
     from soliloop._simulation import SimulatedLoop
 
 _T = TypeVar("_T")
-
-# The number of the host that code runs on.
-_running_on: contextvars.ContextVar[int] = contextvars.ContextVar("soliloop_host", default=0)
-
-
-def current_host() -> int:
-    """The number of the host that the caller runs on."""
-    return _running_on.get()
-
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
@@ -128,6 +125,8 @@ class Host:
         self._name = name
         self._number = number
         self._boot = boot
+        self._incarnation = Incarnation(number)
+        self._runs: dict[asyncio.Future[Any], asyncio.Task[Any]] = {}
 
     @property
     def name(self) -> str:
@@ -142,12 +141,13 @@ class Host:
     @property
     def is_up(self) -> bool:
         """Whether it runs: it does until ``crash()``, and again from ``restart()`` on."""
-        return self._loop._network.is_up(self._number)
+        return not self._incarnation.is_dead
 
-    def run(self, main: Coroutine[Any, Any, _T], *, name: str | None = None) -> asyncio.Task[_T]:
-        """Run a coroutine on this host; return its task.
+    def run(self, main: Coroutine[Any, Any, _T], *, name: str | None = None) -> asyncio.Future[_T]:
+        """Run a coroutine on this host; return the future of its result.
 
-        It and all that it starts have the host's address and clock, and end with it.
+        It and all that it starts have the host's address and clock, and never run again once it has crashed: the future
+        raises ``HostCrashedError`` then. Cancelling the future cancels the coroutine's task.
 
         Raises:
             RuntimeError: The host is down.
@@ -158,12 +158,76 @@ class Host:
             main.close()
             raise RuntimeError(f"host {self._name!r} is down: restart() it first")
         context = contextvars.copy_context()
-        context.run(_running_on.set, self._number)
-        task: asyncio.Task[_T] = self._loop.create_task(main, name=name, context=context)
-        return task
+        context.run(running_on.set, self._incarnation)
+        task: asyncio.Task[_T] = self._loop.create_task(
+            main, name=name or f"{self._name}: {main.__qualname__}", context=context
+        )
+        outcome: asyncio.Future[_T] = self._loop.create_future()
+        self._runs[outcome] = task
+        task.add_done_callback(functools.partial(self._pass_on, outcome), context=_NOWHERE)
+        outcome.add_done_callback(functools.partial(_cancel, task), context=_NOWHERE)
+        return outcome
+
+    def crash(self) -> None:
+        """Stop the host at once, as if its power failed: nothing that runs there goes on, not even a ``finally``.
+
+        Its connections are gone without a word: peers find out by what does not come. Code of the host that is running now stops at
+        its next ``await``.
+        """
+        if not self.is_up:
+            return
+        self._incarnation.is_dead = True
+        self._loop._network.crash(self._number)
+        self._loop._keep_the_dead()
+        for outcome in list(self._runs):
+            if not outcome.done():
+                outcome.set_exception(HostCrashedError(f"host {self._name!r} has crashed"))
+                outcome.exception()  # nobody need ask
+        self._runs.clear()
+
+    def restart(self) -> None:
+        """Start the host again after a crash: its ports are free, its ``boot`` function runs anew, and nothing else does."""
+        if self.is_up:
+            raise RuntimeError(f"host {self._name!r} is up: crash() it first")
+        self._incarnation = Incarnation(self._number)
+        self._loop._network.restart(self._number)
+        self._start()
+
+    def _start(self) -> None:
+        if self._boot is not None:
+            self.run(self._boot())
+
+    def _pass_on(self, outcome: asyncio.Future[Any], task: asyncio.Task[Any]) -> None:
+        """The task has ended: so does the future that the caller has."""
+        self._runs.pop(outcome, None)
+        if task.cancelled():
+            outcome.cancel()
+        elif outcome.done():
+            return
+        elif (error := task.exception()) is not None:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(task.result())
 
     def __repr__(self) -> str:
         return f"<Host {self._name!r} {'up' if self.is_up else 'down'} {', '.join(self.addresses)}>"
+
+
+def _cancel(task: asyncio.Task[Any], outcome: asyncio.Future[Any]) -> None:
+    if outcome.cancelled():
+        task.cancel()
+
+
+def incarnation_of(task: asyncio.Task[Any]) -> Incarnation | None:
+    """The host that a task runs on."""
+    if sys.version_info >= (3, 12):
+        return task.get_context().get(running_on)
+    contexts = (thing for thing in gc.get_referents(task) if isinstance(thing, contextvars.Context))
+    return next((found for context in contexts if (found := context.get(running_on))), None)
+
+
+# What tells the caller of a crash must not belong to the host itself.
+_NOWHERE = contextvars.Context()
 
 
 def pairs(sources: Iterable[Host], targets: Iterable[Host]) -> Iterable[tuple[Host, Host]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from soliloop._errors import UnservedError
-from soliloop._network import current_host
+from soliloop._host import current_host
 from soliloop._soliloop import LoopCore, Network
 
 _KINDS = ((socket.SOCK_STREAM, 6), (socket.SOCK_DGRAM, 17))

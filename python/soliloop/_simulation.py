@@ -15,7 +15,8 @@ from typing import Any, NoReturn, Self, TypeVar, TypeVarTuple
 
 from soliloop._errors import DeadlockError, OutsideWorldError
 from soliloop._loop import EventLoop
-from soliloop._network import Host, Latency, Link, current_host, pairs
+from soliloop._host import Incarnation, current_host, running_on
+from soliloop._network import Host, Latency, Link, incarnation_of, pairs
 from soliloop._resolver import Resolving
 from soliloop._soliloop import LoopCore, Network, _end_threads
 from soliloop._task import SimulatedTask
@@ -140,7 +141,7 @@ class SimulatedLoop(EventLoop, Resolving):
             self._check_default_executor()
             executor = self._default_executor
         if executor is None:
-            pool = self._pool_of_default
+            pool = self._pool_of_default()
         elif isinstance(executor, concurrent.futures.ThreadPoolExecutor):
             if executor._shutdown:
                 raise RuntimeError("cannot schedule new futures after shutdown")
@@ -149,33 +150,57 @@ class SimulatedLoop(EventLoop, Resolving):
             raise self._outside_error(f"loop.run_in_executor() of {executor!r}")
         return pool.submit(func, args)
 
-    @functools.cached_property
     def _pool_of_default(self) -> SimulatedPool:
-        return SimulatedPool(self, "asyncio", DEFAULT_THREADS)
-
-    @functools.cached_property
-    def _pools(self) -> dict[int, tuple[Any, SimulatedPool]]:
-        return {}
+        make = functools.partial(SimulatedPool, self, "asyncio", DEFAULT_THREADS)
+        return self._known_pool(None, make)
 
     def _pool(self, executor: concurrent.futures.ThreadPoolExecutor) -> SimulatedPool:
-        known = self._pools.get(id(executor))
-        if known is None:
-            known = self._pools[id(executor)] = executor, SimulatedPool.of(self, executor)
-        return known[1]
+        return self._known_pool(executor, functools.partial(SimulatedPool.of, self, executor))
+
+    def _known_pool(self, executor: Any, make: Callable[[], SimulatedPool]) -> SimulatedPool:
+        # Each host has its own threads, which end with it.
+        key = executor, running_on.get()
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = self._pools[key] = make()
+        return pool
+
+    @functools.cached_property
+    def _pools(self) -> dict[tuple[Any, Incarnation | None], SimulatedPool]:
+        return {}
+
+    def _keep_the_dead(self) -> None:
+        """Keep the tasks of hosts that have crashed: to let go of one would run its ``finally``."""
+        for task in asyncio.all_tasks(self):
+            incarnation = incarnation_of(task)
+            if incarnation is not None and incarnation.is_dead:
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                self._graves.add(task)
+
+    @functools.cached_property
+    def _graves(self) -> set[asyncio.Task[Any]]:
+        return set()
+
+    def _let_go_of_the_dead(self) -> None:
+        """The simulation is over: what the tasks of crashed hosts say to that is of no interest to anybody."""
+        for task in self.__dict__.pop("_graves", ()):
+            coroutine = task.get_coro()
+            with contextlib.suppress(BaseException):
+                coroutine.close()
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Wait until the default executor's threads have ended (asyncio docs): in simulated time."""
         self._executor_shutdown_called = True
         default = self._default_executor
-        if default is not None:
-            pool = self._pool(default)
-        elif "_pool_of_default" in self.__dict__:
-            pool = self._pool_of_default
-        else:
-            return
+        pools = [
+            pool
+            for (executor, incarnation), pool in self._pools.items()
+            if executor is default and not (incarnation and incarnation.is_dead)
+        ]
         try:
             async with asyncio.timeout(timeout):
-                await pool.drain()
+                for pool in pools:
+                    await pool.drain()
         except TimeoutError:
             warnings.warn(
                 f"The executor did not finish joining its threads within {timeout} seconds.",
@@ -186,6 +211,7 @@ class SimulatedLoop(EventLoop, Resolving):
             default.shutdown(wait=False)
 
     def _close_core(self) -> None:
+        self._let_go_of_the_dead()
         _end_threads(self)
         super()._close_core()
 
@@ -263,8 +289,7 @@ class Simulation:
             self._loop._network.set_clock_offset(number, round(clock_offset * 1e9))
         host = Host(self._loop, name, number, boot)
         self._hosts[name] = host
-        if boot is not None:
-            host.run(boot())
+        host._start()
         return host
 
     @property
@@ -396,7 +421,7 @@ def simulation(
 
 def _finish(loop: SimulatedLoop) -> None:
     """Cancel what is pending and let it end, as ``asyncio.Runner.close`` does."""
-    pending = asyncio.all_tasks(loop)
+    pending = asyncio.all_tasks(loop) - loop._graves
     for task in pending:
         task.cancel()
     if pending:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from greenlet import GreenletExit
-from soliloop import _network, _soliloop
+from soliloop import _soliloop
+from soliloop._host import Incarnation, running_on
 
 if TYPE_CHECKING:
     from soliloop._simulation import SimulatedLoop
@@ -23,7 +24,7 @@ class _Call(NamedTuple):
     function: Callable[..., Any]
     args: tuple[Any, ...]
     future: asyncio.Future[Any]
-    host: int
+    host: Incarnation | None
 
 
 class SimulatedPool:
@@ -57,7 +58,7 @@ class SimulatedPool:
     def submit(self, function: Callable[..., Any], args: tuple[Any, ...]) -> asyncio.Future[Any]:
         """Have a thread call *function*; return the future of its result."""
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._waiting.append(_Call(function, args, future, _network.current_host()))
+        self._waiting.append(_Call(function, args, future, running_on.get()))
         if self._running < self._limit:
             self._running += 1
             name = f"{self._name or 'ThreadPoolExecutor'}_{self._started}"
@@ -92,7 +93,7 @@ class SimulatedPool:
                 self._loop.call_soon_threadsafe(_finish, self._idle)
 
     def _make(self, call: _Call) -> None:
-        _network._running_on.set(call.host)
+        running_on.set(call.host)
         try:
             result = call.function(*call.args)
         except GreenletExit:

@@ -8,6 +8,7 @@
 use crate::ffi::cell::GilCell;
 use crate::ffi::context::{self, Entered};
 use crate::ffi::gc;
+use crate::graves;
 use crate::nest::Nest;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -103,6 +104,16 @@ impl Context {
                 }
                 Err(error) => Err(error),
             },
+        }
+    }
+
+    /// The value of a variable in it.
+    pub(crate) fn variable<'py>(&self, variable: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+        let py = variable.py();
+        match self {
+            Self::Given(given) => graves::of(given.bind(py), variable),
+            Self::Shared(snapshot) => graves::of(snapshot.get().pristine.bind(py), variable),
+            Self::OfSleep => None,
         }
     }
 

@@ -60,6 +60,8 @@ pub(crate) struct LoopCore {
     pub(crate) nesting: AtomicBool,
     pub(crate) debug: AtomicBool,
     pub(crate) stopping: AtomicBool,
+    /// Whether a host of the simulation has crashed: see `graves`.
+    pub(crate) has_dead: AtomicBool,
     /// Whether the outermost run has begun a turn yet.
     pub(crate) has_turned: AtomicBool,
     closed: AtomicBool,
@@ -295,6 +297,7 @@ impl LoopCore {
             nesting: AtomicBool::new(nesting),
             debug: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            has_dead: AtomicBool::new(false),
             has_turned: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             forks: AtomicU64::new(forks()),

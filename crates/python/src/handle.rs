@@ -137,6 +137,11 @@ impl Handle {
         self.state.load(Relaxed) == CANCELLED
     }
 
+    /// The value of a variable in the callback's context.
+    pub(crate) fn variable<'py>(&self, py: Python<'py>, variable: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+        self.part(py, |content| content.context.clone_ref(py))?.variable(variable)
+    }
+
     /// Runs the callback in its context, unless it was cancelled. What it raises goes to the loop's exception handler.
     ///
     /// # Errors

@@ -16,6 +16,7 @@
 //! | `sockets` | Python's sockets in a simulation |
 //! | `blocking` | calls that wait, in simulated time |
 //! | `locks` | Python's own locks in a simulation |
+//! | `graves` | hosts that have crashed |
 //! | `outside` | what leads out of a simulation |
 //! | `threads` | simulated threads |
 //! | `clocks` | Python's own clocks in a simulation |
@@ -44,6 +45,7 @@ mod event_loop;
 mod executor;
 mod exit;
 mod ffi;
+mod graves;
 mod handle;
 mod inside;
 mod job;

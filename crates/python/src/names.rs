@@ -33,6 +33,8 @@ pub(crate) struct Names {
     pub(crate) buffered_protocol: Py<PyAny>,
     pub(crate) socket: Py<PyAny>,
     pub(crate) transport_socket: Py<PyAny>,
+    /// The variable that says which host of a simulation code runs on.
+    pub(crate) host: Py<PyAny>,
     /// asyncio's own, for executors that are not ours.
     pub(crate) run_in_executor: Py<PyAny>,
     /// Whether a server is told which transport it has (3.13).
@@ -110,6 +112,7 @@ impl Names {
             buffered_protocol: name("asyncio", "BufferedProtocol")?,
             socket: name("socket", "socket")?,
             transport_socket: name("asyncio.trsock", "TransportSocket")?,
+            host: name("soliloop._host", "running_on")?,
             run_in_executor: py.import("asyncio")?.getattr("BaseEventLoop")?.getattr("run_in_executor")?.unbind(),
             server_knows_transports: py.version_info() >= (3, 13),
         })

@@ -2,6 +2,7 @@
 
 use crate::error;
 use crate::event_loop::LoopCore;
+use crate::graves;
 use crate::world::World;
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -92,10 +93,11 @@ impl Network {
         self.with(py, |sim| sim.set_cut(source, target, is_cut))
     }
 
-    /// Stops a host at once.
+    /// Stops a host at once: nothing that runs on it goes on.
     fn crash(&self, py: Python<'_>, host: u32) -> PyResult<()> {
         let host = self.host(py, host)?;
-        self.with(py, |sim| sim.crash(host))
+        let gone = self.with(py, |sim| sim.crash(host))?;
+        graves::bury(self.core.bind(py), &gone)
     }
 
     /// Starts a host again.

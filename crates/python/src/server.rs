@@ -87,6 +87,10 @@ impl Listener {
         Ok(())
     }
 
+    pub(crate) fn context<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.context.bind(py)
+    }
+
     fn is_listening(&self, py: Python<'_>) -> bool {
         let is_own = |sink: &Sink| matches!(sink, Sink::Listener(listener) if std::ptr::eq(listener.get(), self));
         let source = self.port.source();

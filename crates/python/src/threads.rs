@@ -9,6 +9,7 @@
 use crate::error;
 use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
+use crate::ffi::context::copy_current;
 use crate::ffi::gc;
 use crate::ffi::greenlet::Greenlet;
 use crate::job::Scheduled;
@@ -43,6 +44,8 @@ pub(crate) struct SimulatedThread {
     core: Py<LoopCore>,
     number: u64,
     name: String,
+    /// Of who has started it.
+    context: Py<PyAny>,
     state: GilCell<State>,
 }
 
@@ -107,7 +110,8 @@ pub(crate) fn start(core: &Bound<'_, LoopCore>, function: Py<PyAny>, name: Strin
         threads.started
     });
     let state = State { function: Some(function), stack: None, resumer: None, phase: Phase::Ready };
-    let thread = SimulatedThread { core: core.clone().unbind(), number, name, state: GilCell::new(state) };
+    let context = copy_current(py)?.unbind();
+    let thread = SimulatedThread { core: core.clone().unbind(), number, name, context, state: GilCell::new(state) };
     let thread = Bound::new(py, thread)?;
     let stack = Greenlet::new(thread.as_any(), &Greenlet::current(py)?)?;
     thread.get().state.with(py, |state| state.stack = Some(stack));
@@ -330,6 +334,10 @@ fn world<'a>(core: &'a Bound<'_, LoopCore>) -> Option<&'a SimulatedWorld> {
 }
 
 impl SimulatedThread {
+    pub(crate) fn context<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.context.bind(py)
+    }
+
     fn is_parked(&self, py: Python<'_>) -> bool {
         self.state.with(py, |state| matches!(state.phase, Phase::Parked(_)))
     }
@@ -369,6 +377,7 @@ impl SimulatedThread {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.core)?;
+        visit.call(&self.context)?;
         let visited = self.state.visit(|state| {
             visit.call(&state.function)?;
             let stacks = state.stack.iter().chain(&state.resumer);

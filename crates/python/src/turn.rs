@@ -5,6 +5,7 @@
 
 use crate::event_loop::LoopCore;
 use crate::exit;
+use crate::graves;
 use crate::handle::Handle;
 use crate::job::Scheduled;
 use crate::names::Names;
@@ -48,7 +49,9 @@ pub(crate) fn cycle(core: &Bound<'_, LoopCore>) -> PyResult<End> {
             return Ok(End::Retired);
         }
         if let Some(job) = this.engine.with(py, soliloop_engine::Engine::next) {
-            if this.debug.load(Relaxed) {
+            if this.has_dead.load(Relaxed) && graves::is_dead(py, &job) {
+                drop(job);
+            } else if this.debug.load(Relaxed) {
                 run_watched(core, job)?;
             } else {
                 job.run(core)?;

@@ -199,6 +199,11 @@ impl Watchers {
         self.watch(source).is_some_and(|watch| watch.is_owned)
     }
 
+    /// Forgets all about a source that is gone; gives what was known, to be dropped.
+    pub(crate) fn forget(&mut self, source: Source) -> Option<impl Sized + use<>> {
+        self.watch_mut(source).map(std::mem::take)
+    }
+
     pub(crate) fn sinks(&self) -> impl Iterator<Item = &Sink> {
         self.watches().flat_map(|watch| watch.reader.iter().chain(watch.writer.iter()))
     }

@@ -88,6 +88,11 @@ impl SocketCall {
         Ok(call)
     }
 
+    /// The context of who waits for it.
+    pub(crate) fn context(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.state.with(py, |state| state.waker.as_ref().map(|(_, context)| context.clone_ref(py)))
+    }
+
     /// The socket may be ready; gives a job if there is none on its way.
     #[inline]
     pub(crate) fn note_ready(slf: &Py<Self>, py: Python<'_>) -> Option<Scheduled> {

@@ -34,6 +34,7 @@ use soliloop_engine::world::real::{Kind, Sender};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// A transport of a datagram socket, made by the loop.
 #[pyclass(frozen, weakref, dict, module = "soliloop._soliloop")]
@@ -102,6 +103,10 @@ impl DatagramTransport {
     fn schedule(slf: &Bound<'_, Self>, step: Step) {
         let job = Scheduled::Datagram(slf.clone().unbind(), step);
         slf.get().core.get().engine.with(slf.py(), |engine| engine.push(job));
+    }
+
+    pub(crate) fn context<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.context.bind(py)
     }
 
     /// Runs a job of the transport.
@@ -703,7 +708,10 @@ impl Drop for DatagramTransport {
     fn drop(&mut self) {
         Python::attach(|py| {
             let (phase, socket, size) = self.state.with(py, |state| (state.phase, state.socket.take(), state.size));
-            if let Some(socket) = socket {
+            let is_of_the_dead = matches!(self.port, Port::Simulated(id)
+                if self.core.get().has_dead.load(Relaxed)
+                    && self.core.get().world.simulated(py, |sim| sim.kind(id)).is_err());
+            if let Some(socket) = socket.filter(|_| !is_of_the_dead) {
                 if phase == Phase::Open {
                     self.core.get().watchers.with(py, |watchers| watchers.set_owned(self.port.source(), false));
                 }

@@ -29,6 +29,7 @@ use pyo3::types::{PyDict, PyTuple};
 use soliloop_engine::flow::Flow;
 use soliloop_engine::world::real::Kind;
 use std::os::fd::{IntoRawFd, RawFd};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// A transport of a socket or a pipe, made by the loop.
 #[pyclass(frozen, weakref, dict, module = "soliloop._soliloop")]
@@ -119,6 +120,10 @@ impl StreamTransport {
     /// Whether what is written will be sent without the writer having to wait.
     pub(crate) fn takes_more(&self, py: Python<'_>) -> bool {
         self.state.with(py, |state| state.phase == Phase::Open && !state.flow.is_paused())
+    }
+
+    pub(crate) fn context<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.context.bind(py)
     }
 
     /// Runs a job of the transport.
@@ -285,7 +290,7 @@ impl StreamTransport {
     }
 
     pub(super) fn is_closing_now(&self, py: Python<'_>) -> bool {
-        self.state.with(py, |state| state.phase > Phase::Open)
+        self.state.with(py, |state| state.phase > Phase::Open) || self.is_of_the_dead(py)
     }
 
     /// Ends the connection because of `error`, which goes to the protocol; and to the exception handler, unless it is the system's, which
@@ -644,6 +649,12 @@ impl StreamTransport {
         Ok(Some(socket))
     }
 
+    /// Whether the host has crashed that the simulated socket was on: nobody is there to be blamed for not closing it.
+    fn is_of_the_dead(&self, py: Python<'_>) -> bool {
+        let Port::Simulated(id) = self.port else { return false };
+        self.core.get().has_dead.load(Relaxed) && self.core.get().world.simulated(py, |sim| sim.kind(id)).is_err()
+    }
+
     fn close_file(&self, py: Python<'_>, file: File) -> PyResult<()> {
         let world = &self.core.get().world;
         let closed = file.close(py, world);
@@ -668,7 +679,7 @@ impl Drop for StreamTransport {
                 let file = std::mem::replace(&mut state.file, File::Closed);
                 (state.phase, file, state.server.take(), state.flow.len())
             });
-            if matches!(file, File::Closed) {
+            if matches!(file, File::Closed) || self.is_of_the_dead(py) {
                 return;
             }
             if phase == Phase::Open {

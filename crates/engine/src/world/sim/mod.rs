@@ -337,14 +337,15 @@ impl Simulated {
         self.hosts.get(host).is_up
     }
 
-    /// Stops a host at once: its sockets are gone, and nobody is told.
-    pub fn crash(&mut self, host: HostId) {
+    /// Stops a host at once: its sockets are gone, and nobody is told. Gives which they were.
+    pub fn crash(&mut self, host: HostId) -> Vec<SocketId> {
         self.hosts.get_mut(host).is_up = false;
         let gone: Vec<SocketId> =
             self.sockets.iter().filter(|(_, socket)| socket.host == host).map(|(id, _)| id).collect();
-        for id in gone {
-            self.sockets.remove(id);
+        for id in &gone {
+            self.sockets.remove(*id);
         }
+        gone
     }
 
     /// Starts a host again. Its ports are free; who still believes in an old connection is told when it sends.
