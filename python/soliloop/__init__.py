@@ -4,7 +4,7 @@ This module only re-exports; each name has its one home in a private module besi
 """
 
 from soliloop import nest
-from soliloop._errors import DeadlockError, OutsideWorldError
+from soliloop._errors import DeadlockError, OutsideWorldError, PitfallWarning
 from soliloop._loop import EventLoop
 from soliloop._run import EventLoopPolicy, Runner, install, new_event_loop, run
 from soliloop._simulation import SimulatedLoop, Simulation, simulation
@@ -16,6 +16,7 @@ __all__ = [
     "EventLoopPolicy",
     "Handle",
     "OutsideWorldError",
+    "PitfallWarning",
     "Runner",
     "SimulatedLoop",
     "Simulation",

@@ -6,10 +6,11 @@ import asyncio
 import gc
 import sys
 import threading
+import warnings
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType
 from typing import Any
 
-from soliloop._errors import DeadlockError
+from soliloop._errors import DeadlockError, PitfallWarning
 
 _ASYNCIO = asyncio.__name__
 _HERE = __name__.partition(".")[0]
@@ -68,6 +69,30 @@ def deadlock(loop: Any) -> DeadlockError:
             "  no task is pending: the future that the run waits for is completed by nobody"
         )
     return DeadlockError("\n".join(lines))
+
+
+def blocked(loop: Any, call: str, seconds: float, frame: FrameType) -> None:
+    """Warn of a call that has held the loop up, at the line that made it.
+
+    Raises:
+        PitfallWarning: If warnings are errors.
+    """
+    frames = _callers(frame)
+    chain = " -> ".join(f"{code.co_qualname} ({where})" for code, where in frames) or "C code"
+    guilty = frames[-1][0].co_qualname if frames else "the caller"
+    while frame.f_back is not None and frames and _is_internal(frame):
+        frame = frame.f_back
+    task = asyncio.current_task(loop)
+    who = "a callback" if task is None else f"task {task.get_name()!r}"
+    warnings.warn_explicit(
+        f"{call}() has held the loop up for {seconds:.9g} s of simulated time: {who}: {chain}. Nothing else could run meanwhile: "
+        f"await asyncio.sleep() in a coroutine instead, or have {guilty} run in a thread, by asyncio.to_thread()",
+        PitfallWarning,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module=frame.f_globals.get("__name__"),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )
 
 
 def nested_runs(loop: Any) -> list[str]:

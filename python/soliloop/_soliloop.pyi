@@ -122,6 +122,8 @@ class LoopCore:
         nesting: bool = False,
         factor: float | None = None,
         start_ns: int = 0,
+        seed: int | None = None,
+        entropy: bool = False,
     ) -> Self: ...
 
     # Callbacks.

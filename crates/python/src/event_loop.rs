@@ -5,6 +5,7 @@
 
 use crate::child;
 use crate::context::{Context, LastSnapshot};
+use crate::entropy::Entropy;
 use crate::error;
 use crate::executor;
 use crate::ffi::cell::GilCell;
@@ -28,7 +29,7 @@ use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit, PyType
 use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyInt, PyTuple};
 use soliloop_engine::{Engine, Instant};
 use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -44,6 +45,7 @@ pub(crate) struct LoopCore {
     pub(crate) world: World,
     /// Where the wall clock of a simulation starts, in nanoseconds since the epoch.
     pub(crate) start: i128,
+    pub(crate) entropy: Entropy,
     pub(crate) watchers: GilCell<Watchers>,
     pub(crate) io: Io,
     pub(crate) nest: Nest,
@@ -99,7 +101,7 @@ impl LoopCore {
     }
 
     /// Whether this loop is the one that runs on top of this thread, and not one below another.
-    fn is_current(slf: &Bound<'_, Self>) -> PyResult<bool> {
+    pub(crate) fn is_current(slf: &Bound<'_, Self>) -> PyResult<bool> {
         Ok(Names::get(slf.py())?.get_running_loop(slf.py())?.is(slf))
     }
 
@@ -250,8 +252,16 @@ impl LoopCore {
 #[pymethods]
 impl LoopCore {
     #[new]
-    #[pyo3(signature = (*, simulated = false, nesting = false, factor = None, start_ns = 0))]
-    fn new(py: Python<'_>, simulated: bool, nesting: bool, factor: Option<f64>, start_ns: i128) -> PyResult<Self> {
+    #[pyo3(signature = (*, simulated = false, nesting = false, factor = None, start_ns = 0, seed = None, entropy = false))]
+    fn new(
+        py: Python<'_>,
+        simulated: bool,
+        nesting: bool,
+        factor: Option<f64>,
+        start_ns: i128,
+        seed: Option<Py<PyInt>>,
+        entropy: bool,
+    ) -> PyResult<Self> {
         let world = match factor {
             Some(_) if !simulated => {
                 return Err(PyValueError::new_err("factor= is for simulated time: pass simulated=True"));
@@ -272,6 +282,7 @@ impl LoopCore {
             snapshot: LastSnapshot::new(),
             world,
             start: start_ns,
+            entropy: Entropy::new(seed.map(Py::into_any), entropy),
             watchers: GilCell::new(Watchers::default()),
             io: Io::new(),
             nest: Nest::new(),

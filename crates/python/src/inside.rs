@@ -19,12 +19,13 @@ const TABLES: &[&[Target]] = &[clocks::TARGETS, entropy::TARGETS];
 const _: () = assert!(intercept::fit(TABLES), "more targets than slots: raise ROWS in ffi/trampoline.rs");
 
 /// The loops that own threads, the innermost ones last.
-static OWNERS: GilCell<Owners> = GilCell::new(Owners { entries: Vec::new(), simulated: 0 });
+static OWNERS: GilCell<Owners> = GilCell::new(Owners { entries: Vec::new(), simulated: 0, seeded: 0 });
 
 struct Owners {
     entries: Vec<Entry>,
-    /// How many entries are of simulated loops.
+    /// How many entries are of simulated loops, and of those with a seed.
     simulated: usize,
+    seeded: usize,
 }
 
 struct Entry {
@@ -126,28 +127,40 @@ fn is_simulated(entry: &Entry) -> bool {
 }
 
 fn put(py: Python<'_>, entry: Entry) {
-    let is_first = OWNERS.with(py, |owners| {
-        let simulated = usize::from(is_simulated(&entry));
-        owners.simulated += simulated;
+    let (is_first, is_first_seeded) = OWNERS.with(py, |owners| {
+        let (simulated, seeded) = (is_simulated(&entry), is_seeded(&entry));
+        owners.simulated += usize::from(simulated);
+        owners.seeded += usize::from(seeded);
         owners.entries.push(entry);
-        simulated == 1 && owners.simulated == 1
+        (simulated && owners.simulated == 1, seeded && owners.seeded == 1)
     });
     if is_first {
         intercept::install(py);
     }
+    if is_first_seeded && let Err(error) = entropy::install(py) {
+        error.write_unraisable(py, None);
+    }
 }
 
 fn take(py: Python<'_>, index: usize) -> Entry {
-    let (entry, is_last) = OWNERS.with(py, |owners| {
+    let (entry, is_last, is_last_seeded) = OWNERS.with(py, |owners| {
         let entry = owners.entries.remove(index);
-        let simulated = usize::from(is_simulated(&entry));
-        owners.simulated -= simulated;
-        (entry, simulated == 1 && owners.simulated == 0)
+        let (simulated, seeded) = (is_simulated(&entry), is_seeded(&entry));
+        owners.simulated -= usize::from(simulated);
+        owners.seeded -= usize::from(seeded);
+        (entry, simulated && owners.simulated == 0, seeded && owners.seeded == 0)
     });
     if is_last {
         intercept::remove(py);
     }
+    if is_last_seeded && let Err(error) = entropy::remove(py) {
+        error.write_unraisable(py, None);
+    }
     entry
+}
+
+fn is_seeded(entry: &Entry) -> bool {
+    is_simulated(entry) && entry.core.get().entropy.is_seeded()
 }
 
 /// Sets the calling thread's flag. (That of another thread, from which an entry was taken, is on needlessly until its next change.)

@@ -227,6 +227,12 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     // A socket that is closed while a call waits for it.
     ("socket.socket._io_refs", 11, 14),
     ("socket.socket._closed", 11, 14),
+    // What the functions of the module `random` are methods of, and below them; and where the system's random bytes are.
+    ("random._inst", 11, 14),
+    ("random.Random.gauss_next", 11, 14),
+    ("_random.Random", 11, 14),
+    ("posix.urandom", 11, 14),
+    ("posix.getrandom", 11, 14),
     // Where the policy looks for the class of a new loop.
     ("asyncio.unix_events._DefaultEventLoopPolicy", 14, 14),
 ];

@@ -123,6 +123,21 @@ impl World {
         }
     }
 
+    /// Moves a simulated clock on; nothing that becomes due has run yet.
+    pub(crate) fn advance(&self, py: Python<'_>, duration: Duration) {
+        if let Self::Simulated(world) = self {
+            world.advance(py, duration);
+        }
+    }
+
+    /// Simulated seconds per real second, in a paced simulation.
+    pub(crate) fn factor(&self) -> Option<f64> {
+        match self {
+            Self::Simulated(SimulatedWorld { pace: Some(pace), .. }) => Some(pace.factor),
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_simulated(&self) -> bool {
         matches!(self, Self::Simulated(_))
     }
@@ -247,6 +262,12 @@ impl RealWorld {
 }
 
 impl SimulatedWorld {
+    fn advance(&self, py: Python<'_>, duration: Duration) {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.clock
+            .with(py, |clock| clock.advance_to(Instant::from_nanos(clock.now().as_nanos().saturating_add(nanos))));
+    }
+
     fn wait(&self, py: Python<'_>, wait: Wait) -> PyResult<Waited> {
         if let (Some(pace), Wait::Until(deadline)) = (&self.pace, wait) {
             let (reached, events) = pace.wait_until(py, deadline)?;

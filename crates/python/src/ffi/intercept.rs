@@ -281,7 +281,6 @@ impl<'py> Call<'_, 'py> {
     }
 
     /// The positional arguments.
-    #[allow(dead_code, reason = "the functions that are covered today have two at most")]
     pub(crate) fn args(&self) -> Vec<Bound<'py, PyAny>> {
         (0..self.len()).filter_map(|index| self.arg(index)).collect()
     }
