@@ -54,7 +54,7 @@ class SimulatedLoop(EventLoop):
     """A loop whose clock starts at zero, and moves only when nothing is ready, straight to the next timer.
 
     While it runs, the clocks of ``time`` and ``datetime`` show its time on this thread, and with a seed the module ``random`` draws from
-    it, as in ``soliloop.simulation()``, whose arguments it has. It knows no outside world: what would reach the network, a child process or
+    it, as in ``soliloop.simulation()``, whose arguments it has. ``clocks=False`` leaves both alone. It knows no outside world: what would reach the network, a child process or
     a signal raises ``OutsideWorldError``. Also made by ``soliloop.new_event_loop(simulated=True)``.
     """
 
@@ -69,6 +69,7 @@ class SimulatedLoop(EventLoop):
         factor: float | None = None,
         seed: int | None = None,
         entropy: bool = False,
+        clocks: bool = True,
     ) -> Self:
         instant = parse_start(start)
         if entropy and seed is None:
@@ -78,7 +79,7 @@ class SimulatedLoop(EventLoop):
             simulated=True,
             nesting=nesting,
             factor=factor,
-            start_ns=_nanoseconds(instant),
+            start_ns=_nanoseconds(instant) if clocks else None,
             seed=None if seed is None else operator.index(seed),
             entropy=entropy,
         )
@@ -93,6 +94,7 @@ class SimulatedLoop(EventLoop):
         factor: float | None = None,
         seed: int | None = None,
         entropy: bool = False,
+        clocks: bool = True,
     ) -> None:
         self._task_numbers = itertools.count()
         super().__init__(nesting=nesting)

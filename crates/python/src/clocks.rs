@@ -5,7 +5,9 @@
 
 use crate::event_loop::LoopCore;
 use crate::ffi::intercept::{self, Call, Target};
+use crate::ffi::object::is_called_by;
 use crate::inside;
+use crate::names::Names;
 use pyo3::IntoPyObjectExt;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -17,7 +19,7 @@ type Answer<'py> = PyResult<Option<Bound<'py, PyAny>>>;
 pub(crate) const TARGETS: &[Target] = &[
     Target::new("time.time", |call| answer(call, |core| seconds(wall(core)))),
     Target::new("time.time_ns", |call| answer(call, wall)),
-    Target::new("time.monotonic", |call| answer(call, |core| seconds(monotonic(core)))),
+    Target::new("time.monotonic", monotonic_here),
     Target::new("time.monotonic_ns", |call| answer(call, monotonic)),
     Target::new("time.perf_counter", |call| answer(call, |core| seconds(monotonic(core)))),
     Target::new("time.perf_counter_ns", |call| answer(call, monotonic)),
@@ -55,7 +57,7 @@ pub(crate) fn wall(core: &Bound<'_, LoopCore>) -> i128 {
 
 /// How far the wall clock is ahead of the loop's, in nanoseconds.
 fn wall_offset(core: &Bound<'_, LoopCore>) -> i128 {
-    core.get().start
+    core.get().start.unwrap_or_default()
 }
 
 /// Nanoseconds on the loop's clock.
@@ -77,6 +79,14 @@ where
     T: IntoPyObjectExt<'py>,
 {
     value.into_bound_py_any(call.py()).map(Some)
+}
+
+fn monotonic_here<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    // A loop of asyncio's own waits in real time, whatever runs on its thread beside it.
+    if is_called_by(&Names::get(call.py())?.time_of_loops, call.py()) {
+        return Ok(None);
+    }
+    answer(call, |core| seconds(monotonic(core)))
 }
 
 /// What the clock shows whose number is the argument, if it is one of those.

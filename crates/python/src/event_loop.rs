@@ -43,8 +43,8 @@ pub(crate) struct LoopCore {
     pub(crate) spare: Spare,
     pub(crate) snapshot: LastSnapshot,
     pub(crate) world: World,
-    /// Where the wall clock of a simulation starts, in nanoseconds since the epoch.
-    pub(crate) start: i128,
+    /// Where the wall clock of a simulation starts, in nanoseconds since the epoch; without it, Python's own clocks are left alone.
+    pub(crate) start: Option<i128>,
     pub(crate) entropy: Entropy,
     pub(crate) watchers: GilCell<Watchers>,
     pub(crate) io: Io,
@@ -252,13 +252,13 @@ impl LoopCore {
 #[pymethods]
 impl LoopCore {
     #[new]
-    #[pyo3(signature = (*, simulated = false, nesting = false, factor = None, start_ns = 0, seed = None, entropy = false))]
+    #[pyo3(signature = (*, simulated = false, nesting = false, factor = None, start_ns = None, seed = None, entropy = false))]
     fn new(
         py: Python<'_>,
         simulated: bool,
         nesting: bool,
         factor: Option<f64>,
-        start_ns: i128,
+        start_ns: Option<i128>,
         seed: Option<Py<PyInt>>,
         entropy: bool,
     ) -> PyResult<Self> {
@@ -272,7 +272,7 @@ impl LoopCore {
             _ if simulated => World::simulated(factor),
             _ => World::real(),
         };
-        if simulated {
+        if simulated && start_ns.is_some() {
             inside::prepare(py)?;
         }
         Ok(Self {
@@ -281,7 +281,7 @@ impl LoopCore {
             spare: Spare::new(),
             snapshot: LastSnapshot::new(),
             world,
-            start: start_ns,
+            start: start_ns.filter(|_| simulated),
             entropy: Entropy::new(seed.map(Py::into_any), entropy),
             watchers: GilCell::new(Watchers::default()),
             io: Io::new(),
@@ -531,8 +531,8 @@ impl LoopCore {
     }
 
     /// From now on the loop owns the calling thread, whether it runs or not: see `inside`.
-    fn _enter_world(slf: &Bound<'_, Self>) {
-        inside::enter(slf);
+    fn _enter_world(slf: &Bound<'_, Self>) -> PyResult<()> {
+        inside::enter_here(slf)
     }
 
     /// Undoes one `_enter_world`.

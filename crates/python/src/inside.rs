@@ -2,7 +2,8 @@
 //!
 //! A loop comes in when it begins to run, and goes out when the run ends; a simulation also from the beginning to the end of its `with`
 //! block. The innermost one counts. If it is simulated, what asks Python's own modules for the time is answered from its world (the tables
-//! of [`TABLES`]); other threads, and code inside a loop in real time, get the true answer.
+//! of [`TABLES`]). Other threads get the true answer, and so does code that runs inside a loop in real time: one of ours is an entry as well; another
+//! one is known by its mark as the running loop, if that is neither the owner's nor the one that was there when the owner came in.
 //!
 //! All is in one list, the threads' entries among each other, because a `with` block may be ended by another thread than its own (a generator
 //! that is collected). The thread's own flag says whether its calls are looked at; nothing else does without it.
@@ -10,6 +11,7 @@
 use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
 use crate::ffi::intercept::{self, Target};
+use crate::names::Names;
 use crate::nest::thread_mark;
 use crate::{clocks, entropy};
 use pyo3::prelude::*;
@@ -31,6 +33,8 @@ struct Owners {
 struct Entry {
     thread: u64,
     core: Py<LoopCore>,
+    /// The loop that was running on the thread, if any was.
+    below: Option<Py<PyAny>>,
 }
 
 /// Entries of a stack that is parked: see [`set_aside`].
@@ -45,10 +49,20 @@ pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
     intercept::resolve(py, TABLES)
 }
 
-/// From now on the loop owns the calling thread.
-pub(crate) fn enter(core: &Bound<'_, LoopCore>) {
-    put(core.py(), Entry { thread: thread_mark(), core: core.clone().unbind() });
+/// From now on the loop owns the calling thread, on which the loop `below` runs or none.
+pub(crate) fn enter(core: &Bound<'_, LoopCore>, below: Option<Py<PyAny>>) {
+    put(core.py(), Entry { thread: thread_mark(), core: core.clone().unbind(), below });
     refresh(core.py());
+}
+
+/// The same, whatever runs.
+///
+/// # Errors
+/// What asking for the running loop fails with.
+pub(crate) fn enter_here(core: &Bound<'_, LoopCore>) -> PyResult<()> {
+    let running = Names::get(core.py())?.get_running_loop(core.py())?;
+    enter(core, Some(running.unbind()));
+    Ok(())
 }
 
 /// Takes the loop's innermost entry out, wherever it is. Without effect if it has none.
@@ -75,8 +89,14 @@ pub(crate) fn current(py: Python<'_>) -> Option<Bound<'_, LoopCore>> {
 /// The innermost simulated loop that owns the calling thread and fulfils a condition, unless a loop in real time comes before it.
 pub(crate) fn find(py: Python<'_>, is_it: impl Fn(&LoopCore) -> bool) -> Option<Bound<'_, LoopCore>> {
     let thread = thread_mark();
+    let running = Names::get(py).and_then(|names| names.get_running_loop(py)).ok()?;
     OWNERS.with(py, |owners| {
-        let own = owners.entries.iter().rev().filter(|entry| entry.thread == thread);
+        let mut own = owners.entries.iter().rev().filter(|entry| entry.thread == thread).peekable();
+        let innermost = own.peek()?;
+        let is_known = |below: &Py<PyAny>| below.is(&running);
+        if !(running.is_none() || innermost.core.is(&running) || innermost.below.as_ref().is_some_and(is_known)) {
+            return None;
+        }
         let mut simulated = own.map_while(|entry| is_simulated(entry).then_some(&entry.core));
         simulated.find(|core| is_it(core.get())).map(|core| core.clone_ref(py).into_bound(py))
     })
@@ -123,7 +143,7 @@ pub(crate) fn _not_intercepted(py: Python<'_>) -> PyResult<Vec<&'static str>> {
 }
 
 fn is_simulated(entry: &Entry) -> bool {
-    entry.core.get().world.is_simulated()
+    entry.core.get().start.is_some()
 }
 
 fn put(py: Python<'_>, entry: Entry) {
@@ -165,5 +185,9 @@ fn is_seeded(entry: &Entry) -> bool {
 
 /// Sets the calling thread's flag. (That of another thread, from which an entry was taken, is on needlessly until its next change.)
 fn refresh(py: Python<'_>) {
-    intercept::set_active(current(py).is_some());
+    let thread = thread_mark();
+    let innermost = |owners: &mut Owners| {
+        owners.entries.iter().rev().find(|entry| entry.thread == thread).is_some_and(is_simulated)
+    };
+    intercept::set_active(OWNERS.with(py, innermost));
 }

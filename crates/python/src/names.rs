@@ -28,6 +28,8 @@ pub(crate) struct Names {
     pub(crate) format_handle: Py<PyAny>,
     pub(crate) extract_stack: Py<PyAny>,
     pub(crate) logger: Py<PyAny>,
+    /// The code by which asyncio's own loops tell the time.
+    pub(crate) time_of_loops: Py<PyAny>,
     pub(crate) cancelled_error: Py<PyAny>,
     pub(crate) connection_error: Py<PyAny>,
     pub(crate) buffered_protocol: Py<PyAny>,
@@ -105,6 +107,12 @@ impl Names {
             format_handle: name("asyncio.base_events", "_format_handle")?,
             extract_stack: name("asyncio.format_helpers", "extract_stack")?,
             logger: name("asyncio.log", "logger")?,
+            time_of_loops: py
+                .import("asyncio")?
+                .getattr("BaseEventLoop")?
+                .getattr("time")?
+                .getattr("__code__")?
+                .unbind(),
             cancelled_error: name("asyncio", "CancelledError")?,
             connection_error: name("builtins", "ConnectionError")?,
             buffered_protocol: name("asyncio", "BufferedProtocol")?,

@@ -10,6 +10,7 @@ What differs:
 - Its sockets, and the loop methods that work on them, are not here yet: they come with the
   simulated network. Until then their names can be imported, and raise ``SolipsismError`` when they
   are used.
+- As in the package, only the loop's own clock is simulated: ``time.time()`` and ``datetime.now()`` show the true time.
 - ``EventLoop(nesting=True)`` allows nested runs.
 """
 
@@ -75,7 +76,7 @@ class EventLoop(soliloop.SimulatedLoop):
 
     def __new__(cls, *_args: Any, **_options: Any) -> Self:
         """Keep the arguments, which are the subclasses' own, from the core."""
-        return super().__new__(cls)
+        return super().__new__(cls, clocks=False)
 
     def __init__(self, *, nesting: bool = False) -> None:
         super().__init__(nesting=nesting)
