@@ -15,7 +15,6 @@ import signal
 import sys
 import weakref
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import Any, NamedTuple, Self, TypeVarTuple
 
 from soliloop import _reports
@@ -175,8 +174,7 @@ class EventLoop(LoopCore, TransportMaking, ProcessMaking):  # type: ignore[misc]
         return executor
 
     def _already_running_error(self, call: str) -> RuntimeError:
-        frame: FrameType = _reports.caller()
-        return _reports.already_running(self, call, frame)
+        return _reports.already_running(self, call, _reports.caller())
 
     def _deadlock_error(self) -> RuntimeError:
         return _reports.deadlock(self)

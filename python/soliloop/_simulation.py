@@ -9,7 +9,6 @@ import itertools
 import operator
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
-from types import FrameType
 from typing import Any, NoReturn, Self, TypeVar, TypeVarTuple
 
 from soliloop import _reports
@@ -111,8 +110,7 @@ class SimulatedLoop(EventLoop):
             ) from None
 
     def _report_block(self, call: str, seconds: float) -> None:
-        frame: FrameType = _reports.caller()
-        _reports.blocked(self, call, seconds, frame)
+        _reports.blocked(self, call, seconds, _reports.caller())
 
     def run_in_executor(
         self, executor: Any, func: Callable[[*_Ts], _T], *args: *_Ts
@@ -188,7 +186,7 @@ def simulation(
     *,
     nesting: bool = True,
     factor: float | None = None,
-    seed: int = 0,
+    seed: int | None = 0,
     entropy: bool = False,
 ) -> Iterator[Simulation]:
     """Open a simulated world; at its end pending tasks are cancelled and the loop is closed.
@@ -203,18 +201,19 @@ def simulation(
         nesting: A callback may run a coroutine to its end (``loop.run_until_complete``, ``sim.run``, ``soliloop.run``).
         factor: Play at this many simulated seconds per real second, rather than without waiting.
         seed: What the functions of ``random`` draw in the simulation is what ``random.Random(seed)`` draws. A ``random.Random()`` gets a
-            seed that is made from this one. What is drawn outside is not affected.
+            seed that is made from this one. What is drawn outside is not affected. ``None`` leaves ``random`` alone.
         entropy: ``os.urandom``, and so ``uuid.uuid4``, ``secrets`` and ``random.SystemRandom``, give bytes that are made from the seed, too.
+            (``uuid.uuid1`` stays the system's.)
 
     Raises:
-        ValueError: ``start`` has no time zone or is no date, or ``factor`` is no positive number.
+        ValueError: ``start`` has no time zone or is no date, ``factor`` is no positive number, or ``entropy`` has no seed.
         PitfallWarning: A warning, that ``time.sleep`` in a coroutine or callback has held the loop up.
         DeadlockError: At the end, a cancelled task waits for what never comes. (If the simulation has failed already, that goes
             to the loop's exception handler instead.)
     """
     loop = SimulatedLoop(start=start, nesting=nesting, factor=factor, seed=seed, entropy=entropy)
-    loop._enter_world()
     try:
+        loop._enter_world()
         try:
             yield Simulation(loop)
         except BaseException:

@@ -11,7 +11,7 @@ use crate::names::Names;
 use pyo3::IntoPyObjectExt;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDateAccess, PyDateTime, PyDict, PyFloat, PyTimeAccess, PyTuple, PyTzInfo};
+use pyo3::types::{PyDateAccess, PyDateTime, PyDict, PyFloat, PyTimeAccess, PyTuple, PyType, PyTzInfo};
 use std::time::Duration;
 
 type Answer<'py> = PyResult<Option<Bound<'py, PyAny>>>;
@@ -21,10 +21,18 @@ pub(crate) const TARGETS: &[Target] = &[
     Target::new("time.time_ns", |call| answer(call, wall)),
     Target::new("time.monotonic", monotonic_here),
     Target::new("time.monotonic_ns", |call| answer(call, monotonic)),
-    Target::new("time.perf_counter", |call| answer(call, |core| seconds(monotonic(core)))),
+    Target::new("time.perf_counter", |call| answer(call, loop_time)),
     Target::new("time.perf_counter_ns", |call| answer(call, monotonic)),
-    Target::new("time.clock_gettime", |call| clock(call).map_or(Ok(None), |nanos| some(call, seconds(nanos)))),
-    Target::new("time.clock_gettime_ns", |call| clock(call).map_or(Ok(None), |nanos| some(call, nanos))),
+    Target::new("time.clock_gettime", |call| match clock(call) {
+        Some((core, Shows::Wall)) => some(call, seconds(wall(&core))),
+        Some((core, Shows::Monotonic)) => some(call, loop_time(&core)),
+        None => Ok(None),
+    }),
+    Target::new("time.clock_gettime_ns", |call| match clock(call) {
+        Some((core, Shows::Wall)) => some(call, wall(&core)),
+        Some((core, Shows::Monotonic)) => some(call, monotonic(&core)),
+        None => Ok(None),
+    }),
     Target::new("time.localtime", at_present),
     Target::new("time.gmtime", at_present),
     Target::new("time.ctime", at_present),
@@ -60,6 +68,11 @@ fn wall_offset(core: &Bound<'_, LoopCore>) -> i128 {
     core.get().start.unwrap_or_default()
 }
 
+/// Seconds on the loop's clock: the very number that the loop gives.
+fn loop_time(core: &Bound<'_, LoopCore>) -> f64 {
+    core.get().world.now(core.py()).as_secs_f64()
+}
+
 /// Nanoseconds on the loop's clock.
 fn monotonic(core: &Bound<'_, LoopCore>) -> i128 {
     i128::from(core.get().world.now(core.py()).as_nanos())
@@ -86,24 +99,29 @@ fn monotonic_here<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     if is_called_by(&Names::get(call.py())?.time_of_loops, call.py()) {
         return Ok(None);
     }
-    answer(call, |core| seconds(monotonic(core)))
+    answer(call, loop_time)
 }
 
-/// What the clock shows whose number is the argument, if it is one of those.
-fn clock(call: &Call<'_, '_>) -> Option<i128> {
-    let core = inside::current(call.py())?;
-    match call.arg(0)?.extract().ok()? {
+enum Shows {
+    Wall,
+    Monotonic,
+}
+
+/// Which clock it is whose number is the argument, if it is one of those.
+fn clock<'py>(call: &Call<'_, 'py>) -> Option<(Bound<'py, LoopCore>, Shows)> {
+    let shows = match call.arg(0)?.extract().ok()? {
         // A machine that was told of no leap seconds has the same time on all of these.
         libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE | libc::CLOCK_REALTIME_ALARM | libc::CLOCK_TAI => {
-            Some(wall(&core))
+            Shows::Wall
         }
         libc::CLOCK_MONOTONIC
         | libc::CLOCK_MONOTONIC_COARSE
         | libc::CLOCK_MONOTONIC_RAW
         | libc::CLOCK_BOOTTIME
-        | libc::CLOCK_BOOTTIME_ALARM => Some(monotonic(&core)),
-        _ => None,
-    }
+        | libc::CLOCK_BOOTTIME_ALARM => Shows::Monotonic,
+        _ => return None,
+    };
+    Some((inside::current(call.py())?, shows))
 }
 
 /// A function of a time in seconds, which is the present one if it is not given.
@@ -179,10 +197,13 @@ fn utcnow<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     moment(&class, wall(&core), Zone::Utc(None)).map(Some)
 }
 
-/// Of `date` and all its subclasses, `datetime` included: this is what the original does with the time.
+/// Of `date` and all its subclasses, `datetime` included: this is what the original does with the time, but that it is not rounded up.
 fn today<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     let (Some(core), Some(class)) = (inside::current(call.py()), call.this()) else { return Ok(None) };
-    class.call_method1(intern!(call.py(), "fromtimestamp"), (seconds(wall(&core)),)).map(Some)
+    let has_time = class.cast::<PyType>()?.is_subclass_of::<PyDateTime>()?;
+    let unit = if has_time { 1000 } else { SECOND };
+    let time = seconds(wall(&core).div_euclid(unit) * unit);
+    class.call_method1(intern!(call.py(), "fromtimestamp"), (time,)).map(Some)
 }
 
 enum Zone<'a, 'py> {
@@ -222,7 +243,7 @@ fn moment<'py>(class: &Bound<'py, PyAny>, nanos: i128, zone: Zone<'_, 'py>) -> P
 
 #[allow(clippy::cast_precision_loss, reason = "the nearest double is what Python's own clocks give")]
 fn seconds(nanos: i128) -> f64 {
-    if nanos % SECOND == 0 { (nanos / SECOND) as f64 } else { nanos as f64 / SECOND as f64 }
+    (nanos / SECOND) as f64 + (nanos % SECOND) as f64 / SECOND as f64
 }
 
 fn whole_seconds(nanos: i128) -> i128 {
