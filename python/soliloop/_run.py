@@ -66,8 +66,8 @@ def new_event_loop(
             ``soliloop.nest.apply()``, ``soliloop.install()`` or the command has said otherwise.
         start: The date and time at which a simulated clock starts; see ``soliloop.simulation``.
         factor: Simulated seconds per real second; without it a simulation does not wait.
-        seed: While a simulated loop runs, the module ``random`` draws from this; see ``soliloop.simulation``. Without it ``random`` is
-            left alone.
+        seed: Where the module ``random`` starts while a simulated loop runs; see ``soliloop.simulation``. Without one it is left
+            alone.
 
     Raises:
         ValueError: ``start``, ``factor`` or ``seed`` for a loop in real time, or out of range.

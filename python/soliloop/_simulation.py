@@ -52,9 +52,10 @@ def _nanoseconds(instant: datetime) -> int:
 class SimulatedLoop(EventLoop):
     """A loop whose clock starts at zero, and moves only when nothing is ready, straight to the next timer.
 
-    While it runs, the clocks of ``time`` and ``datetime`` show its time on this thread, and with a seed the module ``random`` draws from
-    it, as in ``soliloop.simulation()``, whose arguments it has. ``clocks=False`` leaves both alone. It knows no outside world: what would reach the network, a child process or
-    a signal raises ``OutsideWorldError``. Also made by ``soliloop.new_event_loop(simulated=True)``.
+    While it runs, the clocks of ``time`` and ``datetime`` show its time on this thread, and with a seed the module ``random``
+    draws from that, as in ``soliloop.simulation()``, whose arguments it has; ``clocks=False`` leaves both alone. It knows no
+    outside world: what would reach the network, a child process or a signal raises ``OutsideWorldError``. Also made by
+    ``soliloop.new_event_loop(simulated=True)``.
     """
 
     _own_task_class = SimulatedTask
@@ -191,19 +192,19 @@ def simulation(
 ) -> Iterator[Simulation]:
     """Open a simulated world; at its end pending tasks are cancelled and the loop is closed.
 
-    In the block, on this thread, every clock of ``time`` and ``datetime`` shows the simulated time, ``time.sleep`` moves it, and the functions
-    of ``random`` draw from a generator of the simulation. Other threads see the true time, and so does a loop in real time that is run
-    inside. The clocks of the processor (``time.process_time``, ``time.thread_time``) stay real.
+    In the block, on this thread, every clock of ``time`` and ``datetime`` shows the simulated time, ``time.sleep`` moves it,
+    and the functions of ``random`` draw from a generator of the simulation. Other threads see the true time, and so does a loop in
+    real time that is run inside. The clocks of the processor (``time.process_time``, ``time.thread_time``) stay real.
 
     Args:
         start: The simulated date and time of the beginning: an aware datetime, or ISO 8601 text with an offset. By default
             the year 2000 begins, in UTC.
         nesting: A callback may run a coroutine to its end (``loop.run_until_complete``, ``sim.run``, ``soliloop.run``).
         factor: Play at this many simulated seconds per real second, rather than without waiting.
-        seed: What the functions of ``random`` draw in the simulation is what ``random.Random(seed)`` draws. A ``random.Random()`` gets a
-            seed that is made from this one. What is drawn outside is not affected. ``None`` leaves ``random`` alone.
-        entropy: ``os.urandom``, and so ``uuid.uuid4``, ``secrets`` and ``random.SystemRandom``, give bytes that are made from the seed, too.
-            (``uuid.uuid1`` stays the system's.)
+        seed: What the functions of ``random`` draw in the simulation is what ``random.Random(seed)`` draws. A ``random.Random()``
+            gets a seed that is made from this one. What is drawn outside is not affected. ``None`` leaves ``random`` alone.
+        entropy: ``os.urandom``, and so ``uuid.uuid4``, ``secrets`` and ``random.SystemRandom``, give bytes that are made from the
+            seed, too. (``uuid.uuid1`` stays the system's.)
 
     Raises:
         ValueError: ``start`` has no time zone or is no date, ``factor`` is no positive number, or ``entropy`` has no seed.

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 import clock_support as clocks
@@ -145,9 +145,9 @@ def test_whole_nanoseconds() -> None:
     ],
 )
 def test_mistakes_are_refused_as_ever(call: Callable[[], object]) -> None:
-    with pytest.raises(Exception) as outside:  # noqa: B017
+    with pytest.raises(Exception) as outside:
         call()
-    with soliloop.simulation(), pytest.raises(Exception) as inside:  # noqa: B017
+    with soliloop.simulation(), pytest.raises(Exception) as inside:
         call()
     assert (inside.type, str(inside.value)) == (outside.type, str(outside.value))
 
@@ -214,7 +214,7 @@ def test_the_hour_that_comes_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Sub(datetime):
-    made: list[tuple[Any, ...]] = []
+    made: ClassVar[list[tuple[Any, ...]]] = []
 
     def __new__(cls, *args: Any, **options: Any) -> Sub:
         cls.made.append(args)

@@ -346,9 +346,9 @@ def test_sizes(size: int) -> None:
 
 @pytest.mark.parametrize("size", [-1, 1.5, "x", None, 2**70])
 def test_sizes_that_are_refused(size: Any) -> None:
-    with pytest.raises(Exception) as outside:  # noqa: B017
+    with pytest.raises(Exception) as outside:
         urandom(size)
-    with pytest.raises(Exception) as refused:  # noqa: B017
+    with pytest.raises(Exception) as refused:
         inside(lambda: urandom(size), entropy=True)
     assert (refused.type, str(refused.value)) == (outside.type, str(outside.value))
 

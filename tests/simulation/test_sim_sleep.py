@@ -91,10 +91,10 @@ class _Fails:
     ids=repr,
 )  # fmt: skip
 def test_mistakes_are_refused_as_ever(args: tuple[Any, ...]) -> None:
-    with pytest.raises(Exception) as outside:  # noqa: B017
+    with pytest.raises(Exception) as outside:
         sleep(*args)
     with soliloop.simulation() as sim:
-        with pytest.raises(Exception) as inside:  # noqa: B017
+        with pytest.raises(Exception) as inside:
             sleep(*args)
         assert sim.loop.time_ns() == 0
     assert (inside.type, str(inside.value)) == (outside.type, str(outside.value))
@@ -174,10 +174,9 @@ def test_it_is_a_runtime_warning_once_a_place() -> None:
         for _ in range(10):
             sleep(1)
 
-    with soliloop.simulation() as sim:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("default")
-            sim.run(main())
+    with soliloop.simulation() as sim, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        sim.run(main())
     assert [item.category for item in caught] == [soliloop.PitfallWarning]
     assert issubclass(soliloop.PitfallWarning, RuntimeWarning)
 

@@ -158,19 +158,15 @@ fn sleep_here<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
 
 /// The argument of `time.sleep`; `None` if that is one which it refuses.
 fn duration(length: &Bound<'_, PyAny>) -> Option<Duration> {
-    match length.cast::<PyFloat>() {
-        Ok(length) => {
-            // As asyncio's delays are rounded here, but never to nothing.
-            let seconds = length.value();
-            let nanos = (seconds * 1e9).round().max(f64::from(u8::from(seconds > 0.0)));
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it lies in the range")]
-            (seconds >= 0.0 && nanos < LONGEST_SLEEP).then(|| Duration::from_nanos(nanos as u64))
-        }
-        Err(_) => {
-            let seconds = u64::try_from(length.extract::<i64>().ok()?).ok()?;
-            i64::try_from(seconds).ok()?.checked_mul(1_000_000_000).map(|_| Duration::from_secs(seconds))
-        }
-    }
+    let Ok(length) = length.cast::<PyFloat>() else {
+        let nanos = length.extract::<i64>().ok()?.checked_mul(1_000_000_000)?;
+        return Some(Duration::from_nanos(u64::try_from(nanos).ok()?));
+    };
+    // As asyncio's delays are rounded here, but never to nothing.
+    let seconds = length.value();
+    let nanos = (seconds * 1e9).round().max(f64::from(u8::from(seconds > 0.0)));
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it lies in the range")]
+    (seconds >= 0.0 && nanos < LONGEST_SLEEP).then(|| Duration::from_nanos(nanos as u64))
 }
 
 // The module `datetime`.
@@ -206,6 +202,7 @@ fn today<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     class.call_method1(intern!(call.py(), "fromtimestamp"), (time,)).map(Some)
 }
 
+#[derive(Clone, Copy)]
 enum Zone<'a, 'py> {
     /// That of the process: the result is naive.
     Local,

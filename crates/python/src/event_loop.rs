@@ -11,6 +11,7 @@ use crate::executor;
 use crate::ffi::cell::GilCell;
 use crate::ffi::gc::Made;
 use crate::ffi::object::{has_frame, is_coroutine, thread_ident};
+use crate::fork::forks;
 use crate::handle::{Content, Handle, Spare, TimerHandle};
 use crate::inside;
 use crate::job::Scheduled;
@@ -70,20 +71,6 @@ pub(crate) struct LoopCore {
 }
 
 type Called = PyResult<Py<SocketCall>>;
-
-/// How often this process is the child of a fork that happened after the module was imported.
-static FORKS: AtomicU64 = AtomicU64::new(0);
-
-/// How often this process is the child of a fork: what another number was noted with belongs to a parent.
-pub(crate) fn forks() -> u64 {
-    FORKS.load(Relaxed)
-}
-
-/// To be called in the child after a fork.
-#[pyfunction]
-pub(crate) fn _after_fork_in_child() {
-    FORKS.fetch_add(1, Relaxed);
-}
 
 impl LoopCore {
     /// Whether the process has been forked since the run began, and this is the child.

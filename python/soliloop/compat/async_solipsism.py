@@ -2,6 +2,7 @@
 
 To move a program: ``import soliloop.compat.async_solipsism as async_solipsism``. Names, signatures
 and exceptions are those of the package (its documentation is its README); the code is soliloop's.
+Only the loop's own clock is simulated: ``time.time()`` and ``datetime.now()`` show the true time.
 
 What differs:
 
@@ -10,7 +11,6 @@ What differs:
 - Its sockets, and the loop methods that work on them, are not here yet: they come with the
   simulated network. Until then their names can be imported, and raise ``SolipsismError`` when they
   are used.
-- As in the package, only the loop's own clock is simulated: ``time.time()`` and ``datetime.now()`` show the true time.
 - ``EventLoop(nesting=True)`` allows nested runs.
 """
 
