@@ -4,7 +4,7 @@ This module only re-exports; each name has its one home in a private module besi
 """
 
 from soliloop import nest
-from soliloop._errors import DeadlockError, HostCrashedError, OutsideWorldError, UnservedError
+from soliloop._errors import DeadlockError, HostCrashedError, OutsideWorldError, PitfallWarning, UnservedError
 from soliloop._loop import EventLoop
 from soliloop._network import Host, Latency, Link
 from soliloop._run import EventLoopPolicy, Runner, install, new_event_loop, run
@@ -21,6 +21,7 @@ __all__ = [
     "Latency",
     "Link",
     "OutsideWorldError",
+    "PitfallWarning",
     "Runner",
     "SimulatedLoop",
     "Simulation",

@@ -8,6 +8,13 @@ class DeadlockError(RuntimeError):
     """
 
 
+class PitfallWarning(RuntimeWarning):
+    """A program does what makes asyncio programs stall, such as ``time.sleep`` in a coroutine.
+
+    It is given at the line that does it; the message names the chain of calls, what it costs, and the way out.
+    """
+
+
 class OutsideWorldError(RuntimeError):
     """A simulation was asked for something of the real world: a socket, a child process, a signal."""
 

@@ -15,7 +15,6 @@ import signal
 import sys
 import weakref
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import Any, NamedTuple, Self, TypeVarTuple
 
 from soliloop import _reports
@@ -176,8 +175,7 @@ class EventLoop(LoopCore, TransportMaking, ProcessMaking):  # type: ignore[misc]
         return executor
 
     def _already_running_error(self, call: str) -> RuntimeError:
-        frame: FrameType = _reports.caller()
-        return _reports.already_running(self, call, frame)
+        return _reports.already_running(self, call, _reports.caller())
 
     def _outside_error(self, what: str) -> OutsideWorldError:
         return OutsideWorldError(
@@ -185,7 +183,7 @@ class EventLoop(LoopCore, TransportMaking, ProcessMaking):  # type: ignore[misc]
         )
 
     def _blocked_error(self, what: str) -> RuntimeError:
-        return _reports.blocked(self, what, _reports.caller())
+        return _reports.endless(self, what, _reports.caller())
 
     def _deadlock_error(self) -> RuntimeError:
         return _reports.deadlock(self)

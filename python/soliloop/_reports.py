@@ -6,10 +6,11 @@ import asyncio
 import gc
 import sys
 import threading
+import warnings
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType
 from typing import Any
 
-from soliloop._errors import DeadlockError
+from soliloop._errors import DeadlockError, PitfallWarning
 from soliloop._soliloop import _simulated_threads
 
 _ASYNCIO = asyncio.__name__
@@ -31,9 +32,7 @@ def already_running(loop: Any, call: str, frame: FrameType | None) -> RuntimeErr
         )
     task = asyncio.current_task(loop)
     who = "a callback" if task is None else f"task {task.get_name()!r}"
-    frames = _callers(frame)
-    chain = " -> ".join(f"{code.co_qualname} ({where})" for code, where in frames) or "C code"
-    guilty = frames[-1][0].co_qualname if frames else "the caller"
+    chain, guilty = _chain(frame)
     if call == "run_forever":
         return RuntimeError(
             f"{head}: {who}: {chain} called run_forever(), which cannot be nested; await something instead"
@@ -74,11 +73,33 @@ def deadlock(loop: Any) -> DeadlockError:
     return DeadlockError("\n".join(lines))
 
 
-def blocked(loop: Any, what: str, frame: FrameType | None) -> DeadlockError:
+def endless(loop: Any, what: str, frame: FrameType | None) -> DeadlockError:
     """The error of a blocking call in a simulation that nothing can end any more."""
     return DeadlockError(
         f"{what} waits{program_place(frame)}, and nothing can ever end that: whoever could is on the loop that it blocks, "
         f"at {loop.time():.9f} s of simulated time; await the loop's own methods instead"
+    )
+
+
+def blocked(loop: Any, call: str, seconds: float, frame: FrameType | None) -> None:
+    """Warn of a call that has held the loop up, at the line that made it.
+
+    Raises:
+        PitfallWarning: If warnings are errors.
+    """
+    chain, guilty = _chain(frame)
+    task = asyncio.current_task(loop)
+    who = "a callback" if task is None else f"task {task.get_name()!r}"
+    while frame is not None and _is_internal(frame):
+        frame = frame.f_back
+    warnings.warn_explicit(
+        f"{call}() has held the loop up for {seconds:.9g} s of simulated time: {who}: {chain}. Nothing else could run meanwhile: "
+        f"await asyncio.sleep() in a coroutine instead, or have {guilty} run in a thread, by asyncio.to_thread()",
+        PitfallWarning,
+        "<sys>" if frame is None else frame.f_code.co_filename,
+        0 if frame is None else frame.f_lineno,
+        module="sys" if frame is None else frame.f_globals.get("__name__"),
+        registry=None if frame is None else frame.f_globals.setdefault("__warningregistry__", {}),
     )
 
 
@@ -88,6 +109,13 @@ def nested_runs(loop: Any) -> list[str]:
         f"{'a callback' if task is None else f'task {task.get_name()!r}'}: nested run of {_name(future)}{place(frame)}"
         for task, future, frame in loop._nested_runs()
     ]
+
+
+def _chain(frame: FrameType | None) -> tuple[str, str]:
+    """The chain of calls that leads to a frame, in words, and the name of the last function."""
+    frames = _callers(frame)
+    chain = " -> ".join(f"{code.co_qualname} ({where})" for code, where in frames)
+    return chain or "C code", frames[-1][0].co_qualname if frames else "the caller"
 
 
 def _callers(frame: FrameType | None) -> list[tuple[CodeType, str]]:
@@ -186,6 +214,6 @@ _NOT_THE_PROGRAMS = (sys.stdlib_module_names - {"__main__"}) | {_HERE}
 _WRAPPED = (AsyncGeneratorType, CoroutineType)
 
 
-def caller() -> FrameType:
-    """The frame that called the function that calls this."""
-    return sys._getframe(2)
+def caller() -> FrameType | None:
+    """The frame that called the function that calls this, if it has one: the loop itself may have."""
+    return sys._getframe(1).f_back

@@ -55,6 +55,7 @@ def new_event_loop(
     nesting: bool | None = None,
     start: datetime | str | None = None,
     factor: float | None = None,
+    seed: int | None = None,
 ) -> EventLoop:
     """Make an event loop; also a ``loop_factory`` of ``asyncio.run`` and ``asyncio.Runner``.
 
@@ -65,9 +66,11 @@ def new_event_loop(
             ``soliloop.nest.apply()``, ``soliloop.install()`` or the command has said otherwise.
         start: The date and time at which a simulated clock starts; see ``soliloop.simulation``.
         factor: Simulated seconds per real second; without it a simulation does not wait.
+        seed: Where the module ``random`` starts while a simulated loop runs; see ``soliloop.simulation``. Without one it is left
+            alone.
 
     Raises:
-        ValueError: ``start`` or ``factor`` for a loop in real time, or out of range.
+        ValueError: ``start``, ``factor`` or ``seed`` for a loop in real time, or out of range.
     """
     if nesting is None:
         nesting = _always_nests or _settings.nesting
@@ -76,8 +79,8 @@ def new_event_loop(
         start = _settings.start if start is None else start
         factor = _settings.factor if factor is None else factor
     if simulated:
-        return SimulatedLoop(start=start, nesting=nesting, factor=factor)
-    for name, value in (("start", start), ("factor", factor)):
+        return SimulatedLoop(start=start, nesting=nesting, factor=factor, seed=seed)
+    for name, value in (("start", start), ("factor", factor), ("seed", seed)):
         if value is not None:
             raise ValueError(f"{name}= is for simulated time: pass simulated=True")
     return EventLoop(nesting=nesting)

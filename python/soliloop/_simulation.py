@@ -7,12 +7,14 @@ import concurrent.futures
 import contextlib
 import functools
 import itertools
+import operator
 import socket
 import warnings
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, Self, TypeVar, TypeVarTuple
 
+from soliloop import _reports
 from soliloop._errors import DeadlockError, OutsideWorldError
 from soliloop._loop import EventLoop
 from soliloop._host import Incarnation, current_host, running_on
@@ -59,8 +61,10 @@ def _nanoseconds(instant: datetime) -> int:
 class SimulatedLoop(EventLoop, Resolving):
     """A loop whose clock starts at zero, and moves only when nothing is ready, straight to the next timer.
 
-    It knows no outside world: what would reach the network, a child process or a signal raises ``OutsideWorldError``. Made by
-    ``soliloop.simulation()`` or ``soliloop.new_event_loop(simulated=True)``, whose arguments it has.
+    While it runs, the clocks of ``time`` and ``datetime`` show its time on this thread, and with a seed the module ``random``
+    draws from that, as in ``soliloop.simulation()``, whose arguments it has; ``clocks=False`` leaves both alone. It knows no
+    outside world: what would reach the network, a child process or a signal raises ``OutsideWorldError``. Also made by
+    ``soliloop.new_event_loop(simulated=True)``.
     """
 
     _own_task_class = SimulatedTask
@@ -72,10 +76,21 @@ class SimulatedLoop(EventLoop, Resolving):
         start: datetime | str | None = None,
         nesting: bool = False,
         factor: float | None = None,
+        seed: int | None = None,
+        entropy: bool = False,
+        clocks: bool = True,
     ) -> Self:
         instant = parse_start(start)
+        if entropy and seed is None:
+            raise ValueError("entropy=True needs a seed=, from which the random bytes are made")
         loop: Self = LoopCore.__new__(
-            cls, simulated=True, nesting=nesting, factor=factor, start_ns=_nanoseconds(instant)
+            cls,
+            simulated=True,
+            nesting=nesting,
+            factor=factor,
+            start_ns=_nanoseconds(instant) if clocks else None,
+            seed=None if seed is None else operator.index(seed),
+            entropy=entropy,
         )
         loop.start = instant
         return loop
@@ -86,6 +101,9 @@ class SimulatedLoop(EventLoop, Resolving):
         start: datetime | str | None = None,
         nesting: bool = False,
         factor: float | None = None,
+        seed: int | None = None,
+        entropy: bool = False,
+        clocks: bool = True,
     ) -> None:
         self._task_numbers = itertools.count()
         super().__init__(nesting=nesting)
@@ -100,6 +118,9 @@ class SimulatedLoop(EventLoop, Resolving):
             raise OverflowError(
                 f"the simulated date, {elapsed} after {self.start}, is none that a datetime can hold"
             ) from None
+
+    def _report_block(self, call: str, seconds: float) -> None:
+        _reports.blocked(self, call, seconds, _reports.caller())
 
     async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> list[Any]:
         """Look a name up in the table of hosts (asyncio docs); it takes no time."""
@@ -378,24 +399,38 @@ class Simulation:
 
 @contextlib.contextmanager
 def simulation(
-    start: datetime | str | None = None, *, nesting: bool = True, factor: float | None = None
+    start: datetime | str | None = None,
+    *,
+    nesting: bool = True,
+    factor: float | None = None,
+    seed: int | None = 0,
+    entropy: bool = False,
 ) -> Iterator[Simulation]:
     """Open a simulated world; at its end pending tasks are cancelled and the loop is closed.
+
+    In the block, on this thread, every clock of ``time`` and ``datetime`` shows the simulated time, ``time.sleep`` moves it,
+    and the functions of ``random`` draw from a generator of the simulation. Other threads see the true time, and so does a loop in
+    real time that is run inside. The clocks of the processor (``time.process_time``, ``time.thread_time``) stay real.
 
     Args:
         start: The simulated date and time of the beginning: an aware datetime, or ISO 8601 text with an offset. By default
             the year 2000 begins, in UTC.
         nesting: A callback may run a coroutine to its end (``loop.run_until_complete``, ``sim.run``, ``soliloop.run``).
         factor: Play at this many simulated seconds per real second, rather than without waiting.
+        seed: What the functions of ``random`` draw in the simulation is what ``random.Random(seed)`` draws. A ``random.Random()``
+            gets a seed that is made from this one. What is drawn outside is not affected. ``None`` leaves ``random`` alone.
+        entropy: ``os.urandom``, and so ``uuid.uuid4``, ``secrets`` and ``random.SystemRandom``, give bytes that are made from the
+            seed, too. (``uuid.uuid1`` stays the system's.)
 
     Raises:
-        ValueError: ``start`` has no time zone or is no date, or ``factor`` is no positive number.
+        ValueError: ``start`` has no time zone or is no date, ``factor`` is no positive number, or ``entropy`` has no seed.
+        PitfallWarning: A warning, that ``time.sleep`` in a coroutine or callback has held the loop up.
         DeadlockError: At the end, a cancelled task waits for what never comes. (If the simulation has failed already, that goes
             to the loop's exception handler instead.)
     """
-    loop = SimulatedLoop(start=start, nesting=nesting, factor=factor)
-    loop._enter_world()
+    loop = SimulatedLoop(start=start, nesting=nesting, factor=factor, seed=seed, entropy=entropy)
     try:
+        loop._enter_world()
         try:
             yield Simulation(loop)
         except BaseException as failure:

@@ -121,7 +121,9 @@ class LoopCore:
         simulated: bool = False,
         nesting: bool = False,
         factor: float | None = None,
-        start_ns: int = 0,
+        start_ns: int | None = None,
+        seed: int | None = None,
+        entropy: bool = False,
     ) -> Self: ...
 
     # Callbacks.

@@ -185,3 +185,15 @@ def _refused(loop: soliloop.EventLoop, coroutine: Any, name: str) -> str:
         loop.run_until_complete(task)
     assert sys.exc_info() == (None, None, None)
     return str(caught.value)
+
+
+def test_refused_to_a_callback_that_has_no_frame() -> None:
+    loop = soliloop.new_event_loop()
+    errors: list[object] = []
+    loop.set_exception_handler(lambda _, context: errors.append(context["exception"]))
+    future = loop.create_future()
+    loop.call_soon(loop.run_until_complete, future)
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    assert [type(error) for error in errors] == [RuntimeError]
+    assert "a callback: C code called run_until_complete()" in str(errors[0])

@@ -5,11 +5,13 @@
 
 use crate::child;
 use crate::context::{Context, LastSnapshot};
+use crate::entropy::Entropy;
 use crate::error;
 use crate::executor;
 use crate::ffi::cell::GilCell;
 use crate::ffi::gc::Made;
 use crate::ffi::object::{has_frame, is_coroutine, thread_ident};
+use crate::fork::forks;
 use crate::handle::{Content, Handle, Spare, TimerHandle};
 use crate::inside;
 use crate::job::Scheduled;
@@ -28,7 +30,7 @@ use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit, PyType
 use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyInt, PyTuple};
 use soliloop_engine::{Engine, Instant};
 use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -42,8 +44,9 @@ pub(crate) struct LoopCore {
     pub(crate) spare: Spare,
     pub(crate) snapshot: LastSnapshot,
     pub(crate) world: World,
-    /// Where the wall clock of a simulation starts, in nanoseconds since the epoch.
-    pub(crate) start: i128,
+    /// Where the wall clock of a simulation starts, in nanoseconds since the epoch; without it, Python's own clocks are left alone.
+    pub(crate) start: Option<i128>,
+    pub(crate) entropy: Entropy,
     pub(crate) watchers: GilCell<Watchers>,
     pub(crate) io: Io,
     pub(crate) nest: Nest,
@@ -71,20 +74,6 @@ pub(crate) struct LoopCore {
 
 type Called = PyResult<Py<SocketCall>>;
 
-/// How often this process is the child of a fork that happened after the module was imported.
-static FORKS: AtomicU64 = AtomicU64::new(0);
-
-/// How often this process is the child of a fork: what another number was noted with belongs to a parent.
-pub(crate) fn forks() -> u64 {
-    FORKS.load(Relaxed)
-}
-
-/// To be called in the child after a fork.
-#[pyfunction]
-pub(crate) fn _after_fork_in_child() {
-    FORKS.fetch_add(1, Relaxed);
-}
-
 impl LoopCore {
     /// Whether the process has been forked since the run began, and this is the child.
     pub(crate) fn is_forked(&self) -> bool {
@@ -101,7 +90,7 @@ impl LoopCore {
     }
 
     /// Whether this loop is the one that runs on top of this thread, and not one below another.
-    fn is_current(slf: &Bound<'_, Self>) -> PyResult<bool> {
+    pub(crate) fn is_current(slf: &Bound<'_, Self>) -> PyResult<bool> {
         Ok(Names::get(slf.py())?.get_running_loop(slf.py())?.is(slf))
     }
 
@@ -252,17 +241,23 @@ impl LoopCore {
     }
 }
 
+/// What the tape of a simulation begins with.
+fn tape_seed(py: Python<'_>, seed: Option<&Py<PyInt>>) -> PyResult<u64> {
+    seed.map_or(Ok(0), |seed| seed.bind(py).bitand(u64::MAX)?.extract())
+}
+
 #[pymethods]
 impl LoopCore {
     #[new]
-    #[pyo3(signature = (*, simulated = false, nesting = false, factor = None, seed = 0, start_ns = 0))]
+    #[pyo3(signature = (*, simulated = false, nesting = false, factor = None, start_ns = None, seed = None, entropy = false))]
     fn new(
         py: Python<'_>,
         simulated: bool,
         nesting: bool,
         factor: Option<f64>,
-        seed: u64,
-        start_ns: i128,
+        start_ns: Option<i128>,
+        seed: Option<Py<PyInt>>,
+        entropy: bool,
     ) -> PyResult<Self> {
         let world = match factor {
             Some(_) if !simulated => {
@@ -271,7 +266,7 @@ impl LoopCore {
             Some(factor) if !(factor.is_finite() && factor > 0.0) => {
                 return Err(PyValueError::new_err(format!("factor must be a positive number, not {factor}")));
             }
-            _ if simulated => World::Simulated(SimulatedWorld::new(seed, factor)),
+            _ if simulated => World::Simulated(SimulatedWorld::new(tape_seed(py, seed.as_ref())?, factor)),
             _ => World::real(),
         };
         if simulated {
@@ -283,7 +278,8 @@ impl LoopCore {
             spare: Spare::new(),
             snapshot: LastSnapshot::new(),
             world,
-            start: start_ns,
+            start: start_ns.filter(|_| simulated),
+            entropy: Entropy::new(seed.map(Py::into_any), entropy),
             watchers: GilCell::new(Watchers::default()),
             io: Io::new(),
             nest: Nest::new(),
@@ -533,8 +529,8 @@ impl LoopCore {
     }
 
     /// From now on the loop owns the calling thread, whether it runs or not: see `inside`.
-    fn _enter_world(slf: &Bound<'_, Self>) {
-        inside::enter(slf);
+    fn _enter_world(slf: &Bound<'_, Self>) -> PyResult<()> {
+        inside::enter_here(slf)
     }
 
     /// Undoes one `_enter_world`.

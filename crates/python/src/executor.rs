@@ -9,9 +9,10 @@
 //! it looks into the queue by itself once after [`DOZE`]. Calls that no dozing thread will find are announced at once.
 
 use crate::error;
-use crate::event_loop::{LoopCore, forks};
+use crate::event_loop::LoopCore;
 use crate::exit;
 use crate::ffi::cell::GilCell;
+use crate::fork::forks;
 use crate::job::Scheduled;
 use crate::names::Names;
 use pyo3::PyTraverseError;

@@ -31,6 +31,7 @@
 //! | `sock` | the `sock_*` calls |
 //! | `signals` | signals end a wait |
 //! | `names` | the table of imported Python names |
+//! | `fork` | how often the process was forked |
 //! | `exit` | the end of the interpreter while loops run |
 //! | `error` | errors of the layers below as exceptions |
 //! | `ffi` | all unsafe code |
@@ -45,6 +46,7 @@ mod event_loop;
 mod executor;
 mod exit;
 mod ffi;
+mod fork;
 mod graves;
 mod handle;
 mod inside;
@@ -93,7 +95,7 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<executor::WorkerPool>()?;
     module.add_class::<executor::Worker>()?;
     module.add_class::<sock::call::SocketCall>()?;
-    module.add_function(wrap_pyfunction!(event_loop::_after_fork_in_child, module)?)?;
+    module.add_function(wrap_pyfunction!(fork::_after_fork_in_child, module)?)?;
     module.add_function(wrap_pyfunction!(inside::_intercepted, module)?)?;
     module.add_function(wrap_pyfunction!(inside::_not_intercepted, module)?)?;
     module.add_function(wrap_pyfunction!(threads::_start_thread, module)?)?;

@@ -28,6 +28,8 @@ pub(crate) struct Names {
     pub(crate) format_handle: Py<PyAny>,
     pub(crate) extract_stack: Py<PyAny>,
     pub(crate) logger: Py<PyAny>,
+    /// The code by which asyncio's own loops tell the time.
+    pub(crate) time_of_loops: Py<PyAny>,
     pub(crate) cancelled_error: Py<PyAny>,
     pub(crate) connection_error: Py<PyAny>,
     pub(crate) buffered_protocol: Py<PyAny>,
@@ -107,6 +109,12 @@ impl Names {
             format_handle: name("asyncio.base_events", "_format_handle")?,
             extract_stack: name("asyncio.format_helpers", "extract_stack")?,
             logger: name("asyncio.log", "logger")?,
+            time_of_loops: py
+                .import("asyncio")?
+                .getattr("BaseEventLoop")?
+                .getattr("time")?
+                .getattr("__code__")?
+                .unbind(),
             cancelled_error: name("asyncio", "CancelledError")?,
             connection_error: name("builtins", "ConnectionError")?,
             buffered_protocol: name("asyncio", "BufferedProtocol")?,
@@ -230,6 +238,12 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     // A socket that is closed while a call waits for it.
     ("socket.socket._io_refs", 11, 14),
     ("socket.socket._closed", 11, 14),
+    // What the functions of the module `random` are methods of, and below them; and where the system's random bytes are.
+    ("random._inst", 11, 14),
+    ("random.Random.gauss_next", 11, 14),
+    ("_random.Random", 11, 14),
+    ("posix.urandom", 11, 14),
+    ("posix.getrandom", 11, 14),
     // Where the policy looks for the class of a new loop.
     ("asyncio.unix_events._DefaultEventLoopPolicy", 14, 14),
 ];

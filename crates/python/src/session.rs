@@ -45,7 +45,8 @@ impl Session {
             }
         };
         let session = Self { outer, hooks: Self::hooks(py)? };
-        inside::enter(core);
+        // Whatever ran is hidden by now.
+        inside::enter(core, None);
         if let Err(error) = Self::enter(core) {
             session.close(core)?;
             return Err(error);

@@ -2,6 +2,7 @@
 
 To move a program: ``import soliloop.compat.async_solipsism as async_solipsism``. Names, signatures
 and exceptions are those of the package (its documentation is its README); the code is soliloop's.
+Only the loop's own clock is simulated: ``time.time()`` and ``datetime.now()`` show the true time.
 
 What differs:
 
@@ -75,7 +76,7 @@ class EventLoop(soliloop.SimulatedLoop):
 
     def __new__(cls, *_args: Any, **_options: Any) -> Self:
         """Keep the arguments, which are the subclasses' own, from the core."""
-        return super().__new__(cls)
+        return super().__new__(cls, clocks=False)
 
     def __init__(self, *, nesting: bool = False) -> None:
         super().__init__(nesting=nesting)

@@ -4,7 +4,8 @@ To move a program: ``import soliloop.compat.hasyncio as hasynci``. Names, signat
 exceptions are those of that module; the code is soliloop's. A *wall clock* is a function without
 arguments that returns the present moment, a ``datetime.datetime`` or its subclass
 ``pandas.Timestamp``; a program that asks its clock, and waits by the functions here, is the same in
-real and in simulated time.
+real and in simulated time. ``time.time()``, ``datetime.now()`` and ``time.sleep()`` stay real, as they
+do there.
 
 What differs:
 

@@ -24,6 +24,15 @@ pub(crate) fn has_frame(_py: Python<'_>) -> bool {
     unsafe { !ffi::PyEval_GetFrame().is_null() }
 }
 
+/// Whether the innermost Python frame runs `code`.
+pub(crate) fn is_called_by(code: &Py<PyAny>, py: Python<'_>) -> bool {
+    // SAFETY: the thread is attached; the first call gives a borrowed reference or null, the second one a new reference.
+    unsafe {
+        let frame = ffi::PyEval_GetFrame();
+        !frame.is_null() && Bound::from_owned_ptr(py, ffi::PyFrame_GetCode(frame).cast()).is(code)
+    }
+}
+
 /// Whether there are weak references to `object`.
 #[inline]
 pub(crate) fn has_weakrefs<T>(object: &Bound<'_, T>) -> bool {
