@@ -16,7 +16,7 @@ from soliloop._errors import HostCrashedError
 from soliloop._host import Incarnation, running_on
 
 if TYPE_CHECKING:
-    from soliloop._simulation import SimulatedLoop
+    from soliloop._simulated_loop import SimulatedLoop
 
 _T = TypeVar("_T")
 

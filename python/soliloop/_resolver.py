@@ -5,6 +5,7 @@ The table of hosts is the network's. As long as no host was added any name is kn
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import ipaddress
 import socket
@@ -13,13 +14,15 @@ from typing import Any
 
 from soliloop._errors import UnservedError
 from soliloop._host import current_host
-from soliloop._soliloop import LoopCore, Network
+from soliloop._soliloop import LoopCore, Network, Outside
 
 _KINDS = ((socket.SOCK_STREAM, 6), (socket.SOCK_DGRAM, 17))
 
 
 class Resolving(LoopCore):
     """The part of a simulated loop that knows names. The intercepted functions call it, with their own arguments."""
+
+    _reaches_out: bool
 
     @property
     def _network(self) -> Network:
@@ -35,6 +38,9 @@ class Resolving(LoopCore):
         else:
             if number is None:
                 number = 0
+            if self._reaches_out and not self._knows(_text(host), flags):
+                with Outside():
+                    return _socket.getaddrinfo(host, port, family, type, proto, flags)
             names = self._addresses(_text(host), flags)
         if number is None:
             raise _error(socket.EAI_NONAME, "Name or service not known: neither a host nor a port")
@@ -60,6 +66,10 @@ class Resolving(LoopCore):
             text = f"{host!r} has no address of the family that was asked for"
             raise _error(socket.EAI_ADDRFAMILY, text)
         return found
+
+    def _knows(self, name: str, flags: int) -> bool:
+        """Whether a name is the simulation's: a server's own always is."""
+        return bool(flags & socket.AI_PASSIVE) or not name or self._network.knows(name)
 
     def _addresses(self, name: str, flags: int = 0) -> list[str]:
         if not name:

@@ -17,7 +17,7 @@ from soliloop import _soliloop
 from soliloop._host import Incarnation, running_on
 
 if TYPE_CHECKING:
-    from soliloop._simulation import SimulatedLoop
+    from soliloop._simulated_loop import SimulatedLoop
 
 
 class _Call(NamedTuple):

@@ -5,6 +5,7 @@
 
 use crate::error;
 use crate::event_loop::LoopCore;
+use crate::exit;
 use crate::port::Source;
 use crate::threads::{self, SimulatedThread, Woken};
 use crate::turn;
@@ -14,6 +15,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use soliloop_engine::Instant;
 use soliloop_engine::world::sim::SocketId;
+use std::time::Duration;
 
 /// Where the change comes from that is waited for.
 #[derive(Clone, Copy)]
@@ -91,6 +93,12 @@ fn block(core: &Bound<'_, LoopCore>, deadline: Option<Instant>, what: &str) -> P
             world.advance(py, deadline)?;
             Woken::Late
         }
+        (_, None) if world.reaches_out() => {
+            // A real thread may end the wait, and nothing tells of that.
+            exit::detached(py, || std::thread::sleep(LOOKS_EVERY));
+            py.check_signals()?;
+            Woken::Told
+        }
         (_, None) => return Err(PyErr::from_value(core.call_method1(intern!(py, "_blocked_error"), (what,))?)),
     };
     turn::collect_simulated(core, world);
@@ -108,3 +116,6 @@ fn block(core: &Bound<'_, LoopCore>, deadline: Option<Instant>, what: &str) -> P
 pub(crate) fn after(core: &Bound<'_, LoopCore>, seconds: f64) -> PyResult<Instant> {
     core.get().world.now(core.py()).after_secs_f64(seconds).map_err(error::out_of_range)
 }
+
+/// How often a blocked loop that reaches the real world looks whether that has ended the wait.
+const LOOKS_EVERY: Duration = Duration::from_micros(200);

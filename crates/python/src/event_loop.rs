@@ -249,7 +249,8 @@ fn tape_seed(py: Python<'_>, seed: Option<&Py<PyInt>>) -> PyResult<u64> {
 #[pymethods]
 impl LoopCore {
     #[new]
-    #[pyo3(signature = (*, simulated = false, nesting = false, factor = None, start_ns = None, seed = None, entropy = false))]
+    #[pyo3(signature = (*, simulated = false, nesting = false, factor = None, start_ns = None, seed = None, entropy = false,
+        reaches_out = false))]
     fn new(
         py: Python<'_>,
         simulated: bool,
@@ -258,6 +259,7 @@ impl LoopCore {
         start_ns: Option<i128>,
         seed: Option<Py<PyInt>>,
         entropy: bool,
+        reaches_out: bool,
     ) -> PyResult<Self> {
         let world = match factor {
             Some(_) if !simulated => {
@@ -266,7 +268,7 @@ impl LoopCore {
             Some(factor) if !(factor.is_finite() && factor > 0.0) => {
                 return Err(PyValueError::new_err(format!("factor must be a positive number, not {factor}")));
             }
-            _ if simulated => World::Simulated(SimulatedWorld::new(tape_seed(py, seed.as_ref())?, factor)),
+            _ if simulated => World::Simulated(SimulatedWorld::new(tape_seed(py, seed.as_ref())?, factor, reaches_out)),
             _ => World::real(),
         };
         if simulated {

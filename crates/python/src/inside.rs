@@ -128,6 +128,19 @@ pub(crate) fn set_aside(core: &Bound<'_, LoopCore>) -> Aside {
     Aside(aside)
 }
 
+/// Takes out all that the calling thread has, for the time until [`put_back`].
+pub(crate) fn set_all_aside(py: Python<'_>) -> Aside {
+    let thread = thread_mark();
+    let mut aside = Vec::new();
+    let last = || OWNERS.with(py, |owners| owners.entries.iter().rposition(|entry| entry.thread == thread));
+    while let Some(index) = last() {
+        aside.push(take(py, index));
+    }
+    aside.reverse();
+    refresh(py);
+    Aside(aside)
+}
+
 /// The stack goes on: puts the entries back.
 pub(crate) fn put_back(py: Python<'_>, aside: Aside) {
     for entry in aside.0 {

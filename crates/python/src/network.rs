@@ -71,6 +71,11 @@ impl Network {
         self.with(py, |sim| sim.name_of(address).map(str::to_owned))
     }
 
+    /// Whether a name is known, without making it so.
+    fn knows(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
+        self.with(py, |sim| sim.knows(name))
+    }
+
     /// Whether nothing was set up, so that any name is known.
     fn is_open(&self, py: Python<'_>) -> PyResult<bool> {
         self.with(py, |sim| sim.is_open())

@@ -5,6 +5,7 @@
 
 use crate::ffi::cell::GilCell;
 use crate::locks::Held;
+use crate::names::Names;
 use crate::port::{Source, errno};
 use crate::threads::Threads;
 use crate::world::{RealWorld, Waited};
@@ -29,6 +30,10 @@ pub(crate) struct SimulatedWorld {
     locks: GilCell<BTreeMap<usize, Held>>,
     pace: Option<Pace>,
     outside: Option<RealWorld>,
+    /// Whether the program may use the real world: then the clock stands still while that is at work.
+    reaches_out: bool,
+    /// Work of the real world that no descriptor tells of.
+    work: GilCell<usize>,
 }
 
 /// A descriptor that stands for a simulated socket.
@@ -49,7 +54,7 @@ struct Pace {
 }
 
 impl SimulatedWorld {
-    pub(crate) fn new(seed: u64, factor: Option<f64>) -> Self {
+    pub(crate) fn new(seed: u64, factor: Option<f64>, reaches_out: bool) -> Self {
         let pace = factor.map(|factor| Pace { factor, origin: GilCell::new(Instant::ORIGIN) });
         Self {
             sim: GilCell::new(Simulated::new(seed)),
@@ -57,8 +62,10 @@ impl SimulatedWorld {
             tokens: GilCell::new(BTreeMap::new()),
             threads: GilCell::new(Threads::default()),
             locks: GilCell::new(BTreeMap::new()),
-            outside: pace.as_ref().map(|_| RealWorld::new()),
+            outside: (reaches_out || pace.is_some()).then(RealWorld::new),
             pace,
+            reaches_out,
+            work: GilCell::new(0),
         }
     }
 
@@ -74,7 +81,17 @@ impl SimulatedWorld {
         self.sim.with(py, call).map_err(|fault| io::Error::from_raw_os_error(errno(fault)))
     }
 
-    /// What reaches the real world.
+    /// Whether the program may use the real world.
+    pub(crate) const fn reaches_out(&self) -> bool {
+        self.reaches_out
+    }
+
+    /// Work of the real world has begun, or has ended.
+    pub(crate) fn note_work(&self, py: Python<'_>, begins: bool) {
+        self.work.with(py, |work| *work = if begins { *work + 1 } else { work.saturating_sub(1) });
+    }
+
+    /// What waits in the real world.
     pub(crate) const fn outside(&self) -> Option<&RealWorld> {
         self.outside.as_ref()
     }
@@ -90,17 +107,68 @@ impl SimulatedWorld {
         }
     }
 
+    /// Waits; `is_outside_busy` says whether some of its descriptors are waited for.
     #[inline]
-    pub(crate) fn wait(&self, py: Python<'_>, wait: Wait) -> PyResult<Waited> {
+    pub(crate) fn wait(&self, py: Python<'_>, wait: Wait, is_outside_busy: bool) -> PyResult<Waited> {
+        if let (true, Some(outside)) = (self.reaches_out, &self.outside) {
+            let is_busy = is_outside_busy || self.work.get(py) > 0;
+            return self.wait_with_the_outside(py, outside, wait, is_busy);
+        }
         if let (Some(pace), Some(outside)) = (&self.pace, &self.outside)
             && wait != Wait::None
         {
             return self.wait_paced(py, pace, outside, wait);
         }
+        self.wait_inside(py, wait)
+    }
+
+    fn wait_inside(&self, py: Python<'_>, wait: Wait) -> PyResult<Waited> {
         Ok(match self.sim.with(py, |sim| sim.wait(wait)) {
             Step::Turn(now) => Waited::Turn(now, None),
             Step::Stuck => Waited::Stuck,
         })
+    }
+
+    /// As long as the real world is at work the clock stands still.
+    fn wait_with_the_outside(
+        &self,
+        py: Python<'_>,
+        outside: &RealWorld,
+        wait: Wait,
+        is_busy: bool,
+    ) -> PyResult<Waited> {
+        let (is_ready, now) = self.sim.with(py, |sim| (wait == Wait::None || sim.has_ready(), sim.now()));
+        let look = if is_ready {
+            Wait::None
+        } else if is_busy {
+            Wait::Forever
+        } else {
+            // The past: it does not wait at all.
+            Wait::Until(Instant::ORIGIN)
+        };
+        let events = match outside.wait(py, look, || ())? {
+            Waited::Turn(_, events) => events,
+            Waited::Stuck => None,
+        };
+        if is_ready || is_busy || events.as_ref().is_some_and(|events| events.iter().next().is_some()) {
+            return Ok(Waited::Turn(now, events));
+        }
+        if let Some(events) = events {
+            outside.return_events(py, events);
+        }
+        if let Some(pace) = &self.pace {
+            return self.wait_paced(py, pace, outside, wait);
+        }
+        let waited = self.wait_inside(py, wait)?;
+        let has_others = || Ok::<_, PyErr>(Names::get(py)?.threads.bind(py).call0()?.len()? > 1);
+        if matches!(waited, Waited::Stuck) && has_others()? {
+            // Another thread may call `call_soon_threadsafe`.
+            return Ok(match outside.wait(py, Wait::Forever, || ())? {
+                Waited::Turn(_, events) => Waited::Turn(now, events),
+                Waited::Stuck => Waited::Stuck,
+            });
+        }
+        Ok(waited)
     }
 
     fn wait_paced(&self, py: Python<'_>, pace: &Pace, outside: &RealWorld, wait: Wait) -> PyResult<Waited> {
@@ -153,8 +221,15 @@ impl SimulatedWorld {
     /// What is behind a descriptor.
     #[inline]
     pub(crate) fn source(&self, py: Python<'_>, fd: RawFd) -> Source {
-        let known = self.tokens.with(py, |tokens| tokens.get(&fd).map(|token| token.id));
-        known.map_or(Source::Descriptor(fd), Source::Simulated)
+        let Some(id) = self.tokens.with(py, |tokens| tokens.get(&fd).map(|token| token.id)) else {
+            return Source::Descriptor(fd);
+        };
+        if self.sim.with(py, |sim| sim.is_open_socket(id)) {
+            return Source::Simulated(id);
+        }
+        // It was closed where nothing is known of tokens: the number may be another descriptor's by now.
+        drop(self.tokens.with(py, |tokens| tokens.remove(&fd)));
+        Source::Descriptor(fd)
     }
 
     /// Works on the table of tokens.

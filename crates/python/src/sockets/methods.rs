@@ -2,14 +2,14 @@
 //! which is simulated time here.
 
 use super::address::{object as address_object, parse};
-use super::{Simulated, close_token, copy_token, disown, host, register, system_error, token};
+use super::{Simulated, close_token, copy_token, disown, host, register, release_token, system_error, token};
 use crate::blocking::{self, Place};
 use crate::error;
 use crate::event_loop::LoopCore;
 use crate::ffi::buffer::{Readable, Writable};
 use crate::ffi::intercept::{Call, Target};
 use crate::inside;
-use crate::port::errno;
+use crate::port::{Source, errno};
 use crate::transport::READ_SIZE;
 use crate::watchers::Side;
 use crate::world::World;
@@ -52,6 +52,10 @@ pub(crate) const TARGETS: &[Target] = &[
     Target::new("_socket.dup", dup),
     Target::new("posix.close", close_number),
     Target::new("posix.dup", dup),
+    Target::new("posix.pipe", pipe),
+    Target::new("posix.pipe2", pipe),
+    Target::new("posix.read", read),
+    Target::new("posix.write", write),
     Target::new("_socket.socketpair", socketpair),
     Target::new("_socket.getaddrinfo", getaddrinfo),
     Target::new("_socket.getnameinfo", getnameinfo),
@@ -92,6 +96,10 @@ impl<'py> Simulated<'py> {
 
     /// Until when a call may wait; `None`: it must not wait at all.
     fn patience(&self) -> PyResult<Option<Option<Instant>>> {
+        if self.object.is_none() {
+            // A descriptor alone: what it is set to is looked at later.
+            return Ok(Some(None));
+        }
         let limit = self.object.call_method0(intern!(self.py(), "gettimeout"))?;
         if limit.is_none() {
             return Ok(Some(None));
@@ -129,6 +137,26 @@ impl<'py> Simulated<'py> {
         let what = format!("socket.{name}()");
         let done = blocking::wait(&self.core, Place::Socket(self.id, side), deadline, &what, attempt)?;
         done.ok_or_else(|| PyTimeoutError::new_err("timed out"))
+    }
+
+    /// Whether an address is the real world's, and this simulation reaches that: then the socket is a real one from now on.
+    fn leads_outside(&self, address: &Bound<'py, PyAny>, name: &str) -> PyResult<bool> {
+        let World::Simulated(world) = &self.core.get().world else { return Ok(false) };
+        if !world.reaches_out() {
+            return Ok(false);
+        }
+        let (family, kind) = self.call(|sim, id| sim.kind(id))?;
+        let address = parse(&self.core, family, address, name)?;
+        let is_inside = self.call(|sim, id| {
+            let host = sim.host_of(id)?;
+            let is_bound = !matches!(sim.local_name(id)?, Address::Nameless)
+                && !matches!(sim.local_name(id)?, Address::Internet(own) if own.port() == 0);
+            Ok(is_bound || sim.owns(&address) || sim.serves(host, kind, &address))
+        })?;
+        if !is_inside {
+            release_token(&self.core, self.fd);
+        }
+        Ok(!is_inside)
     }
 
     fn name(&self, address: &Address) -> PyResult<Bound<'py, PyAny>> {
@@ -208,6 +236,9 @@ fn accept<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
 fn connect<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     let Some(socket) = socket(call, "connect")? else { return Ok(None) };
     let address = required(call, 0, "connect")?;
+    if socket.leads_outside(&address, "connect")? {
+        return Ok(None);
+    }
     match attempt_to_connect(&socket, &address, "connect")? {
         0 => none(call.py()),
         libc::ECONNREFUSED => {
@@ -220,7 +251,11 @@ fn connect<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
 
 fn connect_ex<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     let Some(socket) = socket(call, "connect_ex")? else { return Ok(None) };
-    let number = attempt_to_connect(&socket, &required(call, 0, "connect_ex")?, "connect_ex")?;
+    let address = required(call, 0, "connect_ex")?;
+    if socket.leads_outside(&address, "connect_ex")? {
+        return Ok(None);
+    }
+    let number = attempt_to_connect(&socket, &address, "connect_ex")?;
     Ok(Some(number.into_pyobject(call.py())?.into_any()))
 }
 
@@ -477,6 +512,9 @@ fn sendto<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
         (Some(to), None) => (0, to),
         _ => return Err(PyTypeError::new_err("sendto() takes 2 or 3 arguments")),
     };
+    if socket.leads_outside(&to, "sendto")? {
+        return Ok(None);
+    }
     let sent = send_datagram(&socket, "sendto", &data, flag, Some(&to))?;
     number(call.py(), sent)
 }
@@ -522,6 +560,42 @@ fn socketpair<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
         register(&core, fd, id);
     }
     Ok(Some(pair))
+}
+
+/// A pipe's ends stand for two ends of a simulated stream.
+fn pipe<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let py = call.py();
+    let Some(core) = inside::current(py) else { return Ok(None) };
+    let World::Simulated(world) = &core.get().world else { return Ok(None) };
+    let ends = call.original()?;
+    let host = host(&core)?;
+    let (reader, writer) = world.with(py, |sim| sim.pair(host, Family::Unix, Kind::Stream));
+    register(&core, ends.get_item(0)?.extract()?, reader);
+    register(&core, ends.get_item(1)?.extract()?, writer);
+    Ok(Some(ends))
+}
+
+/// What stands behind a number, as a socket.
+fn numbered<'py>(call: &Call<'_, 'py>) -> PyResult<Option<Simulated<'py>>> {
+    let py = call.py();
+    let Some(core) = inside::current(py) else { return Ok(None) };
+    let Some(Ok(fd)) = call.arg(0).map(|fd| fd.extract::<RawFd>()) else { return Ok(None) };
+    Ok(match core.get().world.source(py, fd) {
+        Source::Simulated(id) => Some(Simulated { core, object: py.None().into_bound(py), fd, id }),
+        Source::Descriptor(_) => None,
+    })
+}
+
+fn read<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(pipe) = numbered(call)? else { return Ok(None) };
+    let limit = size(&required(call, 1, "read")?, "read")?;
+    receive(&pipe, "read", limit, 0).map(|(data, _)| Some(data.into_any()))
+}
+
+fn write<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(pipe) = numbered(call)? else { return Ok(None) };
+    let sent = transmit(&pipe, "write", &required(call, 1, "write")?, 0, false)?;
+    number(call.py(), sent)
 }
 
 /// A descriptor is closed by its number.

@@ -69,6 +69,8 @@ impl StreamTransport {
             is_at_end: false,
             is_ending: false,
             is_unsent: false,
+            // A server may speak first.
+            is_asking: given.server.is_none(),
             reads: false,
             writes: false,
             is_readable: false,
@@ -115,6 +117,11 @@ impl StreamTransport {
         };
         drop(slf.get().state.with(slf.py(), |state| std::mem::replace(&mut state.link, link)));
         Ok(())
+    }
+
+    /// Whether an answer of the peer is due.
+    pub(crate) fn is_asking(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.is_asking || !state.flow.is_empty())
     }
 
     /// Whether what is written will be sent without the writer having to wait.

@@ -302,6 +302,29 @@ impl Simulated {
         self.hosts.resolve(name)
     }
 
+    /// Whether a name is known: as an address, as a host's, or because a socket was bound to it.
+    pub fn knows(&self, name: &str) -> bool {
+        name.parse::<IpAddr>().is_ok() || self.hosts.knows(name)
+    }
+
+    /// Whether something in this world answers at an address, as seen from a host.
+    pub fn serves(&self, from: HostId, kind: Kind, to: &Address) -> bool {
+        match to {
+            Address::Internet(to) => {
+                let to = socket::destination(*to);
+                let host = self.hosts.route(from, to.ip());
+                host.is_some_and(|host| self.sockets.at(host, kind, to).next().is_some())
+            }
+            Address::Path(path) => self.sockets.at_path(from, path).is_some(),
+            Address::Nameless => false,
+        }
+    }
+
+    /// Whether an address belongs to a host that was added.
+    pub fn owns(&self, address: &Address) -> bool {
+        matches!(address, Address::Internet(address) if self.hosts.is_added(address.ip()))
+    }
+
     /// The name that an address was given.
     pub fn name_of(&self, address: IpAddr) -> Option<&str> {
         self.hosts.name_of(address)

@@ -301,6 +301,11 @@ impl Simulated {
         Ok((socket.family, socket.kind))
     }
 
+    /// Whether a socket exists, and its owner has not closed it.
+    pub fn is_open_socket(&self, id: SocketId) -> bool {
+        self.sockets.get(id).is_some_and(|socket| !socket.is_closed)
+    }
+
     /// The host of a socket.
     ///
     /// # Errors
