@@ -84,16 +84,14 @@ class SimulatedLoop(EventLoop, Resolving):
             raise ValueError("entropy=True needs a seed=, from which the random bytes are made")
         if outside not in ("forbid", "allow"):
             raise ValueError(f"outside is 'forbid' or 'allow', and not {outside!r}")
-        loop: Self = LoopCore.__new__(
-            cls,
-            simulated=True,
-            nesting=nesting,
-            factor=factor,
-            start_ns=_nanoseconds(instant) if clocks else None,
-            seed=None if seed is None else operator.index(seed),
-            entropy=entropy,
-            reaches_out=outside == "allow",
-        )
+        plan = {
+            "factor": factor,
+            "start_ns": _nanoseconds(instant) if clocks else None,
+            "seed": None if seed is None else operator.index(seed),
+            "entropy": entropy,
+            "reaches_out": outside == "allow",
+        }
+        loop: Self = LoopCore.__new__(cls, nesting=nesting, simulated=plan)
         loop.start = instant
         return loop
 

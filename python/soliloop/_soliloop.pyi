@@ -118,12 +118,8 @@ class LoopCore:
     def __new__(
         cls,
         *,
-        simulated: bool = False,
         nesting: bool = False,
-        factor: float | None = None,
-        start_ns: int | None = None,
-        seed: int | None = None,
-        entropy: bool = False,
+        simulated: Plan | None = None,
     ) -> Self: ...
 
     # Callbacks.

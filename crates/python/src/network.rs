@@ -45,6 +45,7 @@ impl Network {
     }
 
     /// Adds a host; without addresses it gets one of each family. Gives its number.
+    #[allow(clippy::needless_pass_by_value, reason = "Python's values become Rust's own")]
     fn add_host(&self, py: Python<'_>, name: &str, addresses: Vec<IpAddr>) -> PyResult<u32> {
         let added = self.with(py, |sim| sim.add_host(name, &addresses))?;
         added.map(HostId::number).map_err(|error| PyValueError::new_err(format!("host {name:?}: {error}")))

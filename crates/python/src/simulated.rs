@@ -10,9 +10,10 @@ use crate::port::{Source, errno};
 use crate::threads::Threads;
 use crate::world::{RealWorld, Waited};
 use pyo3::PyTraverseError;
+use pyo3::exceptions::PyValueError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::PyWeakrefReference;
+use pyo3::types::{PyInt, PyWeakrefReference};
 use soliloop_engine::world::real::{Events, Real};
 use soliloop_engine::world::sim::{self, Simulated, SocketId, Step};
 use soliloop_engine::world::{Interest, Readiness};
@@ -36,6 +37,22 @@ pub(crate) struct SimulatedWorld {
     work: GilCell<usize>,
 }
 
+/// What a simulation is to be like.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct Plan {
+    /// Simulated seconds per real second; without it the clock jumps.
+    factor: Option<f64>,
+    /// Where the wall clock starts, in nanoseconds since the epoch; without it Python's own clocks are left alone.
+    pub(crate) start_ns: Option<i128>,
+    /// What the random choices are made of; without it Python's own random numbers are left alone.
+    pub(crate) seed: Option<Py<PyInt>>,
+    /// Whether the system's random bytes are made of the seed as well.
+    pub(crate) entropy: bool,
+    /// Whether the program may use the real world.
+    reaches_out: bool,
+}
+
 /// A descriptor that stands for a simulated socket.
 pub(crate) struct Token {
     pub(crate) id: SocketId,
@@ -54,9 +71,16 @@ struct Pace {
 }
 
 impl SimulatedWorld {
-    pub(crate) fn new(seed: u64, factor: Option<f64>, reaches_out: bool) -> Self {
+    /// # Errors
+    /// `ValueError` if the factor is no positive number.
+    pub(crate) fn new(py: Python<'_>, plan: &Plan) -> PyResult<Self> {
+        let (factor, reaches_out) = (plan.factor, plan.reaches_out);
+        if let Some(factor) = factor.filter(|factor| !(factor.is_finite() && *factor > 0.0)) {
+            return Err(PyValueError::new_err(format!("factor must be a positive number, not {factor}")));
+        }
+        let seed = plan.seed.as_ref().map_or(Ok(0), |seed| seed.bind(py).bitand(u64::MAX)?.extract())?;
         let pace = factor.map(|factor| Pace { factor, origin: GilCell::new(Instant::ORIGIN) });
-        Self {
+        Ok(Self {
             sim: GilCell::new(Simulated::new(seed)),
             ready: GilCell::new(Vec::new()),
             tokens: GilCell::new(BTreeMap::new()),
@@ -66,7 +90,7 @@ impl SimulatedWorld {
             pace,
             reaches_out,
             work: GilCell::new(0),
-        }
+        })
     }
 
     /// Works on the engine's world. As with every cell: without a call into Python.
@@ -119,14 +143,15 @@ impl SimulatedWorld {
         {
             return self.wait_paced(py, pace, outside, wait);
         }
-        self.wait_inside(py, wait)
+        Ok(self.wait_inside(py, wait))
     }
 
-    fn wait_inside(&self, py: Python<'_>, wait: Wait) -> PyResult<Waited> {
-        Ok(match self.sim.with(py, |sim| sim.wait(wait)) {
+    #[inline]
+    fn wait_inside(&self, py: Python<'_>, wait: Wait) -> Waited {
+        match self.sim.with(py, |sim| sim.wait(wait)) {
             Step::Turn(now) => Waited::Turn(now, None),
             Step::Stuck => Waited::Stuck,
-        })
+        }
     }
 
     /// As long as the real world is at work the clock stands still.
@@ -159,7 +184,7 @@ impl SimulatedWorld {
         if let Some(pace) = &self.pace {
             return self.wait_paced(py, pace, outside, wait);
         }
-        let waited = self.wait_inside(py, wait)?;
+        let waited = self.wait_inside(py, wait);
         let has_others = || Ok::<_, PyErr>(Names::get(py)?.threads.bind(py).call0()?.len()? > 1);
         if matches!(waited, Waited::Stuck) && has_others()? {
             // Another thread may call `call_soon_threadsafe`.

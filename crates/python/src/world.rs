@@ -18,7 +18,7 @@ use std::time::Duration;
 
 pub(crate) enum World {
     Real(RealWorld),
-    Simulated(SimulatedWorld),
+    Simulated(Box<SimulatedWorld>),
 }
 
 /// The operating system's part: opened when it is first needed, closed with the loop.

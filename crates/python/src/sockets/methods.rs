@@ -67,6 +67,14 @@ pub(crate) const TARGETS: &[Target] = &[
 
 // -------------------------------------------------------------------- what the methods stand on
 
+/// How long a call may wait.
+enum Patience {
+    /// Not at all.
+    None,
+    Until(Instant),
+    Endless,
+}
+
 fn socket<'py>(call: &Call<'_, 'py>, name: &str) -> PyResult<Option<Simulated<'py>>> {
     match (inside::current(call.py()), call.this()) {
         (Some(core), Some(this)) => super::of(&core, &this, name),
@@ -94,22 +102,22 @@ impl<'py> Simulated<'py> {
         self.call(|sim, id| sim.kind(id)).map(|(family, _)| family)
     }
 
-    /// Until when a call may wait; `None`: it must not wait at all.
-    fn patience(&self) -> PyResult<Option<Option<Instant>>> {
+    /// How long a call may wait.
+    fn patience(&self) -> PyResult<Patience> {
         if self.object.is_none() {
             // A descriptor alone: what it is set to is looked at later.
-            return Ok(Some(None));
+            return Ok(Patience::Endless);
         }
         let limit = self.object.call_method0(intern!(self.py(), "gettimeout"))?;
         if limit.is_none() {
-            return Ok(Some(None));
+            return Ok(Patience::Endless);
         }
         let limit: f64 = limit.extract()?;
         if limit <= 0.0 {
-            return Ok(None);
+            return Ok(Patience::None);
         }
         let now = self.with(|sim, _| sim.now())?;
-        Ok(Some(Some(now.after_secs_f64(limit).map_err(error::out_of_range)?)))
+        Ok(Patience::Until(now.after_secs_f64(limit).map_err(error::out_of_range)?))
     }
 
     /// Tries again and again until it is done, in the time that the socket gives.
@@ -128,8 +136,11 @@ impl<'py> Simulated<'py> {
         if let Some(result) = attempt()? {
             return Ok(result);
         }
-        let patience = if may_wait { self.patience()? } else { None };
-        let Some(deadline) = patience else { return Err(system_error(libc::EAGAIN)) };
+        let deadline = match if may_wait { self.patience()? } else { Patience::None } {
+            Patience::None => return Err(system_error(libc::EAGAIN)),
+            Patience::Until(deadline) => Some(deadline),
+            Patience::Endless => None,
+        };
         // Python takes a socket for blocking that somebody else has made, whatever its descriptor is set to.
         if deadline.is_none() && soliloop_sys::socket::is_nonblocking(self.fd) {
             return Err(system_error(libc::EAGAIN));
@@ -195,11 +206,12 @@ fn size(value: &Bound<'_, PyAny>, method: &str) -> PyResult<usize> {
     usize::try_from(size).map_err(|_| PyValueError::new_err(format!("negative buffersize in {method}")))
 }
 
-fn none<'py>(py: Python<'py>) -> Answer<'py> {
+#[allow(clippy::unnecessary_wraps, reason = "it is the answer of a handler")]
+fn none(py: Python<'_>) -> Answer<'_> {
     Ok(Some(py.None().into_bound(py)))
 }
 
-fn number<'py>(py: Python<'py>, number: usize) -> Answer<'py> {
+fn number(py: Python<'_>, number: usize) -> Answer<'_> {
     Ok(Some(number.into_pyobject(py)?.into_any()))
 }
 
@@ -228,7 +240,7 @@ fn listen<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
 fn accept<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     let py = call.py();
     let Some(socket) = socket(call, "accept")? else { return Ok(None) };
-    let (id, peer) = socket.persist("accept", true, Side::Reader, |sim, id| sim.accept(id))?;
+    let (id, peer) = socket.persist("accept", true, Side::Reader, sim::Simulated::accept)?;
     let fd: RawFd = token(&socket.core, id)?;
     Ok(Some((fd, socket.name(&peer)?).into_pyobject(py)?.into_any()))
 }
@@ -270,13 +282,17 @@ fn attempt_to_connect<'py>(socket: &Simulated<'py>, address: &Bound<'py, PyAny>,
         Err(Fault::InProgress) => {}
         Err(fault) => return Ok(errno(fault)),
     }
-    let Some(deadline) = socket.patience()? else { return Ok(libc::EINPROGRESS) };
-    let attempt = || Ok(socket.call(|sim, id| sim.readiness(id))?.writable.then_some(()));
+    let deadline = match socket.patience()? {
+        Patience::None => return Ok(libc::EINPROGRESS),
+        Patience::Until(deadline) => Some(deadline),
+        Patience::Endless => None,
+    };
+    let attempt = || Ok(socket.call(sim::Simulated::readiness)?.writable.then_some(()));
     let place = Place::Socket(socket.id, Side::Writer);
     if blocking::wait(&socket.core, place, deadline, "socket.connect()", attempt)?.is_none() {
         return Err(PyTimeoutError::new_err("timed out"));
     }
-    Ok(socket.call(|sim, id| sim.take_error(id))?.map_or(0, errno))
+    Ok(socket.call(sim::Simulated::take_error)?.map_or(0, errno))
 }
 
 fn close<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
@@ -330,7 +346,7 @@ fn getsockopt<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
         return Ok(None);
     }
     let Some(socket) = socket(call, "getsockopt")? else { return Ok(None) };
-    let fault = socket.call(|sim, id| sim.take_error(id))?;
+    let fault = socket.call(sim::Simulated::take_error)?;
     Ok(Some(fault.map_or(0, errno).into_pyobject(call.py())?.into_any()))
 }
 
@@ -576,29 +592,30 @@ fn pipe<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
 }
 
 /// What stands behind a number, as a socket.
-fn numbered<'py>(call: &Call<'_, 'py>) -> PyResult<Option<Simulated<'py>>> {
+fn numbered<'py>(call: &Call<'_, 'py>) -> Option<Simulated<'py>> {
     let py = call.py();
-    let Some(core) = inside::current(py) else { return Ok(None) };
-    let Some(Ok(fd)) = call.arg(0).map(|fd| fd.extract::<RawFd>()) else { return Ok(None) };
-    Ok(match core.get().world.source(py, fd) {
+    let core = inside::current(py)?;
+    let fd: RawFd = call.arg(0)?.extract().ok()?;
+    match core.get().world.source(py, fd) {
         Source::Simulated(id) => Some(Simulated { core, object: py.None().into_bound(py), fd, id }),
         Source::Descriptor(_) => None,
-    })
+    }
 }
 
 fn read<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
-    let Some(pipe) = numbered(call)? else { return Ok(None) };
+    let Some(pipe) = numbered(call) else { return Ok(None) };
     let limit = size(&required(call, 1, "read")?, "read")?;
     receive(&pipe, "read", limit, 0).map(|(data, _)| Some(data.into_any()))
 }
 
 fn write<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
-    let Some(pipe) = numbered(call)? else { return Ok(None) };
+    let Some(pipe) = numbered(call) else { return Ok(None) };
     let sent = transmit(&pipe, "write", &required(call, 1, "write")?, 0, false)?;
     number(call.py(), sent)
 }
 
 /// A descriptor is closed by its number.
+#[allow(clippy::unnecessary_wraps, reason = "it is a handler")]
 fn close_number<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     if let (Some(core), Some(Ok(fd))) = (inside::current(call.py()), call.arg(0).map(|fd| fd.extract::<RawFd>())) {
         close_token(&core, fd);

@@ -121,7 +121,13 @@ impl StreamTransport {
 
     /// Whether an answer of the peer is due.
     pub(crate) fn is_asking(&self, py: Python<'_>) -> bool {
-        self.state.with(py, |state| state.is_asking || !state.flow.is_empty())
+        self.state.with(py, |state| {
+            let is_awaited = || match &state.link {
+                Link::Stream(stream) => state.server.is_none() && stream.get().is_awaited(py),
+                Link::None | Link::Tls(_) => false,
+            };
+            state.is_asking || !state.flow.is_empty() || is_awaited()
+        })
     }
 
     /// Whether what is written will be sent without the writer having to wait.

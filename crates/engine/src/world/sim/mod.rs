@@ -9,7 +9,9 @@
 //! | `hosts` | names, addresses, routes |
 //! | `link` | delay and loss between two hosts |
 //! | `socket` | the table of sockets, their addresses, readiness |
-//! | `stream`, `datagram` | what travels |
+//! | `stream` | ends of streams: states, calls |
+//! | `handshake`, `travel` | how they connect, and what they send |
+//! | `datagram` | datagrams |
 //! | `fault` | what sockets refuse |
 //! | `snapshot` | the world as text |
 //!
@@ -25,6 +27,7 @@ pub use digest::Digest;
 mod fault;
 pub use fault::{Fault, Result};
 
+mod handshake;
 mod hosts;
 pub use hosts::{HostError, HostId};
 
@@ -43,6 +46,8 @@ pub use stream::WINDOW;
 
 mod tape;
 pub use tape::Tape;
+
+mod travel;
 
 use crate::clock::Instant;
 use crate::engine::Wait;

@@ -333,7 +333,7 @@ impl Simulated {
             }
             (Family::Unix, Address::Nameless) => {
                 // Linux's autobind: a name of five digits in the space of its own.
-                let name = (0_u32..)
+                let name = (0_u32..1 << 20)
                     .map(|number| format!("\0{number:05x}").into_bytes())
                     .find(|name| !self.sockets.paths.contains_key(&(host, name.clone())))
                     .ok_or(Fault::AddressInUse)?;
