@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+
 @dataclasses.dataclass(frozen=True)
 class Latency:
     """How long a packet is on its way, in seconds. Made by one of the class methods."""
@@ -160,7 +161,9 @@ class Host:
         context = contextvars.copy_context()
         context.run(running_on.set, self._incarnation)
         task: asyncio.Task[_T] = self._loop.create_task(
-            main, name=name or f"{self._name}: {main.__qualname__}", context=context
+            main,
+            name=name or f"{self._name}: {getattr(main, '__qualname__', main)}",
+            context=context,
         )
         outcome: asyncio.Future[_T] = self._loop.create_future()
         self._runs[outcome] = task

@@ -14,12 +14,13 @@ from typing import Any
 
 from soliloop._errors import UnservedError
 from soliloop._host import current_host
-from soliloop._soliloop import LoopCore, Network, Outside
+from soliloop._loop import EventLoop
+from soliloop._soliloop import Network, Outside
 
 _KINDS = ((socket.SOCK_STREAM, 6), (socket.SOCK_DGRAM, 17))
 
 
-class Resolving(LoopCore):
+class Resolving(EventLoop):
     """The part of a simulated loop that knows names. The intercepted functions call it, with their own arguments."""
 
     _reaches_out: bool
@@ -29,7 +30,13 @@ class Resolving(LoopCore):
         raise NotImplementedError
 
     def _getaddrinfo(
-        self, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+        self,
+        host: Any,
+        port: Any,
+        family: int = 0,
+        type: int = 0,  # noqa: A002 - the function's own name for it
+        proto: int = 0,
+        flags: int = 0,
     ) -> list[tuple[int, int, int, str, tuple[Any, ...]]]:
         number = _port(port)
         if host is None:

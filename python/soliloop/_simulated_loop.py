@@ -57,12 +57,13 @@ def _nanoseconds(instant: datetime) -> int:
     return (elapsed.days * 86_400 + elapsed.seconds) * 10**9 + elapsed.microseconds * 1000
 
 
-class SimulatedLoop(EventLoop, Resolving):
+class SimulatedLoop(Resolving):
     """A loop whose clock starts at zero, and moves only when nothing is ready, straight to the next timer.
 
     While it runs, the clocks of ``time`` and ``datetime`` show its time on this thread, and with a seed the module ``random``
     draws from that, as in ``soliloop.simulation()``, whose arguments it has; ``clocks=False`` leaves both alone. What would reach
-    the real world raises ``OutsideWorldError``, unless ``outside="allow"``. Also made by ``soliloop.new_event_loop(simulated=True)``.
+    the real world raises ``OutsideWorldError``, unless ``outside="allow"``. Also made by
+    ``soliloop.new_event_loop(simulated=True)``.
     """
 
     _own_task_class = SimulatedTask
@@ -84,7 +85,7 @@ class SimulatedLoop(EventLoop, Resolving):
             raise ValueError("entropy=True needs a seed=, from which the random bytes are made")
         if outside not in ("forbid", "allow"):
             raise ValueError(f"outside is 'forbid' or 'allow', and not {outside!r}")
-        plan = {
+        plan: Any = {
             "factor": factor,
             "start_ns": _nanoseconds(instant) if clocks else None,
             "seed": None if seed is None else operator.index(seed),
@@ -159,9 +160,9 @@ class SimulatedLoop(EventLoop, Resolving):
         """
         self._check_closed()
         if self.get_debug():
-            self._check_callback(func, "run_in_executor")
+            self._check_callback(func, "run_in_executor")  # type: ignore[attr-defined]
         if executor is None:
-            self._check_default_executor()
+            self._check_default_executor()  # type: ignore[attr-defined]
             executor = self._default_executor
         if executor is None:
             pool = self._pool_of_default()

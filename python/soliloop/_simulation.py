@@ -183,9 +183,9 @@ def simulation(
             gets a seed that is made from this one. What is drawn outside is not affected. ``None`` leaves ``random`` alone.
         entropy: ``os.urandom``, and so ``uuid.uuid4``, ``secrets`` and ``random.SystemRandom``, give bytes that are made from the
             seed, too. (``uuid.uuid1`` stays the system's.)
-        outside: With "allow" the program may use the real world as well: names and addresses that the simulation doesn't know, child
-            processes, threads, signals, executors of processes. The simulated clock stands still while an answer of a real peer, the end
-            of a child process or a call in such an executor is waited for.
+        outside: With "allow" the program may use the real world as well: names and addresses that the simulation doesn't know,
+            child processes, threads, signals, executors of processes. The simulated clock stands still while an answer of a real
+            peer, the end of a child process or a call in such an executor is waited for.
 
     Raises:
         ValueError: ``start`` has no time zone or is no date, ``factor`` is no positive number, or ``entropy`` has no seed.
