@@ -241,7 +241,6 @@ impl LoopCore {
     #[new]
     #[pyo3(signature = (*, simulated = false, nesting = false, factor = None, start_ns = None, seed = None, entropy = false))]
     fn new(
-        py: Python<'_>,
         simulated: bool,
         nesting: bool,
         factor: Option<f64>,
@@ -259,9 +258,6 @@ impl LoopCore {
             _ if simulated => World::simulated(factor),
             _ => World::real(),
         };
-        if simulated && start_ns.is_some() {
-            inside::prepare(py)?;
-        }
         Ok(Self {
             made: Made::yes(),
             engine: GilCell::new(Engine::new()),

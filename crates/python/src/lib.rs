@@ -79,6 +79,7 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(fork::_after_fork_in_child, module)?)?;
     module.add_function(wrap_pyfunction!(inside::_intercepted, module)?)?;
     module.add_function(wrap_pyfunction!(inside::_not_intercepted, module)?)?;
+    inside::prepare(py)?;
     ffi::gc::watch(py)?;
     exit::watch(py)?;
     module.add("CPYTHON_PRIVATE_NAMES", names::PRIVATE.to_vec())
