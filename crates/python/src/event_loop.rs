@@ -250,7 +250,6 @@ impl LoopCore {
         let (world, start, entropy) = match simulated {
             None => (World::real(), None, Entropy::new(None, false)),
             Some(plan) => {
-                inside::prepare(py)?;
                 let world = World::Simulated(Box::new(SimulatedWorld::new(py, &plan)?));
                 (world, plan.start_ns, Entropy::new(plan.seed.map(Py::into_any), plan.entropy))
             }

@@ -104,6 +104,7 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<outside::Outside>()?;
     module.add_function(wrap_pyfunction!(outside::_note_work, module)?)?;
     module.add_function(wrap_pyfunction!(outside::_is_simulated, module)?)?;
+    inside::prepare(py)?;
     ffi::gc::watch(py)?;
     exit::watch(py)?;
     module.add("CPYTHON_PRIVATE_NAMES", names::PRIVATE.to_vec())
