@@ -18,7 +18,7 @@ import clock_support as clocks
 import pytest
 import soliloop
 from clock_support import MONOTONIC, TEXTS, WALL, assert_untouched, is_true
-from soliloop._soliloop import _intercepted, _not_intercepted
+from soliloop._soliloop import Outside, _intercepted, _not_intercepted
 
 START = "2024-01-02T09:30:00.123457-05:00"
 SECONDS = datetime.fromisoformat(START).timestamp()
@@ -529,7 +529,7 @@ def test_a_simulation_inside_a_real_loop(make: Callable[[], asyncio.AbstractEven
 
 def test_other_threads_see_the_true_time() -> None:
     seen: list[bool] = []
-    with soliloop.simulation() as sim:
+    with soliloop.simulation(outside="allow") as sim:
 
         async def main() -> None:
             await asyncio.sleep(1)
@@ -553,7 +553,8 @@ def test_two_threads_with_a_simulation_each() -> None:
             barrier.wait()
             with soliloop.simulation(start=f"{year}-01-01T00:00Z") as sim:
                 for lap in range(laps):
-                    barrier.wait()
+                    with Outside():
+                        barrier.wait()
                     sim.run(_year_is(year))
                     time.sleep(1)
                     assert time.monotonic() == lap + 1
@@ -576,22 +577,25 @@ def test_two_threads_with_a_simulation_each() -> None:
 def test_ended_by_another_thread() -> None:
     """As a generator is that another thread collects."""
     context = soliloop.simulation()
-    entered, left = threading.Event(), threading.Event()
+    entered = threading.Event()
+    reading, writing = os.pipe()  # a wait for a lock would be one in simulated time
     seen: list[bool] = []
 
     def work() -> None:
         context.__enter__()
         seen.append(is_true())
         entered.set()
-        left.wait(20)
+        os.read(reading, 1)
         seen.append(is_true())
 
     thread = threading.Thread(target=work)
     thread.start()
     entered.wait(20)
     context.__exit__(None, None, None)
-    left.set()
+    os.write(writing, b".")
     thread.join()
+    os.close(reading)
+    os.close(writing)
     assert seen == [False, True]
 
 
@@ -794,7 +798,7 @@ def test_the_process_ends_inside_simulations() -> None:
     "ignore:This process:DeprecationWarning"
 )  # that it has threads (Python 3.12)
 def test_a_fork_inside_a_simulation() -> None:
-    with soliloop.simulation(start=START) as sim:
+    with soliloop.simulation(start=START, outside="allow") as sim:
         sim.run(asyncio.sleep(1))
         child = os.fork()
         if child == 0:

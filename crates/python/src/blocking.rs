@@ -6,6 +6,7 @@
 use crate::error;
 use crate::event_loop::LoopCore;
 use crate::exit;
+use crate::names::Names;
 use crate::port::Source;
 use crate::threads::{self, SimulatedThread, Woken};
 use crate::turn;
@@ -38,6 +39,18 @@ pub(crate) fn wait<R>(
     what: &str,
     mut attempt: impl FnMut() -> PyResult<Option<R>>,
 ) -> PyResult<Option<R>> {
+    if let Some(result) = attempt()? {
+        return Ok(Some(result));
+    }
+    if matches!(place, Place::Object(_)) && has_other_threads(core.py())? {
+        // A real thread may have it, if only for a moment.
+        for _ in 0..LOOKS {
+            exit::detached(core.py(), || std::thread::sleep(LOOKS_EVERY));
+            if let Some(result) = attempt()? {
+                return Ok(Some(result));
+            }
+        }
+    }
     loop {
         if let Some(result) = attempt()? {
             return Ok(Some(result));
@@ -117,5 +130,12 @@ pub(crate) fn after(core: &Bound<'_, LoopCore>, seconds: f64) -> PyResult<Instan
     core.get().world.now(core.py()).after_secs_f64(seconds).map_err(error::out_of_range)
 }
 
+/// Whether there are real threads besides this one.
+pub(crate) fn has_other_threads(py: Python<'_>) -> PyResult<bool> {
+    Ok(Names::get(py)?.threads.bind(py).call0()?.len()? > 1)
+}
+
+/// How often it is looked whether another real thread has let go of a lock, before that is taken for the simulation's own.
+const LOOKS: u32 = 100;
 /// How often a blocked loop that reaches the real world looks whether that has ended the wait.
 const LOOKS_EVERY: Duration = Duration::from_micros(200);

@@ -3,9 +3,9 @@
 //! A Python socket of a simulation is an ordinary `socket.socket`. Its descriptor is a token: a real one, so that its number is its own, but
 //! never bound or connected. What is done with it is done to the simulated socket that the table of tokens has for the number (`sockets`).
 
+use crate::blocking;
 use crate::ffi::cell::GilCell;
 use crate::locks::Held;
-use crate::names::Names;
 use crate::port::{Source, errno};
 use crate::threads::Threads;
 use crate::world::{RealWorld, Waited};
@@ -185,8 +185,7 @@ impl SimulatedWorld {
             return self.wait_paced(py, pace, outside, wait);
         }
         let waited = self.wait_inside(py, wait);
-        let has_others = || Ok::<_, PyErr>(Names::get(py)?.threads.bind(py).call0()?.len()? > 1);
-        if matches!(waited, Waited::Stuck) && has_others()? {
+        if matches!(waited, Waited::Stuck) && blocking::has_other_threads(py)? {
             // Another thread may call `call_soon_threadsafe`.
             return Ok(match outside.wait(py, Wait::Forever, || ())? {
                 Waited::Turn(_, events) => Waited::Turn(now, events),
@@ -270,6 +269,8 @@ impl SimulatedWorld {
     /// Moves the clock to an instant, at the loop's pace, and lets happen what happens until then.
     pub(crate) fn advance(&self, py: Python<'_>, instant: Instant) -> PyResult<()> {
         if let (Some(pace), Some(outside)) = (&self.pace, &self.outside) {
+            // What the caller has taken so far is forgiven.
+            pace.resume(py, self.now(py));
             loop {
                 let (reached, events) = pace.wait_until(py, outside, instant)?;
                 if let Some(events) = events {
