@@ -17,8 +17,9 @@ from typing import Any, Literal, Self, TypeVar, TypeVarTuple
 from soliloop import _reports
 from soliloop._host import Incarnation, current_host, running_on
 from soliloop._loop import EventLoop
-from soliloop._network import incarnation_of
+from soliloop._network import context_of
 from soliloop._resolver import Resolving
+from soliloop._select import Selecting
 from soliloop._soliloop import LoopCore, Network, Outside, _end_threads, _is_simulated, _note_work
 from soliloop._task import SimulatedTask
 from soliloop._threads import SimulatedPool
@@ -30,6 +31,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULT_START = datetime(2000, 1, 1, tzinfo=UTC)
 # Of the default executor. asyncio has as many as the machine has processors, and some; a simulation is the same everywhere.
 DEFAULT_THREADS = 32
+# Of a coroutine that is being closed, until it is left alone.
+_MOST_AWAITS = 100
 
 
 def parse_start(start: datetime | str | None) -> datetime:
@@ -57,7 +60,7 @@ def _nanoseconds(instant: datetime) -> int:
     return (elapsed.days * 86_400 + elapsed.seconds) * 10**9 + elapsed.microseconds * 1000
 
 
-class SimulatedLoop(Resolving):
+class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
     """A loop whose clock starts at zero, and moves only when nothing is ready, straight to the next timer.
 
     While it runs, the clocks of ``time`` and ``datetime`` show its time on this thread, and with a seed the module ``random``
@@ -226,8 +229,7 @@ class SimulatedLoop(Resolving):
     def _keep_the_dead(self) -> None:
         """Keep the tasks of hosts that have crashed: to let go of one would run its ``finally``."""
         for task in asyncio.all_tasks(self):
-            incarnation = incarnation_of(task)
-            if incarnation is not None and incarnation.is_dead:
+            if _is_dead(context_of(task).get(running_on)):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 self._graves.add(task)
 
@@ -237,10 +239,23 @@ class SimulatedLoop(Resolving):
 
     def _let_go_of_the_dead(self) -> None:
         """The simulation is over: what the tasks of crashed hosts say to that is of no interest to anybody."""
-        for task in self.__dict__.pop("_graves", ()):
-            coroutine = task.get_coro()
-            with contextlib.suppress(BaseException):
-                coroutine.close()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gone: set[asyncio.Task[Any]] = set()
+            while left := self._graves - gone:
+                for task in left:
+                    context_of(task).copy().run(_end, task.get_coro())
+                gone |= left
+                # Those that they have started meanwhile.
+                self._keep_the_dead()
+
+    async def _bury(self) -> None:
+        # Within a run: what ends may ask for the running loop.
+        self._let_go_of_the_dead()
+
+    def _asyncgen_finalizer_hook(self, agen: Any) -> None:
+        if not _is_dead(running_on.get()):
+            super()._asyncgen_finalizer_hook(agen)  # type: ignore[misc]
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Wait until the default executor's threads have ended (asyncio docs): in simulated time."""
@@ -266,8 +281,22 @@ class SimulatedLoop(Resolving):
 
     def _close_core(self) -> None:
         self._let_go_of_the_dead()
+        self._graves.clear()
         _end_threads(self)
         super()._close_core()
+
+
+def _is_dead(incarnation: Incarnation | None) -> bool:
+    return incarnation is not None and incarnation.is_dead
+
+
+def _end(coroutine: Any) -> None:
+    """Close a coroutine, though it may well await something when it is told to end."""
+    for _ in range(_MOST_AWAITS):
+        with contextlib.suppress(BaseException):
+            coroutine.close()
+        if getattr(coroutine, "cr_frame", None) is None:
+            return
 
 
 def _reaching_out(name: str) -> Callable[..., Any]:

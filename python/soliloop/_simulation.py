@@ -237,5 +237,7 @@ def _finish(loop: SimulatedLoop) -> None:
                     "task": task,
                 }
             )
+    if loop._graves:
+        loop.run_until_complete(loop._bury())
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.run_until_complete(loop.shutdown_default_executor())

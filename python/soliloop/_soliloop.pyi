@@ -49,6 +49,7 @@ __all__ = [
     "_note_work",
     "_simulated_threads",
     "_start_thread",
+    "_wait_for_sockets",
 ]
 
 _T = TypeVar("_T")
@@ -496,3 +497,6 @@ def _simulated_threads(core: LoopCore) -> list[tuple[str, str | None, FrameType 
 def _end_threads(core: LoopCore) -> None: ...
 def _note_work(core: LoopCore, begins: bool) -> None: ...
 def _is_simulated(core: LoopCore, fd: int) -> bool: ...
+def _wait_for_sockets(
+    core: LoopCore, wanted: list[tuple[int, bool, bool]], timeout: float | None, what: str
+) -> list[tuple[int, bool, bool]]: ...

@@ -20,12 +20,13 @@ use std::time::Duration;
 
 /// Where the change comes from that is waited for.
 #[derive(Clone, Copy)]
-pub(crate) enum Place {
+pub(crate) enum Place<'a> {
     /// Time alone.
     Time,
     /// A lock or a queue, by the address of its object: who changes it calls [`threads::wake_one`].
     Object(usize),
-    Socket(SocketId, Side),
+    /// One of these sockets becomes ready.
+    Sockets(&'a [(SocketId, Side)]),
 }
 
 /// Tries until there is a result, and waits in between; gives nothing if the deadline comes first.
@@ -34,7 +35,7 @@ pub(crate) enum Place {
 /// What `attempt` raises; `DeadlockError` if nothing can happen any more.
 pub(crate) fn wait<R>(
     core: &Bound<'_, LoopCore>,
-    place: Place,
+    place: Place<'_>,
     deadline: Option<Instant>,
     what: &str,
     mut attempt: impl FnMut() -> PyResult<Option<R>>,
@@ -68,20 +69,28 @@ pub(crate) fn wait<R>(
 fn park(
     core: &Bound<'_, LoopCore>,
     thread: &Bound<'_, SimulatedThread>,
-    place: Place,
+    place: Place<'_>,
     deadline: Option<Instant>,
     what: &str,
 ) -> PyResult<Woken> {
     match place {
         Place::Time => threads::park(core, thread, None, deadline, what),
         Place::Object(address) => threads::park(core, thread, Some(address), deadline, what),
-        Place::Socket(id, side) => {
-            let source = Source::Simulated(id);
-            let before = LoopCore::watch_for(core, source, side, Sink::Thread(thread.clone().unbind()))?;
-            let woken = threads::park(core, thread, None, deadline, what);
-            drop(core.get().unwatch(core.py(), source, side));
-            if let Some(before) = before {
-                drop(LoopCore::watch_for(core, source, side, before)?);
+        Place::Sockets(sockets) => {
+            let mut before = Vec::new();
+            let mut watched = Ok(());
+            for &(id, side) in sockets {
+                match LoopCore::watch_for(core, Source::Simulated(id), side, Sink::Thread(thread.clone().unbind())) {
+                    Ok(sink) => before.push((Source::Simulated(id), side, sink)),
+                    Err(error) => watched = Err(error),
+                }
+            }
+            let woken = watched.and_then(|()| threads::park(core, thread, None, deadline, what));
+            for (source, side, sink) in before {
+                drop(core.get().unwatch(core.py(), source, side));
+                if let Some(sink) = sink {
+                    drop(LoopCore::watch_for(core, source, side, sink)?);
+                }
             }
             woken
         }

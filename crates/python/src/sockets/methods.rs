@@ -146,7 +146,7 @@ impl<'py> Simulated<'py> {
             return Err(system_error(libc::EAGAIN));
         }
         let what = format!("socket.{name}()");
-        let done = blocking::wait(&self.core, Place::Socket(self.id, side), deadline, &what, attempt)?;
+        let done = blocking::wait(&self.core, Place::Sockets(&[(self.id, side)]), deadline, &what, attempt)?;
         done.ok_or_else(|| PyTimeoutError::new_err("timed out"))
     }
 
@@ -288,8 +288,8 @@ fn attempt_to_connect<'py>(socket: &Simulated<'py>, address: &Bound<'py, PyAny>,
         Patience::Endless => None,
     };
     let attempt = || Ok(socket.call(sim::Simulated::readiness)?.writable.then_some(()));
-    let place = Place::Socket(socket.id, Side::Writer);
-    if blocking::wait(&socket.core, place, deadline, "socket.connect()", attempt)?.is_none() {
+    let writer = [(socket.id, Side::Writer)];
+    if blocking::wait(&socket.core, Place::Sockets(&writer), deadline, "socket.connect()", attempt)?.is_none() {
         return Err(PyTimeoutError::new_err("timed out"));
     }
     Ok(socket.call(sim::Simulated::take_error)?.map_or(0, errno))

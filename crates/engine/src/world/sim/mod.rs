@@ -224,7 +224,7 @@ impl Simulated {
             Event::Arrive { from, serial } => stream(from).is_some_and(|stream| stream.awaits_arrival(*serial)),
             Event::Retry { from, attempt } => stream(from).is_some_and(|stream| stream.is_stalled(*attempt)),
             Event::Knock { from, attempt } | Event::Answer { to: from, attempt, .. } => {
-                stream(from).is_some_and(|stream| stream.is_connecting(*attempt))
+                stream(from).is_some_and(|stream| stream.awaits_answer(*attempt))
             }
             Event::KnockAgain { from, attempt } => {
                 stream(from).is_some_and(|stream| stream.is_connecting(attempt.wrapping_sub(1)))

@@ -123,6 +123,11 @@ impl Stream {
         matches!(&self.phase, Phase::Connecting { attempt: now, .. } if *now == attempt)
     }
 
+    /// Whether an answer to this attempt still counts: it does after later ones, too.
+    pub(super) fn awaits_answer(&self, attempt: u32) -> bool {
+        matches!(&self.phase, Phase::Connecting { attempt: now, .. } if *now >= attempt)
+    }
+
     pub(super) fn awaits_arrival(&self, serial: u64) -> bool {
         self.stall.is_none() && self.flight.front().is_some_and(|segment| segment.serial == serial)
     }
