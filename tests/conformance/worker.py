@@ -162,8 +162,9 @@ def main() -> None:
     """Carries out the order and ends the process."""
     order: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     _reset_signals()
-    # This folder goes last. It must stay: what multiprocessing spawns imports this module again.
-    sys.path[:] = [*order["paths"], *sys.path[1:], sys.path[0]]
+    # This folder goes last. It must stay: what multiprocessing spawns imports this module again. Above it is `in_simulation`.
+    here = sys.path[0]
+    sys.path[:] = [*order["paths"], *sys.path[1:], here, str(Path(here).parent)]
     loop_under_test = LoopUnderTest(order["loop"])
     put_in_place(loop_under_test)
     if order["stand_in"]:
