@@ -168,7 +168,7 @@ def _localhost_lacks_ipv6() -> bool:
 
 
 # The loops whose known failures are listed. Any other is run for comparison.
-OWN = ("soliloop", "in_simulation")
+OWN = ("soliloop", "simulated_arm")
 FILES = [
     Path(__file__).resolve().parent / name for name in ("expected.toml", "expected_simulated.toml")
 ]

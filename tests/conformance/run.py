@@ -125,7 +125,9 @@ def _list_exclusions(suites: list[Suite], options: argparse.Namespace) -> None:
         for test, reason in expected.known.items():
             print(f"{suite.name} known     {test}: {reason}")
         for rule in expected.rules:
-            print(f"{suite.name} may fail  {', '.join(rule.tests)} with {rule.error}: {rule.reason}")
+            print(
+                f"{suite.name} may fail  {', '.join(rule.tests)} with {rule.error}: {rule.reason}"
+            )
         for test in sorted(expected.beyond_asyncio):
             print(f"{suite.name} may fail  {test}: asyncio's own loop fails it as well")
 

@@ -188,7 +188,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = ROOT / ".cache" / "conformance"
 STUBS = Path(__file__).resolve().parent / "stubs"
 CPYTHON = "test.test_asyncio"
-IN_SIMULATION = "in_simulation:InSimulation"
+IN_SIMULATION = "simulated_arm:Loop"
 _SUITES = {
     suite.name: suite
     for suite in (

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import faulthandler
 import fnmatch
+import gc
 import importlib
 import json
 import os
@@ -92,6 +93,9 @@ class Result(unittest.TestResult):
             self._outcome is not None
         ):  # Python 3.12.1 starts no test that its class skips, and stops it
             self._reporter.end(test.id(), *self._outcome)
+            if self._outcome[0] == "failed":
+                # What it has left open must not give its warnings to the next one.
+                gc.collect()
             self._outcome = None
 
     def addError(self, test: Any, err: Any) -> None:

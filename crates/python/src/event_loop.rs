@@ -572,7 +572,7 @@ impl LoopCore {
         args: Py<PyTuple>,
         context: Option<Py<PyAny>>,
     ) -> PyResult<Py<Handle>> {
-        Self::watch(slf, descriptor(fd)?, Side::Reader, callback, args, context)
+        Self::watch(slf, fd, Side::Reader, callback, args, context)
     }
 
     #[pyo3(signature = (fd, callback, *args, context = None))]
@@ -583,7 +583,7 @@ impl LoopCore {
         args: Py<PyTuple>,
         context: Option<Py<PyAny>>,
     ) -> PyResult<Py<Handle>> {
-        Self::watch(slf, descriptor(fd)?, Side::Writer, callback, args, context)
+        Self::watch(slf, fd, Side::Writer, callback, args, context)
     }
 
     fn _remove_reader(&self, py: Python<'_>, fd: &Bound<'_, PyAny>) -> PyResult<bool> {
