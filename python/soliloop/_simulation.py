@@ -140,6 +140,11 @@ class SimulatedLoop(EventLoop, Resolving):
         sent: int = await self._sock_sendfile_fallback(sock, file, offset, count)  # type: ignore[attr-defined]
         return sent
 
+    def _wrap_socket(self, context: Any, *args: Any, **options: Any) -> object:
+        from soliloop._blocking_tls import BlockingTls
+
+        return BlockingTls(context, *args, **options)
+
     @property
     def _network(self) -> Network:
         # Made anew each time: kept, it would be a ring.

@@ -17,12 +17,13 @@ use soliloop_engine::world::sim::SocketId;
 
 /// Where the change comes from that is waited for.
 #[derive(Clone, Copy)]
-pub(crate) enum Place {
+pub(crate) enum Place<'a> {
     /// Time alone.
     Time,
     /// A lock or a queue, by the address of its object: who changes it calls [`threads::wake_one`].
     Object(usize),
-    Socket(SocketId, Side),
+    /// Whichever is ready first.
+    Sockets(&'a [(SocketId, Side)]),
 }
 
 /// Tries until there is a result, and waits in between; gives nothing if the deadline comes first.
@@ -31,7 +32,7 @@ pub(crate) enum Place {
 /// What `attempt` raises; `DeadlockError` if nothing can happen any more.
 pub(crate) fn wait<R>(
     core: &Bound<'_, LoopCore>,
-    place: Place,
+    place: Place<'_>,
     deadline: Option<Instant>,
     what: &str,
     mut attempt: impl FnMut() -> PyResult<Option<R>>,
@@ -53,20 +54,30 @@ pub(crate) fn wait<R>(
 fn park(
     core: &Bound<'_, LoopCore>,
     thread: &Bound<'_, SimulatedThread>,
-    place: Place,
+    place: Place<'_>,
     deadline: Option<Instant>,
     what: &str,
 ) -> PyResult<Woken> {
     match place {
         Place::Time => threads::park(core, thread, None, deadline, what),
         Place::Object(address) => threads::park(core, thread, Some(address), deadline, what),
-        Place::Socket(id, side) => {
-            let source = Source::Simulated(id);
-            let before = LoopCore::watch_for(core, source, side, Sink::Thread(thread.clone().unbind()))?;
+        Place::Sockets(sockets) => {
+            let mut before = Vec::with_capacity(sockets.len());
+            for &(id, side) in sockets {
+                before.push(LoopCore::watch_for(
+                    core,
+                    Source::Simulated(id),
+                    side,
+                    Sink::Thread(thread.clone().unbind()),
+                )?);
+            }
             let woken = threads::park(core, thread, None, deadline, what);
-            drop(core.get().unwatch(core.py(), source, side));
-            if let Some(before) = before {
-                drop(LoopCore::watch_for(core, source, side, before)?);
+            // From the last to the first: a socket that is there twice is as it was.
+            for (&(id, side), before) in sockets.iter().zip(before).rev() {
+                drop(core.get().unwatch(core.py(), Source::Simulated(id), side));
+                if let Some(before) = before {
+                    drop(LoopCore::watch_for(core, Source::Simulated(id), side, before)?);
+                }
             }
             woken
         }
