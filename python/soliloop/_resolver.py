@@ -51,6 +51,7 @@ class Resolving(EventLoop):
             names = self._addresses(_text(host), flags)
         if number is None:
             raise _error(socket.EAI_NONAME, "Name or service not known: neither a host nor a port")
+        scope = _scope(_text(host)) if host is not None else 0
         canonical = _text(host) if host is not None and flags & socket.AI_CANONNAME else ""
         kinds = [
             (kind, protocol)
@@ -67,7 +68,7 @@ class Resolving(EventLoop):
                 continue
             place: tuple[Any, ...] = (str(address), number)
             if own == socket.AF_INET6:
-                place += (0, 0)
+                place += (0, scope)
             found.extend((int(own), int(kind), proto, canonical, place) for kind, proto in kinds)
         if not found:
             text = f"{host!r} has no address of the family that was asked for"
@@ -166,6 +167,12 @@ def _text(name: Any) -> str:
     if isinstance(name, bytes | bytearray):
         return bytes(name).decode()
     raise TypeError("getaddrinfo() argument 1 must be string or None")
+
+
+def _scope(name: str) -> int:
+    """The number of the interface in an address such as ``fe80::1%2``. Interfaces of a simulation have no names."""
+    number = name.partition("%")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def _port(port: Any) -> int | None:

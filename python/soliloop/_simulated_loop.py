@@ -8,6 +8,7 @@ import contextlib
 import functools
 import itertools
 import operator
+import os
 import socket
 import warnings
 from collections.abc import Callable
@@ -136,14 +137,19 @@ class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
         """Look an address up in the table of hosts (asyncio docs); it takes no time."""
         return socket.getnameinfo(sockaddr, flags)
 
-    async def _sendfile_native(self, transport: Any, file: Any, offset: int, count: int) -> int:
-        # The system's way is for its own sockets; here it is the same to read and to write.
-        sent: int = await self._sendfile_fallback(transport, file, offset, count)  # type: ignore[attr-defined]
-        return sent
-
     async def _sock_sendfile_native(self, sock: Any, file: Any, offset: int, count: int) -> int:
+        # The system's way is for its own sockets; here it is the same to read and to write. But it refuses what the system refuses.
+        try:
+            os.fstat(file.fileno())
+        except (AttributeError, OSError):
+            raise asyncio.SendfileNotAvailableError("not a regular file") from None
         sent: int = await self._sock_sendfile_fallback(sock, file, offset, count)  # type: ignore[attr-defined]
         return sent
+
+    def _wrap_socket(self, context: Any, *args: Any, **options: Any) -> object:
+        from soliloop._blocking_tls import BlockingTls
+
+        return BlockingTls(context, *args, **options)
 
     @property
     def _network(self) -> Network:

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from soliloop._simulated_loop import SimulatedLoop
 
 
+# As asyncio has it for what rises out of an executor.
+_TWINS: dict[type[BaseException], type[BaseException]] = {
+    concurrent.futures.CancelledError: asyncio.CancelledError,
+    concurrent.futures.InvalidStateError: asyncio.InvalidStateError,
+}
+
+
 class _Call(NamedTuple):
     function: Callable[..., Any]
     args: tuple[Any, ...]
@@ -122,6 +129,8 @@ def _succeed(future: asyncio.Future[Any], result: Any) -> None:
 def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
     if future.done():
         return
+    if type(error) in _TWINS:
+        error = _TWINS[type(error)](*error.args)
     try:
         future.set_exception(error)
     except TypeError as refusal:  # StopIteration can't be raised into a future

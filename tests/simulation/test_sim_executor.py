@@ -6,6 +6,7 @@ The first half is one text for both times: a function can't tell the difference.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 from typing import Any
 
@@ -169,3 +170,14 @@ def test_a_closed_simulation_takes_no_more() -> None:
         loop = sim.loop
     with pytest.raises(RuntimeError, match="closed"):
         loop.run_in_executor(None, print)
+
+
+def test_a_cancellation_out_of_a_thread_is_asyncios(loop: soliloop.EventLoop) -> None:
+    def cancelled() -> None:
+        raise concurrent.futures.CancelledError("of the function")
+
+    async def main() -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await loop.run_in_executor(None, cancelled)
+
+    loop.run_until_complete(main())

@@ -554,7 +554,7 @@ impl LoopCore {
         args: Py<PyTuple>,
         context: Option<Py<PyAny>>,
     ) -> PyResult<Py<Handle>> {
-        Self::watch(slf, descriptor(fd)?, Side::Reader, callback, args, context)
+        Self::watch(slf, fd, Side::Reader, callback, args, context)
     }
 
     #[pyo3(signature = (fd, callback, *args, context = None))]
@@ -565,7 +565,7 @@ impl LoopCore {
         args: Py<PyTuple>,
         context: Option<Py<PyAny>>,
     ) -> PyResult<Py<Handle>> {
-        Self::watch(slf, descriptor(fd)?, Side::Writer, callback, args, context)
+        Self::watch(slf, fd, Side::Writer, callback, args, context)
     }
 
     fn _remove_reader(&self, py: Python<'_>, fd: &Bound<'_, PyAny>) -> PyResult<bool> {

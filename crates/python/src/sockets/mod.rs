@@ -75,6 +75,18 @@ pub(crate) fn of<'py>(
     Ok(Some(Simulated { core: core.clone(), object: object.clone(), fd, id }))
 }
 
+/// What a loop is given to watch: if it is a Python socket that nothing was done with yet, it becomes the simulation's.
+pub(crate) fn claim(core: &Bound<'_, LoopCore>, object: &Bound<'_, PyAny>, fd: RawFd) -> PyResult<Source> {
+    let py = core.py();
+    if let World::Simulated(world) = &core.get().world
+        && world.source(py, fd) == Source::Descriptor(fd)
+        && object.is_instance(Names::get(py)?.socket.bind(py))?
+    {
+        adopt(core, world, object, fd)?;
+    }
+    Ok(core.get().world.source(py, fd))
+}
+
 /// The error for what reaches the real world.
 pub(crate) fn outside(core: &Bound<'_, LoopCore>, what: &str) -> PyResult<PyErr> {
     Ok(PyErr::from_value(core.call_method1(intern!(core.py(), "_outside_error"), (what,))?))
@@ -91,6 +103,10 @@ pub(crate) fn object_of<'py>(core: &Bound<'py, LoopCore>, id: SocketId) -> PyRes
     let object = Names::get(py)?.socket.bind(py).call((family_number(family), kind_number(kind), 0), Some(&options))?;
     if let World::Simulated(world) = &core.get().world {
         own(core, world, &object, fd, id)?;
+    }
+    if family != Family::Unix && kind == Kind::Stream {
+        // As asyncio has it for each of its connections. The option of the token is what a program sees.
+        let _ = soliloop_sys::stream::set_no_delay(fd);
     }
     Ok(object)
 }

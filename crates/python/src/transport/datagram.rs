@@ -20,6 +20,7 @@ use crate::ffi::gc::Made;
 use crate::job::Scheduled;
 use crate::names::Names;
 use crate::port::Port;
+use crate::sockets;
 use crate::watchers::{Side, Sink};
 use crate::watching::descriptor;
 use pyo3::PyTraverseError;
@@ -487,7 +488,7 @@ impl DatagramTransport {
     ) -> PyResult<Py<Self>> {
         let py = core.py();
         let fd: RawFd = descriptor(&socket)?;
-        let port = core.get().world.source(py, fd).port(Kind::Socket);
+        let port = sockets::claim(core, &socket, fd)?.port(Kind::Socket);
         let extra = Extra::of_file(&socket, extra, Kind::Socket)?;
         let has_peer = match extra.known(py, "peername")? {
             Some(name) => name.is_truthy(py)?,

@@ -357,10 +357,10 @@ impl StreamTransport {
             }
         };
         let fd: RawFd = descriptor(&file)?;
+        let port = sockets::claim(core, &file, fd)?.port(kind);
         let extra = Extra::of_file(&file, extra, kind)?;
         let context = copy_current(py)?.unbind();
         let given = Beginning { protocol, context, extra, file: File::Object(file.unbind()), server, waiter };
-        let port = core.get().world.source(py, fd).port(kind);
         let transport = Self::make(core, port, direction, given)?;
         transport.get().state.with(py, |state| state.is_at_end = is_device);
         Ok(transport.unbind())
