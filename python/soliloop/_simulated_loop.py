@@ -10,9 +10,12 @@ import itertools
 import operator
 import os
 import socket
+import sys
 import warnings
+from asyncio import selector_events
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from types import FrameType
 from typing import Any, Literal, Self, TypeVar, TypeVarTuple
 
 from soliloop import _reports
@@ -32,6 +35,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULT_START = datetime(2000, 1, 1, tzinfo=UTC)
 # Of the default executor. asyncio has as many as the machine has processors, and some; a simulation is the same everywhere.
 DEFAULT_THREADS = 32
+_SELF_PIPE = selector_events.BaseSelectorEventLoop._make_self_pipe.__code__  # type: ignore[attr-defined]
+_PAIR = socket.socketpair.__code__
 # Of a coroutine that is being closed, until it is left alone.
 _MOST_AWAITS = 100
 
@@ -155,6 +160,13 @@ class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
     def _network(self) -> Network:
         # Made anew each time: kept, it would be a ring.
         return Network(self)
+
+    def _makes_real_loop(self) -> bool:
+        """Whether the caller is a loop of asyncio's own that is being made: it waits in the real world."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_code is not _SELF_PIPE:
+            frame = frame.f_back if frame.f_code is _PAIR else None
+        return frame is not None
 
     def _host_number(self) -> int:
         return current_host()

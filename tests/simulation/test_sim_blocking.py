@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import select
-import socket
-import ssl
 import sys
-import time
 from pathlib import Path
-
-import pytest
-import soliloop
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "surface"))

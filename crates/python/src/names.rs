@@ -221,6 +221,7 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     ("concurrent.futures.ThreadPoolExecutor._max_workers", 11, 14),
     ("concurrent.futures.ThreadPoolExecutor._thread_name_prefix", 11, 14),
     ("concurrent.futures.ThreadPoolExecutor._shutdown", 11, 14),
+    ("asyncio.selector_events.BaseSelectorEventLoop._make_self_pipe", 11, 14),
     ("_socket.socket", 11, 14),
     ("_queue.SimpleQueue", 11, 14),
     // What `isinstance` takes a transport that is written to for.

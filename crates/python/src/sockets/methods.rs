@@ -562,6 +562,9 @@ fn sendmsg<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
 fn socketpair<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     let py = call.py();
     let Some(core) = inside::current(py) else { return Ok(None) };
+    if core.call_method0(intern!(py, "_makes_real_loop"))?.is_truthy()? {
+        return Ok(None);
+    }
     let pair = call.original()?;
     let (one, other) = (pair.get_item(0)?, pair.get_item(1)?);
     let kind: i32 = one.getattr(intern!(py, "type"))?.extract()?;

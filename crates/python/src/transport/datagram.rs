@@ -712,7 +712,11 @@ impl Drop for DatagramTransport {
             let is_of_the_dead = matches!(self.port, Port::Simulated(id)
                 if self.core.get().has_dead.load(Relaxed)
                     && self.core.get().world.simulated(py, |sim| sim.kind(id)).is_err());
-            if let Some(socket) = socket.filter(|_| !is_of_the_dead) {
+            let Some(socket) = socket else { return };
+            if is_of_the_dead {
+                // What it says to that is of no interest to anybody.
+                drop(self.close_socket(py, &socket));
+            } else {
                 if phase == Phase::Open {
                     self.core.get().watchers.with(py, |watchers| watchers.set_owned(self.port.source(), false));
                 }

@@ -692,7 +692,12 @@ impl Drop for StreamTransport {
                 let file = std::mem::replace(&mut state.file, File::Closed);
                 (state.phase, file, state.server.take(), state.flow.len())
             });
-            if matches!(file, File::Closed) || self.is_of_the_dead(py) {
+            if matches!(file, File::Closed) {
+                return;
+            }
+            if self.is_of_the_dead(py) {
+                // What it says to that is of no interest to anybody.
+                drop(self.close_file(py, file));
                 return;
             }
             if phase == Phase::Open {
