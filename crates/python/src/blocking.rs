@@ -17,13 +17,12 @@ use soliloop_engine::world::sim::SocketId;
 
 /// Where the change comes from that is waited for.
 #[derive(Clone, Copy)]
-pub(crate) enum Place<'a> {
+pub(crate) enum Place {
     /// Time alone.
     Time,
     /// A lock or a queue, by the address of its object: who changes it calls [`threads::wake_one`].
     Object(usize),
-    /// Whichever is ready first.
-    Sockets(&'a [(SocketId, Side)]),
+    Socket(SocketId, Side),
 }
 
 /// Tries until there is a result, and waits in between; gives nothing if the deadline comes first.
@@ -32,7 +31,7 @@ pub(crate) enum Place<'a> {
 /// What `attempt` raises; `DeadlockError` if nothing can happen any more.
 pub(crate) fn wait<R>(
     core: &Bound<'_, LoopCore>,
-    place: Place<'_>,
+    place: Place,
     deadline: Option<Instant>,
     what: &str,
     mut attempt: impl FnMut() -> PyResult<Option<R>>,
@@ -54,30 +53,20 @@ pub(crate) fn wait<R>(
 fn park(
     core: &Bound<'_, LoopCore>,
     thread: &Bound<'_, SimulatedThread>,
-    place: Place<'_>,
+    place: Place,
     deadline: Option<Instant>,
     what: &str,
 ) -> PyResult<Woken> {
     match place {
         Place::Time => threads::park(core, thread, None, deadline, what),
         Place::Object(address) => threads::park(core, thread, Some(address), deadline, what),
-        Place::Sockets(sockets) => {
-            let mut before = Vec::with_capacity(sockets.len());
-            for &(id, side) in sockets {
-                before.push(LoopCore::watch_for(
-                    core,
-                    Source::Simulated(id),
-                    side,
-                    Sink::Thread(thread.clone().unbind()),
-                )?);
-            }
+        Place::Socket(id, side) => {
+            let source = Source::Simulated(id);
+            let before = LoopCore::watch_for(core, source, side, Sink::Thread(thread.clone().unbind()))?;
             let woken = threads::park(core, thread, None, deadline, what);
-            // From the last to the first: a socket that is there twice is as it was.
-            for (&(id, side), before) in sockets.iter().zip(before).rev() {
-                drop(core.get().unwatch(core.py(), Source::Simulated(id), side));
-                if let Some(before) = before {
-                    drop(LoopCore::watch_for(core, Source::Simulated(id), side, before)?);
-                }
+            drop(core.get().unwatch(core.py(), source, side));
+            if let Some(before) = before {
+                drop(LoopCore::watch_for(core, source, side, before)?);
             }
             woken
         }
@@ -88,6 +77,8 @@ fn park(
 fn block(core: &Bound<'_, LoopCore>, deadline: Option<Instant>, what: &str) -> PyResult<Woken> {
     let py = core.py();
     let World::Simulated(world) = &core.get().world else { return Ok(Woken::Late) };
+    // What the caller has just sent may be there already.
+    turn::collect_simulated(core, world);
     if threads::run_ready(core)? {
         return Ok(Woken::Told);
     }

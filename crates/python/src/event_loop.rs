@@ -120,7 +120,8 @@ impl LoopCore {
     #[cold]
     fn inspect(slf: &Bound<'_, Self>, callback: &Py<PyAny>, caller: &str) -> PyResult<Option<Py<PyAny>>> {
         let py = slf.py();
-        if caller != "call_soon_threadsafe" && slf.get().thread.load(Relaxed) != 0 && !slf.get().is_running_here(py) {
+        let is_elsewhere = || !slf.get().is_running_here(py) || threads::current(slf).is_some();
+        if caller != "call_soon_threadsafe" && slf.get().thread.load(Relaxed) != 0 && is_elsewhere() {
             return Err(PyRuntimeError::new_err(
                 "Non-thread-safe operation invoked on an event loop other than the current one",
             ));

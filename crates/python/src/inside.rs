@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 
 /// What a simulation answers itself.
 const TABLES: &[&[Target]] =
-    &[clocks::TARGETS, entropy::TARGETS, sockets::methods::TARGETS, locks::TARGETS, outside::TARGETS];
+    &[clocks::TARGETS, entropy::TARGETS, sockets::methods::TARGETS, sockets::tls::TARGETS, locks::TARGETS, outside::TARGETS];
 const _: () = assert!(intercept::fit(TABLES), "more targets than slots: raise ROWS in ffi/trampoline.rs");
 
 /// The loops that own threads, the innermost ones last.
