@@ -3,13 +3,13 @@
 #
 #   V=3.11            use that version of Python, in .venv-3.11 (default: 3.13 where found, in .venv)
 #   PYTHON=PATH       the interpreter that a new .venv is made from
-#   ARGS='...'        more arguments for py-test, conformance, bench and bench-io
+#   ARGS='...'        more arguments for py-test, py-libraries, conformance, bench and bench-io
 #
 # Each target makes what it needs first; nothing is built or installed twice.
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all build fmt fmt-check lint lint-rust lint-python stubs layers
-.PHONY: rust-test py-test py-slow conformance bench bench-io lock clean
+.PHONY: rust-test py-test py-slow py-libraries conformance bench bench-io lock clean
 MAKEFLAGS += --no-print-directory
 
 V ?=
@@ -23,7 +23,7 @@ TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))$(if $(V),/py$(V))
 # CI builds what was committed; elsewhere a changed Cargo.toml may change the lock file.
 LOCKED := $(if $(CI),--locked)
 RUST_FILES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml $(wildcard Cargo.lock) pyproject.toml
-TEST_STEPS := fmt-check lint-rust lint-python stubs layers rust-test py-test conformance
+TEST_STEPS := fmt-check lint-rust lint-python stubs layers rust-test py-test py-libraries conformance
 MATRIX := 3.11 3.12 3.13 3.14
 UV_VERSION := 0.11
 
@@ -42,7 +42,7 @@ test-all: build  ## test, then the slow tests and every other Python found
 	have=$$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	for v in $(filter-out $(V),$(MATRIX)); do \
 	  if [ "$$v" = "$$have" ]; then continue; fi; \
-	  if scripts/find-python $$v >/dev/null 2>&1; then steps="$$steps stubs:$$v py-test:$$v conformance:$$v"; \
+	  if scripts/find-python $$v >/dev/null 2>&1; then steps="$$steps stubs:$$v py-test:$$v py-libraries:$$v conformance:$$v"; \
 	  else echo "Python $$v: not found, left out"; fi; \
 	done; \
 	$(PY) scripts/steps.py $$steps
@@ -78,8 +78,11 @@ rust-test:  ## tests of the crates without Python; the engine also without its r
 	cargo test $(LOCKED) --no-fail-fast --workspace --exclude soliloop-python
 	cargo test $(LOCKED) --no-fail-fast -p soliloop-engine --no-default-features
 
-py-test: build  ## pytest but for the slow tests
-	$(PY) -m pytest -m 'not slow' $(ARGS)
+py-test: build  ## pytest but for the slow tests, and those of other people's libraries
+	$(PY) -m pytest -m 'not slow' --ignore=tests/simulation/libraries $(ARGS)
+
+py-libraries: build $(VENV)/.libraries  ## aiohttp, httpx, redis and others, unmodified, in simulated time
+	$(PY) -m pytest tests/simulation/libraries $(ARGS)
 
 py-slow: build  ## the slow tests alone (none is fine)
 	$(PY) -m pytest -m slow $(ARGS) || [ $$? -eq 5 ]
@@ -96,7 +99,7 @@ bench-io: build $(VENV)/.bench  ## input and output beside other loops; ARGS=--q
 lock: $(VENV)/.dev  ## make requirements/*.txt anew from the .in files
 	$(PY) -m venv .cache/lock
 	.cache/lock/bin/pip install --quiet 'uv~=$(UV_VERSION)'
-	cd requirements && for name in dev bench conformance; do \
+	cd requirements && for name in dev bench conformance libraries; do \
 	  ../.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-annotate --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt || exit 1; \
 	done
@@ -114,7 +117,7 @@ $(VENV)/.dev: requirements/dev.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
-$(VENV)/.bench $(VENV)/.conformance: $(VENV)/.%: requirements/%.txt $(VENV)/.dev
+$(VENV)/.bench $(VENV)/.conformance $(VENV)/.libraries: $(VENV)/.%: requirements/%.txt $(VENV)/.dev
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 

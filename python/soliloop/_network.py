@@ -16,7 +16,7 @@ from soliloop._errors import HostCrashedError
 from soliloop._host import Incarnation, running_on
 
 if TYPE_CHECKING:
-    from soliloop._simulation import SimulatedLoop
+    from soliloop._simulated_loop import SimulatedLoop
 
 _T = TypeVar("_T")
 
@@ -161,7 +161,9 @@ class Host:
         context = contextvars.copy_context()
         context.run(running_on.set, self._incarnation)
         task: asyncio.Task[_T] = self._loop.create_task(
-            main, name=name or f"{self._name}: {main.__qualname__}", context=context
+            main,
+            name=name or f"{self._name}: {getattr(main, '__qualname__', main)}",
+            context=context,
         )
         outcome: asyncio.Future[_T] = self._loop.create_future()
         self._runs[outcome] = task
@@ -219,12 +221,13 @@ def _cancel(task: asyncio.Task[Any], outcome: asyncio.Future[Any]) -> None:
         task.cancel()
 
 
-def incarnation_of(task: asyncio.Task[Any]) -> Incarnation | None:
-    """The host that a task runs on."""
+def context_of(task: asyncio.Task[Any]) -> contextvars.Context:
+    """The context that a task runs in."""
     if sys.version_info >= (3, 12):
-        return task.get_context().get(running_on)
-    contexts = (thing for thing in gc.get_referents(task) if isinstance(thing, contextvars.Context))
-    return next((found for context in contexts if (found := context.get(running_on))), None)
+        return task.get_context()
+    things = gc.get_referents(task)
+    contexts = [thing for thing in things if isinstance(thing, contextvars.Context)]
+    return next((one for one in contexts if running_on in one), contextvars.Context())
 
 
 # What tells the caller of a crash must not belong to the host itself.

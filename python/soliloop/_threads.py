@@ -1,6 +1,6 @@
 """The executors of a simulation: functions run in simulated threads, no more at a time than the executor has threads.
 
-A thread ends when there is nothing left for it to do; the next call starts another one. It belongs to the host that the call came from.
+A thread ends when there is nothing left for it to do; the next call starts another one. Each host has threads of its own.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import contextvars
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from greenlet import GreenletExit
+from greenlet import GreenletExit  # type: ignore[import-untyped]
+
 from soliloop import _soliloop
 from soliloop._host import Incarnation, running_on
 
 if TYPE_CHECKING:
-    from soliloop._simulation import SimulatedLoop
+    from soliloop._simulated_loop import SimulatedLoop
 
 
 # As asyncio has it for what rises out of an executor.

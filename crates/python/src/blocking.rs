@@ -5,6 +5,8 @@
 
 use crate::error;
 use crate::event_loop::LoopCore;
+use crate::exit;
+use crate::names::Names;
 use crate::port::Source;
 use crate::threads::{self, SimulatedThread, Woken};
 use crate::turn;
@@ -14,15 +16,17 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use soliloop_engine::Instant;
 use soliloop_engine::world::sim::SocketId;
+use std::time::Duration;
 
 /// Where the change comes from that is waited for.
 #[derive(Clone, Copy)]
-pub(crate) enum Place {
+pub(crate) enum Place<'a> {
     /// Time alone.
     Time,
     /// A lock or a queue, by the address of its object: who changes it calls [`threads::wake_one`].
     Object(usize),
-    Socket(SocketId, Side),
+    /// One of these sockets becomes ready.
+    Sockets(&'a [(SocketId, Side)]),
 }
 
 /// Tries until there is a result, and waits in between; gives nothing if the deadline comes first.
@@ -31,11 +35,23 @@ pub(crate) enum Place {
 /// What `attempt` raises; `DeadlockError` if nothing can happen any more.
 pub(crate) fn wait<R>(
     core: &Bound<'_, LoopCore>,
-    place: Place,
+    place: Place<'_>,
     deadline: Option<Instant>,
     what: &str,
     mut attempt: impl FnMut() -> PyResult<Option<R>>,
 ) -> PyResult<Option<R>> {
+    if let Some(result) = attempt()? {
+        return Ok(Some(result));
+    }
+    if matches!(place, Place::Object(_)) && has_other_threads(core.py())? {
+        // A real thread may have it, if only for a moment.
+        for _ in 0..LOOKS {
+            exit::detached(core.py(), || std::thread::sleep(LOOKS_EVERY));
+            if let Some(result) = attempt()? {
+                return Ok(Some(result));
+            }
+        }
+    }
     loop {
         if let Some(result) = attempt()? {
             return Ok(Some(result));
@@ -53,20 +69,28 @@ pub(crate) fn wait<R>(
 fn park(
     core: &Bound<'_, LoopCore>,
     thread: &Bound<'_, SimulatedThread>,
-    place: Place,
+    place: Place<'_>,
     deadline: Option<Instant>,
     what: &str,
 ) -> PyResult<Woken> {
     match place {
         Place::Time => threads::park(core, thread, None, deadline, what),
         Place::Object(address) => threads::park(core, thread, Some(address), deadline, what),
-        Place::Socket(id, side) => {
-            let source = Source::Simulated(id);
-            let before = LoopCore::watch_for(core, source, side, Sink::Thread(thread.clone().unbind()))?;
-            let woken = threads::park(core, thread, None, deadline, what);
-            drop(core.get().unwatch(core.py(), source, side));
-            if let Some(before) = before {
-                drop(LoopCore::watch_for(core, source, side, before)?);
+        Place::Sockets(sockets) => {
+            let mut before = Vec::new();
+            let mut watched = Ok(());
+            for &(id, side) in sockets {
+                match LoopCore::watch_for(core, Source::Simulated(id), side, Sink::Thread(thread.clone().unbind())) {
+                    Ok(sink) => before.push((Source::Simulated(id), side, sink)),
+                    Err(error) => watched = Err(error),
+                }
+            }
+            let woken = watched.and_then(|()| threads::park(core, thread, None, deadline, what));
+            for (source, side, sink) in before {
+                drop(core.get().unwatch(core.py(), source, side));
+                if let Some(sink) = sink {
+                    drop(LoopCore::watch_for(core, source, side, sink)?);
+                }
             }
             woken
         }
@@ -93,6 +117,12 @@ fn block(core: &Bound<'_, LoopCore>, deadline: Option<Instant>, what: &str) -> P
             world.advance(py, deadline)?;
             Woken::Late
         }
+        (_, None) if world.reaches_out() => {
+            // A real thread may end the wait, and nothing tells of that.
+            exit::detached(py, || std::thread::sleep(LOOKS_EVERY));
+            py.check_signals()?;
+            Woken::Told
+        }
         (_, None) => return Err(PyErr::from_value(core.call_method1(intern!(py, "_blocked_error"), (what,))?)),
     };
     turn::collect_simulated(core, world);
@@ -110,3 +140,13 @@ fn block(core: &Bound<'_, LoopCore>, deadline: Option<Instant>, what: &str) -> P
 pub(crate) fn after(core: &Bound<'_, LoopCore>, seconds: f64) -> PyResult<Instant> {
     core.get().world.now(core.py()).after_secs_f64(seconds).map_err(error::out_of_range)
 }
+
+/// Whether there are real threads besides this one.
+pub(crate) fn has_other_threads(py: Python<'_>) -> PyResult<bool> {
+    Ok(Names::get(py)?.threads.bind(py).call0()?.len()? > 1)
+}
+
+/// How often it is looked whether another real thread has let go of a lock, before that is taken for the simulation's own.
+const LOOKS: u32 = 100;
+/// How often a blocked loop that reaches the real world looks whether that has ended the wait.
+const LOOKS_EVERY: Duration = Duration::from_micros(200);

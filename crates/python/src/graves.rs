@@ -29,14 +29,33 @@ pub(crate) fn is_dead(py: Python<'_>, job: &Scheduled) -> bool {
         Scheduled::Thread(thread) => of(thread.get().context(py), variable),
         Scheduled::Call(_) | Scheduled::Child(_) => None,
     };
-    let is_dead = incarnation.map(|incarnation| incarnation.getattr(intern!(py, "is_dead")));
-    matches!(is_dead, Some(Ok(is_dead)) if is_dead.is_truthy().unwrap_or(false))
+    incarnation.is_some_and(|incarnation| is_marked(&incarnation))
 }
 
 /// The value of a variable in a context.
 pub(crate) fn of<'py>(context: &Bound<'py, PyAny>, variable: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     // What is no context fails where it is entered.
     context.call_method1(intern!(context.py(), "get"), (variable,)).ok().filter(|value| !value.is_none())
+}
+
+/// Whether what has this context ran on a host that has crashed; may be asked in a destructor, with an exception on its way.
+pub(crate) fn is_buried(core: &LoopCore, context: &Bound<'_, PyAny>) -> bool {
+    if !core.has_dead.load(Relaxed) {
+        return false;
+    }
+    let py = context.py();
+    let raised = PyErr::take(py);
+    let variable = Names::get(py).map(|names| names.host.bind(py));
+    let is_dead = variable.ok().and_then(|variable| of(context, variable)).is_some_and(|found| is_marked(&found));
+    if let Some(raised) = raised {
+        raised.restore(py);
+    }
+    is_dead
+}
+
+fn is_marked(incarnation: &Bound<'_, PyAny>) -> bool {
+    let is_dead = incarnation.getattr(intern!(incarnation.py(), "is_dead"));
+    is_dead.and_then(|is_dead| is_dead.is_truthy()).unwrap_or(false)
 }
 
 /// A host has crashed, and these sockets with it: jobs are looked at from now on, nobody waits for the sockets any more, and Python's own

@@ -133,7 +133,8 @@ fn patience<'py>(lock: &Lock<'py>, call: &Call<'_, 'py>) -> PyResult<Patience> {
     Ok(Patience { waits, deadline })
 }
 
-fn truth<'py>(py: Python<'py>, value: bool) -> Answer<'py> {
+#[allow(clippy::unnecessary_wraps, reason = "it is the answer of a handler")]
+fn truth(py: Python<'_>, value: bool) -> Answer<'_> {
     Ok(Some(PyBool::new(py, value).to_owned().into_any()))
 }
 

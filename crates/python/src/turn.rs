@@ -88,7 +88,8 @@ fn begin_turn(core: &Bound<'_, LoopCore>) -> PyResult<()> {
         drop(discarded);
     };
     let given = this.given.take(py);
-    match this.world.wait(py, wait, || given.announce())? {
+    let is_outside_busy = || this.watchers.with(py, |watchers| watchers.is_outside_busy(py));
+    match this.world.wait(py, wait, || given.announce(), is_outside_busy)? {
         Waited::Turn(now, events) => {
             if let (Some(events), Some(world)) = (events, this.world.descriptors()) {
                 let collected = collect(core, world, events);

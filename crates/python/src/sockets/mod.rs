@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `methods` | what each intercepted method does |
 //! | `address` | addresses as the module `socket` writes them |
+//! | `select` | waiting for one of several |
 //! | `tls` | TLS with blocking calls |
 //!
 //! Ground rules. The descriptor of such an object is a token (`simulated`): a socket of the system that is neither bound nor connected, so that
@@ -13,6 +14,7 @@
 
 pub(crate) mod address;
 pub(crate) mod methods;
+pub(crate) mod select;
 pub(crate) mod tls;
 
 use crate::error;
@@ -148,10 +150,8 @@ fn known<'py>(
     fd: RawFd,
 ) -> PyResult<Option<SocketId>> {
     let py = core.py();
-    let found = world.with_tokens(py, |tokens| {
-        tokens.get(&fd).map(|token| (token.id, token.owner.as_ref().map(|owner| owner.clone_ref(py))))
-    });
-    let Some((id, owner)) = found else { return Ok(None) };
+    let Source::Simulated(id) = world.source(py, fd) else { return Ok(None) };
+    let owner = world.with_tokens(py, |tokens| tokens.get(&fd)?.owner.as_ref().map(|owner| owner.clone_ref(py)));
     let is_own = owner.is_some_and(|owner| owner.bind(py).upgrade().is_some_and(|owner| owner.is(object)));
     if !is_own {
         own(core, world, object, fd, id)?;
@@ -220,6 +220,17 @@ pub(crate) fn close_token(core: &Bound<'_, LoopCore>, fd: RawFd) {
         world.with(py, |sim| if token.resets { sim.abort(token.id) } else { sim.close(token.id) });
     }
     drop(removed);
+}
+
+/// A descriptor stands for a simulated socket no more: what is done with it is done to its own.
+pub(crate) fn release_token(core: &Bound<'_, LoopCore>, fd: RawFd) {
+    let py = core.py();
+    let World::Simulated(world) = &core.get().world else { return };
+    let token = world.with_tokens(py, |tokens| tokens.remove(&fd));
+    if let Some(token) = &token {
+        world.with(py, |sim| sim.close(token.id));
+    }
+    drop(token);
 }
 
 /// A descriptor is a copy of another one: it stands for the same simulated socket.

@@ -69,6 +69,8 @@ impl StreamTransport {
             is_at_end: false,
             is_ending: false,
             is_unsent: false,
+            // A server may speak first.
+            is_asking: given.server.is_none(),
             reads: false,
             writes: false,
             is_readable: false,
@@ -115,6 +117,17 @@ impl StreamTransport {
         };
         drop(slf.get().state.with(slf.py(), |state| std::mem::replace(&mut state.link, link)));
         Ok(())
+    }
+
+    /// Whether an answer of the peer is due.
+    pub(crate) fn is_asking(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| {
+            let is_awaited = || match &state.link {
+                Link::Stream(stream) => state.server.is_none() && stream.get().is_awaited(py),
+                Link::None | Link::Tls(_) => false,
+            };
+            state.is_asking || !state.flow.is_empty() || is_awaited()
+        })
     }
 
     /// Whether what is written will be sent without the writer having to wait.

@@ -113,6 +113,16 @@ impl Hosts {
         vec![v4]
     }
 
+    pub(super) fn knows(&self, name: &str) -> bool {
+        let key = name.trim_end_matches('.').to_lowercase();
+        LOOPBACK_NAMES.contains(&key.as_str()) || self.addresses.contains_key(&key)
+    }
+
+    /// Whether an address is one of a host other than the main one.
+    pub(super) fn is_added(&self, address: IpAddr) -> bool {
+        self.owner(address).is_some_and(|host| host != HostId::MAIN)
+    }
+
     /// The name that an address was given.
     pub(super) fn name_of(&self, address: IpAddr) -> Option<&str> {
         if address.is_loopback() {

@@ -9,7 +9,9 @@
 //! | `hosts` | names, addresses, routes |
 //! | `link` | delay and loss between two hosts |
 //! | `socket` | the table of sockets, their addresses, readiness |
-//! | `stream`, `datagram` | what travels |
+//! | `stream` | ends of streams: states, calls |
+//! | `handshake`, `travel` | how they connect, and what they send |
+//! | `datagram` | datagrams |
 //! | `fault` | what sockets refuse |
 //! | `snapshot` | the world as text |
 //!
@@ -25,6 +27,7 @@ pub use digest::Digest;
 mod fault;
 pub use fault::{Fault, Result};
 
+mod handshake;
 mod hosts;
 pub use hosts::{HostError, HostId};
 
@@ -43,6 +46,8 @@ pub use stream::WINDOW;
 
 mod tape;
 pub use tape::Tape;
+
+mod travel;
 
 use crate::clock::Instant;
 use crate::engine::Wait;
@@ -219,7 +224,7 @@ impl Simulated {
             Event::Arrive { from, serial } => stream(from).is_some_and(|stream| stream.awaits_arrival(*serial)),
             Event::Retry { from, attempt } => stream(from).is_some_and(|stream| stream.is_stalled(*attempt)),
             Event::Knock { from, attempt } | Event::Answer { to: from, attempt, .. } => {
-                stream(from).is_some_and(|stream| stream.is_connecting(*attempt))
+                stream(from).is_some_and(|stream| stream.awaits_answer(*attempt))
             }
             Event::KnockAgain { from, attempt } => {
                 stream(from).is_some_and(|stream| stream.is_connecting(attempt.wrapping_sub(1)))
@@ -300,6 +305,29 @@ impl Simulated {
     /// The addresses of a name; in a world without set-up every name has one.
     pub fn resolve(&mut self, name: &str) -> Vec<IpAddr> {
         self.hosts.resolve(name)
+    }
+
+    /// Whether a name is known: as an address, as a host's, or because a socket was bound to it.
+    pub fn knows(&self, name: &str) -> bool {
+        name.parse::<IpAddr>().is_ok() || self.hosts.knows(name)
+    }
+
+    /// Whether something in this world answers at an address, as seen from a host.
+    pub fn serves(&self, from: HostId, kind: Kind, to: &Address) -> bool {
+        match to {
+            Address::Internet(to) => {
+                let to = socket::destination(*to);
+                let host = self.hosts.route(from, to.ip());
+                host.is_some_and(|host| self.sockets.at(host, kind, to).next().is_some())
+            }
+            Address::Path(path) => self.sockets.at_path(from, path).is_some(),
+            Address::Nameless => false,
+        }
+    }
+
+    /// Whether an address belongs to a host that was added.
+    pub fn owns(&self, address: &Address) -> bool {
+        matches!(address, Address::Internet(address) if self.hosts.is_added(address.ip()))
     }
 
     /// The name that an address was given.

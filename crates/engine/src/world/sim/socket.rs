@@ -301,6 +301,11 @@ impl Simulated {
         Ok((socket.family, socket.kind))
     }
 
+    /// Whether a socket exists, and its owner has not closed it.
+    pub fn is_open_socket(&self, id: SocketId) -> bool {
+        self.sockets.get(id).is_some_and(|socket| !socket.is_closed)
+    }
+
     /// The host of a socket.
     ///
     /// # Errors
@@ -328,7 +333,7 @@ impl Simulated {
             }
             (Family::Unix, Address::Nameless) => {
                 // Linux's autobind: a name of five digits in the space of its own.
-                let name = (0_u32..)
+                let name = (0_u32..1 << 20)
                     .map(|number| format!("\0{number:05x}").into_bytes())
                     .find(|name| !self.sockets.paths.contains_key(&(host, name.clone())))
                     .ok_or(Fault::AddressInUse)?;

@@ -5,6 +5,7 @@ use super::state::Stage;
 use super::writing;
 use crate::ffi::cell::GilCell;
 use crate::ffi::gc::Made;
+use crate::graves;
 use crate::names::Names;
 use crate::transport::common::close_with_warning;
 use crate::transport::writing::chunk;
@@ -30,6 +31,12 @@ impl TlsTransport {
 
     pub(super) fn mark_closed(&self, py: Python<'_>) {
         self.is_closed.replace(py, true);
+    }
+
+    /// Whether the host that it was on has crashed.
+    fn is_of_the_dead(&self, py: Python<'_>) -> bool {
+        let tls = self.tls.get();
+        graves::is_buried(tls.core.get(), tls.context.bind(py))
     }
 
     /// Whether what is written will be sent without the writer having to wait.
@@ -94,7 +101,7 @@ impl TlsTransport {
 
     /// Whether the transport is closing or closed.
     fn is_closing(&self, py: Python<'_>) -> bool {
-        self.is_closed.get(py)
+        self.is_closed.get(py) || self.is_of_the_dead(py)
     }
 
     /// Close the connection: what was written is still sent, and the peer told of the end.
@@ -244,7 +251,7 @@ impl Drop for TlsTransport {
     /// A transport that nobody closed: asyncio warns.
     fn drop(&mut self) {
         Python::attach(|py| {
-            if !self.is_closed.get(py) {
+            if !self.is_closed.get(py) && !self.is_of_the_dead(py) {
                 close_with_warning(py, c"unclosed transport <TlsTransport>", || Ok(()));
             }
         });
