@@ -1,7 +1,7 @@
 """TLS over a simulated socket that is read and written by blocking calls: ``ssl.SSLContext.wrap_socket`` inside a simulation.
 
-OpenSSL writes to descriptors itself, and that of a simulated socket leads nowhere. So it is given memory to read and write, and what
-comes and goes there is carried over the socket's own methods, which are intercepted.
+OpenSSL writes to descriptors itself, and that of a simulated socket leads nowhere. So it is given memory to read and write, and
+what comes and goes there is carried over the socket's own methods, which are intercepted.
 """
 
 from __future__ import annotations

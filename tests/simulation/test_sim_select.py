@@ -14,7 +14,9 @@ import pytest
 import soliloop
 
 Pair = tuple[socket.socket, socket.socket]
-Wait = Callable[[list[socket.socket], list[socket.socket], float | None], tuple[list[int], list[int]]]
+Wait = Callable[
+    [list[socket.socket], list[socket.socket], float | None], tuple[list[int], list[int]]
+]
 
 
 @pytest.fixture

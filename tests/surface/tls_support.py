@@ -87,7 +87,9 @@ def expired_certificate(directory: Path) -> Path:
         ["x509", "-req", "-in", str(request), *authority, "-set_serial", "1", "-days", "-1"],
     ):
         with Outside():
-            done = subprocess.run(["openssl", *arguments], check=True, capture_output=True, text=True)
+            done = subprocess.run(
+                ["openssl", *arguments], check=True, capture_output=True, text=True
+            )
     private = Path(key).read_text().partition("Certificate:")[0]
     chain.write_text(private + done.stdout)
     return chain
