@@ -77,21 +77,19 @@ fn park(
         Place::Time => threads::park(core, thread, None, deadline, what),
         Place::Object(address) => threads::park(core, thread, Some(address), deadline, what),
         Place::Sockets(sockets) => {
-            let mut before = Vec::with_capacity(sockets.len());
+            let mut before = Vec::new();
+            let mut watched = Ok(());
             for &(id, side) in sockets {
-                before.push(LoopCore::watch_for(
-                    core,
-                    Source::Simulated(id),
-                    side,
-                    Sink::Thread(thread.clone().unbind()),
-                )?);
+                match LoopCore::watch_for(core, Source::Simulated(id), side, Sink::Thread(thread.clone().unbind())) {
+                    Ok(sink) => before.push((Source::Simulated(id), side, sink)),
+                    Err(error) => watched = Err(error),
+                }
             }
-            let woken = threads::park(core, thread, None, deadline, what);
-            // From the last to the first: a socket that is there twice is as it was.
-            for (&(id, side), before) in sockets.iter().zip(before).rev() {
-                drop(core.get().unwatch(core.py(), Source::Simulated(id), side));
-                if let Some(before) = before {
-                    drop(LoopCore::watch_for(core, Source::Simulated(id), side, before)?);
+            let woken = watched.and_then(|()| threads::park(core, thread, None, deadline, what));
+            for (source, side, sink) in before {
+                drop(core.get().unwatch(core.py(), source, side));
+                if let Some(sink) = sink {
+                    drop(LoopCore::watch_for(core, source, side, sink)?);
                 }
             }
             woken
@@ -103,6 +101,8 @@ fn park(
 fn block(core: &Bound<'_, LoopCore>, deadline: Option<Instant>, what: &str) -> PyResult<Woken> {
     let py = core.py();
     let World::Simulated(world) = &core.get().world else { return Ok(Woken::Late) };
+    // What the caller has just sent may be there already.
+    turn::collect_simulated(core, world);
     if threads::run_ready(core)? {
         return Ok(Woken::Told);
     }

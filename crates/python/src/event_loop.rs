@@ -22,6 +22,7 @@ use crate::signals::{self, Signals};
 use crate::simulated::Plan;
 use crate::sock::call::SocketCall;
 use crate::sock::operation::Operation;
+use crate::threads;
 use crate::transport::{self, Io};
 use crate::watchers::{Side, Sink, Watchers};
 use crate::watching::descriptor;
@@ -121,7 +122,8 @@ impl LoopCore {
     #[cold]
     fn inspect(slf: &Bound<'_, Self>, callback: &Py<PyAny>, caller: &str) -> PyResult<Option<Py<PyAny>>> {
         let py = slf.py();
-        if caller != "call_soon_threadsafe" && slf.get().thread.load(Relaxed) != 0 && !slf.get().is_running_here(py) {
+        let is_elsewhere = || !slf.get().is_running_here(py) || threads::current(slf).is_some();
+        if caller != "call_soon_threadsafe" && slf.get().thread.load(Relaxed) != 0 && is_elsewhere() {
             return Err(PyRuntimeError::new_err(
                 "Non-thread-safe operation invoked on an event loop other than the current one",
             ));

@@ -22,6 +22,7 @@ const TABLES: &[&[Target]] = &[
     entropy::TARGETS,
     sockets::methods::TARGETS,
     sockets::select::TARGETS,
+    sockets::tls::TARGETS,
     locks::TARGETS,
     outside::TARGETS,
 ];

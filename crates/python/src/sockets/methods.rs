@@ -63,8 +63,6 @@ pub(crate) const TARGETS: &[Target] = &[
     Target::new("_socket.gethostbyname_ex", gethostbyname_ex),
     Target::new("_socket.gethostbyaddr", gethostbyaddr),
     Target::new("_socket.gethostname", gethostname),
-    Target::new("_ssl._SSLContext._wrap_socket", wrap_socket),
-    Target::new("select.select", select),
 ];
 
 // -------------------------------------------------------------------- what the methods stand on
@@ -638,86 +636,14 @@ fn dup<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     Ok(Some(copy))
 }
 
-/// TLS with blocking calls: what stands in OpenSSL's place is made by the loop.
-fn wrap_socket<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
-    let py = call.py();
-    let (Some(core), Some(context)) = (inside::current(py), call.this()) else { return Ok(None) };
-    let Some(object) = argument(call, 0, "sock")? else { return Ok(None) };
-    if super::of(&core, &object, "wrap_socket")?.is_none() {
-        return Ok(None);
-    }
-    let mut args = vec![context];
-    args.extend(call.args());
-    let options = keywords(call)?;
-    core.call_method(intern!(py, "_wrap_socket"), PyTuple::new(py, args)?, Some(&options)).map(Some)
-}
-
-/// Waits until one of several sockets is ready. Simulated ones are never out of the ordinary (the third list).
-fn select<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
-    let py = call.py();
-    let (Some(core), Some(readers), Some(writers)) = (inside::current(py), call.arg(0), call.arg(1)) else {
-        return Ok(None);
-    };
-    let World::Simulated(world) = &core.get().world else { return Ok(None) };
-    let (mut places, mut objects, mut has_others) = (Vec::new(), Vec::new(), false);
-    for (side, list) in [(Side::Reader, readers), (Side::Writer, writers)] {
-        for object in list.try_iter()? {
-            let object = object?;
-            let fd = crate::watching::descriptor(&object)?;
-            match super::claim(&core, &object, fd)? {
-                Source::Simulated(id) => {
-                    places.push((id, side));
-                    objects.push(object);
-                }
-                Source::Descriptor(_) => has_others = true,
-            }
-        }
-    }
-    if places.is_empty() {
-        return Ok(None);
-    }
-    if has_others {
-        return Err(super::outside(&core, "select.select() of a real descriptor beside a simulated socket")?);
-    }
-    let limit = argument(call, 3, "timeout")?.filter(|limit| !limit.is_none());
-    let deadline = match limit {
-        Some(limit) => Some(blocking::after(&core, limit.extract::<f64>()?.max(0.0))?),
-        None => None,
-    };
-    let attempt = || {
-        let (ready, told) = ([PyList::empty(py), PyList::empty(py)], PyList::empty(py));
-        for ((id, side), object) in places.iter().zip(&objects) {
-            // What is closed is ready: the next call says so.
-            let readiness = world.with(py, |sim| sim.readiness(*id));
-            let (readable, writable) = readiness.map_or((true, true), |ready| (ready.readable, ready.writable));
-            match side {
-                Side::Reader if readable => ready[0].append(object)?,
-                Side::Writer if writable => ready[1].append(object)?,
-                _ => continue,
-            }
-            told.append(object)?;
-        }
-        let [readable, writable] = ready;
-        Ok((!told.is_empty()).then_some((readable, writable)))
-    };
-    let found = blocking::wait(&core, Place::Sockets(&places), deadline, "select.select()", attempt)?;
-    let (readable, writable) = found.unwrap_or_else(|| (PyList::empty(py), PyList::empty(py)));
-    Ok(Some((readable, writable, PyList::empty(py)).into_pyobject(py)?.into_any()))
-}
-
-fn keywords<'py>(call: &Call<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
-    let options = PyDict::new(call.py());
-    for name in call.keywords()? {
-        options.set_item(&name, call.keyword(&name)?)?;
-    }
-    Ok(options)
-}
-
 /// Hands a question about names to the loop, with the arguments as they are.
 fn ask<'py>(call: &Call<'_, 'py>, method: &str) -> Answer<'py> {
     let Some(core) = inside::current(call.py()) else { return Ok(None) };
     let core: &Bound<'py, LoopCore> = &core;
-    let options = keywords(call)?;
+    let options = PyDict::new(call.py());
+    for name in call.keywords()? {
+        options.set_item(&name, call.keyword(&name)?)?;
+    }
     core.call_method(method, PyTuple::new(call.py(), call.args())?, Some(&options)).map(Some)
 }
 

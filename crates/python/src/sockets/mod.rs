@@ -6,6 +6,7 @@
 //! | `methods` | what each intercepted method does |
 //! | `address` | addresses as the module `socket` writes them |
 //! | `select` | waiting for one of several |
+//! | `tls` | TLS with blocking calls |
 //!
 //! Ground rules. The descriptor of such an object is a token (`simulated`): a socket of the system that is neither bound nor connected, so that
 //! options can be set and asked for as ever. A socket becomes the simulation's with the first call that is intercepted, if it is still as it was
@@ -14,6 +15,7 @@
 pub(crate) mod address;
 pub(crate) mod methods;
 pub(crate) mod select;
+pub(crate) mod tls;
 
 use crate::error;
 use crate::event_loop::LoopCore;
