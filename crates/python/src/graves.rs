@@ -6,7 +6,7 @@
 use crate::event_loop::LoopCore;
 use crate::job::Scheduled;
 use crate::names::Names;
-use crate::port::Source;
+use crate::port::{Port, Source};
 use crate::world::World;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -38,19 +38,10 @@ pub(crate) fn of<'py>(context: &Bound<'py, PyAny>, variable: &Bound<'py, PyAny>)
     context.call_method1(intern!(context.py(), "get"), (variable,)).ok().filter(|value| !value.is_none())
 }
 
-/// Whether what has this context ran on a host that has crashed; may be asked in a destructor, with an exception on its way.
-pub(crate) fn is_buried(core: &LoopCore, context: &Bound<'_, PyAny>) -> bool {
-    if !core.has_dead.load(Relaxed) {
-        return false;
-    }
-    let py = context.py();
-    let raised = PyErr::take(py);
-    let variable = Names::get(py).map(|names| names.host.bind(py));
-    let is_dead = variable.ok().and_then(|variable| of(context, variable)).is_some_and(|found| is_marked(&found));
-    if let Some(raised) = raised {
-        raised.restore(py);
-    }
-    is_dead
+/// Whether a port was a host's that has crashed. No object of Python is asked: it may be in the midst of a garbage collection.
+pub(crate) fn is_buried(core: &LoopCore, py: Python<'_>, port: Port) -> bool {
+    let Port::Simulated(id) = port else { return false };
+    core.has_dead.load(Relaxed) && core.world.simulated(py, |sim| sim.kind(id)).is_err()
 }
 
 fn is_marked(incarnation: &Bound<'_, PyAny>) -> bool {

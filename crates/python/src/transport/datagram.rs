@@ -17,6 +17,7 @@ use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
 use crate::ffi::context::copy_current;
 use crate::ffi::gc::Made;
+use crate::graves;
 use crate::job::Scheduled;
 use crate::names::Names;
 use crate::port::Port;
@@ -35,7 +36,6 @@ use soliloop_engine::world::real::{Kind, Sender};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// A transport of a datagram socket, made by the loop.
 #[pyclass(frozen, weakref, dict, module = "soliloop._soliloop")]
@@ -709,11 +709,8 @@ impl Drop for DatagramTransport {
     fn drop(&mut self) {
         Python::attach(|py| {
             let (phase, socket, size) = self.state.with(py, |state| (state.phase, state.socket.take(), state.size));
-            let is_of_the_dead = matches!(self.port, Port::Simulated(id)
-                if self.core.get().has_dead.load(Relaxed)
-                    && self.core.get().world.simulated(py, |sim| sim.kind(id)).is_err());
             let Some(socket) = socket else { return };
-            if is_of_the_dead {
+            if graves::is_buried(self.core.get(), py, self.port) {
                 // What it says to that is of no interest to anybody.
                 drop(self.close_socket(py, &socket));
             } else {

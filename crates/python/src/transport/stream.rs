@@ -13,6 +13,7 @@ use crate::event_loop::LoopCore;
 use crate::ffi::cell::GilCell;
 use crate::ffi::context::copy_current;
 use crate::ffi::gc::Made;
+use crate::graves;
 use crate::job::Scheduled;
 use crate::names::Names;
 use crate::port::Port;
@@ -29,7 +30,6 @@ use pyo3::types::{PyDict, PyTuple};
 use soliloop_engine::flow::Flow;
 use soliloop_engine::world::real::Kind;
 use std::os::fd::{IntoRawFd, RawFd};
-use std::sync::atomic::Ordering::Relaxed;
 
 /// A transport of a socket or a pipe, made by the loop.
 #[pyclass(frozen, weakref, dict, module = "soliloop._soliloop")]
@@ -133,6 +133,10 @@ impl StreamTransport {
     /// Whether what is written will be sent without the writer having to wait.
     pub(crate) fn takes_more(&self, py: Python<'_>) -> bool {
         self.state.with(py, |state| state.phase == Phase::Open && !state.flow.is_paused())
+    }
+
+    pub(crate) const fn port(&self) -> Port {
+        self.port
     }
 
     pub(crate) fn context<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
@@ -664,8 +668,7 @@ impl StreamTransport {
 
     /// Whether the host has crashed that the simulated socket was on: nobody is there to be blamed for not closing it.
     fn is_of_the_dead(&self, py: Python<'_>) -> bool {
-        let Port::Simulated(id) = self.port else { return false };
-        self.core.get().has_dead.load(Relaxed) && self.core.get().world.simulated(py, |sim| sim.kind(id)).is_err()
+        graves::is_buried(self.core.get(), py, self.port)
     }
 
     fn close_file(&self, py: Python<'_>, file: File) -> PyResult<()> {

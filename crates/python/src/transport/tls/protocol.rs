@@ -127,6 +127,7 @@ impl TlsProtocol {
             stream: None,
             is_buffered,
             lower: None,
+            port: None,
             transport: None,
             backlog: Backlog::default(),
             marks: marks(WRITE_HIGH),
@@ -538,6 +539,7 @@ impl TlsProtocol {
     fn connection_made(slf: &Bound<'_, Self>, transport: Bound<'_, PyAny>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         let (told, is_closing) = this.state.with(py, |state| {
+            state.port = transport.cast_exact::<StreamTransport>().ok().map(|stream| stream.get().port());
             state.lower = Some(transport.unbind());
             (state.told, state.is_closing)
         });

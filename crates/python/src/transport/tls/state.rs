@@ -1,6 +1,7 @@
 //! The states of TLS over a stream.
 
 use super::transport::TlsTransport;
+use crate::port::Port;
 use crate::streams::reader::StreamCore;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -43,6 +44,8 @@ pub(super) struct State {
     pub(super) is_buffered: bool,
     /// The transport below; it is still asked about its socket when the connection is lost.
     pub(super) lower: Option<Py<PyAny>>,
+    /// That of the transport below, if it is one of ours.
+    pub(super) port: Option<Port>,
     /// The transport above; `None` once the connection is lost.
     pub(super) transport: Option<Py<TlsTransport>>,
     /// What was written and is not encrypted yet.

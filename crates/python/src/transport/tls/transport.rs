@@ -36,7 +36,8 @@ impl TlsTransport {
     /// Whether the host that it was on has crashed.
     fn is_of_the_dead(&self, py: Python<'_>) -> bool {
         let tls = self.tls.get();
-        graves::is_buried(tls.core.get(), tls.context.bind(py))
+        let port = tls.state.with(py, |state| state.port);
+        port.is_some_and(|port| graves::is_buried(tls.core.get(), py, port))
     }
 
     /// Whether what is written will be sent without the writer having to wait.
