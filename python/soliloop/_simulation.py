@@ -9,13 +9,15 @@ import functools
 import itertools
 import operator
 import socket
+import sys
+import threading
 import warnings
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, Self, TypeVar, TypeVarTuple
 
 from soliloop import _reports
-from soliloop._errors import DeadlockError, OutsideWorldError
+from soliloop._errors import DeadlockError
 from soliloop._loop import EventLoop
 from soliloop._host import Incarnation, current_host, running_on
 from soliloop._network import Host, Latency, Link, context_of, pairs
@@ -206,7 +208,9 @@ class SimulatedLoop(EventLoop, Resolving, Selecting):
 
     def _let_go_of_the_dead(self) -> None:
         """The simulation is over: what the tasks of crashed hosts say to that is of no interest to anybody."""
-        with warnings.catch_warnings():
+        if not self._graves:
+            return
+        with warnings.catch_warnings(), _unheard():
             warnings.simplefilter("ignore")
             gone: set[asyncio.Task[Any]] = set()
             while left := self._graves - gone:
@@ -257,20 +261,41 @@ def _is_dead(incarnation: Incarnation | None) -> bool:
     return incarnation is not None and incarnation.is_dead
 
 
-def _end(coroutine: Any) -> None:
-    """Close a coroutine, though it may well await something when it is told to end."""
+def _end(coroutine: Any) -> bool:
+    """Close a coroutine, though it may well await something when it is told to end.
+
+    What it awaits is closed first: left suspended, it would speak up when it is collected. Gives whether it has ended.
+    """
     for _ in range(_MOST_AWAITS):
+        awaited = getattr(coroutine, "cr_await", None)
+        if isinstance(awaited, Coroutine) and not _end(awaited):
+            return False
         with contextlib.suppress(BaseException):
             coroutine.close()
         if getattr(coroutine, "cr_frame", None) is None:
-            return
+            return True
+    return False
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Have errors that nobody can catch go unheard, on this thread."""
+    before, own = sys.unraisablehook, threading.get_ident()
+
+    def hook(unraisable: Any) -> None:
+        if threading.get_ident() != own:
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _outside(name: str) -> Callable[..., NoReturn]:
     def refuse(self: SimulatedLoop, *args: Any, **kwargs: Any) -> NoReturn:
-        raise OutsideWorldError(
-            f"loop.{name}() reaches the real world, and this loop lives in a simulated one"
-        )
+        raise self._outside_error(f"loop.{name}() reaches the real world")
 
     refuse.__name__ = name
     return refuse
