@@ -20,6 +20,8 @@ pub(crate) const TARGETS: &[Target] = &[
     Target::new("_thread.start_joinable_thread", thread).versions(13, u8::MAX),
     Target::new("_posixsubprocess.fork_exec", process),
     Target::new("posix.fork", process),
+    Target::new("posix.forkpty", process),
+    Target::new("posix.system", process),
     Target::new("posix.posix_spawn", process),
     Target::new("posix.posix_spawnp", process),
 ];
