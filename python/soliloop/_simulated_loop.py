@@ -214,17 +214,17 @@ class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
 
     async def connect_read_pipe(self, protocol_factory: Any, pipe: Any) -> Any:
         """Read from a pipe (asyncio docs): one that was made in the simulation, unless it reaches out."""
-        self._check_pipe_inside(pipe)
+        self._check_pipe_inside("connect_read_pipe", pipe)
         return await super().connect_read_pipe(protocol_factory, pipe)
 
     async def connect_write_pipe(self, protocol_factory: Any, pipe: Any) -> Any:
         """Write to a pipe (asyncio docs): one that was made in the simulation, unless it reaches out."""
-        self._check_pipe_inside(pipe)
+        self._check_pipe_inside("connect_write_pipe", pipe)
         return await super().connect_write_pipe(protocol_factory, pipe)
 
-    def _check_pipe_inside(self, pipe: Any) -> None:
+    def _check_pipe_inside(self, call: str, pipe: Any) -> None:
         if not (self._reaches_out or _is_simulated(self, pipe.fileno())):
-            raise self._outside_error(f"{pipe!r} belongs to the real world")
+            raise self._outside_error(f"loop.{call}() of a pipe of the real world, {pipe!r}")
 
     def _pool_of_default(self) -> SimulatedPool:
         make = functools.partial(SimulatedPool, self, "asyncio", DEFAULT_THREADS)
