@@ -412,6 +412,11 @@ impl Simulated {
         self.digest.note(word);
     }
 
+    /// How many sockets there are, those among them that were closed and have something under way still.
+    pub fn sockets_len(&self) -> usize {
+        self.sockets.iter().count()
+    }
+
     /// The world as text.
     pub const fn snapshot(&self) -> Snapshot<'_> {
         Snapshot(self)
