@@ -229,7 +229,8 @@ impl Simulated {
             Event::KnockAgain { from, attempt } => {
                 stream(from).is_some_and(|stream| stream.is_connecting(attempt.wrapping_sub(1)))
             }
-            Event::Reset { to } | Event::Unreachable { to } => self.sockets.get(*to).is_some(),
+            Event::Reset { to } => stream(to).is_some_and(stream::Stream::is_open),
+            Event::Unreachable { to } => self.sockets.get(*to).is_some(),
             Event::Datagram { .. } => true,
             Event::Wake(sleeper) => self.asleep.contains(sleeper),
         }

@@ -123,6 +123,10 @@ impl Stream {
         matches!(&self.phase, Phase::Connecting { attempt: now, .. } if *now == attempt)
     }
 
+    pub(super) const fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
     pub(super) fn awaits_arrival(&self, serial: u64) -> bool {
         self.stall.is_none() && self.flight.front().is_some_and(|segment| segment.serial == serial)
     }

@@ -110,7 +110,8 @@ impl Simulated {
             Content::Credit(_) | Content::End | Content::Reset => {}
         }
         let Some(to) = to else { return };
-        let Some(stream) = self.sockets.stream(to) else { return };
+        // A connection that is lost already hears of nothing more.
+        let Some(stream) = self.sockets.stream(to).filter(|stream| stream.is_open()) else { return };
         let was_low = stream.credit < LOW_WINDOW;
         match content {
             Content::Credit(count) => {
@@ -162,7 +163,7 @@ impl Simulated {
     }
 
     pub(super) fn on_reset(&mut self, to: SocketId) {
-        if let Some(stream) = self.sockets.stream(to) {
+        if let Some(stream) = self.sockets.stream(to).filter(|stream| stream.is_open()) {
             stream.die(Fault::ConnectionReset);
             self.sockets.mark(to);
             self.remove_if_idle(to);
