@@ -26,6 +26,8 @@ impl Simulated {
             Role::Stream(stream) => match stream.phase {
                 Phase::Connecting { .. } => return Err(Fault::Already),
                 Phase::Open => return Err(Fault::IsConnected),
+                // Only one that was never made can be tried again.
+                Phase::Dead if stream.peer.is_some() => return Err(Fault::IsConnected),
                 Phase::Dead => {}
             },
             Role::Fresh => {}
