@@ -330,8 +330,13 @@ impl Simulated {
     pub fn end_reading(&mut self, id: SocketId) -> Result<()> {
         let Role::Stream(stream) = &mut self.sockets.open(id)?.role else { return Err(Fault::NotConnected) };
         stream.is_at_end = true;
+        stream.owed += stream.inbox.len();
         stream.inbox.clear();
+        let is_owed = stream.is_open() && stream.owed > 0;
         self.sockets.mark(id);
+        if is_owed {
+            self.credit(id);
+        }
         Ok(())
     }
 
