@@ -157,7 +157,9 @@ impl Simulated {
         let Some(far) = self.sockets.stream(from).map(|stream| stream.peer_host) else { return };
         if self.passes_at_once(far, host) {
             self.on_reset(from);
-        } else if let Some(arrival) = self.hosts.direction(far, host).signal_arrival(self.now, &mut self.tape) {
+        } else if !self.is_blocked(far, host) {
+            // If it were lost, what it answers would be sent again, and answered again: loss is delay.
+            let arrival = self.hosts.direction(far, host).stream_arrival(self.now, 0, &mut self.tape);
             self.agenda.push(arrival, Event::Reset { to: from });
         }
     }
