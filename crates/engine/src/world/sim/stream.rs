@@ -57,6 +57,8 @@ pub(super) struct Listener {
 pub(super) enum Phase {
     Connecting {
         to: Address,
+        /// Which connection is being made: a number that no other one has.
+        call: u64,
         attempt: u32,
     },
     Open,
@@ -119,8 +121,9 @@ impl Stream {
         format!("{phase}, {} B unread, {under_way} B under way{stall}", self.inbox.len())
     }
 
-    pub(super) fn is_connecting(&self, attempt: u32) -> bool {
-        matches!(&self.phase, Phase::Connecting { attempt: now, .. } if *now == attempt)
+    /// Whether the connection of this number is being made.
+    pub(super) fn is_connecting(&self, call: u64) -> bool {
+        matches!(self.phase, Phase::Connecting { call: now, .. } if now == call)
     }
 
     pub(super) const fn is_open(&self) -> bool {
