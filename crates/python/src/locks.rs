@@ -17,14 +17,14 @@ use soliloop_engine::Instant;
 
 type Answer<'py> = PyResult<Option<Bound<'py, PyAny>>>;
 
-/// The intercepted methods.
+/// The intercepted methods. (`_thread.lock` is the name of the class from 3.13 on only.)
 pub(crate) const TARGETS: &[Target] = &[
-    Target::new("_thread.lock.acquire", acquire),
-    Target::new("_thread.lock.acquire_lock", acquire),
-    Target::new("_thread.lock.__enter__", acquire),
-    Target::new("_thread.lock.release", release),
-    Target::new("_thread.lock.release_lock", release),
-    Target::new("_thread.lock.__exit__", release),
+    Target::new("_thread.LockType.acquire", acquire),
+    Target::new("_thread.LockType.acquire_lock", acquire),
+    Target::new("_thread.LockType.__enter__", acquire),
+    Target::new("_thread.LockType.release", release),
+    Target::new("_thread.LockType.release_lock", release),
+    Target::new("_thread.LockType.__exit__", release),
     Target::new("_thread.RLock.acquire", acquire_again),
     Target::new("_thread.RLock.__enter__", acquire_again),
     Target::new("_thread.RLock.release", release_again),
