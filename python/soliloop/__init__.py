@@ -4,7 +4,13 @@ This module only re-exports; each name has its one home in a private module besi
 """
 
 from soliloop import nest
-from soliloop._errors import DeadlockError, HostCrashedError, OutsideWorldError, PitfallWarning, UnservedError
+from soliloop._errors import (
+    DeadlockError,
+    HostCrashedError,
+    OutsideWorldError,
+    PitfallWarning,
+    UnservedError,
+)
 from soliloop._loop import EventLoop
 from soliloop._network import Host, Latency, Link
 from soliloop._run import EventLoopPolicy, Runner, install, new_event_loop, run

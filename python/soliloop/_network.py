@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+
 @dataclasses.dataclass(frozen=True)
 class Latency:
     """How long a packet is on its way, in seconds. Made by one of the class methods."""

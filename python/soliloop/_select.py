@@ -36,7 +36,9 @@ class Selecting(LoopCore):
         timeout: float | None = None,
         /,
     ) -> tuple[list[Any], list[Any], list[Any]]:
-        readers, writers = ([(_descriptor(file), file) for file in files] for files in (rlist, wlist))
+        readers, writers = (
+            [(_descriptor(file), file) for file in files] for files in (rlist, wlist)
+        )
         others = [_descriptor(file) for file in xlist]
         if timeout is not None and timeout < 0:
             raise ValueError("timeout must be non-negative")

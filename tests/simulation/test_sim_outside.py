@@ -25,7 +25,10 @@ CALLS: dict[str, tuple[Call, str]] = {
     ),
     "shell": (lambda _: asyncio.create_subprocess_shell("true"), "subprocess_shell"),
     "signals": (lambda loop: loop.add_signal_handler(signal.SIGUSR1, print), "add_signal_handler"),
-    "no signals": (lambda loop: loop.remove_signal_handler(signal.SIGUSR1), "remove_signal_handler"),
+    "no signals": (
+        lambda loop: loop.remove_signal_handler(signal.SIGUSR1),
+        "remove_signal_handler",
+    ),
     "readers": (lambda loop: loop.add_reader(0, print), "descriptor 0"),
     "writers": (lambda loop: loop.add_writer(1, print), "descriptor 1"),
     "read pipes": (
@@ -129,14 +132,19 @@ def test_calls_of_real_sockets(
         sim.run(main())
 
 
-def test_transports_of_real_sockets(real: tuple[socket.socket, socket.socket]) -> None:
-    with soliloop.simulation() as sim:
+def test_transports_of_real_sockets(no_leaks: None) -> None:
+    one, other = socket.socketpair()
+    with one, other, soliloop.simulation() as sim:
+        reports: list[dict[str, Any]] = []
+        sim.loop.set_exception_handler(lambda _, context: reports.append(context))
 
         async def main() -> None:
-            with pytest.raises(soliloop.OutsideWorldError, match=PLACE):
-                await asyncio.open_connection(sock=real[0])
+            reader, _ = await asyncio.open_connection(sock=one)
+            with pytest.raises(soliloop.OutsideWorldError, match="descriptor"):
+                await reader.read()
 
         sim.run(main())
+        assert [type(report["exception"]) for report in reports] == [soliloop.OutsideWorldError]
 
 
 def test_looking_at_a_real_socket_is_harmless(real: tuple[socket.socket, socket.socket]) -> None:

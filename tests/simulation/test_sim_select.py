@@ -14,7 +14,9 @@ import pytest
 import soliloop
 
 Pair = tuple[socket.socket, socket.socket]
-Wait = Callable[[list[socket.socket], list[socket.socket], float | None], tuple[list[int], list[int]]]
+Wait = Callable[
+    [list[socket.socket], list[socket.socket], float | None], tuple[list[int], list[int]]
+]
 
 
 @pytest.fixture
@@ -220,11 +222,10 @@ def test_real_descriptors_are_refused(sim: soliloop.Simulation) -> None:
             poll.register(reader)
             with pytest.raises(soliloop.OutsideWorldError, match=r"select\.poll"):
                 poll.poll(0)
-            one, other = socket.socketpair()
-            with one, other, select.epoll() as epoll:
+            with socket.create_server(("0.0.0.0", 80)) as listener, select.epoll() as epoll:
                 epoll.register(reader)
                 with pytest.raises(soliloop.OutsideWorldError, match="PollSelector"):
-                    epoll.register(one)
+                    epoll.register(listener)
 
         sim.run(main())
     finally:

@@ -1,5 +1,7 @@
-//! What leads out of a simulation: real threads and child processes. It is refused by name, unless the simulation reaches out.
+//! What leads out of a simulation: real threads and child processes. It is refused by name. (Real threads can wake a simulation
+//! that is played at the pace of real time, and may be started there.)
 
+use crate::event_loop::LoopCore;
 use crate::ffi::intercept::{Call, Target};
 use crate::inside;
 use crate::sockets;
@@ -21,19 +23,18 @@ pub(crate) const TARGETS: &[Target] = &[
 ];
 
 fn thread<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
-    refuse(
-        call,
-        "a real thread was started (loop.run_in_executor and asyncio.to_thread run functions in simulated threads)",
-    )
+    const WHAT: &str =
+        "a real thread was started (loop.run_in_executor and asyncio.to_thread run functions in simulated threads)";
+    refuse(call, WHAT, |core| core.world.descriptors().is_some())
 }
 
 fn process<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
-    refuse(call, "a child process was started")
+    refuse(call, "a child process was started", |_| false)
 }
 
-fn refuse<'py>(call: &Call<'_, 'py>, what: &str) -> Answer<'py> {
+fn refuse<'py>(call: &Call<'_, 'py>, what: &str, is_allowed: impl Fn(&LoopCore) -> bool) -> Answer<'py> {
     match inside::current(call.py()) {
-        Some(core) if core.get().world.descriptors().is_none() => Err(sockets::outside(&core, what)?),
+        Some(core) if !is_allowed(core.get()) => Err(sockets::outside(&core, what)?),
         _ => Ok(None),
     }
 }

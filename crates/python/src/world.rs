@@ -115,7 +115,7 @@ impl World {
 
     /// Whether something can be watched here.
     pub(crate) fn reaches(&self, source: Source) -> bool {
-        matches!(source, Source::Simulated(_)) || self.descriptors().is_some()
+        matches!(source, Source::Simulated(_)) || matches!(self, Self::Real(_))
     }
 
     /// Sets what is told of a source, from what was told before: nothing means that it is not registered.

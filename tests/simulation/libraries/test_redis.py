@@ -144,7 +144,10 @@ async def subscribe(log: Log) -> None:
     async def listen() -> None:
         while True:
             try:
-                async with client_of(health_check_interval=10) as client, client.pubsub() as channel:
+                async with (
+                    client_of(health_check_interval=10) as client,
+                    client.pubsub() as channel,
+                ):
                     await channel.subscribe("news")
                     while True:
                         message = await channel.get_message(timeout=2)
