@@ -132,14 +132,19 @@ def test_calls_of_real_sockets(
         sim.run(main())
 
 
-def test_transports_of_real_sockets(real: tuple[socket.socket, socket.socket]) -> None:
-    with soliloop.simulation() as sim:
+def test_transports_of_real_sockets(no_leaks: None) -> None:
+    one, other = socket.socketpair()
+    with one, other, soliloop.simulation() as sim:
+        reports: list[dict[str, Any]] = []
+        sim.loop.set_exception_handler(lambda _, context: reports.append(context))
 
         async def main() -> None:
-            with pytest.raises(soliloop.OutsideWorldError, match=PLACE):
-                await asyncio.open_connection(sock=real[0])
+            reader, _ = await asyncio.open_connection(sock=one)
+            with pytest.raises(soliloop.OutsideWorldError, match="descriptor"):
+                await reader.read()
 
         sim.run(main())
+        assert [type(report["exception"]) for report in reports] == [soliloop.OutsideWorldError]
 
 
 def test_looking_at_a_real_socket_is_harmless(real: tuple[socket.socket, socket.socket]) -> None:

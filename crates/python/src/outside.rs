@@ -27,10 +27,9 @@ pub(crate) const TARGETS: &[Target] = &[
 ];
 
 fn thread<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
-    refuse(
-        call,
-        "a real thread was started (loop.run_in_executor and asyncio.to_thread run functions in simulated threads)",
-    )
+    const WHAT: &str =
+        "a real thread was started (loop.run_in_executor and asyncio.to_thread run functions in simulated threads)";
+    refuse(call, WHAT)
 }
 
 fn process<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
