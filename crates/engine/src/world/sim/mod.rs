@@ -230,7 +230,7 @@ impl Simulated {
             Event::Knock { from, call }
             | Event::KnockAgain { from, call, .. }
             | Event::Answer { to: from, call, .. } => stream(from).is_some_and(|stream| stream.is_connecting(*call)),
-            Event::Reset { to } => stream(to).is_some_and(stream::Stream::is_open),
+            Event::Reset { to } => stream(to).is_some_and(|stream| stream.is_open()),
             Event::Unreachable { to } => self.sockets.get(*to).is_some(),
             Event::Datagram { .. } => true,
             Event::Wake(sleeper) => self.asleep.contains(sleeper),
