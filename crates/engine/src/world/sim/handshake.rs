@@ -195,6 +195,15 @@ impl Simulated {
         self.send_or_deliver(id, Content::Hello(listener));
     }
 
+    /// What a socket has under way is dropped: if that is the end of its handshake, nobody will ever have the far end.
+    pub(super) fn drop_half_made(&mut self, id: SocketId) {
+        let Some(stream) = self.sockets.stream(id) else { return };
+        let is_half_made = stream.flight.iter().any(|segment| matches!(segment.content, Content::Hello(_)));
+        if let Some(peer) = stream.peer.filter(|_| is_half_made) {
+            self.sockets.remove(peer);
+        }
+    }
+
     /// The listening socket that a connection to an address comes to; of several that share the port, one is drawn.
     fn listener(&mut self, host: HostId, to: SocketAddr) -> Option<SocketId> {
         let listening: Vec<SocketId> = self

@@ -373,6 +373,7 @@ impl Simulated {
         let gone: Vec<SocketId> =
             self.sockets.iter().filter(|(_, socket)| socket.host == host).map(|(id, _)| id).collect();
         for id in &gone {
+            self.drop_half_made(*id);
             self.sockets.remove(*id);
         }
         gone
