@@ -174,7 +174,8 @@ impl Simulated {
         let Some((host, near)) = self.sockets.get(id).map(|socket| (socket.host, socket.name())) else { return };
         let Some(stream) = self.sockets.stream(id) else { return };
         let far = stream.peer_host;
-        if self.hosts.is_cut(far, host) {
+        // Of a host that is down by now nothing is heard, not even that nobody listens.
+        if self.hosts.is_cut(far, host) || !self.is_up(far) {
             return;
         }
         let Some(stream) = self.sockets.stream(id) else { return };
