@@ -344,7 +344,7 @@ impl Simulated {
 
     /// Sets what one direction between two hosts is like.
     pub fn set_link(&mut self, from: HostId, to: HostId, quality: Quality) {
-        self.hosts.direction(from, to).quality = quality;
+        self.hosts.set_link(from, to, quality);
     }
 
     /// What one direction between two hosts is like.
@@ -353,7 +353,7 @@ impl Simulated {
     }
 
     /// Sets what all links are like that nothing else was said of.
-    pub const fn set_default_link(&mut self, quality: Quality) {
+    pub fn set_default_link(&mut self, quality: Quality) {
         self.hosts.set_default(quality);
     }
 
