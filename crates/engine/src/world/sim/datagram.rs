@@ -165,7 +165,9 @@ impl Simulated {
     /// A datagram arrives.
     pub(super) fn on_datagram(&mut self, sender: SocketId, from: SocketAddr, to: SocketAddr, data: Vec<u8>) {
         let Some(host) = self.hosts.route(self.host_of(sender).unwrap_or(super::HostId::MAIN), to.ip()) else { return };
-        if !self.hosts.get(host).is_up {
+        // Its socket may be gone by now: the host that it came from is that of its address.
+        let by = self.hosts.route(host, from.ip()).unwrap_or(host);
+        if self.is_blocked(by, host) {
             return;
         }
         let name = Address::Internet(from);
