@@ -35,6 +35,10 @@ impl Datagram {
         self.peer.clone()
     }
 
+    pub(super) const fn is_connected(&self) -> bool {
+        self.peer.is_some()
+    }
+
     pub(super) const fn take_error(&mut self) -> Option<Fault> {
         self.error.take()
     }

@@ -231,7 +231,10 @@ impl Simulated {
             | Event::KnockAgain { from, call, .. }
             | Event::Answer { to: from, call, .. } => stream(from).is_some_and(|stream| stream.is_connecting(*call)),
             Event::Reset { to } => stream(to).is_some_and(|stream| stream.is_open()),
-            Event::Unreachable { to } => self.sockets.get(*to).is_some(),
+            Event::Unreachable { to } => self.sockets.get(*to).is_some_and(|socket| match &socket.role {
+                socket::Role::Datagram(datagram) => datagram.is_connected(),
+                _ => false,
+            }),
             Event::Datagram { .. } => true,
             Event::Wake(sleeper) => self.asleep.contains(sleeper),
         }
