@@ -557,8 +557,9 @@ fn an_error_is_told_once_however_much_was_under_way() {
 #[test]
 fn a_reset_arrives_over_a_lossy_link_too() {
     for seed in 0..50 {
-        let mut net = Net::of_seed(seed, Quality { loss: 0.5, ..slow(10) });
+        let mut net = Net::of_seed(seed, slow(10));
         let (near, far) = net.connection();
+        net.world.set_link(net.b, net.a, Quality { loss: 0.5, ..slow(10) });
         net.world.crash(net.b);
         net.world.restart(net.b);
         assert!(!net.world.is_open_socket(far));

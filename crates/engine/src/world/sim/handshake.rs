@@ -174,7 +174,8 @@ impl Simulated {
         let Some((host, near)) = self.sockets.get(id).map(|socket| (socket.host, socket.name())) else { return };
         let Some(stream) = self.sockets.stream(id) else { return };
         let far = stream.peer_host;
-        if self.hosts.is_cut(far, host) {
+        // Of a host that is down by now nothing is heard, not even that nobody listens.
+        if self.hosts.is_cut(far, host) || !self.is_up(far) {
             return;
         }
         let Some(stream) = self.sockets.stream(id) else { return };
@@ -193,6 +194,15 @@ impl Simulated {
             socket.local = Some(to);
         }
         self.send_or_deliver(id, Content::Hello(listener));
+    }
+
+    /// What a socket has under way is dropped: if that is the end of its handshake, nobody will ever have the far end.
+    pub(super) fn drop_half_made(&mut self, id: SocketId) {
+        let Some(stream) = self.sockets.stream(id) else { return };
+        let is_half_made = stream.flight.iter().any(|segment| matches!(segment.content, Content::Hello(_)));
+        if let Some(peer) = stream.peer.filter(|_| is_half_made) {
+            self.sockets.remove(peer);
+        }
     }
 
     /// The listening socket that a connection to an address comes to; of several that share the port, one is drawn.

@@ -231,7 +231,10 @@ impl Simulated {
             | Event::KnockAgain { from, call, .. }
             | Event::Answer { to: from, call, .. } => stream(from).is_some_and(|stream| stream.is_connecting(*call)),
             Event::Reset { to } => stream(to).is_some_and(|stream| stream.is_open()),
-            Event::Unreachable { to } => self.sockets.get(*to).is_some(),
+            Event::Unreachable { to } => self.sockets.get(*to).is_some_and(|socket| match &socket.role {
+                socket::Role::Datagram(datagram) => datagram.is_connected(),
+                _ => false,
+            }),
             Event::Datagram { .. } => true,
             Event::Wake(sleeper) => self.asleep.contains(sleeper),
         }
@@ -344,7 +347,7 @@ impl Simulated {
 
     /// Sets what one direction between two hosts is like.
     pub fn set_link(&mut self, from: HostId, to: HostId, quality: Quality) {
-        self.hosts.direction(from, to).quality = quality;
+        self.hosts.set_link(from, to, quality);
     }
 
     /// What one direction between two hosts is like.
@@ -353,7 +356,7 @@ impl Simulated {
     }
 
     /// Sets what all links are like that nothing else was said of.
-    pub const fn set_default_link(&mut self, quality: Quality) {
+    pub fn set_default_link(&mut self, quality: Quality) {
         self.hosts.set_default(quality);
     }
 
@@ -373,6 +376,7 @@ impl Simulated {
         let gone: Vec<SocketId> =
             self.sockets.iter().filter(|(_, socket)| socket.host == host).map(|(id, _)| id).collect();
         for id in &gone {
+            self.drop_half_made(*id);
             self.sockets.remove(*id);
         }
         gone

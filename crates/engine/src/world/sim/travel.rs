@@ -206,7 +206,10 @@ impl Simulated {
         let Some(stream) = self.sockets.stream(id) else { return };
         if is_blocked {
             if attempt + 1 >= MOST_RETRANSMISSIONS {
-                stream.die(Fault::TimedOut);
+                self.drop_half_made(id);
+                if let Some(stream) = self.sockets.stream(id) {
+                    stream.die(Fault::TimedOut);
+                }
                 self.sockets.mark(id);
                 return self.remove_if_idle(id);
             }
