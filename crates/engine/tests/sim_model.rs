@@ -157,7 +157,8 @@ impl Model {
         match self.net.world.accept(self.listener) {
             Ok((id, peer)) => {
                 // The port tells the connections apart: no two near ends have had the same one.
-                let place = self.asking.iter().position(|(near, _)| self.net.world.local_name(*near) == Ok(peer.clone()));
+                let place =
+                    self.asking.iter().position(|(near, _)| self.net.world.local_name(*near) == Ok(peer.clone()));
                 let Some(place) = place else {
                     // The near end is closed already.
                     self.net.world.close(id);
