@@ -150,7 +150,7 @@ fn what_a_slow_reader_has_no_room_for_is_dropped() {
     for _ in 0..300 {
         net.world.send_to(near, &[0; 1000], Some(&to)).unwrap();
     }
-    let kept = (0..).take_while(|_| net.next(far).is_ok()).count();
+    let kept = (0..1000).take_while(|_| net.next(far).is_ok()).count();
     assert_eq!(kept, 212);
     net.world.send_to(near, b"room again", Some(&to)).unwrap();
     assert_eq!(net.next(far).unwrap().0, b"room again");

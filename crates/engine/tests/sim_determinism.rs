@@ -114,7 +114,9 @@ fn what_a_seed_stands_for_is_fixed() {
 fn a_digest_tells_words_and_their_order_apart() {
     let of = |words: &[u64]| {
         let mut digest = Digest::new();
-        words.iter().for_each(|word| digest.note(*word));
+        for word in words {
+            digest.note(*word);
+        }
         digest.value()
     };
     assert_eq!(of(&[1, 2]), of(&[1, 2]));
