@@ -279,7 +279,7 @@ fn sockets_that_share_a_port_share_the_connections() {
     for _ in 0..200 {
         assert_eq!(net.knock(net.a, net.b).1, Ok(()));
     }
-    let counts = listeners.map(|listener| (0..).take_while(|_| net.world.accept(listener).is_ok()).count());
+    let counts = listeners.map(|listener| (0..1000).take_while(|_| net.world.accept(listener).is_ok()).count());
     assert_eq!(counts[0] + counts[1], 200);
     assert!(counts.iter().all(|count| (60..140).contains(count)), "{counts:?}");
 }
@@ -590,7 +590,7 @@ fn a_reading_half_that_was_ended_drops_what_comes() {
         assert_eq!(net.read(far), Ok(Vec::new()));
         for _ in 0..20 {
             net.until_writable(near);
-            assert_eq!(net.write(near, &[7; WINDOW / 4]), Ok(WINDOW / 4));
+            assert_eq!(net.write(near, &vec![7; WINDOW / 4]), Ok(WINDOW / 4));
             net.settle();
         }
         assert_eq!(net.read(far), Ok(Vec::new()));
@@ -612,7 +612,7 @@ fn ending_the_reading_half_makes_room_for_a_writer_that_waits() {
         assert!(!net.world.readiness(near).unwrap().writable);
         net.world.end_reading(far).unwrap();
         net.until_writable(near);
-        assert_eq!(net.write(near, &[7; WINDOW]), Ok(WINDOW));
+        assert_eq!(net.write(near, &vec![7; WINDOW]), Ok(WINDOW));
     }
 }
 

@@ -132,6 +132,12 @@ impl Socket {
         }
     }
 
+    /// The owner has closed it, and is not told of it any more.
+    pub(super) const fn set_closed(&mut self) {
+        self.is_closed = true;
+        self.interest = Interest::NONE;
+    }
+
     fn readiness(&self) -> Readiness {
         match &self.role {
             Role::Fresh => Readiness { readable: true, writable: true, is_exceptional: true },

@@ -358,7 +358,7 @@ impl Simulated {
     /// Closes a socket: its number is gone. What it has sent still arrives; if it has not read all, the peer's connection is reset.
     pub fn close(&mut self, id: SocketId) {
         let Ok(socket) = self.sockets.open(id) else { return };
-        socket.is_closed = true;
+        socket.set_closed();
         let closing = match &mut socket.role {
             Role::Fresh | Role::Datagram(_) => None,
             Role::Listener(listener) => {
@@ -390,7 +390,7 @@ impl Simulated {
         if let Role::Stream(stream) = &mut socket.role
             && matches!(stream.phase, Phase::Open)
         {
-            socket.is_closed = true;
+            socket.set_closed();
             self.send_or_deliver(id, Content::Reset);
             self.remove_if_idle(id);
         } else {
