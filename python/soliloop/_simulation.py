@@ -18,8 +18,8 @@ from typing import Any, NoReturn, Self, TypeVar, TypeVarTuple
 
 from soliloop import _reports
 from soliloop._errors import DeadlockError
-from soliloop._loop import EventLoop
 from soliloop._host import Incarnation, current_host, running_on
+from soliloop._loop import EventLoop
 from soliloop._network import Host, Latency, Link, context_of, pairs
 from soliloop._resolver import Resolving
 from soliloop._select import Selecting

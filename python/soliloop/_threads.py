@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from greenlet import GreenletExit
+
 from soliloop import _soliloop
 from soliloop._host import Incarnation, running_on
 
