@@ -87,8 +87,8 @@ py-libraries: build $(VENV)/.libraries  ## aiohttp, httpx, redis and others, unm
 py-slow: build  ## the slow tests alone (none is fine)
 	$(PY) -m pytest -m slow $(ARGS) || [ $$? -eq 5 ]
 
-conformance: build $(VENV)/.conformance  ## the suites of CPython, uvloop and nest_asyncio on our loop
-	$(PY) tests/conformance/run.py --suite cpython,uvloop,nest_asyncio $(ARGS)
+conformance: build $(VENV)/.conformance  ## the suites of CPython, uvloop and nest_asyncio on our loop; two of them in simulated time too
+	$(PY) tests/conformance/run.py $(ARGS)
 
 bench: build $(VENV)/.bench  ## micro benchmarks beside other loops; ARGS=--quick shows that it runs
 	$(PY) benches/micro.py $(ARGS)

@@ -14,7 +14,8 @@ from soliloop._errors import (
 from soliloop._loop import EventLoop
 from soliloop._network import Host, Latency, Link
 from soliloop._run import EventLoopPolicy, Runner, install, new_event_loop, run
-from soliloop._simulation import SimulatedLoop, Simulation, simulation
+from soliloop._simulated_loop import SimulatedLoop
+from soliloop._simulation import Simulation, simulation
 from soliloop._soliloop import Handle, TimerHandle
 
 __all__ = [

@@ -178,8 +178,9 @@ class EventLoop(LoopCore, TransportMaking, ProcessMaking):  # type: ignore[misc]
         return _reports.already_running(self, call, _reports.caller())
 
     def _outside_error(self, what: str) -> OutsideWorldError:
+        place = _reports.program_place(_reports.caller())
         return OutsideWorldError(
-            f"{what}, and this loop lives in a simulated world{_reports.program_place(_reports.caller())}"
+            f"{what}{place}: this simulation does not reach the real world; simulation(outside='allow') does"
         )
 
     def _blocked_error(self, what: str) -> RuntimeError:

@@ -16,7 +16,7 @@ from soliloop._errors import HostCrashedError
 from soliloop._host import Incarnation, running_on
 
 if TYPE_CHECKING:
-    from soliloop._simulation import SimulatedLoop
+    from soliloop._simulated_loop import SimulatedLoop
 
 _T = TypeVar("_T")
 
@@ -161,7 +161,9 @@ class Host:
         context = contextvars.copy_context()
         context.run(running_on.set, self._incarnation)
         task: asyncio.Task[_T] = self._loop.create_task(
-            main, name=name or f"{self._name}: {main.__qualname__}", context=context
+            main,
+            name=name or f"{self._name}: {getattr(main, '__qualname__', main)}",
+            context=context,
         )
         outcome: asyncio.Future[_T] = self._loop.create_future()
         self._runs[outcome] = task

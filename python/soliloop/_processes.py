@@ -36,8 +36,7 @@ class ProcessMaking(asyncio.SelectorEventLoop):
                 protocol, args, shell, stdin, stdout, stderr, bufsize, extra, **options
             )
         waiter = self.create_future()
-        transport = _unix._UnixSubprocessTransport(
-            self,
+        transport = self._start_process(
             protocol,
             args,
             shell,
@@ -64,6 +63,10 @@ class ProcessMaking(asyncio.SelectorEventLoop):
             await transport._wait()
             raise
         return transport
+
+    def _start_process(self, *args: Any, **options: Any) -> Any:
+        """Start a child process; return its transport."""
+        return _unix._UnixSubprocessTransport(self, *args, **options)
 
     def _status_was_taken(self, transport: Any) -> None:
         """A child has ended, and its status was asked for before: by ``close()`` of its transport, or by somebody who kept it."""

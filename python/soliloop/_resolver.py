@@ -5,6 +5,7 @@ The table of hosts is the network's. As long as no host was added any name is kn
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import ipaddress
 import socket
@@ -13,20 +14,29 @@ from typing import Any
 
 from soliloop._errors import UnservedError
 from soliloop._host import current_host
-from soliloop._soliloop import LoopCore, Network
+from soliloop._loop import EventLoop
+from soliloop._soliloop import Network, Outside
 
 _KINDS = ((socket.SOCK_STREAM, 6), (socket.SOCK_DGRAM, 17))
 
 
-class Resolving(LoopCore):
+class Resolving(EventLoop):
     """The part of a simulated loop that knows names. The intercepted functions call it, with their own arguments."""
+
+    _reaches_out: bool
 
     @property
     def _network(self) -> Network:
         raise NotImplementedError
 
     def _getaddrinfo(
-        self, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+        self,
+        host: Any,
+        port: Any,
+        family: int = 0,
+        type: int = 0,  # noqa: A002 - the function's own name for it
+        proto: int = 0,
+        flags: int = 0,
     ) -> list[tuple[int, int, int, str, tuple[Any, ...]]]:
         number = _port(port)
         if host is None:
@@ -35,9 +45,13 @@ class Resolving(LoopCore):
         else:
             if number is None:
                 number = 0
+            if self._reaches_out and not self._knows(_text(host), flags):
+                with Outside():
+                    return _socket.getaddrinfo(host, port, family, type, proto, flags)
             names = self._addresses(_text(host), flags)
         if number is None:
             raise _error(socket.EAI_NONAME, "Name or service not known: neither a host nor a port")
+        scope = _scope(_text(host)) if host is not None else 0
         canonical = _text(host) if host is not None and flags & socket.AI_CANONNAME else ""
         kinds = [
             (kind, protocol)
@@ -54,12 +68,16 @@ class Resolving(LoopCore):
                 continue
             place: tuple[Any, ...] = (str(address), number)
             if own == socket.AF_INET6:
-                place += (0, 0)
+                place += (0, scope)
             found.extend((int(own), int(kind), proto, canonical, place) for kind, proto in kinds)
         if not found:
             text = f"{host!r} has no address of the family that was asked for"
             raise _error(socket.EAI_ADDRFAMILY, text)
         return found
+
+    def _knows(self, name: str, flags: int) -> bool:
+        """Whether a name is the simulation's: a server's own always is."""
+        return bool(flags & socket.AI_PASSIVE) or not name or self._network.knows(name)
 
     def _addresses(self, name: str, flags: int = 0) -> list[str]:
         if not name:
@@ -149,6 +167,12 @@ def _text(name: Any) -> str:
     if isinstance(name, bytes | bytearray):
         return bytes(name).decode()
     raise TypeError("getaddrinfo() argument 1 must be string or None")
+
+
+def _scope(name: str) -> int:
+    """The number of the interface in an address such as ``fe80::1%2``. Interfaces of a simulation have no names."""
+    number = name.partition("%")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def _port(port: Any) -> int | None:

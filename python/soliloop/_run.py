@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from soliloop import _reports
 from soliloop._loop import EventLoop
-from soliloop._simulation import SimulatedLoop
+from soliloop._simulated_loop import SimulatedLoop
 from soliloop._soliloop import OuterRun
 
 _T = TypeVar("_T")

@@ -10,19 +10,17 @@ import math
 import os
 import select
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from soliloop._soliloop import LoopCore, _wait_for_sockets
-
-if TYPE_CHECKING:
-    from soliloop._loop import EventLoop
+from soliloop._loop import EventLoop
+from soliloop._soliloop import _wait_for_sockets
 
 _READS = select.POLLIN | select.POLLRDNORM
 _WRITES = select.POLLOUT | select.POLLWRNORM
 _DEFAULT = select.POLLIN | select.POLLPRI | select.POLLOUT
 
 
-class Selecting(LoopCore):
+class Selecting(EventLoop):
     """The part of a simulated loop that answers for ``select``. The intercepted functions call it, with their own arguments."""
 
     def _poll(self: Any) -> Poll:

@@ -1,311 +1,18 @@
-"""Simulated time: a loop that lives in a world of its own, and the context manager around it."""
+"""Simulated worlds: the context manager that opens one, and what a test does to it."""
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
-import functools
-import itertools
-import operator
-import socket
-import sys
-import threading
-import warnings
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn, Self, TypeVar, TypeVarTuple
+from datetime import datetime
+from typing import Any, Literal, TypeVar
 
-from soliloop import _reports
 from soliloop._errors import DeadlockError
-from soliloop._host import Incarnation, current_host, running_on
-from soliloop._loop import EventLoop
-from soliloop._network import Host, Latency, Link, context_of, pairs
-from soliloop._resolver import Resolving
-from soliloop._select import Selecting
-from soliloop._soliloop import LoopCore, Network, _end_threads
-from soliloop._task import SimulatedTask
-from soliloop._threads import SimulatedPool
+from soliloop._network import Host, Latency, Link, pairs
+from soliloop._simulated_loop import SimulatedLoop
 
 _T = TypeVar("_T")
-_Ts = TypeVarTuple("_Ts")
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DEFAULT_START = datetime(2000, 1, 1, tzinfo=UTC)
-# Of the default executor. asyncio has as many as the machine has processors, and some; a simulation is the same everywhere.
-DEFAULT_THREADS = 32
-# Of a coroutine that is being closed, until it is left alone.
-_MOST_AWAITS = 100
-
-
-def parse_start(start: datetime | str | None) -> datetime:
-    """The instant at which a simulation starts, as an aware datetime.
-
-    Raises:
-        ValueError: It is no ISO 8601 date and time, or has no time zone.
-    """
-    if start is None:
-        return DEFAULT_START
-    instant = datetime.fromisoformat(start) if isinstance(start, str) else start
-    if not isinstance(instant, datetime):
-        raise TypeError(f"start must be an aware datetime or ISO 8601 text, not {start!r}")
-    if instant.utcoffset() is None:
-        raise ValueError(
-            f"start={start!r} has no time zone: write it with one, as in '2024-01-02T09:30-05:00', "
-            "or pass an aware datetime"
-        )
-    return instant
-
-
-def _nanoseconds(instant: datetime) -> int:
-    """Nanoseconds since the epoch, exactly."""
-    elapsed = instant - _EPOCH
-    return (elapsed.days * 86_400 + elapsed.seconds) * 10**9 + elapsed.microseconds * 1000
-
-
-class SimulatedLoop(EventLoop, Resolving, Selecting):
-    """A loop whose clock starts at zero, and moves only when nothing is ready, straight to the next timer.
-
-    While it runs, the clocks of ``time`` and ``datetime`` show its time on this thread, and with a seed the module ``random``
-    draws from that, as in ``soliloop.simulation()``, whose arguments it has; ``clocks=False`` leaves both alone. It knows no
-    outside world: what would reach the network, a child process or a signal raises ``OutsideWorldError``. Also made by
-    ``soliloop.new_event_loop(simulated=True)``.
-    """
-
-    _own_task_class = SimulatedTask
-    start: datetime
-
-    def __new__(
-        cls,
-        *,
-        start: datetime | str | None = None,
-        nesting: bool = False,
-        factor: float | None = None,
-        seed: int | None = None,
-        entropy: bool = False,
-        clocks: bool = True,
-    ) -> Self:
-        instant = parse_start(start)
-        if entropy and seed is None:
-            raise ValueError("entropy=True needs a seed=, from which the random bytes are made")
-        loop: Self = LoopCore.__new__(
-            cls,
-            simulated=True,
-            nesting=nesting,
-            factor=factor,
-            start_ns=_nanoseconds(instant) if clocks else None,
-            seed=None if seed is None else operator.index(seed),
-            entropy=entropy,
-        )
-        loop.start = instant
-        return loop
-
-    def __init__(
-        self,
-        *,
-        start: datetime | str | None = None,
-        nesting: bool = False,
-        factor: float | None = None,
-        seed: int | None = None,
-        entropy: bool = False,
-        clocks: bool = True,
-    ) -> None:
-        self._task_numbers = itertools.count()
-        super().__init__(nesting=nesting)
-        self._task_class = self._own_task_class
-
-    def now(self) -> datetime:
-        """Return the simulated date and time, in the time zone of the start, in whole microseconds."""
-        elapsed = timedelta(microseconds=self.time_ns() // 1000)
-        try:
-            return (self.start.astimezone(UTC) + elapsed).astimezone(self.start.tzinfo)
-        except OverflowError:
-            raise OverflowError(
-                f"the simulated date, {elapsed} after {self.start}, is none that a datetime can hold"
-            ) from None
-
-    def _report_block(self, call: str, seconds: float) -> None:
-        _reports.blocked(self, call, seconds, _reports.caller())
-
-    async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> list[Any]:
-        """Look a name up in the table of hosts (asyncio docs); it takes no time."""
-        return socket.getaddrinfo(host, port, **options)
-
-    async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
-        """Look an address up in the table of hosts (asyncio docs); it takes no time."""
-        return socket.getnameinfo(sockaddr, flags)
-
-    async def _sendfile_native(self, transport: Any, file: Any, offset: int, count: int) -> int:
-        # The system's way is for its own sockets; here it is the same to read and to write.
-        sent: int = await self._sendfile_fallback(transport, file, offset, count)  # type: ignore[attr-defined]
-        return sent
-
-    async def _sock_sendfile_native(self, sock: Any, file: Any, offset: int, count: int) -> int:
-        sent: int = await self._sock_sendfile_fallback(sock, file, offset, count)  # type: ignore[attr-defined]
-        return sent
-
-    @property
-    def _network(self) -> Network:
-        # Made anew each time: kept, it would be a ring.
-        return Network(self)
-
-    def _host_number(self) -> int:
-        return current_host()
-
-    def run_in_executor(
-        self, executor: Any, func: Callable[[*_Ts], _T], *args: *_Ts
-    ) -> asyncio.Future[_T]:
-        """Run *func* in a simulated thread, no more at a time than the executor has threads (asyncio docs).
-
-        Raises:
-            OutsideWorldError: The executor's workers are no threads.
-        """
-        self._check_closed()
-        if self.get_debug():
-            self._check_callback(func, "run_in_executor")
-        if executor is None:
-            self._check_default_executor()
-            executor = self._default_executor
-        if executor is None:
-            pool = self._pool_of_default()
-        elif isinstance(executor, concurrent.futures.ThreadPoolExecutor):
-            if executor._shutdown:
-                raise RuntimeError("cannot schedule new futures after shutdown")
-            pool = self._pool(executor)
-        else:
-            raise self._outside_error(f"loop.run_in_executor() of {executor!r}")
-        return pool.submit(func, args)
-
-    def _pool_of_default(self) -> SimulatedPool:
-        make = functools.partial(SimulatedPool, self, "asyncio", DEFAULT_THREADS)
-        return self._known_pool(None, make)
-
-    def _pool(self, executor: concurrent.futures.ThreadPoolExecutor) -> SimulatedPool:
-        return self._known_pool(executor, functools.partial(SimulatedPool.of, self, executor))
-
-    def _known_pool(self, executor: Any, make: Callable[[], SimulatedPool]) -> SimulatedPool:
-        # Each host has its own threads, which end with it.
-        key = executor, running_on.get()
-        pool = self._pools.get(key)
-        if pool is None:
-            pool = self._pools[key] = make()
-        return pool
-
-    @functools.cached_property
-    def _pools(self) -> dict[tuple[Any, Incarnation | None], SimulatedPool]:
-        return {}
-
-    def _keep_the_dead(self) -> None:
-        """Keep the tasks of hosts that have crashed: to let go of one would run its ``finally``."""
-        for task in asyncio.all_tasks(self):
-            if _is_dead(context_of(task).get(running_on)):
-                task._log_destroy_pending = False  # type: ignore[attr-defined]
-                self._graves.add(task)
-
-    @functools.cached_property
-    def _graves(self) -> set[asyncio.Task[Any]]:
-        return set()
-
-    def _let_go_of_the_dead(self) -> None:
-        """The simulation is over: what the tasks of crashed hosts say to that is of no interest to anybody."""
-        if not self._graves:
-            return
-        with warnings.catch_warnings(), _unheard():
-            warnings.simplefilter("ignore")
-            gone: set[asyncio.Task[Any]] = set()
-            while left := self._graves - gone:
-                for task in left:
-                    context_of(task).copy().run(_end, task.get_coro())
-                gone |= left
-                # Those that they have started meanwhile.
-                self._keep_the_dead()
-
-    async def _bury(self) -> None:
-        # Within a run: what ends may ask for the running loop.
-        self._let_go_of_the_dead()
-
-    def _asyncgen_finalizer_hook(self, agen: Any) -> None:
-        if not _is_dead(running_on.get()):
-            super()._asyncgen_finalizer_hook(agen)  # type: ignore[misc]
-
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """Wait until the default executor's threads have ended (asyncio docs): in simulated time."""
-        self._executor_shutdown_called = True
-        default = self._default_executor
-        pools = [
-            pool
-            for (executor, incarnation), pool in self._pools.items()
-            if executor is default and not (incarnation and incarnation.is_dead)
-        ]
-        try:
-            async with asyncio.timeout(timeout):
-                for pool in pools:
-                    await pool.drain()
-        except TimeoutError:
-            warnings.warn(
-                f"The executor did not finish joining its threads within {timeout} seconds.",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-        if default is not None:
-            default.shutdown(wait=False)
-
-    def _close_core(self) -> None:
-        self._let_go_of_the_dead()
-        self._graves.clear()
-        _end_threads(self)
-        super()._close_core()
-
-
-def _is_dead(incarnation: Incarnation | None) -> bool:
-    return incarnation is not None and incarnation.is_dead
-
-
-def _end(coroutine: Any) -> bool:
-    """Close a coroutine, though it may well await something when it is told to end.
-
-    What it awaits is closed first: left suspended, it would speak up when it is collected. Gives whether it has ended.
-    """
-    for _ in range(_MOST_AWAITS):
-        awaited = getattr(coroutine, "cr_await", None)
-        if isinstance(awaited, Coroutine) and not _end(awaited):
-            return False
-        with contextlib.suppress(BaseException):
-            coroutine.close()
-        if getattr(coroutine, "cr_frame", None) is None:
-            return True
-    return False
-
-
-@contextlib.contextmanager
-def _unheard() -> Iterator[None]:
-    """Have errors that nobody can catch go unheard, on this thread."""
-    before, own = sys.unraisablehook, threading.get_ident()
-
-    def hook(unraisable: Any) -> None:
-        if threading.get_ident() != own:
-            before(unraisable)
-
-    sys.unraisablehook = hook
-    try:
-        yield
-    finally:
-        sys.unraisablehook = before
-
-
-def _outside(name: str) -> Callable[..., NoReturn]:
-    def refuse(self: SimulatedLoop, *args: Any, **kwargs: Any) -> NoReturn:
-        raise self._outside_error(f"loop.{name}() reaches the real world")
-
-    refuse.__name__ = name
-    return refuse
-
-
-for _name in (
-    "add_signal_handler remove_signal_handler connect_read_pipe connect_write_pipe subprocess_exec subprocess_shell"
-).split():
-    setattr(SimulatedLoop, _name, _outside(_name))
-del _name
 
 
 class Simulation:
@@ -459,6 +166,7 @@ def simulation(
     factor: float | None = None,
     seed: int | None = 0,
     entropy: bool = False,
+    outside: Literal["forbid", "allow"] = "forbid",
 ) -> Iterator[Simulation]:
     """Open a simulated world; at its end pending tasks are cancelled and the loop is closed.
 
@@ -475,6 +183,9 @@ def simulation(
             gets a seed that is made from this one. What is drawn outside is not affected. ``None`` leaves ``random`` alone.
         entropy: ``os.urandom``, and so ``uuid.uuid4``, ``secrets`` and ``random.SystemRandom``, give bytes that are made from the
             seed, too. (``uuid.uuid1`` stays the system's.)
+        outside: With "allow" the program may use the real world as well: names and addresses that the simulation doesn't know,
+            child processes, threads, signals, executors of processes. The simulated clock stands still while an answer of a real
+            peer, the end of a child process or a call in such an executor is waited for.
 
     Raises:
         ValueError: ``start`` has no time zone or is no date, ``factor`` is no positive number, or ``entropy`` has no seed.
@@ -482,7 +193,9 @@ def simulation(
         DeadlockError: At the end, a cancelled task waits for what never comes. (If the simulation has failed already, that goes
             to the loop's exception handler instead.)
     """
-    loop = SimulatedLoop(start=start, nesting=nesting, factor=factor, seed=seed, entropy=entropy)
+    loop = SimulatedLoop(
+        start=start, nesting=nesting, factor=factor, seed=seed, entropy=entropy, outside=outside
+    )
     try:
         loop._enter_world()
         try:

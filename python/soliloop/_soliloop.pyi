@@ -4,13 +4,24 @@ Checked against the module by mypy's stubtest. Public is only what ``soliloop`` 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
 from concurrent.futures import Executor
 from contextvars import Context
 from socket import socket
 from ssl import SSLContext
 from types import FrameType, TracebackType
-from typing import Any, Final, Literal, Protocol, Self, TypeAlias, TypeVar, TypeVarTuple, final
+from typing import (
+    Any,
+    Final,
+    Literal,
+    Protocol,
+    Self,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    TypeVarTuple,
+    final,
+)
 
 from typing_extensions import Buffer, disjoint_base
 
@@ -20,7 +31,9 @@ __all__ = [
     "Handle",
     "Listener",
     "LoopCore",
+    "Network",
     "OuterRun",
+    "Outside",
     "SocketCall",
     "StreamTransport",
     "TimerHandle",
@@ -29,8 +42,14 @@ __all__ = [
     "Worker",
     "WorkerPool",
     "_after_fork_in_child",
+    "_end_threads",
     "_intercepted",
+    "_is_simulated",
     "_not_intercepted",
+    "_note_work",
+    "_simulated_threads",
+    "_start_thread",
+    "_wait_for_sockets",
 ]
 
 _T = TypeVar("_T")
@@ -111,6 +130,13 @@ class SocketCall(Coroutine[Any, None, Any]):
     def exception(self) -> None: ...
     def result(self) -> None: ...
 
+class _Plan(TypedDict):
+    factor: float | None
+    start_ns: int | None
+    seed: int | None
+    entropy: bool
+    reaches_out: bool
+
 @disjoint_base
 class LoopCore:
     """What of a loop runs per event."""
@@ -118,12 +144,8 @@ class LoopCore:
     def __new__(
         cls,
         *,
-        simulated: bool = False,
         nesting: bool = False,
-        factor: float | None = None,
-        start_ns: int | None = None,
-        seed: int | None = None,
-        entropy: bool = False,
+        simulated: _Plan | None = None,
     ) -> Self: ...
 
     # Callbacks.
@@ -430,3 +452,51 @@ class OuterRun:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None: ...
+
+@final
+class Outside:
+    """A context manager in which no simulation owns the thread."""
+
+    def __new__(cls) -> Self: ...
+    def __enter__(self) -> None: ...
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None: ...
+
+# The shape of the latency, its times, jitter, bandwidth, loss, duplicate, reorder, MTU.
+_Quality: TypeAlias = tuple[str, tuple[float, ...], float, float | None, float, float, float, int]
+
+@final
+class Network:
+    """The hosts and links of a simulated loop."""
+
+    def __new__(cls, core: LoopCore) -> Self: ...
+    def add_host(self, name: str, addresses: Sequence[str]) -> int: ...
+    def hosts(self) -> list[str]: ...
+    def addresses(self, host: int) -> list[str]: ...
+    def resolve(self, name: str) -> list[str]: ...
+    def name_of(self, address: str) -> str | None: ...
+    def knows(self, name: str) -> bool: ...
+    def is_open(self) -> bool: ...
+    def set_link(
+        self, quality: _Quality, source: int | None = None, target: int | None = None
+    ) -> None: ...
+    def set_cut(self, source: int, target: int, is_cut: bool) -> None: ...
+    def crash(self, host: int) -> None: ...
+    def restart(self, host: int) -> None: ...
+    def is_up(self, host: int) -> bool: ...
+    def set_clock_offset(self, host: int, nanos: int) -> None: ...
+    def digest(self) -> int: ...
+    def snapshot(self) -> str: ...
+
+def _start_thread(core: LoopCore, function: Callable[[], object], name: str) -> None: ...
+def _simulated_threads(core: LoopCore) -> list[tuple[str, str | None, FrameType | None]]: ...
+def _end_threads(core: LoopCore) -> None: ...
+def _note_work(core: LoopCore, begins: bool) -> None: ...
+def _is_simulated(core: LoopCore, fd: int) -> bool: ...
+def _wait_for_sockets(
+    core: LoopCore, wanted: list[tuple[int, bool, bool]], timeout: float | None, what: str
+) -> list[tuple[int, bool, bool, bool]]: ...

@@ -79,3 +79,7 @@ class SimulatedTask(Task[_T]):
             loop: Any = self.get_loop()
             self._number = next(loop._task_numbers)
         return self._number
+
+
+# What a program prints and logs of its tasks is the same in both times.
+SimulatedTask.__name__ = SimulatedTask.__qualname__ = "Task"

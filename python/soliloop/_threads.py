@@ -1,6 +1,6 @@
 """The executors of a simulation: functions run in simulated threads, no more at a time than the executor has threads.
 
-A thread ends when there is nothing left for it to do; the next call starts another one. It belongs to the host that the call came from.
+A thread ends when there is nothing left for it to do; the next call starts another one. Each host has threads of its own.
 """
 
 from __future__ import annotations
@@ -12,13 +12,20 @@ import contextvars
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from greenlet import GreenletExit
+from greenlet import GreenletExit  # type: ignore[import-untyped]
 
 from soliloop import _soliloop
 from soliloop._host import Incarnation, running_on
 
 if TYPE_CHECKING:
-    from soliloop._simulation import SimulatedLoop
+    from soliloop._simulated_loop import SimulatedLoop
+
+
+# As asyncio has it for what rises out of an executor.
+_TWINS: dict[type[BaseException], type[BaseException]] = {
+    concurrent.futures.CancelledError: asyncio.CancelledError,
+    concurrent.futures.InvalidStateError: asyncio.InvalidStateError,
+}
 
 
 class _Call(NamedTuple):
@@ -122,6 +129,8 @@ def _succeed(future: asyncio.Future[Any], result: Any) -> None:
 def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
     if future.done():
         return
+    if type(error) in _TWINS:
+        error = _TWINS[type(error)](*error.args)
     try:
         future.set_exception(error)
     except TypeError as refusal:  # StopIteration can't be raised into a future

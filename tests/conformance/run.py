@@ -25,7 +25,7 @@ def main() -> int:
     """Runs the suites that the command line names and returns the exit status."""
     options = _options()
     if options.list_exclusions:
-        _list_exclusions(options.suite, options.loop)
+        _list_exclusions(options.suite, options)
         return 0
     total, records = Verdict(), []
     for suite in options.suite:
@@ -47,11 +47,11 @@ def main() -> int:
 
 
 def _run_suite(suite: Suite, options: argparse.Namespace) -> tuple[Verdict, dict[str, Any]]:
-    started = time.monotonic()
-    expected = expectations.read(suite.name, options.loop)
+    started, loop = time.monotonic(), suite.loop or options.loop
+    expected = expectations.read(suite.name, loop, suite.arm_of)
     folder, python = prepare(suite)
-    order, environment = settings(suite, folder, options.loop)
-    order |= {"loop": options.loop, "select": options.select, "excluded": list(expected.excluded)}
+    order, environment = settings(suite, folder, loop)
+    order |= {"loop": loop, "select": options.select, "excluded": list(expected.excluded)}
     supervisor = Supervisor(
         python, order, environment, options.timeout, CACHE / "logs" / suite.name
     )
@@ -61,13 +61,13 @@ def _run_suite(suite: Suite, options: argparse.Namespace) -> tuple[Verdict, dict
     complete = options.select is None
     verdict = expectations.judge(expected, results, flaky, complete=complete)
     if complete:
-        verdict.failed.update(_shortfalls(suite, results, options.loop))
+        verdict.failed.update(_shortfalls(suite, results, loop))
     seconds = time.monotonic() - started
     _print(suite, verdict, seconds)
     record = {
         "suite": suite.name,
         "version": suite.version,
-        "loop": options.loop,
+        "loop": loop,
         "seconds": round(seconds, 1),
         **dataclasses.asdict(verdict),
         "tests": {test: dataclasses.asdict(result) for test, result in sorted(results.items())},
@@ -82,7 +82,7 @@ def _try_again(
     failed = [
         test
         for test, result in results.items()
-        if result.status == "failed" and not expected.may_fail(test)
+        if result.status == "failed" and not expected.may_fail(test, result)
     ]
     if not failed or len(failed) > TRY_AGAIN:
         return []
@@ -117,13 +117,17 @@ def _print(suite: Suite, verdict: Verdict, seconds: float) -> None:
     )
 
 
-def _list_exclusions(suites: list[Suite], loop: str) -> None:
+def _list_exclusions(suites: list[Suite], options: argparse.Namespace) -> None:
     for suite in suites:
-        expected = expectations.read(suite.name, loop)
+        expected = expectations.read(suite.name, suite.loop or options.loop, suite.arm_of)
         for pattern, reason in expected.excluded.items():
             print(f"{suite.name} left out  {pattern}: {reason}")
         for test, reason in expected.known.items():
             print(f"{suite.name} known     {test}: {reason}")
+        for rule in expected.rules:
+            print(
+                f"{suite.name} may fail  {', '.join(rule.tests)} with {rule.error}: {rule.reason}"
+            )
         for test in sorted(expected.beyond_asyncio):
             print(f"{suite.name} may fail  {test}: asyncio's own loop fails it as well")
 
@@ -135,14 +139,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--suite",
         type=_suites,
-        default=_suites("cpython,uvloop,nest_asyncio"),
-        help=f"some of {','.join(SUITES)} (default: cpython,uvloop,nest_asyncio)",
+        default=_suites(DEFAULT),
+        help=f"some of {','.join(SUITES)} (default: {DEFAULT})",
     )
     parser.add_argument(
         "--loop",
         metavar="MODULE:FACTORY",
         default="soliloop:new_event_loop",
-        help="what makes the loop under test (default: %(default)s)",
+        help="what makes the loop under test (default: %(default)s); the simulated arms have their own",
     )
     parser.add_argument(
         "--select", metavar="REGEX", help="run the tests whose full name it is found in"
@@ -174,6 +178,8 @@ def _suites(names: str) -> list[Suite]:
     return [SUITES[name] for name in names.split(",")]
 
 
+# All whose loops come from the package, its module `nest` and the simulated arms; async_solipsism's has a name of its own.
+DEFAULT = "cpython,uvloop,nest_asyncio,cpython-simulated,uvloop-simulated"
 # More failures than this have a cause that a second try won't mend.
 TRY_AGAIN = 5
 

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Suite:
-    """One foreign suite."""
+    """One foreign suite; or the same text once more, as another arm: on a loop of its own."""
 
     name: str
+    # The suite whose other arm it is, and the loop that it is run on.
+    arm_of: str | None = None
+    loop: str | None = None
     source: Source | None = None
     # pip's arguments for what the tests import, and the distributions that show that it is there.
     install: tuple[str, ...] = ()
@@ -185,7 +188,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = ROOT / ".cache" / "conformance"
 STUBS = Path(__file__).resolve().parent / "stubs"
 CPYTHON = "test.test_asyncio"
-SUITES = {
+IN_SIMULATION = "simulated_arm:Loop"
+_SUITES = {
     suite.name: suite
     for suite in (
         Suite(
@@ -236,3 +240,11 @@ SUITES = {
         ),
     )
 }
+_ARMS = {
+    suite.name: suite
+    for suite in (
+        replace(_SUITES[name], name=f"{name}-simulated", arm_of=name, loop=IN_SIMULATION)
+        for name in ("cpython", "uvloop")
+    )
+}
+SUITES = _SUITES | _ARMS

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import faulthandler
 import fnmatch
+import gc
 import importlib
 import json
 import os
@@ -92,6 +93,9 @@ class Result(unittest.TestResult):
             self._outcome is not None
         ):  # Python 3.12.1 starts no test that its class skips, and stops it
             self._reporter.end(test.id(), *self._outcome)
+            if self._outcome[0] == "failed":
+                # What it has left open must not give its warnings to the next one.
+                gc.collect()
             self._outcome = None
 
     def addError(self, test: Any, err: Any) -> None:
@@ -162,8 +166,9 @@ def main() -> None:
     """Carries out the order and ends the process."""
     order: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     _reset_signals()
-    # This folder goes last. It must stay: what multiprocessing spawns imports this module again.
-    sys.path[:] = [*order["paths"], *sys.path[1:], sys.path[0]]
+    # This folder goes last. It must stay: what multiprocessing spawns imports this module again. Above it is `in_simulation`.
+    here = sys.path[0]
+    sys.path[:] = [*order["paths"], *sys.path[1:], here, str(Path(here).parent)]
     loop_under_test = LoopUnderTest(order["loop"])
     put_in_place(loop_under_test)
     if order["stand_in"]:

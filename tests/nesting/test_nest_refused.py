@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import soliloop
+from soliloop._soliloop import Outside
 
 
 @pytest.fixture(params=[False, True], ids=["real", "simulated"])
@@ -138,9 +139,10 @@ def test_another_thread_while_the_loop_runs(loop: soliloop.EventLoop) -> None:
                 errors.append(error)
 
     async def main() -> None:
-        helper = threading.Thread(target=work)
-        helper.start()
-        helper.join()
+        with Outside():
+            helper = threading.Thread(target=work)
+            helper.start()
+            helper.join()
 
     loop.run_until_complete(main())
     assert [type(error) for error in errors] == [RuntimeError, RuntimeError]

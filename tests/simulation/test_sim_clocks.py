@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +18,7 @@ import clock_support as clocks
 import pytest
 import soliloop
 from clock_support import MONOTONIC, TEXTS, WALL, assert_untouched, is_true
-from soliloop._soliloop import _intercepted, _not_intercepted
+from soliloop._soliloop import Outside, _intercepted, _not_intercepted
 
 START = "2024-01-02T09:30:00.123457-05:00"
 SECONDS = datetime.fromisoformat(START).timestamp()
@@ -526,7 +529,7 @@ def test_a_simulation_inside_a_real_loop(make: Callable[[], asyncio.AbstractEven
 
 def test_other_threads_see_the_true_time() -> None:
     seen: list[bool] = []
-    with soliloop.simulation() as sim:
+    with soliloop.simulation(outside="allow") as sim:
 
         async def main() -> None:
             await asyncio.sleep(1)
@@ -550,7 +553,8 @@ def test_two_threads_with_a_simulation_each() -> None:
             barrier.wait()
             with soliloop.simulation(start=f"{year}-01-01T00:00Z") as sim:
                 for lap in range(laps):
-                    barrier.wait()
+                    with Outside():
+                        barrier.wait()
                     sim.run(_year_is(year))
                     time.sleep(1)
                     assert time.monotonic() == lap + 1
@@ -573,22 +577,25 @@ def test_two_threads_with_a_simulation_each() -> None:
 def test_ended_by_another_thread() -> None:
     """As a generator is that another thread collects."""
     context = soliloop.simulation()
-    entered, left = threading.Event(), threading.Event()
+    entered = threading.Event()
+    reading, writing = os.pipe()  # a wait for a lock would be one in simulated time
     seen: list[bool] = []
 
     def work() -> None:
         context.__enter__()
         seen.append(is_true())
         entered.set()
-        left.wait(20)
+        os.read(reading, 1)
         seen.append(is_true())
 
     thread = threading.Thread(target=work)
     thread.start()
     entered.wait(20)
     context.__exit__(None, None, None)
-    left.set()
+    os.write(writing, b".")
     thread.join()
+    os.close(reading)
+    os.close(writing)
     assert seen == [False, True]
 
 
@@ -700,3 +707,108 @@ def test_collected_without_an_end(attempt: int) -> None:
     assert not is_true()
     del context  # the generator is closed
     assert_untouched()
+
+
+# ------------------------------------------------------------------ beside others
+
+
+def test_many_threads() -> None:
+    """Simulations begin and end on some threads while others read the clocks."""
+    failures: list[BaseException] = []
+    over = threading.Event()
+
+    def simulates(year: int) -> None:
+        for _ in range(100):
+            assert is_true()
+            with soliloop.simulation(start=f"{year}-01-01T00:00Z") as sim:
+                sim.run(_year_is(year))
+                assert TEXTS["localtime"]() in (str(year), str(year - 1))
+            loop = soliloop.SimulatedLoop(start=f"{year}-01-01T00:00Z")
+            loop.run_until_complete(_year_is(year))
+            loop.close()
+
+    def reads() -> None:
+        while not over.is_set():
+            assert is_true()
+
+    def guarded(work: Callable[..., None], *args: int) -> None:
+        try:
+            work(*args)
+        except BaseException as error:
+            failures.append(error)
+
+    readers = [threading.Thread(target=guarded, args=(reads,)) for _ in range(2)]
+    writers = [
+        threading.Thread(target=guarded, args=(simulates, 2000 + number)) for number in range(1, 5)
+    ]
+    for thread in (*readers, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    over.set()
+    for thread in readers:
+        thread.join()
+    assert failures == []
+
+
+def test_a_python_function_in_the_place_of_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As other packages exchange them: what is in the module is theirs, and the function itself is ours all the same."""
+    monkeypatch.setattr(time, "time", lambda: 5.0)
+    with soliloop.simulation():
+        assert (time.time(), clocks.time_s()) == (5.0, 946_684_800.0)
+    monkeypatch.undo()
+    with soliloop.simulation():
+        assert time.time() == 946_684_800.0
+
+
+def test_loops_are_let_go() -> None:
+    import gc
+    import weakref
+
+    with soliloop.simulation() as sim:
+        sim.run(_year_is(2000))
+        loop = weakref.ref(sim.loop)
+    del sim
+    gc.collect()
+    assert loop() is None
+
+
+def test_the_process_ends_inside_simulations() -> None:
+    program = (
+        "import soliloop, threading, time\n"
+        "def work():\n"
+        "    with soliloop.simulation():\n"
+        "        ready.set()\n"
+        "        while True:\n"
+        "            time.sleep(1); time.time()\n"
+        "ready = threading.Event()\n"
+        "threading.Thread(target=work, daemon=True).start()\n"
+        "ready.wait()\n"
+        "held = soliloop.simulation()\n"
+        "held.__enter__()\n"
+        "print(time.time())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (done.stdout, done.returncode, done.stderr) == ("946684800.0\n", 0, "")
+
+
+@pytest.mark.filterwarnings(
+    "ignore:This process:DeprecationWarning"
+)  # that it has threads (Python 3.12)
+def test_a_fork_inside_a_simulation() -> None:
+    with soliloop.simulation(start=START, outside="allow") as sim:
+        sim.run(asyncio.sleep(1))
+        child = os.fork()
+        if child == 0:
+            os._exit(
+                not (
+                    time.time() == pytest.approx(SECONDS + 1)
+                    and sim.run(asyncio.sleep(1, True))
+                    and time.monotonic() == 2
+                )
+            )
+        _, status = os.waitpid(child, 0)
+        assert status == 0
+        assert time.monotonic() == 1

@@ -1,4 +1,4 @@
-"""The end of a simulation in which a host has crashed: what was on the host goes without a word, whatever it does then."""
+"""The end of what ran on a host that has crashed: it goes without a word, whatever it does when it is told to end."""
 
 from __future__ import annotations
 

@@ -6,7 +6,10 @@ The first half is one text for both times: a function can't tell the difference.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
+import socket
+import threading
 from typing import Any
 
 import pytest
@@ -169,3 +172,52 @@ def test_a_closed_simulation_takes_no_more() -> None:
         loop = sim.loop
     with pytest.raises(RuntimeError, match="closed"):
         loop.run_in_executor(None, print)
+
+
+def test_a_cancellation_out_of_a_thread_is_asyncios(loop: soliloop.EventLoop) -> None:
+    def cancelled() -> None:
+        raise concurrent.futures.CancelledError("of the function")
+
+    async def main() -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await loop.run_in_executor(None, cancelled)
+
+    loop.run_until_complete(main())
+
+
+def test_what_a_blocked_loop_has_just_sent_arrives() -> None:
+    with soliloop.simulation() as sim:
+        near, far = socket.socketpair()
+        heard = threading.Event()
+
+        def listen() -> bytes:
+            data = far.recv(10)
+            heard.set()
+            return data
+
+        async def main() -> None:
+            listening = sim.loop.run_in_executor(None, listen)
+            await asyncio.sleep(1)
+            near.send(b"data")
+            assert heard.wait(5)
+            assert sim.loop.time() == 1
+            assert await listening == b"data"
+
+        with near, far:
+            sim.run(main())
+
+
+def test_debug_mode_refuses_what_is_not_thread_safe(loop: soliloop.EventLoop) -> None:
+    loop.set_debug(True)
+
+    def in_thread() -> None:
+        with pytest.raises(RuntimeError, match="Non-thread-safe operation"):
+            loop.call_soon(print)
+        with pytest.raises(RuntimeError, match="Non-thread-safe operation"):
+            loop.call_later(1, print)
+        loop.call_soon_threadsafe(int)
+
+    async def main() -> None:
+        await asyncio.to_thread(in_thread)
+
+    loop.run_until_complete(main())

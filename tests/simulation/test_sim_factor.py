@@ -101,7 +101,7 @@ def test_a_factor_is_for_simulated_time() -> None:
 
 def test_another_thread_wakes_a_paced_simulation() -> None:
     """The wait ends at once: an hour of real time would be the test's own end."""
-    with soliloop.simulation(factor=1) as sim:
+    with soliloop.simulation(factor=1, outside="allow") as sim:
         waits = threading.Event()
 
         def work(future: asyncio.Future[str]) -> None:
@@ -124,7 +124,7 @@ def test_another_thread_wakes_a_paced_simulation() -> None:
 def test_another_thread_feeds_a_paced_simulation_many_times() -> None:
     got: list[int] = []
     instants: list[int] = []
-    with soliloop.simulation(factor=100) as sim:
+    with soliloop.simulation(factor=100, outside="allow") as sim:
 
         def take(number: int) -> None:
             got.append(number)
@@ -150,7 +150,7 @@ def test_another_thread_feeds_a_paced_simulation_many_times() -> None:
 
 def test_run_coroutine_threadsafe_into_a_paced_simulation() -> None:
     results: list[int] = []
-    with soliloop.simulation(factor=1000) as sim:
+    with soliloop.simulation(factor=1000, outside="allow") as sim:
 
         async def work() -> int:
             await asyncio.sleep(1)

@@ -1,4 +1,4 @@
-"""What reaches the outside world is refused by name and with its place, and the simulation goes on. The network is inside."""
+"""What reaches the outside world is refused by name and with its place. The network is inside, and is not refused."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import soliloop
+from soliloop._soliloop import Outside
 
 Pair = tuple[socket.socket, socket.socket]
 Wait = Callable[
@@ -211,7 +212,8 @@ def test_arguments(sim: soliloop.Simulation) -> None:
 
 
 def test_real_descriptors_are_refused(sim: soliloop.Simulation) -> None:
-    reader, writer = os.pipe()
+    with Outside():
+        reader, writer = os.pipe()
     try:
 
         async def main() -> None:

@@ -279,7 +279,7 @@ def test_other_threads_really_sleep() -> None:
         sleep(0.02)
         took.append(time.monotonic() - before)
 
-    with soliloop.simulation() as sim:
+    with soliloop.simulation(outside="allow") as sim:
         thread = threading.Thread(target=work)
         thread.start()
         thread.join()

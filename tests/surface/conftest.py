@@ -1,7 +1,8 @@
 """What the tests of the asyncio surface share: loops of both makes, and scripts that run in a process of their own.
 
 `loop` is one text for two arms: a test that takes it says what asyncio does, and runs on asyncio's own loop as well
-as on soliloop's; where the module says so (``SIMULATED``), in a simulation too. `our_loop` is for what only soliloop promises. Both are in real time and do not nest.
+as on soliloop's; where the module says so (``SIMULATED``), in a simulation too. `our_loop` is for what only soliloop
+promises, in real time. None of them nests.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import soliloop
+from in_simulation import InSimulation
 
 Loop: TypeAlias = asyncio.AbstractEventLoop
 Factory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
@@ -24,22 +25,6 @@ FACTORIES: dict[str, Factory] = {
     "soliloop": soliloop.new_event_loop,
     "asyncio": asyncio.SelectorEventLoop,
 }
-
-
-class InSimulation(soliloop.SimulatedLoop):
-    """A simulated loop that owns the thread from its making to its end, as in ``with soliloop.simulation()``."""
-
-    _is_inside = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._enter_world()
-
-    def close(self) -> None:
-        super().close()
-        if self._is_inside:
-            self._is_inside = False
-            self._leave_world()
 
 
 # What goes over sockets goes over simulated ones just the same.

@@ -43,3 +43,11 @@ def test_what_cannot_be_resolved(loop: Loop) -> None:
             await loop.getaddrinfo("127.0.0.1", None, family=socket.AF_INET6)
 
     run(loop, main())
+
+
+def test_the_number_of_an_interface_is_kept(loop: Loop) -> None:
+    async def main() -> None:
+        rows = await loop.getaddrinfo("fe80::1%1", 80, type=socket.SOCK_STREAM)
+        assert rows[0][4] == ("fe80::1", 80, 0, 1)
+
+    run(loop, main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import socket
 from pathlib import Path
 
@@ -81,5 +82,37 @@ def test_a_text_file_is_refused(loop: Loop, path: Path) -> None:
             near.setblocking(False)
             with pytest.raises(ValueError, match="binary"):
                 await loop.sock_sendfile(near, file)  # type: ignore[arg-type]
+
+    run(loop, main())
+
+
+def test_nothing_is_written_meanwhile(loop: Loop, path: Path) -> None:
+    async def main() -> None:
+        near, far = socket.socketpair()
+        _, writer = await asyncio.open_connection(sock=near)
+        other_reader, other_writer = await asyncio.open_connection(sock=far)
+        with path.open("rb") as file:
+            sending = asyncio.create_task(loop.sendfile(writer.transport, file))
+            await asyncio.sleep(0)
+            with pytest.raises(RuntimeError, match="sendfile is in progress"):
+                writer.write(b"too early")
+            assert await other_reader.readexactly(len(DATA)) == DATA
+            assert await sending == len(DATA)
+        for each in (writer, other_writer):
+            each.close()
+            await each.wait_closed()
+
+    run(loop, main())
+
+
+def test_what_is_no_regular_file_goes_the_other_way_or_not_at_all(loop: Loop) -> None:
+    async def main() -> None:
+        near, far = socket.socketpair()
+        with near, far:
+            near.setblocking(False)
+            with pytest.raises(asyncio.SendfileNotAvailableError, match="not a regular file"):
+                await loop.sock_sendfile(near, io.BytesIO(b"data"), fallback=False)
+            assert await loop.sock_sendfile(near, io.BytesIO(b"data")) == 4
+            assert far.recv(10) == b"data"
 
     run(loop, main())

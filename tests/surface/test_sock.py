@@ -154,3 +154,11 @@ def test_a_ring_of_sockets(loop: Loop) -> None:
     run(loop, main())
     for sock in (sock for pair in pairs for sock in pair):
         sock.close()
+
+
+def test_a_socket_that_nothing_was_done_with_can_be_watched(loop: Loop) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        loop.add_reader(sock, print)
+        assert loop.remove_reader(sock)
+        assert not loop.remove_reader(sock)

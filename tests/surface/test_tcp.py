@@ -297,3 +297,22 @@ def test_happy_eyeballs_over_localhost(loop: Loop) -> None:
             await writer.wait_closed()
 
     run(loop, main())
+
+
+def test_small_writes_are_sent_at_once(loop: Loop) -> None:
+    async def main() -> None:
+        accepted: asyncio.Queue[Writer] = asyncio.Queue()
+
+        async def serve(_: Reader, writer: Writer) -> None:
+            accepted.put_nowait(writer)
+
+        async with await asyncio.start_server(serve, HOST, 0) as server:
+            _, near = await asyncio.open_connection(HOST, port_of(server))
+            far = await accepted.get()
+            for writer in (near, far):
+                sock = writer.get_extra_info("socket")
+                assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                writer.close()
+                await writer.wait_closed()
+
+    run(loop, main())

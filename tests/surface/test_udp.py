@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
+import pytest
 from surface_support import Loop, run
 
 SIMULATED = True
@@ -84,5 +86,19 @@ def test_a_port_that_nobody_has_is_reported(loop: Loop) -> None:
         assert isinstance(await client.errors.get(), ConnectionRefusedError)
         transport.close()
         await client.lost
+
+    run(loop, main())
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, socket.AF_UNIX])
+def test_an_endpoint_that_was_given_no_address_stays_open(
+    loop: Loop, family: socket.AddressFamily
+) -> None:
+    async def main() -> None:
+        transport, client = await loop.create_datagram_endpoint(lambda: Client(loop), family=family)
+        await asyncio.sleep(0.001)
+        assert not transport.is_closing()
+        transport.close()
+        assert await client.lost is None
 
     run(loop, main())

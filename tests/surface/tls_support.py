@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import pytest
+from soliloop._soliloop import Outside
 from surface_support import Loop, Pair, Recorder, handled, run
 
 HOST = "127.0.0.1"
@@ -85,7 +86,10 @@ def expired_certificate(directory: Path) -> Path:
         ["req", "-new", "-key", key, "-subj", f"/CN={NAME}", "-out", str(request)],
         ["x509", "-req", "-in", str(request), *authority, "-set_serial", "1", "-days", "-1"],
     ):
-        done = subprocess.run(["openssl", *arguments], check=True, capture_output=True, text=True)
+        with Outside():
+            done = subprocess.run(
+                ["openssl", *arguments], check=True, capture_output=True, text=True
+            )
     private = Path(key).read_text().partition("Certificate:")[0]
     chain.write_text(private + done.stdout)
     return chain

@@ -5,6 +5,8 @@
 
 use crate::error;
 use crate::event_loop::LoopCore;
+use crate::exit;
+use crate::names::Names;
 use crate::port::Source;
 use crate::threads::{self, SimulatedThread, Woken};
 use crate::turn;
@@ -14,6 +16,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use soliloop_engine::Instant;
 use soliloop_engine::world::sim::SocketId;
+use std::time::Duration;
 
 /// Where the change comes from that is waited for.
 #[derive(Clone, Copy)]
@@ -37,6 +40,18 @@ pub(crate) fn wait<R>(
     what: &str,
     mut attempt: impl FnMut() -> PyResult<Option<R>>,
 ) -> PyResult<Option<R>> {
+    if let Some(result) = attempt()? {
+        return Ok(Some(result));
+    }
+    if matches!(place, Place::Object(_)) && has_other_threads(core.py())? {
+        // A real thread may have it, if only for a moment.
+        for _ in 0..LOOKS {
+            exit::detached(core.py(), || std::thread::sleep(LOOKS_EVERY));
+            if let Some(result) = attempt()? {
+                return Ok(Some(result));
+            }
+        }
+    }
     loop {
         if let Some(result) = attempt()? {
             return Ok(Some(result));
@@ -86,6 +101,8 @@ fn park(
 fn block(core: &Bound<'_, LoopCore>, deadline: Option<Instant>, what: &str) -> PyResult<Woken> {
     let py = core.py();
     let World::Simulated(world) = &core.get().world else { return Ok(Woken::Late) };
+    // What the caller has just sent may be there already.
+    turn::collect_simulated(core, world);
     if threads::run_ready(core)? {
         return Ok(Woken::Told);
     }
@@ -99,6 +116,12 @@ fn block(core: &Bound<'_, LoopCore>, deadline: Option<Instant>, what: &str) -> P
         (_, Some(deadline)) => {
             world.advance(py, deadline)?;
             Woken::Late
+        }
+        (_, None) if world.reaches_out() => {
+            // A real thread may end the wait, and nothing tells of that.
+            exit::detached(py, || std::thread::sleep(LOOKS_EVERY));
+            py.check_signals()?;
+            Woken::Told
         }
         (_, None) => return Err(PyErr::from_value(core.call_method1(intern!(py, "_blocked_error"), (what,))?)),
     };
@@ -117,3 +140,13 @@ fn block(core: &Bound<'_, LoopCore>, deadline: Option<Instant>, what: &str) -> P
 pub(crate) fn after(core: &Bound<'_, LoopCore>, seconds: f64) -> PyResult<Instant> {
     core.get().world.now(core.py()).after_secs_f64(seconds).map_err(error::out_of_range)
 }
+
+/// Whether there are real threads besides this one.
+pub(crate) fn has_other_threads(py: Python<'_>) -> PyResult<bool> {
+    Ok(Names::get(py)?.threads.bind(py).call0()?.len()? > 1)
+}
+
+/// How often it is looked whether another real thread has let go of a lock, before that is taken for the simulation's own.
+const LOOKS: u32 = 100;
+/// How often a blocked loop that reaches the real world looks whether that has ended the wait.
+const LOOKS_EVERY: Duration = Duration::from_micros(200);

@@ -19,18 +19,20 @@ use crate::names::Names;
 use crate::nest::{self, Nest};
 use crate::session::Session;
 use crate::signals::{self, Signals};
+use crate::simulated::Plan;
 use crate::sock::call::SocketCall;
 use crate::sock::operation::Operation;
+use crate::threads;
 use crate::transport::{self, Io};
 use crate::watchers::{Side, Sink, Watchers};
 use crate::watching::descriptor;
 use crate::world::{SimulatedWorld, World};
 use pyo3::PyTraverseError;
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit, PyTypeError};
 use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyInt, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 use soliloop_engine::{Engine, Instant};
 use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -120,7 +122,8 @@ impl LoopCore {
     #[cold]
     fn inspect(slf: &Bound<'_, Self>, callback: &Py<PyAny>, caller: &str) -> PyResult<Option<Py<PyAny>>> {
         let py = slf.py();
-        if caller != "call_soon_threadsafe" && slf.get().thread.load(Relaxed) != 0 && !slf.get().is_running_here(py) {
+        let is_elsewhere = || !slf.get().is_running_here(py) || threads::current(slf).is_some();
+        if caller != "call_soon_threadsafe" && slf.get().thread.load(Relaxed) != 0 && is_elsewhere() {
             return Err(PyRuntimeError::new_err(
                 "Non-thread-safe operation invoked on an event loop other than the current one",
             ));
@@ -241,45 +244,26 @@ impl LoopCore {
     }
 }
 
-/// What the tape of a simulation begins with.
-fn tape_seed(py: Python<'_>, seed: Option<&Py<PyInt>>) -> PyResult<u64> {
-    seed.map_or(Ok(0), |seed| seed.bind(py).bitand(u64::MAX)?.extract())
-}
-
 #[pymethods]
 impl LoopCore {
     #[new]
-    #[pyo3(signature = (*, simulated = false, nesting = false, factor = None, start_ns = None, seed = None, entropy = false))]
-    fn new(
-        py: Python<'_>,
-        simulated: bool,
-        nesting: bool,
-        factor: Option<f64>,
-        start_ns: Option<i128>,
-        seed: Option<Py<PyInt>>,
-        entropy: bool,
-    ) -> PyResult<Self> {
-        let world = match factor {
-            Some(_) if !simulated => {
-                return Err(PyValueError::new_err("factor= is for simulated time: pass simulated=True"));
+    #[pyo3(signature = (*, nesting = false, simulated = None))]
+    fn new(py: Python<'_>, nesting: bool, simulated: Option<Plan>) -> PyResult<Self> {
+        let (world, start, entropy) = match simulated {
+            None => (World::real(), None, Entropy::new(None, false)),
+            Some(plan) => {
+                let world = World::Simulated(Box::new(SimulatedWorld::new(py, &plan)?));
+                (world, plan.start_ns, Entropy::new(plan.seed.map(Py::into_any), plan.entropy))
             }
-            Some(factor) if !(factor.is_finite() && factor > 0.0) => {
-                return Err(PyValueError::new_err(format!("factor must be a positive number, not {factor}")));
-            }
-            _ if simulated => World::Simulated(SimulatedWorld::new(tape_seed(py, seed.as_ref())?, factor)),
-            _ => World::real(),
         };
-        if simulated {
-            inside::prepare(py)?;
-        }
         Ok(Self {
             made: Made::yes(),
             engine: GilCell::new(Engine::new()),
             spare: Spare::new(),
             snapshot: LastSnapshot::new(),
             world,
-            start: start_ns.filter(|_| simulated),
-            entropy: Entropy::new(seed.map(Py::into_any), entropy),
+            start,
+            entropy,
             watchers: GilCell::new(Watchers::default()),
             io: Io::new(),
             nest: Nest::new(),
@@ -572,7 +556,7 @@ impl LoopCore {
         args: Py<PyTuple>,
         context: Option<Py<PyAny>>,
     ) -> PyResult<Py<Handle>> {
-        Self::watch(slf, descriptor(fd)?, Side::Reader, callback, args, context)
+        Self::watch(slf, fd, Side::Reader, callback, args, context)
     }
 
     #[pyo3(signature = (fd, callback, *args, context = None))]
@@ -583,7 +567,7 @@ impl LoopCore {
         args: Py<PyTuple>,
         context: Option<Py<PyAny>>,
     ) -> PyResult<Py<Handle>> {
-        Self::watch(slf, descriptor(fd)?, Side::Writer, callback, args, context)
+        Self::watch(slf, fd, Side::Writer, callback, args, context)
     }
 
     fn _remove_reader(&self, py: Python<'_>, fd: &Bound<'_, PyAny>) -> PyResult<bool> {

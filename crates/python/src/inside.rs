@@ -22,6 +22,7 @@ const TABLES: &[&[Target]] = &[
     entropy::TARGETS,
     sockets::methods::TARGETS,
     sockets::select::TARGETS,
+    sockets::tls::TARGETS,
     locks::TARGETS,
     outside::TARGETS,
 ];
@@ -48,7 +49,7 @@ struct Entry {
 #[must_use]
 pub(crate) struct Aside(Vec<Entry>);
 
-/// To be called when a simulated loop is made: [`enter`] needs what is looked up here.
+/// To be called when the module is imported: [`enter`] needs what is looked up here.
 ///
 /// # Errors
 /// What importing Python's own modules fails with.
@@ -134,6 +135,19 @@ pub(crate) fn set_aside(core: &Bound<'_, LoopCore>) -> Aside {
     Aside(aside)
 }
 
+/// Takes out all that the calling thread has, for the time until [`put_back`].
+pub(crate) fn set_all_aside(py: Python<'_>) -> Aside {
+    let thread = thread_mark();
+    let mut aside = Vec::new();
+    let last = || OWNERS.with(py, |owners| owners.entries.iter().rposition(|entry| entry.thread == thread));
+    while let Some(index) = last() {
+        aside.push(take(py, index));
+    }
+    aside.reverse();
+    refresh(py);
+    Aside(aside)
+}
+
 /// The stack goes on: puts the entries back.
 pub(crate) fn put_back(py: Python<'_>, aside: Aside) {
     for entry in aside.0 {
@@ -150,9 +164,8 @@ pub(crate) fn _intercepted(py: Python<'_>) -> usize {
 
 /// The functions that should be intercepted and are not to be found in this Python.
 #[pyfunction]
-pub(crate) fn _not_intercepted(py: Python<'_>) -> PyResult<Vec<&'static str>> {
-    prepare(py)?;
-    Ok(intercept::missing(py).to_vec())
+pub(crate) fn _not_intercepted(py: Python<'_>) -> Vec<&'static str> {
+    intercept::missing(py).to_vec()
 }
 
 fn is_simulated(entry: &Entry) -> bool {

@@ -17,14 +17,14 @@ use soliloop_engine::Instant;
 
 type Answer<'py> = PyResult<Option<Bound<'py, PyAny>>>;
 
-/// The intercepted methods.
+/// The intercepted methods. (`_thread.lock` is the name of the class from 3.13 on only.)
 pub(crate) const TARGETS: &[Target] = &[
-    Target::new("_thread.lock.acquire", acquire),
-    Target::new("_thread.lock.acquire_lock", acquire),
-    Target::new("_thread.lock.__enter__", acquire),
-    Target::new("_thread.lock.release", release),
-    Target::new("_thread.lock.release_lock", release),
-    Target::new("_thread.lock.__exit__", release),
+    Target::new("_thread.LockType.acquire", acquire),
+    Target::new("_thread.LockType.acquire_lock", acquire),
+    Target::new("_thread.LockType.__enter__", acquire),
+    Target::new("_thread.LockType.release", release),
+    Target::new("_thread.LockType.release_lock", release),
+    Target::new("_thread.LockType.__exit__", release),
     Target::new("_thread.RLock.acquire", acquire_again),
     Target::new("_thread.RLock.__enter__", acquire_again),
     Target::new("_thread.RLock.release", release_again),
@@ -133,7 +133,8 @@ fn patience<'py>(lock: &Lock<'py>, call: &Call<'_, 'py>) -> PyResult<Patience> {
     Ok(Patience { waits, deadline })
 }
 
-fn truth<'py>(py: Python<'py>, value: bool) -> Answer<'py> {
+#[allow(clippy::unnecessary_wraps, reason = "it is the answer of a handler")]
+fn truth(py: Python<'_>, value: bool) -> Answer<'_> {
     Ok(Some(PyBool::new(py, value).to_owned().into_any()))
 }
 

@@ -213,6 +213,17 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     ("asyncio.StreamReader._waiter", 11, 14),
     ("asyncio.StreamWriter._reader", 11, 14),
     ("asyncio.StreamWriter._transport", 11, 14),
+    // Of simulations: files go out by reading and writing, executors are simulated, and the module below `socket` is asked by name.
+    ("asyncio.base_events.BaseEventLoop._sendfile_fallback", 11, 14),
+    ("asyncio.base_events.BaseEventLoop._sock_sendfile_fallback", 11, 14),
+    ("asyncio.unix_events._UnixSelectorEventLoop._sock_sendfile_native", 11, 14),
+    ("asyncio.base_events.BaseEventLoop._executor_shutdown_called", 11, 14),
+    ("concurrent.futures.ThreadPoolExecutor._max_workers", 11, 14),
+    ("concurrent.futures.ThreadPoolExecutor._thread_name_prefix", 11, 14),
+    ("concurrent.futures.ThreadPoolExecutor._shutdown", 11, 14),
+    ("asyncio.selector_events.BaseSelectorEventLoop._make_self_pipe", 11, 14),
+    ("_socket.socket", 11, 14),
+    ("_queue.SimpleQueue", 11, 14),
     // What `isinstance` takes a transport that is written to for.
     ("asyncio.transports._FlowControlMixin._protocol_paused", 11, 14),
     // The transport of TLS that `isinstance` takes ours for, what it makes of `ssl=True`, and what asyncio's tests ask of it.

@@ -31,9 +31,10 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
+use soliloop_engine::Instant;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The stacks of one loop.
 pub(crate) struct Nest {
@@ -336,12 +337,12 @@ impl Watched {
     fn leave(core: &Bound<'_, LoopCore>) -> Self {
         let (py, this) = (core.py(), core.get());
         let handle = this.current_handle.replace(py, None);
-        Self { handle, away: this.nest.away.replace(py, Duration::ZERO), since: Instant::now() }
+        Self { handle, away: this.nest.away.replace(py, Duration::ZERO), since: this.world.now(py) }
     }
 
     fn come_back(self, core: &Bound<'_, LoopCore>) {
         let (py, this) = (core.py(), core.get());
-        this.nest.away.replace(py, self.away + self.since.elapsed());
+        this.nest.away.replace(py, self.away + self.since.until(this.world.now(py)));
         drop(this.current_handle.replace(py, self.handle));
     }
 }

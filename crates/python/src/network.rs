@@ -45,6 +45,7 @@ impl Network {
     }
 
     /// Adds a host; without addresses it gets one of each family. Gives its number.
+    #[allow(clippy::needless_pass_by_value, reason = "Python's values become Rust's own")]
     fn add_host(&self, py: Python<'_>, name: &str, addresses: Vec<IpAddr>) -> PyResult<u32> {
         let added = self.with(py, |sim| sim.add_host(name, &addresses))?;
         added.map(HostId::number).map_err(|error| PyValueError::new_err(format!("host {name:?}: {error}")))
@@ -69,6 +70,11 @@ impl Network {
     /// The name of an address.
     fn name_of(&self, py: Python<'_>, address: IpAddr) -> PyResult<Option<String>> {
         self.with(py, |sim| sim.name_of(address).map(str::to_owned))
+    }
+
+    /// Whether a name is known, without making it so.
+    fn knows(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
+        self.with(py, |sim| sim.knows(name))
     }
 
     /// Whether nothing was set up, so that any name is known.

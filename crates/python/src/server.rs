@@ -11,6 +11,7 @@ use crate::ffi::context::{copy, copy_current};
 use crate::job::Scheduled;
 use crate::names::Names;
 use crate::port::{Accepted, Port};
+use crate::sockets;
 use crate::transport::stream::StreamTransport;
 use crate::transport::tls::{Above, Role, Settings, TlsProtocol};
 use crate::transport::{Addresses, Beginning, Extra};
@@ -166,7 +167,7 @@ impl Listener {
         let py = core.py();
         let number: RawFd = descriptor(&socket)?;
         let world = &core.get().world;
-        let port = world.source(py, number).port(Kind::Socket);
+        let port = sockets::claim(core, &socket, number)?.port(Kind::Socket);
         let local = port.local_address(py, world).map_err(|error| error::of_system(&error))?;
         Ok(Self {
             core: core.clone().unbind(),

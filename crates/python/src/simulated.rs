@@ -3,15 +3,17 @@
 //! A Python socket of a simulation is an ordinary `socket.socket`. Its descriptor is a token: a real one, so that its number is its own, but
 //! never bound or connected. What is done with it is done to the simulated socket that the table of tokens has for the number (`sockets`).
 
+use crate::blocking;
 use crate::ffi::cell::GilCell;
 use crate::locks::Held;
 use crate::port::{Source, errno};
 use crate::threads::Threads;
 use crate::world::{RealWorld, Waited};
 use pyo3::PyTraverseError;
+use pyo3::exceptions::PyValueError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::PyWeakrefReference;
+use pyo3::types::{PyInt, PyWeakrefReference};
 use soliloop_engine::world::real::{Events, Real};
 use soliloop_engine::world::sim::{self, Simulated, SocketId, Step};
 use soliloop_engine::world::{Interest, Readiness};
@@ -29,6 +31,26 @@ pub(crate) struct SimulatedWorld {
     locks: GilCell<BTreeMap<usize, Held>>,
     pace: Option<Pace>,
     outside: Option<RealWorld>,
+    /// Whether the program may use the real world: then the clock stands still while that is at work.
+    reaches_out: bool,
+    /// Work of the real world that no descriptor tells of.
+    work: GilCell<usize>,
+}
+
+/// What a simulation is to be like.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct Plan {
+    /// Simulated seconds per real second; without it the clock jumps.
+    factor: Option<f64>,
+    /// Where the wall clock starts, in nanoseconds since the epoch; without it Python's own clocks are left alone.
+    pub(crate) start_ns: Option<i128>,
+    /// What the random choices are made of; without it Python's own random numbers are left alone.
+    pub(crate) seed: Option<Py<PyInt>>,
+    /// Whether the system's random bytes are made of the seed as well.
+    pub(crate) entropy: bool,
+    /// Whether the program may use the real world.
+    reaches_out: bool,
 }
 
 /// A descriptor that stands for a simulated socket.
@@ -49,17 +71,26 @@ struct Pace {
 }
 
 impl SimulatedWorld {
-    pub(crate) fn new(seed: u64, factor: Option<f64>) -> Self {
+    /// # Errors
+    /// `ValueError` if the factor is no positive number.
+    pub(crate) fn new(py: Python<'_>, plan: &Plan) -> PyResult<Self> {
+        let (factor, reaches_out) = (plan.factor, plan.reaches_out);
+        if let Some(factor) = factor.filter(|factor| !(factor.is_finite() && *factor > 0.0)) {
+            return Err(PyValueError::new_err(format!("factor must be a positive number, not {factor}")));
+        }
+        let seed = plan.seed.as_ref().map_or(Ok(0), |seed| seed.bind(py).bitand(u64::MAX)?.extract())?;
         let pace = factor.map(|factor| Pace { factor, origin: GilCell::new(Instant::ORIGIN) });
-        Self {
+        Ok(Self {
             sim: GilCell::new(Simulated::new(seed)),
             ready: GilCell::new(Vec::new()),
             tokens: GilCell::new(BTreeMap::new()),
             threads: GilCell::new(Threads::default()),
             locks: GilCell::new(BTreeMap::new()),
-            outside: pace.as_ref().map(|_| RealWorld::new()),
+            outside: (reaches_out || pace.is_some()).then(RealWorld::new),
             pace,
-        }
+            reaches_out,
+            work: GilCell::new(0),
+        })
     }
 
     /// Works on the engine's world. As with every cell: without a call into Python.
@@ -74,7 +105,17 @@ impl SimulatedWorld {
         self.sim.with(py, call).map_err(|fault| io::Error::from_raw_os_error(errno(fault)))
     }
 
-    /// What reaches the real world.
+    /// Whether the program may use the real world.
+    pub(crate) const fn reaches_out(&self) -> bool {
+        self.reaches_out
+    }
+
+    /// Work of the real world has begun, or has ended.
+    pub(crate) fn note_work(&self, py: Python<'_>, begins: bool) {
+        self.work.with(py, |work| *work = if begins { *work + 1 } else { work.saturating_sub(1) });
+    }
+
+    /// What waits in the real world.
     pub(crate) const fn outside(&self) -> Option<&RealWorld> {
         self.outside.as_ref()
     }
@@ -90,17 +131,68 @@ impl SimulatedWorld {
         }
     }
 
+    /// Waits; `is_outside_busy` says whether some of its descriptors are waited for.
     #[inline]
-    pub(crate) fn wait(&self, py: Python<'_>, wait: Wait) -> PyResult<Waited> {
+    pub(crate) fn wait(&self, py: Python<'_>, wait: Wait, is_outside_busy: bool) -> PyResult<Waited> {
+        if let (true, Some(outside)) = (self.reaches_out, &self.outside) {
+            let is_busy = is_outside_busy || self.work.get(py) > 0;
+            return self.wait_with_the_outside(py, outside, wait, is_busy);
+        }
         if let (Some(pace), Some(outside)) = (&self.pace, &self.outside)
             && wait != Wait::None
         {
             return self.wait_paced(py, pace, outside, wait);
         }
-        Ok(match self.sim.with(py, |sim| sim.wait(wait)) {
+        Ok(self.wait_inside(py, wait))
+    }
+
+    #[inline]
+    fn wait_inside(&self, py: Python<'_>, wait: Wait) -> Waited {
+        match self.sim.with(py, |sim| sim.wait(wait)) {
             Step::Turn(now) => Waited::Turn(now, None),
             Step::Stuck => Waited::Stuck,
-        })
+        }
+    }
+
+    /// As long as the real world is at work the clock stands still.
+    fn wait_with_the_outside(
+        &self,
+        py: Python<'_>,
+        outside: &RealWorld,
+        wait: Wait,
+        is_busy: bool,
+    ) -> PyResult<Waited> {
+        let (is_ready, now) = self.sim.with(py, |sim| (wait == Wait::None || sim.has_ready(), sim.now()));
+        let look = if is_ready {
+            Wait::None
+        } else if is_busy {
+            Wait::Forever
+        } else {
+            // The past: it does not wait at all.
+            Wait::Until(Instant::ORIGIN)
+        };
+        let events = match outside.wait(py, look, || ())? {
+            Waited::Turn(_, events) => events,
+            Waited::Stuck => None,
+        };
+        if is_ready || is_busy || events.as_ref().is_some_and(|events| events.iter().next().is_some()) {
+            return Ok(Waited::Turn(now, events));
+        }
+        if let Some(events) = events {
+            outside.return_events(py, events);
+        }
+        if let Some(pace) = &self.pace {
+            return self.wait_paced(py, pace, outside, wait);
+        }
+        let waited = self.wait_inside(py, wait);
+        if matches!(waited, Waited::Stuck) && blocking::has_other_threads(py)? {
+            // Another thread may call `call_soon_threadsafe`.
+            return Ok(match outside.wait(py, Wait::Forever, || ())? {
+                Waited::Turn(_, events) => Waited::Turn(now, events),
+                Waited::Stuck => Waited::Stuck,
+            });
+        }
+        Ok(waited)
     }
 
     fn wait_paced(&self, py: Python<'_>, pace: &Pace, outside: &RealWorld, wait: Wait) -> PyResult<Waited> {
@@ -153,8 +245,15 @@ impl SimulatedWorld {
     /// What is behind a descriptor.
     #[inline]
     pub(crate) fn source(&self, py: Python<'_>, fd: RawFd) -> Source {
-        let known = self.tokens.with(py, |tokens| tokens.get(&fd).map(|token| token.id));
-        known.map_or(Source::Descriptor(fd), Source::Simulated)
+        let Some(id) = self.tokens.with(py, |tokens| tokens.get(&fd).map(|token| token.id)) else {
+            return Source::Descriptor(fd);
+        };
+        if self.sim.with(py, |sim| sim.is_open_socket(id)) {
+            return Source::Simulated(id);
+        }
+        // It was closed where nothing is known of tokens: the number may be another descriptor's by now.
+        drop(self.tokens.with(py, |tokens| tokens.remove(&fd)));
+        Source::Descriptor(fd)
     }
 
     /// Works on the table of tokens.
@@ -170,6 +269,8 @@ impl SimulatedWorld {
     /// Moves the clock to an instant, at the loop's pace, and lets happen what happens until then.
     pub(crate) fn advance(&self, py: Python<'_>, instant: Instant) -> PyResult<()> {
         if let (Some(pace), Some(outside)) = (&self.pace, &self.outside) {
+            // What the caller has taken so far is forgiven.
+            pace.resume(py, self.now(py));
             loop {
                 let (reached, events) = pace.wait_until(py, outside, instant)?;
                 if let Some(events) = events {

@@ -22,6 +22,7 @@ use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use soliloop_engine::Instant;
+use soliloop_engine::world::sim::Simulated;
 use std::collections::{BTreeMap, VecDeque};
 
 /// The simulated threads of one loop.
@@ -243,7 +244,7 @@ pub(crate) fn wake_one(core: &Bound<'_, LoopCore>, place: usize) {
 /// Has the threads go on whose time has come.
 pub(crate) fn wake_sleepers(core: &Bound<'_, LoopCore>, world: &SimulatedWorld) {
     let py = core.py();
-    for sleeper in world.with(py, |sim| sim.take_woken()) {
+    for sleeper in world.with(py, Simulated::take_woken) {
         if let Some(thread) = world.with_threads(py, |threads| threads.sleepers.remove(&sleeper)) {
             tell(core, thread);
         }

@@ -23,7 +23,7 @@ use soliloop_engine::Wait;
 use soliloop_engine::world::Readiness;
 use soliloop_engine::world::real::Events;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Why a hub's cycle ended.
 #[must_use]
@@ -88,7 +88,8 @@ fn begin_turn(core: &Bound<'_, LoopCore>) -> PyResult<()> {
         drop(discarded);
     };
     let given = this.given.take(py);
-    match this.world.wait(py, wait, || given.announce())? {
+    let is_outside_busy = || this.watchers.with(py, |watchers| watchers.is_outside_busy(py));
+    match this.world.wait(py, wait, || given.announce(), is_outside_busy)? {
         Waited::Turn(now, events) => {
             if let (Some(events), Some(world)) = (events, this.world.descriptors()) {
                 let collected = collect(core, world, events);
@@ -169,8 +170,10 @@ fn note(core: &Bound<'_, LoopCore>, source: Source, readiness: Readiness) -> boo
 fn run_watched(core: &Bound<'_, LoopCore>, job: Scheduled) -> PyResult<()> {
     let (py, this) = (core.py(), core.get());
     let away = this.nest.away.replace(py, Duration::ZERO);
-    let started = Instant::now();
-    let held_up = || started.elapsed().saturating_sub(this.nest.away.replace(py, Duration::ZERO)).as_secs_f64();
+    // The loop's clock: in a simulation it is `time.sleep` that holds the loop up.
+    let started = this.world.now(py);
+    let elapsed = || started.until(this.world.now(py));
+    let held_up = || elapsed().saturating_sub(this.nest.away.replace(py, Duration::ZERO)).as_secs_f64();
     let result = match job {
         Scheduled::Handle(handle) => {
             let handle = handle.into_bound(py);

@@ -199,6 +199,22 @@ impl Watchers {
         self.watch(source).is_some_and(|watch| watch.is_owned)
     }
 
+    /// Whether somebody waits for what a descriptor brings: a call of a socket, the end of a child process, an answer of a peer. Servers and
+    /// connections that only listen don't count, and neither do readers of the program's own.
+    pub(crate) fn is_outside_busy(&self, py: Python<'_>) -> bool {
+        self.descriptors.iter().any(|watch| {
+            let is_busy = |sink: &Sink| match sink {
+                Sink::Stream(transport) => transport.get().is_asking(py),
+                Sink::Child(_) | Sink::Thread(_) => true,
+                Sink::Handle(_) | Sink::Datagram(_) | Sink::Listener(_) => false,
+            };
+            watch.writer.is_some()
+                || watch.reader.as_ref().is_some_and(is_busy)
+                || watch.waits(Side::Reader)
+                || watch.waits(Side::Writer)
+        })
+    }
+
     /// Forgets all about a source that is gone; gives what was known, to be dropped.
     pub(crate) fn forget(&mut self, source: Source) -> Option<impl Sized + use<>> {
         self.watch_mut(source).map(std::mem::take)

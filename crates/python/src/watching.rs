@@ -4,6 +4,7 @@ use crate::error;
 use crate::event_loop::LoopCore;
 use crate::handle::Handle;
 use crate::port::Source;
+use crate::sockets;
 use crate::watchers::{Side, Sink};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -15,18 +16,18 @@ impl LoopCore {
     /// Has `callback` called whenever a descriptor is ready.
     pub(crate) fn watch(
         slf: &Bound<'_, Self>,
-        fd: RawFd,
+        fd: &Bound<'_, PyAny>,
         side: Side,
         callback: Py<PyAny>,
         args: Py<PyTuple>,
         context: Option<Py<PyAny>>,
     ) -> PyResult<Py<Handle>> {
-        let (py, this) = (slf.py(), slf.get());
+        let (py, number) = (slf.py(), descriptor(fd)?);
         let mut content = Self::content(slf, callback, args, context, "add_reader")?;
         // It runs many times, and each time finds the variables as it left them.
         drop(content.context.object(py)?);
         let handle = Handle::watcher(py, content)?;
-        let source = this.world.source(py, fd);
+        let source = sockets::claim(slf, fd, number)?;
         if let Some(Sink::Handle(replaced)) = Self::watch_for(slf, source, side, Sink::Handle(handle.clone_ref(py)))? {
             replaced.bind(py).call_method0(intern!(py, "cancel"))?;
         }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 pub(crate) enum World {
     Real(RealWorld),
-    Simulated(SimulatedWorld),
+    Simulated(Box<SimulatedWorld>),
 }
 
 /// The operating system's part: opened when it is first needed, closed with the loop.
@@ -65,12 +65,18 @@ impl World {
     /// # Errors
     /// What the operating system says.
     #[inline]
-    pub(crate) fn wait(&self, py: Python<'_>, wait: Wait, before: impl FnOnce() + Send) -> PyResult<Waited> {
+    pub(crate) fn wait(
+        &self,
+        py: Python<'_>,
+        wait: Wait,
+        before: impl FnOnce() + Send,
+        is_outside_busy: impl FnOnce() -> bool,
+    ) -> PyResult<Waited> {
         match self {
             Self::Real(world) => world.wait(py, wait, before),
             Self::Simulated(world) => {
                 before();
-                world.wait(py, wait)
+                world.wait(py, wait, world.reaches_out() && wait != Wait::None && is_outside_busy())
             }
         }
     }
@@ -115,7 +121,15 @@ impl World {
 
     /// Whether something can be watched here.
     pub(crate) fn reaches(&self, source: Source) -> bool {
-        matches!(source, Source::Simulated(_)) || matches!(self, Self::Real(_))
+        matches!(source, Source::Simulated(_)) || self.reaches_out()
+    }
+
+    /// Whether the program may use the real world.
+    pub(crate) fn reaches_out(&self) -> bool {
+        match self {
+            Self::Real(_) => true,
+            Self::Simulated(world) => world.reaches_out(),
+        }
     }
 
     /// Sets what is told of a source, from what was told before: nothing means that it is not registered.
@@ -200,7 +214,7 @@ impl RealWorld {
     }
 
     #[inline]
-    fn wait(&self, py: Python<'_>, wait: Wait, before: impl FnOnce() + Send) -> PyResult<Waited> {
+    pub(crate) fn wait(&self, py: Python<'_>, wait: Wait, before: impl FnOnce() + Send) -> PyResult<Waited> {
         if wait == Wait::None {
             before();
             return self.look(py);

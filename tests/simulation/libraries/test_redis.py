@@ -1,4 +1,4 @@
-"""redis-py, unmodified, against a small server of ours that speaks its protocol: an hour of commands and messages."""
+"""redis-py, unmodified, against a small server of ours that speaks redis' protocol: an hour of commands and messages."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@
 //! Which functions those are is said by tables of [`Target`]s, which are resolved once per process.
 
 use super::method::of_panic;
-use super::trampoline::{Raw, SLOTS, call_original, replacement, set_original};
+use super::trampoline::{Raw, SLOTS, call_original, get_original, replacement, set_original};
 use pyo3::call::PyCallArgs;
 use pyo3::exceptions::{PyAttributeError, PyImportError, PyKeyError, PyRuntimeError, PyTypeError};
 use pyo3::ffi;
@@ -88,7 +88,7 @@ pub(crate) const fn fit(tables: &[&[Target]]) -> bool {
     count <= SLOTS
 }
 
-/// Looks the targets up, once per process. One that is missing is left alone (see [`missing`]).
+/// Looks the targets up, once per process: early, while nobody has put anything else in their place. One that is missing is left alone (see [`missing`]).
 ///
 /// # Errors
 /// What importing a module fails with, other than that there is none.
@@ -111,26 +111,36 @@ pub(crate) fn resolve(py: Python<'_>, tables: &'static [&'static [Target]]) -> P
         .map(drop)
 }
 
-/// Puts the trampolines in. Without effect where [`resolve`] was not called.
+/// Puts the trampolines in. What they take the place of is what they pass calls on to: somebody else may have exchanged it before.
 pub(crate) fn install(py: Python<'_>) {
     for slot in slots(py) {
         // SAFETY: see the note on `Send` of `Slot`; the replacement has the convention of the original.
-        unsafe { (*slot.definition).ml_meth = slot.replacement };
+        unsafe {
+            let present = (*slot.definition).ml_meth;
+            if present != slot.replacement {
+                set_original(slot.number, present);
+                (*slot.definition).ml_meth = slot.replacement;
+            }
+        }
     }
 }
 
-/// Puts the originals back.
+/// Puts back what [`install`] has found; not where somebody else has exchanged it since, and will put back a trampoline.
 pub(crate) fn remove(py: Python<'_>) {
     for slot in slots(py) {
         // SAFETY: as above.
-        unsafe { (*slot.definition).ml_meth = slot.original.ml_meth };
+        unsafe {
+            if (*slot.definition).ml_meth == slot.replacement {
+                (*slot.definition).ml_meth = get_original(slot.number);
+            }
+        }
     }
 }
 
-/// How many functions are not the original ones at present.
+/// How many functions have a trampoline at present.
 pub(crate) fn installed(py: Python<'_>) -> usize {
     // SAFETY: as above.
-    slots(py).iter().filter(|slot| unsafe { (*slot.definition).ml_meth } != slot.original.ml_meth).count()
+    slots(py).iter().filter(|slot| unsafe { (*slot.definition).ml_meth } == slot.replacement).count()
 }
 
 /// The targets that this version of Python should have and has not.

@@ -60,6 +60,12 @@ pub(super) fn set_original(slot: usize, original: ffi::PyMethodDefPointer) {
     ORIGINALS[slot].store(original.as_ptr(), Relaxed);
 }
 
+/// What was noted last.
+pub(super) fn get_original(slot: usize) -> ffi::PyMethodDefPointer {
+    // SAFETY: a pointer that was taken from such a union.
+    unsafe { std::mem::transmute(ORIGINALS[slot].load(Relaxed)) }
+}
+
 /// The function that takes the place of one with these flags; `None` if its calling convention is not known.
 pub(super) fn replacement(slot: usize, flags: c_int) -> Option<ffi::PyMethodDefPointer> {
     let these = &TRAMPOLINES[slot / ROW][slot % ROW];

@@ -2,14 +2,14 @@
 //! which is simulated time here.
 
 use super::address::{object as address_object, parse};
-use super::{Simulated, close_token, copy_token, disown, host, register, system_error, token};
+use super::{Simulated, close_token, copy_token, disown, host, register, release_token, system_error, token};
 use crate::blocking::{self, Place};
 use crate::error;
 use crate::event_loop::LoopCore;
 use crate::ffi::buffer::{Readable, Writable};
 use crate::ffi::intercept::{Call, Target};
 use crate::inside;
-use crate::port::errno;
+use crate::port::{Source, errno};
 use crate::transport::READ_SIZE;
 use crate::watchers::Side;
 use crate::world::World;
@@ -52,6 +52,10 @@ pub(crate) const TARGETS: &[Target] = &[
     Target::new("_socket.dup", dup),
     Target::new("posix.close", close_number),
     Target::new("posix.dup", dup),
+    Target::new("posix.pipe", pipe),
+    Target::new("posix.pipe2", pipe),
+    Target::new("posix.read", read),
+    Target::new("posix.write", write),
     Target::new("_socket.socketpair", socketpair),
     Target::new("_socket.getaddrinfo", getaddrinfo),
     Target::new("_socket.getnameinfo", getnameinfo),
@@ -62,6 +66,14 @@ pub(crate) const TARGETS: &[Target] = &[
 ];
 
 // -------------------------------------------------------------------- what the methods stand on
+
+/// How long a call may wait.
+enum Patience {
+    /// Not at all.
+    None,
+    Until(Instant),
+    Endless,
+}
 
 fn socket<'py>(call: &Call<'_, 'py>, name: &str) -> PyResult<Option<Simulated<'py>>> {
     match (inside::current(call.py()), call.this()) {
@@ -90,18 +102,22 @@ impl<'py> Simulated<'py> {
         self.call(|sim, id| sim.kind(id)).map(|(family, _)| family)
     }
 
-    /// Until when a call may wait; `None`: it must not wait at all.
-    fn patience(&self) -> PyResult<Option<Option<Instant>>> {
+    /// How long a call may wait.
+    fn patience(&self) -> PyResult<Patience> {
+        if self.object.is_none() {
+            // A descriptor alone: what it is set to is looked at later.
+            return Ok(Patience::Endless);
+        }
         let limit = self.object.call_method0(intern!(self.py(), "gettimeout"))?;
         if limit.is_none() {
-            return Ok(Some(None));
+            return Ok(Patience::Endless);
         }
         let limit: f64 = limit.extract()?;
         if limit <= 0.0 {
-            return Ok(None);
+            return Ok(Patience::None);
         }
         let now = self.with(|sim, _| sim.now())?;
-        Ok(Some(Some(now.after_secs_f64(limit).map_err(error::out_of_range)?)))
+        Ok(Patience::Until(now.after_secs_f64(limit).map_err(error::out_of_range)?))
     }
 
     /// Tries again and again until it is done, in the time that the socket gives.
@@ -120,8 +136,11 @@ impl<'py> Simulated<'py> {
         if let Some(result) = attempt()? {
             return Ok(result);
         }
-        let patience = if may_wait { self.patience()? } else { None };
-        let Some(deadline) = patience else { return Err(system_error(libc::EAGAIN)) };
+        let deadline = match if may_wait { self.patience()? } else { Patience::None } {
+            Patience::None => return Err(system_error(libc::EAGAIN)),
+            Patience::Until(deadline) => Some(deadline),
+            Patience::Endless => None,
+        };
         // Python takes a socket for blocking that somebody else has made, whatever its descriptor is set to.
         if deadline.is_none() && soliloop_sys::socket::is_nonblocking(self.fd) {
             return Err(system_error(libc::EAGAIN));
@@ -129,6 +148,26 @@ impl<'py> Simulated<'py> {
         let what = format!("socket.{name}()");
         let done = blocking::wait(&self.core, Place::Sockets(&[(self.id, side)]), deadline, &what, attempt)?;
         done.ok_or_else(|| PyTimeoutError::new_err("timed out"))
+    }
+
+    /// Whether an address is the real world's, and this simulation reaches that: then the socket is a real one from now on.
+    fn leads_outside(&self, address: &Bound<'py, PyAny>, name: &str) -> PyResult<bool> {
+        let World::Simulated(world) = &self.core.get().world else { return Ok(false) };
+        if !world.reaches_out() {
+            return Ok(false);
+        }
+        let (family, kind) = self.call(|sim, id| sim.kind(id))?;
+        let address = parse(&self.core, family, address, name)?;
+        let is_inside = self.call(|sim, id| {
+            let host = sim.host_of(id)?;
+            let is_bound = !matches!(sim.local_name(id)?, Address::Nameless)
+                && !matches!(sim.local_name(id)?, Address::Internet(own) if own.port() == 0);
+            Ok(is_bound || sim.owns(&address) || sim.serves(host, kind, &address))
+        })?;
+        if !is_inside {
+            release_token(&self.core, self.fd);
+        }
+        Ok(!is_inside)
     }
 
     fn name(&self, address: &Address) -> PyResult<Bound<'py, PyAny>> {
@@ -167,11 +206,12 @@ fn size(value: &Bound<'_, PyAny>, method: &str) -> PyResult<usize> {
     usize::try_from(size).map_err(|_| PyValueError::new_err(format!("negative buffersize in {method}")))
 }
 
-fn none<'py>(py: Python<'py>) -> Answer<'py> {
+#[allow(clippy::unnecessary_wraps, reason = "it is the answer of a handler")]
+fn none(py: Python<'_>) -> Answer<'_> {
     Ok(Some(py.None().into_bound(py)))
 }
 
-fn number<'py>(py: Python<'py>, number: usize) -> Answer<'py> {
+fn number(py: Python<'_>, number: usize) -> Answer<'_> {
     Ok(Some(number.into_pyobject(py)?.into_any()))
 }
 
@@ -200,7 +240,7 @@ fn listen<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
 fn accept<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     let py = call.py();
     let Some(socket) = socket(call, "accept")? else { return Ok(None) };
-    let (id, peer) = socket.persist("accept", true, Side::Reader, |sim, id| sim.accept(id))?;
+    let (id, peer) = socket.persist("accept", true, Side::Reader, sim::Simulated::accept)?;
     let fd: RawFd = token(&socket.core, id)?;
     Ok(Some((fd, socket.name(&peer)?).into_pyobject(py)?.into_any()))
 }
@@ -208,6 +248,9 @@ fn accept<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
 fn connect<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     let Some(socket) = socket(call, "connect")? else { return Ok(None) };
     let address = required(call, 0, "connect")?;
+    if socket.leads_outside(&address, "connect")? {
+        return Ok(None);
+    }
     match attempt_to_connect(&socket, &address, "connect")? {
         0 => none(call.py()),
         libc::ECONNREFUSED => {
@@ -220,7 +263,11 @@ fn connect<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
 
 fn connect_ex<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     let Some(socket) = socket(call, "connect_ex")? else { return Ok(None) };
-    let number = attempt_to_connect(&socket, &required(call, 0, "connect_ex")?, "connect_ex")?;
+    let address = required(call, 0, "connect_ex")?;
+    if socket.leads_outside(&address, "connect_ex")? {
+        return Ok(None);
+    }
+    let number = attempt_to_connect(&socket, &address, "connect_ex")?;
     Ok(Some(number.into_pyobject(call.py())?.into_any()))
 }
 
@@ -235,13 +282,17 @@ fn attempt_to_connect<'py>(socket: &Simulated<'py>, address: &Bound<'py, PyAny>,
         Err(Fault::InProgress) => {}
         Err(fault) => return Ok(errno(fault)),
     }
-    let Some(deadline) = socket.patience()? else { return Ok(libc::EINPROGRESS) };
-    let attempt = || Ok(socket.call(|sim, id| sim.readiness(id))?.writable.then_some(()));
+    let deadline = match socket.patience()? {
+        Patience::None => return Ok(libc::EINPROGRESS),
+        Patience::Until(deadline) => Some(deadline),
+        Patience::Endless => None,
+    };
+    let attempt = || Ok(socket.call(sim::Simulated::readiness)?.writable.then_some(()));
     let writer = [(socket.id, Side::Writer)];
     if blocking::wait(&socket.core, Place::Sockets(&writer), deadline, "socket.connect()", attempt)?.is_none() {
         return Err(PyTimeoutError::new_err("timed out"));
     }
-    Ok(socket.call(|sim, id| sim.take_error(id))?.map_or(0, errno))
+    Ok(socket.call(sim::Simulated::take_error)?.map_or(0, errno))
 }
 
 fn close<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
@@ -295,7 +346,7 @@ fn getsockopt<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
         return Ok(None);
     }
     let Some(socket) = socket(call, "getsockopt")? else { return Ok(None) };
-    let fault = socket.call(|sim, id| sim.take_error(id))?;
+    let fault = socket.call(sim::Simulated::take_error)?;
     Ok(Some(fault.map_or(0, errno).into_pyobject(call.py())?.into_any()))
 }
 
@@ -477,6 +528,9 @@ fn sendto<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
         (Some(to), None) => (0, to),
         _ => return Err(PyTypeError::new_err("sendto() takes 2 or 3 arguments")),
     };
+    if socket.leads_outside(&to, "sendto")? {
+        return Ok(None);
+    }
     let sent = send_datagram(&socket, "sendto", &data, flag, Some(&to))?;
     number(call.py(), sent)
 }
@@ -506,6 +560,9 @@ fn sendmsg<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
 fn socketpair<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     let py = call.py();
     let Some(core) = inside::current(py) else { return Ok(None) };
+    if core.call_method0(intern!(py, "_makes_real_loop"))?.is_truthy()? {
+        return Ok(None);
+    }
     let pair = call.original()?;
     let (one, other) = (pair.get_item(0)?, pair.get_item(1)?);
     let kind: i32 = one.getattr(intern!(py, "type"))?.extract()?;
@@ -524,7 +581,44 @@ fn socketpair<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     Ok(Some(pair))
 }
 
+/// A pipe's ends stand for two ends of a simulated stream.
+fn pipe<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let py = call.py();
+    let Some(core) = inside::current(py) else { return Ok(None) };
+    let World::Simulated(world) = &core.get().world else { return Ok(None) };
+    let ends = call.original()?;
+    let host = host(&core)?;
+    let (reader, writer) = world.with(py, |sim| sim.pair(host, Family::Unix, Kind::Stream));
+    register(&core, ends.get_item(0)?.extract()?, reader);
+    register(&core, ends.get_item(1)?.extract()?, writer);
+    Ok(Some(ends))
+}
+
+/// What stands behind a number, as a socket.
+fn numbered<'py>(call: &Call<'_, 'py>) -> Option<Simulated<'py>> {
+    let py = call.py();
+    let core = inside::current(py)?;
+    let fd: RawFd = call.arg(0)?.extract().ok()?;
+    match core.get().world.source(py, fd) {
+        Source::Simulated(id) => Some(Simulated { core, object: py.None().into_bound(py), fd, id }),
+        Source::Descriptor(_) => None,
+    }
+}
+
+fn read<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(pipe) = numbered(call) else { return Ok(None) };
+    let limit = size(&required(call, 1, "read")?, "read")?;
+    receive(&pipe, "read", limit, 0).map(|(data, _)| Some(data.into_any()))
+}
+
+fn write<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
+    let Some(pipe) = numbered(call) else { return Ok(None) };
+    let sent = transmit(&pipe, "write", &required(call, 1, "write")?, 0, false)?;
+    number(call.py(), sent)
+}
+
 /// A descriptor is closed by its number.
+#[allow(clippy::unnecessary_wraps, reason = "it is a handler")]
 fn close_number<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     if let (Some(core), Some(Ok(fd))) = (inside::current(call.py()), call.arg(0).map(|fd| fd.extract::<RawFd>())) {
         close_token(&core, fd);

@@ -6,6 +6,7 @@
 //! | `methods` | what each intercepted method does |
 //! | `address` | addresses as the module `socket` writes them |
 //! | `select` | waiting for one of several |
+//! | `tls` | TLS with blocking calls |
 //!
 //! Ground rules. The descriptor of such an object is a token (`simulated`): a socket of the system that is neither bound nor connected, so that
 //! options can be set and asked for as ever. A socket becomes the simulation's with the first call that is intercepted, if it is still as it was
@@ -14,6 +15,7 @@
 pub(crate) mod address;
 pub(crate) mod methods;
 pub(crate) mod select;
+pub(crate) mod tls;
 
 use crate::error;
 use crate::event_loop::LoopCore;
@@ -75,6 +77,20 @@ pub(crate) fn of<'py>(
     Ok(Some(Simulated { core: core.clone(), object: object.clone(), fd, id }))
 }
 
+/// What a loop is given to watch: if it is a Python socket that nothing was done with yet, it becomes the simulation's.
+pub(crate) fn claim(core: &Bound<'_, LoopCore>, object: &Bound<'_, PyAny>, fd: RawFd) -> PyResult<Source> {
+    let py = core.py();
+    if let World::Simulated(world) = &core.get().world
+        && world.source(py, fd) == Source::Descriptor(fd)
+        && object.is_instance(Names::get(py)?.socket.bind(py))?
+    {
+        adopt(core, world, object, fd)?;
+    }
+    let source = core.get().world.source(py, fd);
+    LoopCore::check_inside(core, source)?;
+    Ok(source)
+}
+
 /// The error for what reaches the real world.
 pub(crate) fn outside(core: &Bound<'_, LoopCore>, what: &str) -> PyResult<PyErr> {
     Ok(PyErr::from_value(core.call_method1(intern!(core.py(), "_outside_error"), (what,))?))
@@ -91,6 +107,10 @@ pub(crate) fn object_of<'py>(core: &Bound<'py, LoopCore>, id: SocketId) -> PyRes
     let object = Names::get(py)?.socket.bind(py).call((family_number(family), kind_number(kind), 0), Some(&options))?;
     if let World::Simulated(world) = &core.get().world {
         own(core, world, &object, fd, id)?;
+    }
+    if family != Family::Unix && kind == Kind::Stream {
+        // As asyncio has it for each of its connections. The option of the token is what a program sees.
+        let _ = soliloop_sys::stream::set_no_delay(fd);
     }
     Ok(object)
 }
@@ -132,10 +152,8 @@ fn known<'py>(
     fd: RawFd,
 ) -> PyResult<Option<SocketId>> {
     let py = core.py();
-    let found = world.with_tokens(py, |tokens| {
-        tokens.get(&fd).map(|token| (token.id, token.owner.as_ref().map(|owner| owner.clone_ref(py))))
-    });
-    let Some((id, owner)) = found else { return Ok(None) };
+    let Source::Simulated(id) = world.source(py, fd) else { return Ok(None) };
+    let owner = world.with_tokens(py, |tokens| tokens.get(&fd)?.owner.as_ref().map(|owner| owner.clone_ref(py)));
     let is_own = owner.is_some_and(|owner| owner.bind(py).upgrade().is_some_and(|owner| owner.is(object)));
     if !is_own {
         own(core, world, object, fd, id)?;
@@ -204,6 +222,17 @@ pub(crate) fn close_token(core: &Bound<'_, LoopCore>, fd: RawFd) {
         world.with(py, |sim| if token.resets { sim.abort(token.id) } else { sim.close(token.id) });
     }
     drop(removed);
+}
+
+/// A descriptor stands for a simulated socket no more: what is done with it is done to its own.
+pub(crate) fn release_token(core: &Bound<'_, LoopCore>, fd: RawFd) {
+    let py = core.py();
+    let World::Simulated(world) = &core.get().world else { return };
+    let token = world.with_tokens(py, |tokens| tokens.remove(&fd));
+    if let Some(token) = &token {
+        world.with(py, |sim| sim.close(token.id));
+    }
+    drop(token);
 }
 
 /// A descriptor is a copy of another one: it stands for the same simulated socket.

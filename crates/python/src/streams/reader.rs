@@ -222,6 +222,11 @@ impl StreamCore {
         self.state.with(py, |state| std::mem::replace(&mut state.wait, Wait::Nobody)) == Wait::Woken
     }
 
+    /// Whether somebody waits for data.
+    pub(crate) fn is_awaited(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.wait == Wait::Waits)
+    }
+
     /// The future of a wait that is over now.
     #[inline]
     fn woken(&self, py: Python<'_>) -> Option<Py<PyAny>> {

@@ -21,6 +21,7 @@ use crate::graves;
 use crate::job::Scheduled;
 use crate::names::Names;
 use crate::port::Port;
+use crate::sockets;
 use crate::watchers::{Side, Sink};
 use crate::watching::descriptor;
 use pyo3::PyTraverseError;
@@ -487,7 +488,7 @@ impl DatagramTransport {
     ) -> PyResult<Py<Self>> {
         let py = core.py();
         let fd: RawFd = descriptor(&socket)?;
-        let port = core.get().world.source(py, fd).port(Kind::Socket);
+        let port = sockets::claim(core, &socket, fd)?.port(Kind::Socket);
         let extra = Extra::of_file(&socket, extra, Kind::Socket)?;
         let has_peer = match extra.known(py, "peername")? {
             Some(name) => name.is_truthy(py)?,
@@ -708,8 +709,11 @@ impl Drop for DatagramTransport {
     fn drop(&mut self) {
         Python::attach(|py| {
             let (phase, socket, size) = self.state.with(py, |state| (state.phase, state.socket.take(), state.size));
-            let is_of_the_dead = graves::is_buried(self.core.get(), py, self.port);
-            if let Some(socket) = socket.filter(|_| !is_of_the_dead) {
+            let Some(socket) = socket else { return };
+            if graves::is_buried(self.core.get(), py, self.port) {
+                // What it says to that is of no interest to anybody.
+                drop(self.close_socket(py, &socket));
+            } else {
                 if phase == Phase::Open {
                     self.core.get().watchers.with(py, |watchers| watchers.set_owned(self.port.source(), false));
                 }

@@ -24,6 +24,7 @@ pub(super) fn on_readable(slf: &Bound<'_, StreamTransport>) -> PyResult<()> {
     }
     let reader = this.state.with(py, |state| {
         let is_wanted = state.phase == Phase::Open && !state.is_paused;
+        state.is_asking = false;
         let protocol = state.protocol.as_ref().filter(|_| is_wanted)?;
         Some(match &state.link {
             Link::Stream(stream) => Reader::Stream(stream.clone_ref(py)),

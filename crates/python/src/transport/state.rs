@@ -68,6 +68,8 @@ pub(super) struct State {
     pub(super) is_ending: bool,
     /// Whether it is among the transports that were written to in this turn.
     pub(super) is_unsent: bool,
+    /// It was written to, and nothing has come since.
+    pub(super) is_asking: bool,
     /// What the loop watches for.
     pub(super) reads: bool,
     pub(super) writes: bool,

@@ -69,6 +69,8 @@ impl StreamTransport {
             is_at_end: false,
             is_ending: false,
             is_unsent: false,
+            // A server may speak first.
+            is_asking: given.server.is_none(),
             reads: false,
             writes: false,
             is_readable: false,
@@ -115,6 +117,17 @@ impl StreamTransport {
         };
         drop(slf.get().state.with(slf.py(), |state| std::mem::replace(&mut state.link, link)));
         Ok(())
+    }
+
+    /// Whether an answer of the peer is due.
+    pub(crate) fn is_asking(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| {
+            let is_awaited = || match &state.link {
+                Link::Stream(stream) => state.server.is_none() && stream.get().is_awaited(py),
+                Link::None | Link::Tls(_) => false,
+            };
+            state.is_asking || !state.flow.is_empty() || is_awaited()
+        })
     }
 
     /// Whether what is written will be sent without the writer having to wait.
@@ -348,10 +361,10 @@ impl StreamTransport {
             }
         };
         let fd: RawFd = descriptor(&file)?;
+        let port = sockets::claim(core, &file, fd)?.port(kind);
         let extra = Extra::of_file(&file, extra, kind)?;
         let context = copy_current(py)?.unbind();
         let given = Beginning { protocol, context, extra, file: File::Object(file.unbind()), server, waiter };
-        let port = core.get().world.source(py, fd).port(kind);
         let transport = Self::make(core, port, direction, given)?;
         transport.get().state.with(py, |state| state.is_at_end = is_device);
         Ok(transport.unbind())
@@ -682,7 +695,12 @@ impl Drop for StreamTransport {
                 let file = std::mem::replace(&mut state.file, File::Closed);
                 (state.phase, file, state.server.take(), state.flow.len())
             });
-            if matches!(file, File::Closed) || self.is_of_the_dead(py) {
+            if matches!(file, File::Closed) {
+                return;
+            }
+            if self.is_of_the_dead(py) {
+                // What it says to that is of no interest to anybody.
+                drop(self.close_file(py, file));
                 return;
             }
             if phase == Phase::Open {

@@ -114,6 +114,7 @@ pub(super) fn send_if_unsent(slf: &Bound<'_, StreamTransport>) -> PyResult<()> {
 pub(super) fn send(slf: &Bound<'_, StreamTransport>) -> PyResult<()> {
     let (py, this) = (slf.py(), slf.get());
     let sent = this.state.with(py, |state| {
+        state.is_asking = state.server.is_none();
         let sent = transmit(&mut state.flow, |pieces| this.port.transmit(py, &this.core.get().world, pieces));
         sent.map(|()| state.flow.is_empty())
     });

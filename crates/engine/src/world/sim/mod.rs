@@ -9,7 +9,9 @@
 //! | `hosts` | names, addresses, routes |
 //! | `link` | delay and loss between two hosts |
 //! | `socket` | the table of sockets, their addresses, readiness |
-//! | `stream`, `datagram` | what travels |
+//! | `stream` | ends of streams: states, calls |
+//! | `handshake`, `travel` | how they connect, and what they send |
+//! | `datagram` | datagrams |
 //! | `fault` | what sockets refuse |
 //! | `snapshot` | the world as text |
 //!
@@ -25,6 +27,7 @@ pub use digest::Digest;
 mod fault;
 pub use fault::{Fault, Result};
 
+mod handshake;
 mod hosts;
 pub use hosts::{HostError, HostId};
 
@@ -44,6 +47,8 @@ pub use stream::WINDOW;
 mod tape;
 pub use tape::Tape;
 
+mod travel;
+
 use crate::clock::Instant;
 use crate::engine::Wait;
 use agenda::Agenda;
@@ -61,6 +66,8 @@ pub struct Simulated {
     digest: Digest,
     hosts: Hosts,
     sockets: Sockets,
+    /// How many connections were asked for that were not made at once.
+    calls: u64,
     /// Sleepers that were not woken yet, by number; and those that were, in order.
     asleep: BTreeSet<u64>,
     woken: Vec<u64>,
@@ -93,17 +100,18 @@ enum Event {
     /// A socket asks for a connection.
     Knock {
         from: SocketId,
-        attempt: u32,
+        call: u64,
     },
     /// No answer has come until now.
     KnockAgain {
         from: SocketId,
+        call: u64,
         attempt: u32,
     },
     /// The answer: from a listening socket, or a refusal.
     Answer {
         to: SocketId,
-        attempt: u32,
+        call: u64,
         listener: Option<SocketId>,
     },
     Reset {
@@ -142,6 +150,7 @@ impl Simulated {
             digest: Digest::new(),
             hosts: Hosts::new(),
             sockets: Sockets::default(),
+            calls: 0,
             asleep: BTreeSet::new(),
             woken: Vec::new(),
             sleepers: 0,
@@ -218,13 +227,14 @@ impl Simulated {
         match event {
             Event::Arrive { from, serial } => stream(from).is_some_and(|stream| stream.awaits_arrival(*serial)),
             Event::Retry { from, attempt } => stream(from).is_some_and(|stream| stream.is_stalled(*attempt)),
-            Event::Knock { from, attempt } | Event::Answer { to: from, attempt, .. } => {
-                stream(from).is_some_and(|stream| stream.awaits_answer(*attempt))
-            }
-            Event::KnockAgain { from, attempt } => {
-                stream(from).is_some_and(|stream| stream.is_connecting(attempt.wrapping_sub(1)))
-            }
-            Event::Reset { to } | Event::Unreachable { to } => self.sockets.get(*to).is_some(),
+            Event::Knock { from, call }
+            | Event::KnockAgain { from, call, .. }
+            | Event::Answer { to: from, call, .. } => stream(from).is_some_and(|stream| stream.is_connecting(*call)),
+            Event::Reset { to } => stream(to).is_some_and(|stream| stream.is_open()),
+            Event::Unreachable { to } => self.sockets.get(*to).is_some_and(|socket| match &socket.role {
+                socket::Role::Datagram(datagram) => datagram.is_connected(),
+                _ => false,
+            }),
             Event::Datagram { .. } => true,
             Event::Wake(sleeper) => self.asleep.contains(sleeper),
         }
@@ -234,8 +244,8 @@ impl Simulated {
         match event {
             Event::Arrive { from, .. } => self.on_arrival(from),
             Event::Retry { from, attempt } => self.on_retry(from, attempt),
-            Event::Knock { from, attempt } => self.on_knock(from, attempt),
-            Event::KnockAgain { from, attempt } => self.on_knock_again(from, attempt),
+            Event::Knock { from, call } => self.on_knock(from, call),
+            Event::KnockAgain { from, call, attempt } => self.on_knock_again(from, call, attempt),
             Event::Answer { to, listener, .. } => self.on_answer(to, listener),
             Event::Reset { to } => self.on_reset(to),
             Event::Datagram { sender, from, to, data } => self.on_datagram(sender, from, to, data),
@@ -302,6 +312,29 @@ impl Simulated {
         self.hosts.resolve(name)
     }
 
+    /// Whether a name is known: as an address, as a host's, or because a socket was bound to it.
+    pub fn knows(&self, name: &str) -> bool {
+        name.parse::<IpAddr>().is_ok() || self.hosts.knows(name)
+    }
+
+    /// Whether something in this world answers at an address, as seen from a host.
+    pub fn serves(&self, from: HostId, kind: Kind, to: &Address) -> bool {
+        match to {
+            Address::Internet(to) => {
+                let to = socket::destination(*to);
+                let host = self.hosts.route(from, to.ip());
+                host.is_some_and(|host| self.sockets.at(host, kind, to).next().is_some())
+            }
+            Address::Path(path) => self.sockets.at_path(from, path).is_some(),
+            Address::Nameless => false,
+        }
+    }
+
+    /// Whether an address belongs to a host that was added.
+    pub fn owns(&self, address: &Address) -> bool {
+        matches!(address, Address::Internet(address) if self.hosts.is_added(address.ip()))
+    }
+
     /// The name that an address was given.
     pub fn name_of(&self, address: IpAddr) -> Option<&str> {
         self.hosts.name_of(address)
@@ -314,7 +347,7 @@ impl Simulated {
 
     /// Sets what one direction between two hosts is like.
     pub fn set_link(&mut self, from: HostId, to: HostId, quality: Quality) {
-        self.hosts.direction(from, to).quality = quality;
+        self.hosts.set_link(from, to, quality);
     }
 
     /// What one direction between two hosts is like.
@@ -323,7 +356,7 @@ impl Simulated {
     }
 
     /// Sets what all links are like that nothing else was said of.
-    pub const fn set_default_link(&mut self, quality: Quality) {
+    pub fn set_default_link(&mut self, quality: Quality) {
         self.hosts.set_default(quality);
     }
 
@@ -343,6 +376,7 @@ impl Simulated {
         let gone: Vec<SocketId> =
             self.sockets.iter().filter(|(_, socket)| socket.host == host).map(|(id, _)| id).collect();
         for id in &gone {
+            self.drop_half_made(*id);
             self.sockets.remove(*id);
         }
         gone
@@ -382,6 +416,11 @@ impl Simulated {
     #[inline]
     pub const fn note_word(&mut self, word: u64) {
         self.digest.note(word);
+    }
+
+    /// How many sockets there are, those among them that were closed and have something under way still.
+    pub fn sockets_len(&self) -> usize {
+        self.sockets.iter().count()
     }
 
     /// The world as text.

@@ -183,10 +183,15 @@ impl Sockets {
     /// The socket is gone: nothing has its number any more.
     pub(super) fn remove(&mut self, id: SocketId) -> Option<Socket> {
         let slot = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation)?;
-        let socket = slot.socket.take()?;
+        let mut socket = slot.socket.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.index);
         self.unbind(id, &socket);
+        if let Role::Datagram(datagram) = &mut socket.role {
+            // They find out that it is gone.
+            let waiting = datagram.take_waiting();
+            self.tell_of_room(id, waiting);
+        }
         Some(socket)
     }
 
@@ -301,6 +306,11 @@ impl Simulated {
         Ok((socket.family, socket.kind))
     }
 
+    /// Whether a socket exists, and its owner has not closed it.
+    pub fn is_open_socket(&self, id: SocketId) -> bool {
+        self.sockets.get(id).is_some_and(|socket| !socket.is_closed)
+    }
+
     /// The host of a socket.
     ///
     /// # Errors
@@ -328,7 +338,7 @@ impl Simulated {
             }
             (Family::Unix, Address::Nameless) => {
                 // Linux's autobind: a name of five digits in the space of its own.
-                let name = (0_u32..)
+                let name = (0_u32..1 << 20)
                     .map(|number| format!("\0{number:05x}").into_bytes())
                     .find(|name| !self.sockets.paths.contains_key(&(host, name.clone())))
                     .ok_or(Fault::AddressInUse)?;

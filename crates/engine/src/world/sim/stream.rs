@@ -9,55 +9,56 @@
 use super::fault::{Fault, Result};
 use super::hosts::HostId;
 use super::inbox::Inbox;
-use super::link::{LONGEST_RETRANSMISSION, MOST_RETRANSMISSIONS};
-use super::socket::{Address, Family, Kind, Role, Socket, SocketId, destination};
-use super::{Event, Noted, Simulated};
+use super::socket::{Address, Family, Kind, Role, SocketId};
+use super::travel::{Content, Segment};
+use super::{Noted, Simulated};
 use crate::clock::Instant;
 use crate::world::Readiness;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
 
 /// One end of a connection.
 #[derive(Debug)]
 pub(super) struct Stream {
-    phase: Phase,
-    peer: Option<SocketId>,
-    peer_host: HostId,
-    peer_name: Option<Address>,
-    inbox: Inbox,
+    pub(super) phase: Phase,
+    pub(super) peer: Option<SocketId>,
+    pub(super) peer_host: HostId,
+    pub(super) peer_name: Option<Address>,
+    pub(super) inbox: Inbox,
     /// The peer has ended its half, and all of it has come.
-    is_at_end: bool,
+    pub(super) is_at_end: bool,
     /// Bytes that were read, and not credited to the peer yet.
-    owed: usize,
+    pub(super) owed: usize,
     /// Bytes that may still be sent.
-    credit: usize,
+    pub(super) credit: usize,
     /// What is under way to the peer.
-    flight: VecDeque<Segment>,
+    pub(super) flight: VecDeque<Segment>,
     /// When the last of it arrives.
-    last_arrival: Instant,
+    pub(super) last_arrival: Instant,
     /// The number of the last segment, and of its latest sending.
-    serial: u64,
+    pub(super) serial: u64,
     /// How often what is under way was sent again in vain.
-    stall: Option<u32>,
+    pub(super) stall: Option<u32>,
     /// Nothing more will be written.
-    has_ended: bool,
+    pub(super) has_ended: bool,
     /// To be told to the owner, once.
-    error: Option<Fault>,
+    pub(super) error: Option<Fault>,
 }
 
 /// A socket that connections come to.
 #[derive(Debug)]
 pub(super) struct Listener {
     backlog: usize,
-    queue: VecDeque<SocketId>,
+    pub(super) queue: VecDeque<SocketId>,
 }
 
 #[derive(Clone, Debug)]
-enum Phase {
+pub(super) enum Phase {
     Connecting {
         to: Address,
+        /// Which connection is being made: a number that no other one has.
+        call: u64,
         attempt: u32,
     },
     Open,
@@ -65,24 +66,8 @@ enum Phase {
     Dead,
 }
 
-#[derive(Debug)]
-struct Segment {
-    serial: u64,
-    content: Content,
-}
-
-#[derive(Debug)]
-enum Content {
-    /// The end of the handshake: the other end can be accepted.
-    Hello(SocketId),
-    Data(Vec<u8>),
-    Credit(usize),
-    End,
-    Reset,
-}
-
 impl Stream {
-    fn new(phase: Phase, peer_host: HostId) -> Self {
+    pub(super) fn new(phase: Phase, peer_host: HostId) -> Self {
         Self {
             phase,
             peer: None,
@@ -136,13 +121,13 @@ impl Stream {
         format!("{phase}, {} B unread, {under_way} B under way{stall}", self.inbox.len())
     }
 
-    pub(super) fn is_connecting(&self, attempt: u32) -> bool {
-        matches!(&self.phase, Phase::Connecting { attempt: now, .. } if *now == attempt)
+    /// Whether the connection of this number is being made.
+    pub(super) fn is_connecting(&self, call: u64) -> bool {
+        matches!(self.phase, Phase::Connecting { call: now, .. } if now == call)
     }
 
-    /// Whether an answer to this attempt still counts: it does after later ones, too.
-    pub(super) fn awaits_answer(&self, attempt: u32) -> bool {
-        matches!(&self.phase, Phase::Connecting { attempt: now, .. } if *now >= attempt)
+    pub(super) const fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
     }
 
     pub(super) fn awaits_arrival(&self, serial: u64) -> bool {
@@ -161,7 +146,7 @@ impl Stream {
         }
     }
 
-    fn die(&mut self, fault: Fault) {
+    pub(super) fn die(&mut self, fault: Fault) {
         self.phase = Phase::Dead;
         self.error = Some(fault);
         self.flight.clear();
@@ -178,18 +163,9 @@ impl Listener {
         format!("listening, {} of {} waiting", self.queue.len(), self.backlog)
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         // Linux takes one more than it was asked to.
         self.queue.len() > self.backlog
-    }
-}
-
-impl Content {
-    const fn size(&self) -> usize {
-        match self {
-            Self::Data(bytes) => bytes.len(),
-            _ => 0,
-        }
     }
 }
 
@@ -233,114 +209,6 @@ impl Simulated {
         let accepted = listener.queue.pop_front().ok_or(Fault::WouldBlock)?;
         let peer = self.sockets.stream(accepted).and_then(|stream| stream.peer_name.clone());
         Ok((accepted, peer.unwrap_or(Address::Nameless)))
-    }
-
-    /// Connects a socket: a stream to a listening socket; a datagram socket to the only peer that it hears from then on.
-    ///
-    /// # Errors
-    /// [`Fault::InProgress`] if the answer takes its time: the socket becomes writable then, and [`Simulated::take_error`] tells how it went.
-    pub fn connect(&mut self, id: SocketId, to: &Address) -> Result<()> {
-        let socket = self.sockets.open(id)?;
-        let (host, family) = (socket.host, socket.family);
-        match &socket.role {
-            Role::Datagram(_) => return self.connect_datagram(id, to),
-            Role::Listener(_) => return Err(Fault::Invalid),
-            Role::Stream(stream) => match stream.phase {
-                Phase::Connecting { .. } => return Err(Fault::Already),
-                Phase::Open => return Err(Fault::IsConnected),
-                Phase::Dead => {}
-            },
-            Role::Fresh => {}
-        }
-        match (family, to) {
-            (Family::Unix, Address::Path(path)) => self.connect_path(id, host, path),
-            (Family::V4 | Family::V6, Address::Internet(to)) if to.is_ipv4() == (family == Family::V4) => {
-                self.connect_internet(id, host, destination(*to))
-            }
-            _ => Err(Fault::WrongFamily),
-        }
-    }
-
-    fn connect_path(&mut self, id: SocketId, host: HostId, path: &[u8]) -> Result<()> {
-        let missing = if path.first() == Some(&0) { Fault::ConnectionRefused } else { Fault::NoSuchPath };
-        let listener = self.sockets.at_path(host, path).ok_or(missing)?;
-        match &self.sockets.get(listener).ok_or(missing)?.role {
-            Role::Listener(queue) if queue.is_full() => return Err(Fault::WouldBlock),
-            Role::Listener(_) => {}
-            _ => return Err(Fault::ConnectionRefused),
-        }
-        let near = self.sockets.get(id).map_or(Address::Nameless, Socket::name);
-        self.establish(id, host, listener, host, Address::Path(path.to_vec()), near);
-        Ok(())
-    }
-
-    fn connect_internet(&mut self, id: SocketId, host: HostId, to: SocketAddr) -> Result<()> {
-        let far = self.hosts.route(host, to.ip()).ok_or(Fault::HostUnreachable)?;
-        let near = self.bind_on_the_way(id, to)?;
-        let socket = self.sockets.open(id)?;
-        socket.local = Some(Address::Internet(near));
-        if self.passes_at_once(host, far) && self.passes_at_once(far, host) {
-            let listener = self.listener(far, to).ok_or(Fault::ConnectionRefused)?;
-            if !self.is_full(listener) {
-                self.establish(id, host, listener, far, Address::Internet(to), Address::Internet(near));
-                return Ok(());
-            }
-        }
-        let phase = Phase::Connecting { to: Address::Internet(to), attempt: 0 };
-        self.sockets.open(id)?.role = Role::Stream(Box::new(Stream::new(phase, far)));
-        self.knock(id, host, far, 0);
-        Err(Fault::InProgress)
-    }
-
-    /// Connects two ends at once, and lets the far one be accepted.
-    fn establish(
-        &mut self,
-        id: SocketId,
-        host: HostId,
-        listener: SocketId,
-        far: HostId,
-        far_name: Address,
-        near_name: Address,
-    ) {
-        let Some(family) = self.sockets.get(listener).map(|socket| socket.family) else { return };
-        let other = self.sockets.insert(Socket::new(far, family, Kind::Stream));
-        self.join(id, host, far_name.clone(), other, far, near_name);
-        if let Some(socket) = self.sockets.get_mut(other) {
-            socket.local = Some(far_name);
-        }
-        self.admit(listener, other);
-    }
-
-    /// Makes two sockets the ends of one connection.
-    fn join(
-        &mut self,
-        one: SocketId,
-        host: HostId,
-        one_sees: Address,
-        other: SocketId,
-        far: HostId,
-        other_sees: Address,
-    ) {
-        self.note(Noted::Connect, one, other.index());
-        for (id, peer, peer_host, name) in [(one, other, far, one_sees), (other, one, host, other_sees)] {
-            let mut stream = Stream::new(Phase::Open, peer_host);
-            stream.peer = Some(peer);
-            stream.peer_name = Some(name);
-            if let Some(socket) = self.sockets.get_mut(id) {
-                socket.role = Role::Stream(Box::new(stream));
-            }
-            self.sockets.mark(id);
-        }
-    }
-
-    /// Puts the far end of a connection where it is accepted.
-    fn admit(&mut self, listener: SocketId, end: SocketId) {
-        if let Some(Socket { role: Role::Listener(listening), is_closed: false, .. }) = self.sockets.get_mut(listener) {
-            listening.queue.push_back(end);
-            self.sockets.mark(listener);
-        } else {
-            self.abort(end);
-        }
     }
 
     /// Two sockets of a host that are connected to each other.
@@ -465,8 +333,13 @@ impl Simulated {
     pub fn end_reading(&mut self, id: SocketId) -> Result<()> {
         let Role::Stream(stream) = &mut self.sockets.open(id)?.role else { return Err(Fault::NotConnected) };
         stream.is_at_end = true;
+        stream.owed += stream.inbox.len();
         stream.inbox.clear();
+        let is_owed = stream.is_open() && stream.owed > 0;
         self.sockets.mark(id);
+        if is_owed {
+            self.credit(id);
+        }
         Ok(())
     }
 
@@ -525,7 +398,7 @@ impl Simulated {
         }
     }
 
-    fn remove_if_idle(&mut self, id: SocketId) {
+    pub(super) fn remove_if_idle(&mut self, id: SocketId) {
         let is_idle = self.sockets.stream(id).is_none_or(|stream| stream.flight.is_empty());
         if is_idle && self.sockets.get(id).is_some_and(|socket| socket.is_closed) {
             self.sockets.remove(id);
@@ -533,291 +406,9 @@ impl Simulated {
     }
 }
 
-/// What travels.
-impl Simulated {
-    /// Whether what one host sends to another arrives at once and for certain.
-    #[inline]
-    pub(super) fn passes_at_once(&self, from: HostId, to: HostId) -> bool {
-        self.hosts.is_perfect(from, to) && (from == to || self.hosts.get(to).is_up)
-    }
-
-    /// Whether nothing passes between two hosts.
-    pub(super) fn is_blocked(&self, from: HostId, to: HostId) -> bool {
-        self.hosts.is_cut(from, to) || !self.hosts.get(to).is_up
-    }
-
-    /// Sends something to the peer, behind all that is under way.
-    fn send(&mut self, id: SocketId, content: Content) {
-        let now = self.now;
-        let Some(host) = self.sockets.get(id).map(|socket| socket.host) else { return };
-        let Some(stream) = self.sockets.stream(id) else { return };
-        let (far, size) = (stream.peer_host, content.size());
-        stream.serial += 1;
-        let serial = stream.serial;
-        let (is_stalled, last_arrival) = (stream.stall.is_some(), stream.last_arrival);
-        stream.flight.push_back(Segment { serial, content });
-        if is_stalled {
-            return;
-        }
-        if self.is_blocked(host, far) {
-            return self.stall(id);
-        }
-        let arrival = self.hosts.direction(host, far).stream_arrival(now, size, &mut self.tape).max(last_arrival);
-        if let Some(stream) = self.sockets.stream(id) {
-            stream.last_arrival = arrival;
-        }
-        self.agenda.push(arrival, Event::Arrive { from: id, serial });
-    }
-
-    fn send_or_deliver(&mut self, id: SocketId, content: Content) {
-        let Some(host) = self.sockets.get(id).map(|socket| socket.host) else { return };
-        let Some(stream) = self.sockets.stream(id) else { return };
-        let (peer, far, is_alone) = (stream.peer, stream.peer_host, stream.flight.is_empty());
-        if is_alone && self.passes_at_once(host, far) {
-            self.deliver(id, peer, content);
-        } else {
-            self.send(id, content);
-        }
-    }
-
-    /// What a socket has sent arrives.
-    pub(super) fn on_arrival(&mut self, from: SocketId) {
-        let Some(host) = self.sockets.get(from).map(|socket| socket.host) else { return };
-        let Some(far) = self.sockets.stream(from).map(|stream| stream.peer_host) else { return };
-        if self.is_blocked(host, far) {
-            return self.stall(from);
-        }
-        let Some(stream) = self.sockets.stream(from) else { return };
-        let peer = stream.peer;
-        let Some(segment) = stream.flight.pop_front() else { return };
-        self.note(Noted::Arrive, from, segment.content.size());
-        self.deliver(from, peer, segment.content);
-        self.remove_if_idle(from);
-    }
-
-    fn deliver(&mut self, from: SocketId, to: Option<SocketId>, content: Content) {
-        match content {
-            Content::Data(bytes) => return self.deliver_data(from, to, &[IoSlice::new(&bytes)], bytes.len()),
-            Content::Hello(listener) => {
-                if let Some(to) = to {
-                    self.admit(listener, to);
-                }
-                return;
-            }
-            Content::Credit(_) | Content::End | Content::Reset => {}
-        }
-        let Some(to) = to else { return };
-        let Some(stream) = self.sockets.stream(to) else { return };
-        let was_low = stream.credit < LOW_WINDOW;
-        match content {
-            Content::Credit(count) => {
-                stream.credit += count;
-                if !was_low {
-                    return;
-                }
-            }
-            Content::End => stream.is_at_end = true,
-            Content::Reset | Content::Data(_) | Content::Hello(_) => stream.die(Fault::ConnectionReset),
-        }
-        self.sockets.mark(to);
-        self.remove_if_idle(to);
-    }
-
-    #[inline]
-    fn deliver_data(&mut self, from: SocketId, to: Option<SocketId>, chunks: &[IoSlice<'_>], count: usize) {
-        let receiver = to.and_then(|to| self.sockets.open(to).ok());
-        if let (Some(to), Some(Socket { role: Role::Stream(stream), .. })) = (to, receiver)
-            && matches!(stream.phase, Phase::Open)
-        {
-            if stream.is_at_end {
-                // The reading half was ended: what comes is dropped, and the sender may go on.
-                stream.owed += count;
-                self.credit(to);
-                return;
-            }
-            let mut rest = count;
-            for chunk in chunks {
-                let part = &chunk[..rest.min(chunk.len())];
-                stream.inbox.push(part);
-                rest -= part.len();
-            }
-            self.sockets.mark(to);
-        } else {
-            self.refuse(from);
-        }
-    }
-
-    /// Something has come for a socket that is gone: its sender is told.
-    fn refuse(&mut self, from: SocketId) {
-        let Some(host) = self.sockets.get(from).map(|socket| socket.host) else { return };
-        let Some(far) = self.sockets.stream(from).map(|stream| stream.peer_host) else { return };
-        if self.passes_at_once(far, host) {
-            self.on_reset(from);
-        } else if let Some(arrival) = self.hosts.direction(far, host).signal_arrival(self.now, &mut self.tape) {
-            self.agenda.push(arrival, Event::Reset { to: from });
-        }
-    }
-
-    pub(super) fn on_reset(&mut self, to: SocketId) {
-        if let Some(stream) = self.sockets.stream(to) {
-            stream.die(Fault::ConnectionReset);
-            self.sockets.mark(to);
-            self.remove_if_idle(to);
-        }
-    }
-
-    /// Gives the peer credit for what was read.
-    fn credit(&mut self, id: SocketId) {
-        let Some(stream) = self.sockets.stream(id) else { return };
-        let count = std::mem::take(&mut stream.owed);
-        self.send_or_deliver(id, Content::Credit(count));
-    }
-
-    // ------------------------------------------------------------------ stalls
-
-    /// Nothing passes: it will be sent again.
-    fn stall(&mut self, id: SocketId) {
-        if let Some(stream) = self.sockets.stream(id) {
-            stream.stall = Some(0);
-            self.plan_retry(id, 0);
-        }
-    }
-
-    fn plan_retry(&mut self, id: SocketId, attempt: u32) {
-        let Some(host) = self.sockets.get(id).map(|socket| socket.host) else { return };
-        let Some(far) = self.sockets.stream(id).map(|stream| stream.peer_host) else { return };
-        let first = self.hosts.direction(host, far).quality.retransmission_timeout();
-        let wait = first.saturating_mul(1 << attempt.min(16)).min(LONGEST_RETRANSMISSION);
-        self.agenda.push(self.now.after(wait), Event::Retry { from: id, attempt });
-    }
-
-    /// What a stalled socket has under way is sent again.
-    pub(super) fn on_retry(&mut self, id: SocketId, attempt: u32) {
-        let Some(host) = self.sockets.get(id).map(|socket| socket.host) else { return };
-        let Some(far) = self.sockets.stream(id).map(|stream| stream.peer_host) else { return };
-        let is_blocked = self.is_blocked(host, far);
-        let now = self.now;
-        let Some(stream) = self.sockets.stream(id) else { return };
-        if is_blocked {
-            if attempt + 1 >= MOST_RETRANSMISSIONS {
-                stream.die(Fault::TimedOut);
-                self.sockets.mark(id);
-                return self.remove_if_idle(id);
-            }
-            stream.stall = Some(attempt + 1);
-            return self.plan_retry(id, attempt + 1);
-        }
-        stream.stall = None;
-        let sizes: Vec<usize> = stream.flight.iter().map(|segment| segment.content.size()).collect();
-        let mut latest = now;
-        for (place, size) in sizes.into_iter().enumerate() {
-            latest = self.hosts.direction(host, far).stream_arrival(now, size, &mut self.tape).max(latest);
-            let Some(stream) = self.sockets.stream(id) else { return };
-            stream.serial += 1;
-            let serial = stream.serial;
-            stream.flight[place].serial = serial;
-            stream.last_arrival = latest;
-            self.agenda.push(latest, Event::Arrive { from: id, serial });
-        }
-    }
-
-    // ------------------------------------------------------------------ the handshake
-
-    /// Asks the far host for a connection, and plans to ask again.
-    fn knock(&mut self, id: SocketId, host: HostId, far: HostId, attempt: u32) {
-        let again = FIRST_KNOCK_AGAIN.saturating_mul(1 << attempt);
-        self.agenda.push(self.now.after(again), Event::KnockAgain { from: id, attempt: attempt + 1 });
-        if self.is_blocked(host, far) {
-            return;
-        }
-        if let Some(arrival) = self.hosts.direction(host, far).signal_arrival(self.now, &mut self.tape) {
-            self.agenda.push(arrival, Event::Knock { from: id, attempt });
-        }
-    }
-
-    /// No answer has come.
-    pub(super) fn on_knock_again(&mut self, id: SocketId, attempt: u32) {
-        let Some(host) = self.sockets.get(id).map(|socket| socket.host) else { return };
-        let Some(stream) = self.sockets.stream(id) else { return };
-        let far = stream.peer_host;
-        if attempt > MOST_KNOCKS {
-            stream.die(Fault::TimedOut);
-            self.sockets.mark(id);
-        } else if let Phase::Connecting { attempt: now, .. } = &mut stream.phase {
-            *now = attempt;
-            self.knock(id, host, far, attempt);
-        }
-    }
-
-    /// The far host is asked for a connection: it answers, unless its listening socket has no room.
-    pub(super) fn on_knock(&mut self, id: SocketId, attempt: u32) {
-        let Some(host) = self.sockets.get(id).map(|socket| socket.host) else { return };
-        let Some(stream) = self.sockets.stream(id) else { return };
-        let far = stream.peer_host;
-        let Some(Address::Internet(to)) = stream.target().cloned() else { return };
-        if self.is_blocked(host, far) {
-            return;
-        }
-        let listener = self.listener(far, to);
-        if listener.is_some_and(|listener| self.is_full(listener)) {
-            return;
-        }
-        if let Some(arrival) = self.hosts.direction(far, host).signal_arrival(self.now, &mut self.tape) {
-            self.agenda.push(arrival, Event::Answer { to: id, attempt, listener });
-        }
-    }
-
-    /// The answer has come.
-    pub(super) fn on_answer(&mut self, id: SocketId, listener: Option<SocketId>) {
-        let Some((host, near)) = self.sockets.get(id).map(|socket| (socket.host, socket.name())) else { return };
-        let Some(stream) = self.sockets.stream(id) else { return };
-        let far = stream.peer_host;
-        if self.hosts.is_cut(far, host) {
-            return;
-        }
-        let Some(stream) = self.sockets.stream(id) else { return };
-        let Some(to) = stream.target().cloned() else { return };
-        let family = listener.and_then(|listener| self.sockets.get(listener)).map(|socket| socket.family);
-        let (Some(listener), Some(family)) = (listener, family) else {
-            if let Some(stream) = self.sockets.stream(id) {
-                stream.die(Fault::ConnectionRefused);
-            }
-            self.sockets.mark(id);
-            return;
-        };
-        let other = self.sockets.insert(Socket::new(far, family, Kind::Stream));
-        self.join(id, host, to.clone(), other, far, near);
-        if let Some(socket) = self.sockets.get_mut(other) {
-            socket.local = Some(to);
-        }
-        self.send_or_deliver(id, Content::Hello(listener));
-    }
-
-    /// The listening socket that a connection to an address comes to; of several that share the port, one is drawn.
-    fn listener(&mut self, host: HostId, to: SocketAddr) -> Option<SocketId> {
-        let listening: Vec<SocketId> = self
-            .sockets
-            .at(host, Kind::Stream, to)
-            .filter(|id| matches!(self.sockets.get(*id), Some(Socket { role: Role::Listener(_), .. })))
-            .collect();
-        let exact = |id: &SocketId| matches!(self.sockets.get(*id).map(Socket::name), Some(Address::Internet(name)) if name == to);
-        let best: Vec<SocketId> = listening.iter().copied().filter(exact).collect();
-        let best = if best.is_empty() { listening } else { best };
-        let chosen = self.tape.choose(best.len());
-        best.get(chosen).copied()
-    }
-
-    fn is_full(&self, listener: SocketId) -> bool {
-        matches!(self.sockets.get(listener), Some(Socket { role: Role::Listener(listening), .. }) if listening.is_full())
-    }
-}
-
 /// Bytes that a sender may have under way and unread.
 pub const WINDOW: usize = 256 * 1024;
 /// A sender is told that it may go on when it may send so many.
-const LOW_WINDOW: usize = WINDOW / 4;
+pub(super) const LOW_WINDOW: usize = WINDOW / 4;
 /// The reader credits so many at once.
 const LEAST_CREDIT: usize = WINDOW / 4;
-/// Linux's: the first try is repeated after a second, then after twice as long, six times (`tcp_syn_retries`).
-const FIRST_KNOCK_AGAIN: Duration = Duration::from_secs(1);
-const MOST_KNOCKS: u32 = 6;
