@@ -139,12 +139,11 @@ def test_transports_of_real_sockets(no_leaks: None) -> None:
         sim.loop.set_exception_handler(lambda _, context: reports.append(context))
 
         async def main() -> None:
-            reader, _ = await asyncio.open_connection(sock=one)
-            with pytest.raises(soliloop.OutsideWorldError, match="descriptor"):
-                await reader.read()
+            with pytest.raises(soliloop.OutsideWorldError, match=rf"descriptor.*{PLACE}"):
+                await asyncio.open_connection(sock=one)
 
         sim.run(main())
-        assert [type(report["exception"]) for report in reports] == [soliloop.OutsideWorldError]
+        assert reports == []
 
 
 def test_looking_at_a_real_socket_is_harmless(real: tuple[socket.socket, socket.socket]) -> None:
