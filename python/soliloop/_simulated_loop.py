@@ -11,9 +11,10 @@ import operator
 import os
 import socket
 import sys
+import threading
 import warnings
 from asyncio import selector_events
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import Any, Literal, Self, TypeVar, TypeVarTuple
@@ -213,17 +214,17 @@ class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
 
     async def connect_read_pipe(self, protocol_factory: Any, pipe: Any) -> Any:
         """Read from a pipe (asyncio docs): one that was made in the simulation, unless it reaches out."""
-        self._check_pipe_inside(pipe)
+        self._check_pipe_inside("connect_read_pipe", pipe)
         return await super().connect_read_pipe(protocol_factory, pipe)
 
     async def connect_write_pipe(self, protocol_factory: Any, pipe: Any) -> Any:
         """Write to a pipe (asyncio docs): one that was made in the simulation, unless it reaches out."""
-        self._check_pipe_inside(pipe)
+        self._check_pipe_inside("connect_write_pipe", pipe)
         return await super().connect_write_pipe(protocol_factory, pipe)
 
-    def _check_pipe_inside(self, pipe: Any) -> None:
+    def _check_pipe_inside(self, call: str, pipe: Any) -> None:
         if not (self._reaches_out or _is_simulated(self, pipe.fileno())):
-            raise self._outside_error(f"{pipe!r} belongs to the real world")
+            raise self._outside_error(f"loop.{call}() of a pipe of the real world, {pipe!r}")
 
     def _pool_of_default(self) -> SimulatedPool:
         make = functools.partial(SimulatedPool, self, "asyncio", DEFAULT_THREADS)
@@ -257,7 +258,9 @@ class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
 
     def _let_go_of_the_dead(self) -> None:
         """The simulation is over: what the tasks of crashed hosts say to that is of no interest to anybody."""
-        with warnings.catch_warnings():
+        if not self._graves:
+            return
+        with warnings.catch_warnings(), _unheard():
             warnings.simplefilter("ignore")
             gone: set[asyncio.Task[Any]] = set()
             while left := self._graves - gone:
@@ -308,13 +311,36 @@ def _is_dead(incarnation: Incarnation | None) -> bool:
     return incarnation is not None and incarnation.is_dead
 
 
-def _end(coroutine: Any) -> None:
-    """Close a coroutine, though it may well await something when it is told to end."""
+def _end(coroutine: Any) -> bool:
+    """Close a coroutine, though it may well await something when it is told to end.
+
+    What it awaits is closed first: left suspended, it would speak up when it is collected. Gives whether it has ended.
+    """
     for _ in range(_MOST_AWAITS):
+        awaited = getattr(coroutine, "cr_await", None)
+        if isinstance(awaited, Coroutine) and not _end(awaited):
+            return False
         with contextlib.suppress(BaseException):
             coroutine.close()
         if getattr(coroutine, "cr_frame", None) is None:
-            return
+            return True
+    return False
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Have errors that nobody can catch go unheard, on this thread."""
+    before, own = sys.unraisablehook, threading.get_ident()
+
+    def hook(unraisable: Any) -> None:
+        if threading.get_ident() != own:
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _reaching_out(name: str) -> Callable[..., Any]:
@@ -323,7 +349,7 @@ def _reaching_out(name: str) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(self: SimulatedLoop, *args: Any, **options: Any) -> Any:
         if not self._reaches_out:
-            raise self._outside_error(f"loop.{name}() was called")
+            raise self._outside_error(f"loop.{name}() reaches the real world")
         return method(self, *args, **options)
 
     return call

@@ -224,11 +224,10 @@ def test_real_descriptors_are_refused(sim: soliloop.Simulation) -> None:
             poll.register(reader)
             with pytest.raises(soliloop.OutsideWorldError, match=r"select\.poll"):
                 poll.poll(0)
-            one, other = socket.socketpair()
-            with one, other, select.epoll() as epoll:
+            with socket.create_server(("0.0.0.0", 80)) as listener, select.epoll() as epoll:
                 epoll.register(reader)
                 with pytest.raises(soliloop.OutsideWorldError, match="PollSelector"):
-                    epoll.register(one)
+                    epoll.register(listener)
 
         sim.run(main())
     finally:

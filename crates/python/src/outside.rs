@@ -20,15 +20,16 @@ pub(crate) const TARGETS: &[Target] = &[
     Target::new("_thread.start_joinable_thread", thread).versions(13, u8::MAX),
     Target::new("_posixsubprocess.fork_exec", process),
     Target::new("posix.fork", process),
+    Target::new("posix.forkpty", process),
+    Target::new("posix.system", process),
     Target::new("posix.posix_spawn", process),
     Target::new("posix.posix_spawnp", process),
 ];
 
 fn thread<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
-    refuse(
-        call,
-        "a real thread was started (loop.run_in_executor and asyncio.to_thread run functions in simulated threads)",
-    )
+    const WHAT: &str =
+        "a real thread was started (loop.run_in_executor and asyncio.to_thread run functions in simulated threads)";
+    refuse(call, WHAT)
 }
 
 fn process<'py>(call: &Call<'_, 'py>) -> Answer<'py> {

@@ -1,15 +1,13 @@
-"""anyio's asyncio backend, unmodified, inside a simulation: streams, datagrams, scopes of cancellation, task groups, worker threads."""
+"""anyio's asyncio backend, unmodified, inside a simulation: streams, datagrams, scopes of cancellation, task groups."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-import time
 from typing import Any
 
 import anyio
 import anyio.abc
-import anyio.from_thread
 import anyio.to_thread
 import pytest
 import soliloop
@@ -160,28 +158,12 @@ def test_scopes_are_in_simulated_time() -> None:
         assert sim.run(main()) == [3, 12, 17]
 
 
-def test_worker_threads() -> None:
-    def work(number: int) -> int:
-        time.sleep(number)
-        return anyio.from_thread.run_sync(pow, number, 2) + anyio.from_thread.run(double, number)
+def test_worker_threads_are_real_ones_and_refused() -> None:
+    async def main() -> None:
+        await anyio.to_thread.run_sync(pow, 2, 5)
 
-    async def double(number: int) -> int:
-        await anyio.sleep(1)
-        return 2 * number
-
-    async def main() -> list[int]:
-        results = {}
-
-        async def call(number: int) -> None:
-            results[number] = await anyio.to_thread.run_sync(work, number)
-
-        async with anyio.create_task_group() as tasks:
-            for number in range(5):
-                tasks.start_soon(call, number)
-        assert anyio.current_time() == 5
-        await anyio.sleep(20)
-        assert await anyio.to_thread.run_sync(work, 1) == 3
-        return [results[number] for number in range(5)]
-
-    with soliloop.simulation() as sim:
-        assert sim.run(main()) == [0, 3, 8, 15, 24]
+    with (
+        soliloop.simulation() as sim,
+        pytest.raises(soliloop.OutsideWorldError, match=r"asyncio\.to_thread run"),
+    ):
+        sim.run(main())

@@ -1,4 +1,4 @@
-"""redis-py, unmodified, against a small server of ours that speaks Redis' protocol: an hour of commands, and of messages to a subscriber."""
+"""redis-py, unmodified, against a small server of ours that speaks redis' protocol: an hour of commands and messages."""
 
 from __future__ import annotations
 
@@ -144,7 +144,10 @@ async def subscribe(log: Log) -> None:
     async def listen() -> None:
         while True:
             try:
-                async with client_of(health_check_interval=10) as client, client.pubsub() as channel:
+                async with (
+                    client_of(health_check_interval=10) as client,
+                    client.pubsub() as channel,
+                ):
                     await channel.subscribe("news")
                     while True:
                         message = await channel.get_message(timeout=2)

@@ -1,4 +1,4 @@
-"""websockets, unmodified, at both ends of a simulated network: an hour of messages over connections that are kept alive by pings."""
+"""websockets, unmodified, at both ends of a simulated network: an hour of messages, kept alive by pings."""
 
 from __future__ import annotations
 

@@ -185,7 +185,10 @@ impl SocketCall {
         }
         if work.socket.is_plain() {
             let source = work.socket.look_up(core)?;
-            if let (Phase::New, Some(side)) = (phase, work.operation.side()) {
+            if !core.get().world.reaches(source) {
+                // Its methods know whether it can become the simulation's.
+                work.socket.use_methods();
+            } else if let (Phase::New, Some(side)) = (phase, work.operation.side()) {
                 let socket = work.socket.object(py);
                 if core.get().watchers.with(py, |watchers| watchers.look(source, socket, side)) == Known::MustWait {
                     Self::wait(slf, work, side, false)?;

@@ -187,6 +187,12 @@ impl Socket {
         self.is_plain
     }
 
+    /// From now on its methods are called, until it is looked at anew.
+    #[cold]
+    pub(crate) const fn use_methods(&mut self) {
+        self.is_plain = false;
+    }
+
     pub(crate) fn note_kind(&mut self, kind: SocketKind) {
         self.is_unix = kind.is_unix;
     }

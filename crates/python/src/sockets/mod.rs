@@ -86,7 +86,9 @@ pub(crate) fn claim(core: &Bound<'_, LoopCore>, object: &Bound<'_, PyAny>, fd: R
     {
         adopt(core, world, object, fd)?;
     }
-    Ok(core.get().world.source(py, fd))
+    let source = core.get().world.source(py, fd);
+    LoopCore::check_inside(core, source)?;
+    Ok(source)
 }
 
 /// The error for what reaches the real world.

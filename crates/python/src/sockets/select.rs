@@ -10,7 +10,7 @@ use crate::watching::descriptor;
 use crate::world::World;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use soliloop_engine::world::sim::SocketId;
+use soliloop_engine::world::sim::{Family, SocketId};
 use std::os::fd::RawFd;
 
 type Answer<'py> = PyResult<Option<Bound<'py, PyAny>>>;
@@ -39,12 +39,16 @@ fn poll<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
 fn register<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     let (Some(core), Some(file)) = (inside::current(call.py()), call.arg(0)) else { return Ok(None) };
     let Ok(fd) = descriptor(&file) else { return Ok(None) };
-    match core.get().world.source(call.py(), fd) {
-        Source::Simulated(_) => {
+    let world = &core.get().world;
+    match world.source(call.py(), fd) {
+        // Those of a pair are connected, and a loop of asyncio's, which is real, makes one for itself.
+        Source::Simulated(id)
+            if world.simulated(call.py(), |sim| sim.kind(id)).is_ok_and(|(family, _)| family != Family::Unix) =>
+        {
             let what = "select.epoll.register() of a simulated socket (select.poll and selectors.PollSelector take it)";
             Err(super::outside(&core, what)?)
         }
-        Source::Descriptor(_) => Ok(None),
+        _ => Ok(None),
     }
 }
 

@@ -4,7 +4,7 @@
 //! than it is read is dropped when [`CAPACITY`] is reached. Left out: broadcast and multicast.
 
 use super::fault::{Fault, Result};
-use super::socket::{Address, Family, Kind, Role, Socket, SocketId, destination};
+use super::socket::{Address, Family, Kind, Role, Socket, SocketId, Sockets, destination};
 use super::{Event, Noted, Simulated};
 use crate::world::Readiness;
 use std::collections::VecDeque;
@@ -20,16 +20,23 @@ pub(super) struct Datagram {
     error: Option<Fault>,
     /// The other end of a pair, which has no name.
     other: Option<SocketId>,
+    /// The receiver that had no room for what this socket sends; and those that wait for room here.
+    awaits: Option<SocketId>,
+    waiting: Vec<SocketId>,
 }
 
 impl Datagram {
     pub(super) fn readiness(&self) -> Readiness {
         let is_ready = !self.inbox.is_empty() || self.error.is_some();
-        Readiness { readable: is_ready, writable: true, is_exceptional: self.error.is_some() }
+        Readiness { readable: is_ready, writable: self.awaits.is_none(), is_exceptional: self.error.is_some() }
     }
 
     pub(super) fn peer_name(&self) -> Option<Address> {
         self.peer.clone()
+    }
+
+    pub(super) const fn is_connected(&self) -> bool {
+        self.peer.is_some()
     }
 
     pub(super) const fn take_error(&mut self) -> Option<Fault> {
@@ -42,6 +49,11 @@ impl Datagram {
 
     pub(super) fn describe(&self) -> String {
         format!("{} datagrams unread", self.inbox.len())
+    }
+
+    /// Those that wait for room.
+    pub(super) fn take_waiting(&mut self) -> Vec<SocketId> {
+        std::mem::take(&mut self.waiting)
     }
 
     /// Whether it hears of what this sender sends.
@@ -140,6 +152,12 @@ impl Simulated {
             return Err(Fault::ConnectionRefused);
         };
         if datagram.size + data.len() > CAPACITY {
+            if !datagram.waiting.contains(&id) {
+                datagram.waiting.push(id);
+            }
+            if let Some(Socket { role: Role::Datagram(sender), .. }) = self.sockets.get_mut(id) {
+                sender.awaits = Some(receiver);
+            }
             return Err(Fault::WouldBlock);
         }
         datagram.size += data.len();
@@ -151,7 +169,9 @@ impl Simulated {
     /// A datagram arrives.
     pub(super) fn on_datagram(&mut self, sender: SocketId, from: SocketAddr, to: SocketAddr, data: Vec<u8>) {
         let Some(host) = self.hosts.route(self.host_of(sender).unwrap_or(super::HostId::MAIN), to.ip()) else { return };
-        if !self.hosts.get(host).is_up {
+        // Its socket may be gone by now: the host that it came from is that of its address.
+        let by = self.hosts.route(host, from.ip()).unwrap_or(host);
+        if self.is_blocked(by, host) {
             return;
         }
         let name = Address::Internet(from);
@@ -209,8 +229,24 @@ impl Simulated {
         let from = from.clone();
         if !keeps && let Some((data, _)) = datagram.inbox.pop_front() {
             datagram.size -= data.len();
+            let waiting = std::mem::take(&mut datagram.waiting);
+            self.sockets.tell_of_room(id, waiting);
         }
         Ok((count, from))
+    }
+}
+
+impl Sockets {
+    /// Those that waited for room at a receiver may send again.
+    pub(super) fn tell_of_room(&mut self, receiver: SocketId, waiting: Vec<SocketId>) {
+        for id in waiting {
+            if let Some(Socket { role: Role::Datagram(sender), .. }) = self.get_mut(id)
+                && sender.awaits == Some(receiver)
+            {
+                sender.awaits = None;
+                self.mark(id);
+            }
+        }
     }
 }
 

@@ -26,6 +26,8 @@ impl Simulated {
             Role::Stream(stream) => match stream.phase {
                 Phase::Connecting { .. } => return Err(Fault::Already),
                 Phase::Open => return Err(Fault::IsConnected),
+                // Only one that was never made can be tried again.
+                Phase::Dead if stream.peer.is_some() => return Err(Fault::IsConnected),
                 Phase::Dead => {}
             },
             Role::Fresh => {}
@@ -64,9 +66,11 @@ impl Simulated {
                 return Ok(());
             }
         }
-        let phase = Phase::Connecting { to: Address::Internet(to), attempt: 0 };
+        self.calls += 1;
+        let call = self.calls;
+        let phase = Phase::Connecting { to: Address::Internet(to), call, attempt: 0 };
         self.sockets.open(id)?.role = Role::Stream(Box::new(Stream::new(phase, far)));
-        self.knock(id, host, far, 0);
+        self.knock(id, call, host, far, 0);
         Err(Fault::InProgress)
     }
 
@@ -122,19 +126,19 @@ impl Simulated {
     }
 
     /// Asks the far host for a connection, and plans to ask again.
-    fn knock(&mut self, id: SocketId, host: HostId, far: HostId, attempt: u32) {
+    fn knock(&mut self, id: SocketId, call: u64, host: HostId, far: HostId, attempt: u32) {
         let again = FIRST_KNOCK_AGAIN.saturating_mul(1 << attempt);
-        self.agenda.push(self.now.after(again), Event::KnockAgain { from: id, attempt: attempt + 1 });
+        self.agenda.push(self.now.after(again), Event::KnockAgain { from: id, call, attempt: attempt + 1 });
         if self.is_blocked(host, far) {
             return;
         }
         if let Some(arrival) = self.hosts.direction(host, far).signal_arrival(self.now, &mut self.tape) {
-            self.agenda.push(arrival, Event::Knock { from: id, attempt });
+            self.agenda.push(arrival, Event::Knock { from: id, call });
         }
     }
 
     /// No answer has come.
-    pub(super) fn on_knock_again(&mut self, id: SocketId, attempt: u32) {
+    pub(super) fn on_knock_again(&mut self, id: SocketId, call: u64, attempt: u32) {
         let Some(host) = self.sockets.get(id).map(|socket| socket.host) else { return };
         let Some(stream) = self.sockets.stream(id) else { return };
         let far = stream.peer_host;
@@ -143,12 +147,12 @@ impl Simulated {
             self.sockets.mark(id);
         } else if let Phase::Connecting { attempt: now, .. } = &mut stream.phase {
             *now = attempt;
-            self.knock(id, host, far, attempt);
+            self.knock(id, call, host, far, attempt);
         }
     }
 
     /// The far host is asked for a connection: it answers, unless its listening socket has no room.
-    pub(super) fn on_knock(&mut self, id: SocketId, attempt: u32) {
+    pub(super) fn on_knock(&mut self, id: SocketId, call: u64) {
         let Some(host) = self.sockets.get(id).map(|socket| socket.host) else { return };
         let Some(stream) = self.sockets.stream(id) else { return };
         let far = stream.peer_host;
@@ -161,16 +165,17 @@ impl Simulated {
             return;
         }
         if let Some(arrival) = self.hosts.direction(far, host).signal_arrival(self.now, &mut self.tape) {
-            self.agenda.push(arrival, Event::Answer { to: id, attempt, listener });
+            self.agenda.push(arrival, Event::Answer { to: id, call, listener });
         }
     }
 
-    /// The answer has come.
+    /// The answer has come; it need not be that to the latest try.
     pub(super) fn on_answer(&mut self, id: SocketId, listener: Option<SocketId>) {
         let Some((host, near)) = self.sockets.get(id).map(|socket| (socket.host, socket.name())) else { return };
         let Some(stream) = self.sockets.stream(id) else { return };
         let far = stream.peer_host;
-        if self.hosts.is_cut(far, host) {
+        // Of a host that is down by now nothing is heard, not even that nobody listens.
+        if self.hosts.is_cut(far, host) || !self.is_up(far) {
             return;
         }
         let Some(stream) = self.sockets.stream(id) else { return };
@@ -189,6 +194,15 @@ impl Simulated {
             socket.local = Some(to);
         }
         self.send_or_deliver(id, Content::Hello(listener));
+    }
+
+    /// What a socket has under way is dropped: if that is the end of its handshake, nobody will ever have the far end.
+    pub(super) fn drop_half_made(&mut self, id: SocketId) {
+        let Some(stream) = self.sockets.stream(id) else { return };
+        let is_half_made = stream.flight.iter().any(|segment| matches!(segment.content, Content::Hello(_)));
+        if let Some(peer) = stream.peer.filter(|_| is_half_made) {
+            self.sockets.remove(peer);
+        }
     }
 
     /// The listening socket that a connection to an address comes to; of several that share the port, one is drawn.

@@ -218,9 +218,21 @@ impl Hosts {
         self.directions.get(&(from, to)).is_some_and(|direction| direction.is_cut)
     }
 
-    /// Sets what the links are like that nothing else was said of; what was set before stays.
-    pub(super) const fn set_default(&mut self, quality: Quality) {
+    /// Sets what the links are like that nothing else was said of, used or not; what was set before stays.
+    pub(super) fn set_default(&mut self, quality: Quality) {
         self.default = quality;
+        for ((from, to), direction) in &mut self.directions {
+            if from != to && !direction.is_set {
+                direction.quality = quality;
+            }
+        }
+    }
+
+    /// Sets what one direction is like.
+    pub(super) fn set_link(&mut self, from: HostId, to: HostId, quality: Quality) {
+        let direction = self.direction(from, to);
+        direction.quality = quality;
+        direction.is_set = true;
     }
 
     pub(super) fn links(&self) -> impl Iterator<Item = ((HostId, HostId), &Direction)> {

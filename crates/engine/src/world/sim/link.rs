@@ -43,6 +43,8 @@ pub struct Quality {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Direction {
     pub(super) quality: Quality,
+    /// Somebody has said so; else it is the default.
+    pub(super) is_set: bool,
     /// Nothing passes: a partition.
     pub(super) is_cut: bool,
     /// When the last byte that was sent will have left.
@@ -116,7 +118,7 @@ impl Default for Quality {
 
 impl Direction {
     pub(super) const fn new(quality: Quality) -> Self {
-        Self { quality, is_cut: false, busy_until: Instant::ORIGIN }
+        Self { quality, is_set: false, is_cut: false, busy_until: Instant::ORIGIN }
     }
 
     pub(super) fn is_perfect(&self) -> bool {

@@ -66,6 +66,8 @@ pub struct Simulated {
     digest: Digest,
     hosts: Hosts,
     sockets: Sockets,
+    /// How many connections were asked for that were not made at once.
+    calls: u64,
     /// Sleepers that were not woken yet, by number; and those that were, in order.
     asleep: BTreeSet<u64>,
     woken: Vec<u64>,
@@ -98,17 +100,18 @@ enum Event {
     /// A socket asks for a connection.
     Knock {
         from: SocketId,
-        attempt: u32,
+        call: u64,
     },
     /// No answer has come until now.
     KnockAgain {
         from: SocketId,
+        call: u64,
         attempt: u32,
     },
     /// The answer: from a listening socket, or a refusal.
     Answer {
         to: SocketId,
-        attempt: u32,
+        call: u64,
         listener: Option<SocketId>,
     },
     Reset {
@@ -147,6 +150,7 @@ impl Simulated {
             digest: Digest::new(),
             hosts: Hosts::new(),
             sockets: Sockets::default(),
+            calls: 0,
             asleep: BTreeSet::new(),
             woken: Vec::new(),
             sleepers: 0,
@@ -223,13 +227,14 @@ impl Simulated {
         match event {
             Event::Arrive { from, serial } => stream(from).is_some_and(|stream| stream.awaits_arrival(*serial)),
             Event::Retry { from, attempt } => stream(from).is_some_and(|stream| stream.is_stalled(*attempt)),
-            Event::Knock { from, attempt } | Event::Answer { to: from, attempt, .. } => {
-                stream(from).is_some_and(|stream| stream.awaits_answer(*attempt))
-            }
-            Event::KnockAgain { from, attempt } => {
-                stream(from).is_some_and(|stream| stream.is_connecting(attempt.wrapping_sub(1)))
-            }
-            Event::Reset { to } | Event::Unreachable { to } => self.sockets.get(*to).is_some(),
+            Event::Knock { from, call }
+            | Event::KnockAgain { from, call, .. }
+            | Event::Answer { to: from, call, .. } => stream(from).is_some_and(|stream| stream.is_connecting(*call)),
+            Event::Reset { to } => stream(to).is_some_and(|stream| stream.is_open()),
+            Event::Unreachable { to } => self.sockets.get(*to).is_some_and(|socket| match &socket.role {
+                socket::Role::Datagram(datagram) => datagram.is_connected(),
+                _ => false,
+            }),
             Event::Datagram { .. } => true,
             Event::Wake(sleeper) => self.asleep.contains(sleeper),
         }
@@ -239,8 +244,8 @@ impl Simulated {
         match event {
             Event::Arrive { from, .. } => self.on_arrival(from),
             Event::Retry { from, attempt } => self.on_retry(from, attempt),
-            Event::Knock { from, attempt } => self.on_knock(from, attempt),
-            Event::KnockAgain { from, attempt } => self.on_knock_again(from, attempt),
+            Event::Knock { from, call } => self.on_knock(from, call),
+            Event::KnockAgain { from, call, attempt } => self.on_knock_again(from, call, attempt),
             Event::Answer { to, listener, .. } => self.on_answer(to, listener),
             Event::Reset { to } => self.on_reset(to),
             Event::Datagram { sender, from, to, data } => self.on_datagram(sender, from, to, data),
@@ -342,7 +347,7 @@ impl Simulated {
 
     /// Sets what one direction between two hosts is like.
     pub fn set_link(&mut self, from: HostId, to: HostId, quality: Quality) {
-        self.hosts.direction(from, to).quality = quality;
+        self.hosts.set_link(from, to, quality);
     }
 
     /// What one direction between two hosts is like.
@@ -351,7 +356,7 @@ impl Simulated {
     }
 
     /// Sets what all links are like that nothing else was said of.
-    pub const fn set_default_link(&mut self, quality: Quality) {
+    pub fn set_default_link(&mut self, quality: Quality) {
         self.hosts.set_default(quality);
     }
 
@@ -371,6 +376,7 @@ impl Simulated {
         let gone: Vec<SocketId> =
             self.sockets.iter().filter(|(_, socket)| socket.host == host).map(|(id, _)| id).collect();
         for id in &gone {
+            self.drop_half_made(*id);
             self.sockets.remove(*id);
         }
         gone
@@ -410,6 +416,11 @@ impl Simulated {
     #[inline]
     pub const fn note_word(&mut self, word: u64) {
         self.digest.note(word);
+    }
+
+    /// How many sockets there are, those among them that were closed and have something under way still.
+    pub fn sockets_len(&self) -> usize {
+        self.sockets.iter().count()
     }
 
     /// The world as text.

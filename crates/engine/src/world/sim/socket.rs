@@ -183,10 +183,15 @@ impl Sockets {
     /// The socket is gone: nothing has its number any more.
     pub(super) fn remove(&mut self, id: SocketId) -> Option<Socket> {
         let slot = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation)?;
-        let socket = slot.socket.take()?;
+        let mut socket = slot.socket.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.index);
         self.unbind(id, &socket);
+        if let Role::Datagram(datagram) = &mut socket.role {
+            // They find out that it is gone.
+            let waiting = datagram.take_waiting();
+            self.tell_of_room(id, waiting);
+        }
         Some(socket)
     }
 

@@ -57,6 +57,8 @@ pub(super) struct Listener {
 pub(super) enum Phase {
     Connecting {
         to: Address,
+        /// Which connection is being made: a number that no other one has.
+        call: u64,
         attempt: u32,
     },
     Open,
@@ -119,13 +121,13 @@ impl Stream {
         format!("{phase}, {} B unread, {under_way} B under way{stall}", self.inbox.len())
     }
 
-    pub(super) fn is_connecting(&self, attempt: u32) -> bool {
-        matches!(&self.phase, Phase::Connecting { attempt: now, .. } if *now == attempt)
+    /// Whether the connection of this number is being made.
+    pub(super) fn is_connecting(&self, call: u64) -> bool {
+        matches!(self.phase, Phase::Connecting { call: now, .. } if now == call)
     }
 
-    /// Whether an answer to this attempt still counts: it does after later ones, too.
-    pub(super) fn awaits_answer(&self, attempt: u32) -> bool {
-        matches!(&self.phase, Phase::Connecting { attempt: now, .. } if *now >= attempt)
+    pub(super) const fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
     }
 
     pub(super) fn awaits_arrival(&self, serial: u64) -> bool {
@@ -331,8 +333,13 @@ impl Simulated {
     pub fn end_reading(&mut self, id: SocketId) -> Result<()> {
         let Role::Stream(stream) = &mut self.sockets.open(id)?.role else { return Err(Fault::NotConnected) };
         stream.is_at_end = true;
+        stream.owed += stream.inbox.len();
         stream.inbox.clear();
+        let is_owed = stream.is_open() && stream.owed > 0;
         self.sockets.mark(id);
+        if is_owed {
+            self.credit(id);
+        }
         Ok(())
     }
 

@@ -110,7 +110,8 @@ impl Simulated {
             Content::Credit(_) | Content::End | Content::Reset => {}
         }
         let Some(to) = to else { return };
-        let Some(stream) = self.sockets.stream(to) else { return };
+        // A connection that is lost already hears of nothing more.
+        let Some(stream) = self.sockets.stream(to).filter(|stream| stream.is_open()) else { return };
         let was_low = stream.credit < LOW_WINDOW;
         match content {
             Content::Credit(count) => {
@@ -156,13 +157,15 @@ impl Simulated {
         let Some(far) = self.sockets.stream(from).map(|stream| stream.peer_host) else { return };
         if self.passes_at_once(far, host) {
             self.on_reset(from);
-        } else if let Some(arrival) = self.hosts.direction(far, host).signal_arrival(self.now, &mut self.tape) {
+        } else if !self.is_blocked(far, host) {
+            // If it were lost, what it answers would be sent again, and answered again: loss is delay.
+            let arrival = self.hosts.direction(far, host).stream_arrival(self.now, 0, &mut self.tape);
             self.agenda.push(arrival, Event::Reset { to: from });
         }
     }
 
     pub(super) fn on_reset(&mut self, to: SocketId) {
-        if let Some(stream) = self.sockets.stream(to) {
+        if let Some(stream) = self.sockets.stream(to).filter(|stream| stream.is_open()) {
             stream.die(Fault::ConnectionReset);
             self.sockets.mark(to);
             self.remove_if_idle(to);
@@ -203,7 +206,10 @@ impl Simulated {
         let Some(stream) = self.sockets.stream(id) else { return };
         if is_blocked {
             if attempt + 1 >= MOST_RETRANSMISSIONS {
-                stream.die(Fault::TimedOut);
+                self.drop_half_made(id);
+                if let Some(stream) = self.sockets.stream(id) {
+                    stream.die(Fault::TimedOut);
+                }
                 self.sockets.mark(id);
                 return self.remove_if_idle(id);
             }
