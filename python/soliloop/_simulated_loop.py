@@ -132,6 +132,10 @@ class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
                 f"the simulated date, {elapsed} after {self.start}, is none that a datetime can hold"
             ) from None
 
+    def outside(self) -> Outside:
+        """Return a context manager in which this thread has left the simulation: clocks, sockets and threads are the real ones."""
+        return Outside()
+
     def _report_block(self, call: str, seconds: float) -> None:
         _reports.blocked(self, call, seconds, _reports.caller())
 

@@ -26,7 +26,6 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any, NoReturn, Self, TypeVar, TypeVarTuple
 
 import soliloop
-from soliloop._soliloop import Outside
 
 __version__ = "0.10"  # the version whose surface this is
 
@@ -154,7 +153,7 @@ class EventLoop(soliloop.SimulatedLoop):
             self.set_default_executor(concurrent.futures.ThreadPoolExecutor())
             executor = self.__executor
             assert executor is not None
-        with Outside():  # the thread is a real one, and so is the wait for it
+        with self.outside():  # the thread is a real one, and so is the wait for it
             work = executor.submit(func, *args)
             concurrent.futures.wait([work])
         future: asyncio.Future[_T] = self.create_future()
@@ -169,7 +168,7 @@ class EventLoop(soliloop.SimulatedLoop):
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Wait for the default executor's threads to end; *timeout* is ignored: no time passes."""
         if self.__executor is not None:
-            with Outside():
+            with self.outside():
                 self.__executor.shutdown(wait=True)
 
 
