@@ -9,7 +9,10 @@
 //! | `hosts` | names, addresses, routes |
 //! | `link` | delay and loss between two hosts |
 //! | `socket` | the table of sockets, their addresses, readiness |
-//! | `stream`, `datagram` | what travels |
+//! | `stream` | the calls of connected sockets |
+//! | `handshake` | how connections come about |
+//! | `travel` | segments on their way, resets, stalls |
+//! | `datagram` | what travels alone |
 //! | `fault` | what sockets refuse |
 //! | `snapshot` | the world as text |
 //!
@@ -25,6 +28,7 @@ pub use digest::Digest;
 mod fault;
 pub use fault::{Fault, Result};
 
+mod handshake;
 mod hosts;
 pub use hosts::{HostError, HostId};
 
@@ -44,11 +48,14 @@ pub use stream::WINDOW;
 mod tape;
 pub use tape::Tape;
 
+mod travel;
+
 use crate::clock::Instant;
 use crate::engine::Wait;
 use agenda::Agenda;
+use datagram::Packet;
 use hosts::Hosts;
-use socket::Sockets;
+use socket::{Role, Sockets};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
@@ -61,6 +68,8 @@ pub struct Simulated {
     digest: Digest,
     hosts: Hosts,
     sockets: Sockets,
+    /// How many connections were asked for: each one has its number.
+    tickets: u64,
     /// Sleepers that were not woken yet, by number; and those that were, in order.
     asleep: BTreeSet<u64>,
     woken: Vec<u64>,
@@ -93,30 +102,29 @@ enum Event {
     /// A socket asks for a connection.
     Knock {
         from: SocketId,
-        attempt: u32,
+        ticket: u64,
     },
     /// No answer has come until now.
     KnockAgain {
         from: SocketId,
-        attempt: u32,
+        ticket: u64,
     },
     /// The answer: from a listening socket, or a refusal.
     Answer {
         to: SocketId,
-        attempt: u32,
+        ticket: u64,
         listener: Option<SocketId>,
     },
+    /// The other end of a connection is gone.
     Reset {
         to: SocketId,
+        attempt: u32,
     },
-    Datagram {
-        sender: SocketId,
-        from: SocketAddr,
-        to: SocketAddr,
-        data: Vec<u8>,
-    },
+    Datagram(Box<Packet>),
+    /// Nobody has waited for what a socket has sent.
     Unreachable {
         to: SocketId,
+        about: SocketAddr,
     },
     /// A sleeper's time has come.
     Wake(u64),
@@ -142,6 +150,7 @@ impl Simulated {
             digest: Digest::new(),
             hosts: Hosts::new(),
             sockets: Sockets::default(),
+            tickets: 0,
             asleep: BTreeSet::new(),
             woken: Vec::new(),
             sleepers: 0,
@@ -212,20 +221,20 @@ impl Simulated {
 
     fn is_due(&self, event: &Event) -> bool {
         let stream = |id: &SocketId| match self.sockets.get(*id).map(|socket| &socket.role) {
-            Some(socket::Role::Stream(stream)) => Some(stream),
+            Some(Role::Stream(stream)) => Some(stream),
             _ => None,
         };
         match event {
             Event::Arrive { from, serial } => stream(from).is_some_and(|stream| stream.awaits_arrival(*serial)),
-            Event::Retry { from, attempt } => stream(from).is_some_and(|stream| stream.is_stalled(*attempt)),
-            Event::Knock { from, attempt } | Event::Answer { to: from, attempt, .. } => {
-                stream(from).is_some_and(|stream| stream.is_connecting(*attempt))
+            Event::Retry { from, attempt } => stream(from).is_some_and(|stream| stream.awaits_retry(*attempt)),
+            Event::Knock { from, ticket }
+            | Event::KnockAgain { from, ticket }
+            | Event::Answer { to: from, ticket, .. } => {
+                stream(from).is_some_and(|stream| stream.awaits_answer(*ticket))
             }
-            Event::KnockAgain { from, attempt } => {
-                stream(from).is_some_and(|stream| stream.is_connecting(attempt.wrapping_sub(1)))
-            }
-            Event::Reset { to } | Event::Unreachable { to } => self.sockets.get(*to).is_some(),
-            Event::Datagram { .. } => true,
+            Event::Reset { to, .. } => stream(to).is_some_and(|stream| stream.is_open()),
+            Event::Datagram(_) => true,
+            Event::Unreachable { to, about } => self.would_hear(*to, *about),
             Event::Wake(sleeper) => self.asleep.contains(sleeper),
         }
     }
@@ -233,13 +242,13 @@ impl Simulated {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Arrive { from, .. } => self.on_arrival(from),
-            Event::Retry { from, attempt } => self.on_retry(from, attempt),
-            Event::Knock { from, attempt } => self.on_knock(from, attempt),
-            Event::KnockAgain { from, attempt } => self.on_knock_again(from, attempt),
+            Event::Retry { from, .. } => self.on_retry(from),
+            Event::Knock { from, ticket } => self.on_knock(from, ticket),
+            Event::KnockAgain { from, .. } => self.on_knock_again(from),
             Event::Answer { to, listener, .. } => self.on_answer(to, listener),
-            Event::Reset { to } => self.on_reset(to),
-            Event::Datagram { sender, from, to, data } => self.on_datagram(sender, from, to, data),
-            Event::Unreachable { to } => self.on_unreachable(to),
+            Event::Reset { to, attempt } => self.on_reset(to, attempt),
+            Event::Datagram(packet) => self.on_datagram(*packet),
+            Event::Unreachable { to, .. } => self.on_unreachable(to),
             Event::Wake(sleeper) => {
                 self.asleep.remove(&sleeper);
                 self.woken.push(sleeper);
@@ -314,16 +323,16 @@ impl Simulated {
 
     /// Sets what one direction between two hosts is like.
     pub fn set_link(&mut self, from: HostId, to: HostId, quality: Quality) {
-        self.hosts.direction(from, to).quality = quality;
+        self.hosts.set_quality(from, to, quality);
     }
 
     /// What one direction between two hosts is like.
-    pub fn link(&mut self, from: HostId, to: HostId) -> Quality {
-        self.hosts.direction(from, to).quality
+    pub fn link(&self, from: HostId, to: HostId) -> Quality {
+        *self.hosts.quality(from, to)
     }
 
     /// Sets what all links are like that nothing else was said of.
-    pub const fn set_default_link(&mut self, quality: Quality) {
+    pub fn set_default_link(&mut self, quality: Quality) {
         self.hosts.set_default(quality);
     }
 
@@ -337,7 +346,7 @@ impl Simulated {
         self.hosts.get(host).is_up
     }
 
-    /// Stops a host at once: its sockets are gone, and nobody is told.
+    /// Stops a host at once: its sockets are gone, with what they had under way, and nobody is told.
     pub fn crash(&mut self, host: HostId) {
         self.hosts.get_mut(host).is_up = false;
         let gone: Vec<SocketId> =

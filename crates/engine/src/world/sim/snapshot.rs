@@ -28,10 +28,10 @@ impl Display for Snapshot<'_> {
                 writeln!(f, "  {}", line(socket))?;
             }
         }
-        for ((from, to), direction) in world.hosts.links().filter(|((from, to), _)| from != to) {
-            let cut = if direction.is_cut { "cut, " } else { "" };
+        for (from, to, qualities, is_cut) in world.hosts.links() {
+            let cut = if is_cut { "cut, " } else { "" };
             let (from, to) = (&world.hosts.get(from).name, &world.hosts.get(to).name);
-            writeln!(f, "link {from} -> {to}: {cut}{}", quality(&direction.quality))?;
+            writeln!(f, "link {from} -> {to}: {cut}{}", quality(qualities))?;
         }
         Ok(())
     }

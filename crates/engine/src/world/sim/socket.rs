@@ -6,8 +6,9 @@
 use super::Simulated;
 use super::datagram::Datagram;
 use super::fault::{Fault, Result};
+use super::handshake::Listener;
 use super::hosts::{FIRST_EPHEMERAL, HostId};
-use super::stream::{Listener, Stream};
+use super::stream::Stream;
 use crate::world::{Interest, Readiness};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -65,6 +66,8 @@ pub(super) struct Socket {
     pub(super) family: Family,
     pub(super) kind: Kind,
     pub(super) local: Option<Address>,
+    /// The address was not asked for: it came with a connection, and goes with it.
+    pub(super) is_local_borrowed: bool,
     pub(super) role: Role,
     /// The owner has closed it; it stays until what it has sent has arrived.
     pub(super) is_closed: bool,
@@ -88,6 +91,8 @@ pub(super) struct Sockets {
     /// Who has a port: each socket with its address.
     bound: BTreeMap<(HostId, IsStream, u16), Vec<Bound>>,
     paths: BTreeMap<(HostId, Vec<u8>), SocketId>,
+    /// How many names were made up.
+    named: u32,
     ready: VecDeque<SocketId>,
 }
 
@@ -106,6 +111,25 @@ struct Bound {
     options: BindOptions,
 }
 
+impl Family {
+    /// An internet address as sockets of the family write it: for those of version 6, version 4 is a part of theirs.
+    pub(super) fn writes(self, address: SocketAddr) -> SocketAddr {
+        match (self, address) {
+            (Self::V6, SocketAddr::V4(v4)) => (v4.ip().to_ipv6_mapped(), v4.port()).into(),
+            _ => address,
+        }
+    }
+
+    /// The address that a socket of the family means, of the version that it travels by.
+    pub(super) fn reads(self, address: SocketAddr) -> Result<SocketAddr> {
+        match (self, address) {
+            (Self::V4, SocketAddr::V4(_)) => Ok(address),
+            (Self::V6, SocketAddr::V6(v6)) => Ok(v6.ip().to_ipv4_mapped().map_or(address, |v4| (v4, v6.port()).into())),
+            _ => Err(Fault::WrongFamily),
+        }
+    }
+}
+
 impl SocketId {
     /// The place in the table of sockets: of the sockets that exist at one time, each has another one.
     pub const fn index(self) -> usize {
@@ -119,7 +143,23 @@ impl Socket {
             Kind::Stream => Role::Fresh,
             Kind::Datagram => Role::Datagram(Box::default()),
         };
-        Self { host, family, kind, local: None, role, is_closed: false, interest: Interest::NONE, is_listed: false }
+        Self {
+            host,
+            family,
+            kind,
+            local: None,
+            is_local_borrowed: false,
+            role,
+            is_closed: false,
+            interest: Interest::NONE,
+            is_listed: false,
+        }
+    }
+
+    /// The owner has closed it, and hears no more of it.
+    pub(super) const fn set_closed(&mut self) {
+        self.is_closed = true;
+        self.interest = Interest::NONE;
     }
 
     /// The name of this end, as a system gives it to a socket that has none.
@@ -166,6 +206,11 @@ impl Sockets {
     }
 
     /// The socket, if its owner has not closed it.
+    fn look(&self, id: SocketId) -> Result<&Socket> {
+        self.get(id).filter(|socket| !socket.is_closed).ok_or(Fault::BadSocket)
+    }
+
+    /// The same, to be changed.
     #[inline]
     pub(super) fn open(&mut self, id: SocketId) -> Result<&mut Socket> {
         self.get_mut(id).filter(|socket| !socket.is_closed).ok_or(Fault::BadSocket)
@@ -186,7 +231,9 @@ impl Sockets {
         let socket = slot.socket.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.index);
-        self.unbind(id, &socket);
+        if let Some(local) = &socket.local {
+            self.unbind(id, socket.host, socket.kind, local);
+        }
         Some(socket)
     }
 
@@ -236,22 +283,52 @@ impl Sockets {
 
     // ------------------------------------------------------------------ addresses
 
-    /// The socket that gets what comes to an address: one that has it, before one that has them all.
-    pub(super) fn at(&self, host: HostId, kind: Kind, to: SocketAddr) -> impl Iterator<Item = SocketId> {
+    /// The sockets that get what comes to an address: either those that have it, or those that have all of its family.
+    pub(super) fn at(
+        &self,
+        host: HostId,
+        kind: Kind,
+        to: SocketAddr,
+        is_exact: bool,
+    ) -> impl Iterator<Item = SocketId> {
         let entries = self.bound.get(&(host, kind == Kind::Stream, to.port())).map_or(&[][..], Vec::as_slice);
-        let exact = entries.iter().filter(move |bound| bound.address == to.ip());
-        let any = entries.iter().filter(move |bound| bound.address != to.ip() && bound.covers(to.ip()));
-        exact.chain(any).map(|bound| bound.id)
+        let is_meant = move |bound: &&Bound| {
+            let has_it = bound.address == to.ip();
+            if is_exact { has_it } else { !has_it && bound.covers(to.ip()) }
+        };
+        entries.iter().filter(is_meant).map(|bound| bound.id)
+    }
+
+    /// A name of their own space that no socket has, for one that is bound to nothing in particular.
+    fn nameless_path(&mut self, host: HostId) -> Vec<u8> {
+        loop {
+            self.named += 1;
+            let path = format!("\0{:05x}", self.named).into_bytes();
+            if !self.paths.contains_key(&(host, path.clone())) {
+                return path;
+            }
+        }
     }
 
     pub(super) fn at_path(&self, host: HostId, path: &[u8]) -> Option<SocketId> {
         self.paths.get(&(host, path.to_vec())).copied()
     }
 
-    fn unbind(&mut self, id: SocketId, socket: &Socket) {
-        match &socket.local {
-            Some(Address::Internet(address)) => {
-                let key = (socket.host, socket.kind == Kind::Stream, address.port());
+    /// A socket gives its address back.
+    pub(super) fn release(&mut self, id: SocketId) {
+        if let Some(socket) = self.get_mut(id)
+            && let Some(local) = socket.local.take()
+        {
+            socket.is_local_borrowed = false;
+            let (host, kind) = (socket.host, socket.kind);
+            self.unbind(id, host, kind, &local);
+        }
+    }
+
+    fn unbind(&mut self, id: SocketId, host: HostId, kind: Kind, local: &Address) {
+        match local {
+            Address::Internet(address) => {
+                let key = (host, kind == Kind::Stream, address.port());
                 if let Some(entries) = self.bound.get_mut(&key) {
                     entries.retain(|bound| bound.id != id);
                     if entries.is_empty() {
@@ -259,13 +336,13 @@ impl Sockets {
                     }
                 }
             }
-            Some(Address::Path(path)) => {
-                let key = (socket.host, path.clone());
+            Address::Path(path) => {
+                let key = (host, path.clone());
                 if self.paths.get(&key) == Some(&id) {
                     self.paths.remove(&key);
                 }
             }
-            Some(Address::Nameless) | None => {}
+            Address::Nameless => {}
         }
     }
 }
@@ -297,8 +374,7 @@ impl Simulated {
     /// # Errors
     /// [`Fault::BadSocket`].
     pub fn kind(&self, id: SocketId) -> Result<(Family, Kind)> {
-        let socket = self.sockets.get(id).ok_or(Fault::BadSocket)?;
-        Ok((socket.family, socket.kind))
+        self.sockets.look(id).map(|socket| (socket.family, socket.kind))
     }
 
     /// The host of a socket.
@@ -306,7 +382,7 @@ impl Simulated {
     /// # Errors
     /// [`Fault::BadSocket`].
     pub fn host_of(&self, id: SocketId) -> Result<HostId> {
-        self.sockets.get(id).map(|socket| socket.host).ok_or(Fault::BadSocket)
+        self.sockets.look(id).map(|socket| socket.host)
     }
 
     /// Gives a socket an address; port 0 stands for any that is free.
@@ -320,19 +396,18 @@ impl Simulated {
         }
         let (host, family, kind) = (socket.host, socket.family, socket.kind);
         let local = match (family, address) {
-            (Family::V4, Address::Internet(internet)) if internet.is_ipv4() => {
-                Address::Internet(self.claim(id, host, kind, *internet, options)?)
-            }
-            (Family::V6, Address::Internet(internet)) if internet.is_ipv6() => {
-                Address::Internet(self.claim(id, host, kind, *internet, options)?)
+            (Family::V4 | Family::V6, Address::Internet(wanted)) => {
+                let claimed = self.claim(id, host, kind, family.reads(*wanted)?, options)?;
+                Address::Internet(family.writes(claimed))
             }
             (Family::Unix, Address::Path(path)) => {
+                let path = if path.is_empty() { self.sockets.nameless_path(host) } else { path.clone() };
                 let key = (host, path.clone());
                 if self.sockets.paths.contains_key(&key) {
                     return Err(Fault::AddressInUse);
                 }
                 self.sockets.paths.insert(key, id);
-                address.clone()
+                Address::Path(path)
             }
             _ => return Err(Fault::WrongFamily),
         };
@@ -380,25 +455,33 @@ impl Simulated {
         None
     }
 
-    /// Gives a socket without an address the one that it has on the way to `to`.
-    pub(super) fn bind_on_the_way(&mut self, id: SocketId, to: SocketAddr) -> Result<SocketAddr> {
+    /// Gives a socket that has no address a port of one; gives the address by which it is known at `to`, on the host `far`.
+    pub(super) fn bind_on_the_way(
+        &mut self,
+        id: SocketId,
+        own: IpAddr,
+        to: SocketAddr,
+        far: HostId,
+    ) -> Result<SocketAddr> {
         let socket = self.sockets.open(id)?;
-        let host = socket.host;
-        match &mut socket.local {
-            Some(Address::Internet(local)) if local.ip().is_unspecified() => {
-                // Bound to all of them: from now on it has the one that it is reached by.
-                let source = self.hosts.source(host, to.ip());
-                Ok(SocketAddr::new(source, local.port()))
+        let (host, family, kind) = (socket.host, socket.family, socket.kind);
+        let local = match &socket.local {
+            Some(Address::Internet(local)) => family.reads(*local)?,
+            Some(_) => return Err(Fault::WrongFamily),
+            None => {
+                let claimed = self.claim(id, host, kind, SocketAddr::new(own, 0), BindOptions::default());
+                let claimed = claimed.map_err(|_| Fault::AddressNotAvailable)?;
+                let socket = self.sockets.open(id)?;
+                socket.local = Some(Address::Internet(family.writes(claimed)));
+                socket.is_local_borrowed = true;
+                claimed
             }
-            Some(Address::Internet(local)) => Ok(*local),
-            _ => {
-                let source = SocketAddr::new(self.hosts.source(host, to.ip()), 0);
-                let kind = socket.kind;
-                let claimed = self.claim(id, host, kind, source, BindOptions::default())?;
-                self.sockets.open(id)?.local = Some(Address::Internet(claimed));
-                Ok(claimed)
-            }
+        };
+        if local.ip().is_loopback() && host != far {
+            return Err(Fault::Invalid);
         }
+        let ip = if local.ip().is_unspecified() { self.hosts.source(host, to.ip()) } else { local.ip() };
+        Ok(SocketAddr::new(ip, local.port()))
     }
 
     /// The name of a socket.
@@ -406,7 +489,7 @@ impl Simulated {
     /// # Errors
     /// [`Fault::BadSocket`].
     pub fn local_name(&self, id: SocketId) -> Result<Address> {
-        self.sockets.get(id).map(Socket::name).ok_or(Fault::BadSocket)
+        self.sockets.look(id).map(Socket::name)
     }
 
     /// The name of the socket that this one is connected to.
@@ -414,7 +497,7 @@ impl Simulated {
     /// # Errors
     /// [`Fault::NotConnected`].
     pub fn peer_name(&self, id: SocketId) -> Result<Address> {
-        let name = match &self.sockets.get(id).ok_or(Fault::BadSocket)?.role {
+        let name = match &self.sockets.look(id)?.role {
             Role::Stream(stream) => stream.peer_name(),
             Role::Datagram(datagram) => datagram.peer_name(),
             Role::Fresh | Role::Listener(_) => None,
@@ -441,8 +524,8 @@ impl Simulated {
     ///
     /// # Errors
     /// [`Fault::BadSocket`].
-    pub fn readiness(&mut self, id: SocketId) -> Result<Readiness> {
-        self.sockets.open(id).map(|socket| socket.readiness())
+    pub fn readiness(&self, id: SocketId) -> Result<Readiness> {
+        self.sockets.look(id).map(Socket::readiness)
     }
 
     /// The error that a socket has come to, which is then forgotten (`SO_ERROR`).
