@@ -186,11 +186,12 @@ impl Simulated {
             return Ok(());
         }
         // Whoever sends to one peer alone can wait for it.
-        if is_to_peer {
+        if is_to_peer
+            && let Some(Socket { role: Role::Datagram(sender), .. }) = self.sockets.get_mut(id)
+            && !std::mem::replace(&mut sender.is_held_up, true)
+            && let Some(Socket { role: Role::Datagram(datagram), .. }) = self.sockets.get_mut(receiver)
+        {
             datagram.waiting.push(id);
-            if let Some(Socket { role: Role::Datagram(datagram), .. }) = self.sockets.get_mut(id) {
-                datagram.is_held_up = true;
-            }
         }
         Err(Fault::WouldBlock)
     }
