@@ -172,6 +172,16 @@ impl Socket {
         }
     }
 
+    /// What it is ready for, of what is waited for.
+    #[inline]
+    fn awaited(&self) -> Option<Readiness> {
+        let mut now = self.readiness();
+        now.readable &= self.interest.read;
+        now.writable &= self.interest.write;
+        now.is_exceptional &= self.interest.is_edge;
+        (now.readable || now.writable).then_some(now)
+    }
+
     fn readiness(&self) -> Readiness {
         match &self.role {
             Role::Fresh => Readiness { readable: true, writable: true, is_exceptional: true },
@@ -259,22 +269,28 @@ impl Sockets {
         !self.ready.is_empty()
     }
 
+    /// Whether a socket is ready for what is waited for. Those that turn out not to be are taken off the list.
+    pub(super) fn has_ready(&mut self) -> bool {
+        while let Some(id) = self.ready.front().copied() {
+            match self.get_mut(id) {
+                Some(socket) if socket.awaited().is_some() => return true,
+                Some(socket) => socket.is_listed = false,
+                None => {}
+            }
+            self.ready.pop_front();
+        }
+        false
+    }
+
     /// Asks those on the list; gives what they are ready for, of what is waited for.
     pub(super) fn take_ready(&mut self, ready: &mut Vec<(SocketId, Readiness)>) {
         for _ in 0..self.ready.len() {
             let Some(id) = self.ready.pop_front() else { break };
             let Some(socket) = self.get_mut(id) else { continue };
             socket.is_listed = false;
-            let interest = socket.interest;
-            let mut now = socket.readiness();
-            now.readable &= interest.read;
-            now.writable &= interest.write;
-            now.is_exceptional &= interest.is_edge;
-            if !(now.readable || now.writable) {
-                continue;
-            }
+            let Some(now) = socket.awaited() else { continue };
             ready.push((id, now));
-            if !interest.is_edge {
+            if !socket.interest.is_edge {
                 socket.is_listed = true;
                 self.ready.push_back(id);
             }
