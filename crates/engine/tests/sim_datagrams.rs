@@ -42,7 +42,7 @@ fn a_datagram_arrives_whole_with_its_senders_name() {
     world.send_to(one, b"", Some(&to)).unwrap();
     assert_eq!(world.local_name(one), Ok(internet("0.0.0.0:32768")), "a port, but no address of its own");
     run(&mut world);
-    assert_eq!(millis(&world), 10.0);
+    assert_eq!(time(&world), MILLIS_10);
     assert_eq!(ready(&mut world), [(other, true, false)]);
     assert_eq!(world.readable_bytes(other), Ok(5));
     let from = port_of(&world, a, 32768);
@@ -164,8 +164,8 @@ fn the_longest_datagram() {
     let (mut world, a, b) = two_hosts(Quality::PERFECT);
     let one = datagrams(&mut world, a, 1);
     let to = port_of(&world, b, 2);
-    assert_eq!(world.send_to(one, &[0; 65_507], Some(&to)), Ok(()));
-    assert_eq!(world.send_to(one, &[0; 65_508], Some(&to)), Err(Fault::MessageTooLong));
+    assert_eq!(world.send_to(one, &vec![0; 65_507], Some(&to)), Ok(()));
+    assert_eq!(world.send_to(one, &vec![0; 65_508], Some(&to)), Err(Fault::MessageTooLong));
     assert_eq!(world.send_to(one, b"", Some(&internet("9.9.9.9:9"))), Err(Fault::HostUnreachable));
     assert_eq!(world.send_to(one, b"", Some(&internet("[::1]:9"))), Err(Fault::WrongFamily));
 }

@@ -78,6 +78,27 @@ fn a_sender_gives_up_after_a_quarter_of_an_hour() {
 }
 
 #[test]
+fn a_stall_that_is_over_is_forgotten() {
+    let (mut world, a, b) = two_hosts(Quality::PERFECT);
+    let (near, far) = connection(&mut world, a, b);
+    for _ in 0..20 {
+        part(&mut world, a, b, true);
+        let begun = world.now();
+        send(&mut world, near, b"x").unwrap();
+        run_for(&mut world, Duration::from_secs(100));
+        part(&mut world, a, b, false);
+        while end(&mut world, far) == Err(Fault::WouldBlock) {
+            step(&mut world);
+        }
+        assert_eq!(
+            begun.until(world.now()),
+            Duration::from_millis(102_200),
+            "0.2 seconds, and twice as long each time"
+        );
+    }
+}
+
+#[test]
 fn a_link_that_loses_everything_is_one_that_is_cut() {
     let (mut world, a, b) = two_hosts(Quality::PERFECT);
     let (near, _) = connection(&mut world, a, b);
@@ -216,6 +237,17 @@ fn void_events_do_not_move_the_clock() {
     for id in [near, far, refused] {
         world.abort(id);
     }
+}
+
+#[test]
+fn what_is_due_happens_though_somebody_is_busy() {
+    let (mut world, a, b) = two_hosts(Quality { duplicate: 1.0, ..Quality::PERFECT });
+    let (one, other) = (datagrams(&mut world, a, 1), datagrams(&mut world, b, 2));
+    let to = port_of(&world, b, 2);
+    world.send_to(one, b"x", Some(&to)).unwrap();
+    assert_eq!(world.readable_bytes(other), Ok(0));
+    assert_eq!(world.wait(Wait::None), Step::Turn(world.now()));
+    assert_eq!(world.readable_bytes(other), Ok(1));
 }
 
 #[test]

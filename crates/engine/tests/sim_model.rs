@@ -52,7 +52,7 @@ struct Model {
     hosts: Vec<HostId>,
     listeners: Vec<SocketId>,
     connections: Vec<Connection>,
-    sent: u32,
+    sent: usize,
 }
 
 impl Model {
@@ -112,7 +112,7 @@ impl Model {
         let far = self.hosts[host];
         // A port may have been used before: the latest caller is meant.
         let mut callers = self.connections.iter_mut().rev();
-        let connection = callers.find(|one| one.caller == name && one.host == far).expect("somebody has called");
+        let connection = callers.find(|one| one.caller == name && one.host == far).unwrap();
         if connection.ends[1].socket.is_none() && !connection.ends[1].has_ended {
             connection.ends[1].socket = Some(id);
         } else {
@@ -126,7 +126,7 @@ impl Model {
         let unread = connection.ends[end % 2].sent.len() - connection.ends[1 - end % 2].got;
         let is_peer_gone = connection.ends[1 - end % 2].has_ended && connection.ends[1 - end % 2].socket.is_none();
         let Some(id) = connection.ends[end % 2].socket else { return };
-        let bytes: Vec<u8> = (0..size).map(|place| (place as u32 + self.sent).to_le_bytes()[0]).collect();
+        let bytes: Vec<u8> = (0..size).map(|place| (place + self.sent).to_le_bytes()[0]).collect();
         self.sent += 7;
         let is_ready = self.world.readiness(id).unwrap().writable;
         match send(&mut self.world, id, &bytes) {

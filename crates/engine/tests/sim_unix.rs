@@ -116,8 +116,8 @@ fn datagrams_of_a_pair() {
     let mut world = Simulated::new(0);
     let (one, other) = world.pair(HostId::MAIN, Family::Unix, Kind::Datagram);
     world.send_to(one, b"first", None).unwrap();
-    world.send_to(one, &[7; 100_000], None).unwrap();
-    assert_eq!(world.send_to(one, &[7; 300_000], None), Err(Fault::MessageTooLong));
+    world.send_to(one, &vec![7; 100_000], None).unwrap();
+    assert_eq!(world.send_to(one, &vec![7; 300_000], None), Err(Fault::MessageTooLong));
     let mut buffer = vec![0; 200_000];
     assert_eq!(world.receive_from(other, &mut buffer, false), Ok((5, Address::Nameless)));
     assert_eq!(world.receive_from(other, &mut buffer, false), Ok((100_000, Address::Nameless)));

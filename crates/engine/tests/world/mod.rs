@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each file of tests uses a part of it")]
 #![allow(unreachable_pub, reason = "a module of several test programs")]
 
+use soliloop_engine::Instant;
 use soliloop_engine::world::sim::{
     Address, BindOptions, Family, Fault, HostId, Kind, Latency, Quality, Result, Simulated, SocketId,
 };
@@ -101,9 +102,13 @@ pub fn run_for(world: &mut Simulated, time: Duration) {
     world.advance_to(until);
 }
 
-/// Milliseconds since the origin.
-pub fn millis(world: &Simulated) -> f64 {
-    world.now().as_secs_f64() * 1e3
+/// How long the world has existed.
+pub fn time(world: &Simulated) -> Duration {
+    Instant::ORIGIN.until(world.now())
+}
+
+pub const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
 }
 
 pub fn send(world: &mut Simulated, id: SocketId, bytes: &[u8]) -> Result<usize> {

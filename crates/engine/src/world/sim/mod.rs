@@ -169,6 +169,8 @@ impl Simulated {
     #[inline]
     pub fn wait(&mut self, wait: Wait) -> Step {
         if wait == Wait::None {
+            // What is due is not late because somebody is busy.
+            self.advance_to(self.now);
             return Step::Turn(self.now);
         }
         loop {
