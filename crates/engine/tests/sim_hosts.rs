@@ -84,6 +84,7 @@ fn names_and_addresses_belong_to_one_host() {
     assert_eq!(world.host_name(b), "b");
     assert_eq!(world.name_of(ip("fd09::1")), Some("a"));
     assert_eq!(world.hosts().collect::<Vec<_>>(), [HostId::MAIN, a, b]);
+    assert_eq!(world.resolve("10.1.2.3"), [ip("10.1.2.3")]);
     assert_eq!(world.resolve("localhost"), [ip("127.0.0.1"), ip("::1")]);
 }
 
@@ -146,6 +147,9 @@ fn ports_run_out() {
     let first = bind(&mut world).unwrap();
     let rest = std::iter::from_fn(|| bind(&mut world).ok()).count();
     assert_eq!(rest, 32_767);
+    let shared = stream(&mut world, HostId::MAIN);
+    let options = BindOptions { shares_port: true, ..BindOptions::default() };
+    assert_eq!(world.bind(shared, &internet("127.0.0.1:0"), options), Err(Fault::AddressInUse));
     assert_eq!(bind(&mut world), Err(Fault::AddressInUse));
     serve(&mut world, HostId::MAIN, PORT, 9);
     let near = stream(&mut world, HostId::MAIN);

@@ -120,13 +120,16 @@ fn a_reset_is_told_once() {
 #[test]
 fn many_refusals_are_one_reset() {
     let (mut world, a, b) = two_hosts(slow(MILLIS_10));
-    let (near, far) = connection(&mut world, a, b);
-    world.abort(far);
+    let (near, _) = connection(&mut world, a, b);
+    world.crash(b);
+    world.restart(b);
+    let begun = world.now();
     for _ in 0..5 {
         send(&mut world, near, b"late").unwrap();
         run_for(&mut world, MILLIS_10 / 10);
     }
     run(&mut world);
+    assert_eq!(begun.until(world.now()), 2 * MILLIS_10, "the other four move no clock");
     assert_eq!(world.take_error(near), Ok(Some(Fault::ConnectionReset)));
     assert_eq!(world.take_error(near), Ok(None));
 }

@@ -101,8 +101,11 @@ impl Hosts {
         Ok(self.insert(name, addresses))
     }
 
-    /// The addresses of a name. In an open world every name has one.
+    /// The addresses of a name; one that is written as an address stands for itself. In an open world every name has one.
     pub(super) fn resolve(&mut self, name: &str) -> Vec<IpAddr> {
+        if let Ok(address) = name.parse() {
+            return vec![address];
+        }
         let key = key(name);
         if LOOPBACK_NAMES.contains(&key.as_str()) {
             return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];

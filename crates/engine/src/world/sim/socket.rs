@@ -460,6 +460,8 @@ impl Simulated {
     }
 
     fn free_port(&mut self, host: HostId, kind: Kind, address: IpAddr, options: BindOptions) -> Option<u16> {
+        // Whoever asks for any port wants one for himself.
+        let options = BindOptions { shares_port: false, ..options };
         for _ in FIRST_EPHEMERAL..=u16::MAX {
             let next = &mut self.hosts.get_mut(host).next_port;
             let port = *next;
