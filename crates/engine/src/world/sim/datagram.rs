@@ -3,9 +3,10 @@
 //! A datagram that nobody waits for is answered, as a system does it, by an error that only a connected sender hears of. What comes faster
 //! than it is read is dropped when [`CAPACITY`] is reached. Left out: broadcast and multicast.
 
+use super::address::{Address, Family, destination};
 use super::fault::{Fault, Result};
 use super::hosts::HostId;
-use super::socket::{Address, Family, Kind, Role, Socket, SocketId, destination};
+use super::socket::{Kind, Role, Socket, SocketId};
 use super::{Event, Noted, Simulated};
 use crate::world::Readiness;
 use std::collections::VecDeque;
@@ -86,7 +87,7 @@ impl Simulated {
         let (host, family) = (socket.host, socket.family);
         let peer = match (family, to) {
             (Family::Unix, Address::Path(path)) => {
-                let receiver = self.sockets.at_path(host, path).ok_or_else(|| missing(path))?;
+                let receiver = self.sockets.names.at_path(host, path).ok_or_else(|| missing(path))?;
                 if !matches!(self.kind(receiver), Ok((_, Kind::Datagram))) {
                     return Err(Fault::ConnectionRefused);
                 }
@@ -171,6 +172,7 @@ impl Simulated {
         let receiver = match to {
             Address::Path(path) => self
                 .sockets
+                .names
                 .at_path(host, path)
                 .ok_or_else(|| if is_to_peer { Fault::ConnectionRefused } else { missing(path) })?,
             Address::Internet(_) => return Err(Fault::WrongFamily),
@@ -214,7 +216,7 @@ impl Simulated {
         };
         self.note(Noted::Arrive, sender, data.len());
         let sockets = &self.sockets;
-        let at = |is_exact| sockets.at(far, Kind::Datagram, to, is_exact);
+        let at = |is_exact| sockets.names.at(far, Kind::Datagram, to, is_exact);
         let hearing = at(true).chain(at(false)).filter_map(|id| match sockets.get(id) {
             Some(Socket { role: Role::Datagram(datagram), family, .. }) => {
                 let hears = datagram.hears(&Address::Internet(family.writes(from)));

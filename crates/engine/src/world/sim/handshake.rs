@@ -5,10 +5,11 @@
 //! Its first segment then makes the far end, which can be accepted. Invariant: there is no far end that nobody can accept; each
 //! try to connect has a ticket of its own, so that what is left of an earlier one is void.
 
+use super::address::{Address, BindOptions, Family, destination};
 use super::datagram::missing;
 use super::fault::{Fault, Result};
 use super::hosts::HostId;
-use super::socket::{Address, BindOptions, Family, Kind, Role, Socket, SocketId, destination};
+use super::socket::{Kind, Role, Socket, SocketId};
 use super::stream::{Phase, Stream};
 use super::travel::Content;
 use super::{Event, Noted, Simulated};
@@ -112,7 +113,7 @@ impl Simulated {
     }
 
     fn connect_path(&mut self, id: SocketId, host: HostId, path: &[u8]) -> Result<()> {
-        let listener = self.sockets.at_path(host, path).ok_or_else(|| missing(path))?;
+        let listener = self.sockets.names.at_path(host, path).ok_or_else(|| missing(path))?;
         match self.sockets.get(listener).map(|socket| &socket.role) {
             Some(Role::Listener(queue)) if queue.is_full() => return Err(Fault::WouldBlock),
             Some(Role::Listener(_)) => {}
@@ -278,7 +279,7 @@ impl Simulated {
         for is_exact in [true, false] {
             let sockets = &self.sockets;
             let is_listening = |id: &SocketId| matches!(sockets.get(*id), Some(Socket { role: Role::Listener(_), .. }));
-            let listening = || sockets.at(host, Kind::Stream, to, is_exact).filter(is_listening);
+            let listening = || sockets.names.at(host, Kind::Stream, to, is_exact).filter(is_listening);
             let count = listening().count();
             if count > 0 {
                 return listening().nth(self.tape.choose(count));

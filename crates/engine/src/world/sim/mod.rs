@@ -8,7 +8,8 @@
 //! | `digest` | what has happened, in one number |
 //! | `hosts` | names, addresses, routes |
 //! | `link` | delay and loss between two hosts |
-//! | `socket` | the table of sockets, their addresses, readiness |
+//! | `socket` | the table of sockets, readiness |
+//! | `address` | who has which address |
 //! | `stream` | the calls of connected sockets |
 //! | `handshake` | how connections come about |
 //! | `travel` | segments on their way, resets, stalls |
@@ -19,6 +20,9 @@
 //! It knows no descriptor, no thread and no wall clock. When there is neither a job nor a deadline nor an event, nothing can ever happen
 //! again: that is [`Step::Stuck`], which is an answer and not a wait. Equal times keep the order in which they came about, collections are
 //! ordered, and random choices come from one tape: a run depends on the seed and the program alone.
+
+mod address;
+pub use address::{Address, BindOptions, Family};
 
 mod agenda;
 mod datagram;
@@ -40,7 +44,7 @@ mod snapshot;
 pub use snapshot::Snapshot;
 
 mod socket;
-pub use socket::{Address, BindOptions, Family, Kind, SocketId};
+pub use socket::{Kind, SocketId};
 
 mod stream;
 pub use stream::WINDOW;

@@ -1,8 +1,9 @@
 //! The world as text: hosts, links, sockets. For the message of a test that has failed.
 
 use super::Simulated;
+use super::address::{Address, Family};
 use super::link::Quality;
-use super::socket::{Address, Family, Kind, Role, Socket};
+use super::socket::{Kind, Role, Socket};
 use std::fmt::{self, Display, Write};
 
 /// What [`Simulated::snapshot`] shows.

@@ -1,34 +1,24 @@
-//! Sockets: their numbers, their addresses, and who is told when they are ready.
+//! Sockets: the table of them by number, and who is told when they are ready. Which addresses they have is `address`'s.
 //!
 //! Readiness is epoll's: a socket with an interest is listed when something about it changes; [`Simulated::take_ready`] asks each one on the list
 //! what it is ready for, and keeps it there as long as it is (level-triggered), unless each change is told of once.
 
 use super::Simulated;
+use super::address::{Address, Family, Names};
 use super::datagram::Datagram;
 use super::fault::{Fault, Result};
 use super::handshake::Listener;
-use super::hosts::{FIRST_EPHEMERAL, HostId};
+use super::hosts::HostId;
 use super::stream::Stream;
 use crate::world::{Interest, Readiness};
-use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The number of a socket. It is never given out twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId {
     index: u32,
     generation: u32,
-}
-
-/// Which addresses a socket has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// Internet, version 4.
-    V4,
-    /// Internet, version 6.
-    V6,
-    /// Paths, and names of their own space that begin with a null byte.
-    Unix,
 }
 
 /// What a socket carries.
@@ -38,26 +28,6 @@ pub enum Kind {
     Stream,
     /// Datagrams.
     Datagram,
-}
-
-/// The name of one end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// An internet address.
-    Internet(SocketAddr),
-    /// A path, or a name that begins with a null byte.
-    Path(Vec<u8>),
-    /// A Unix socket that was never bound.
-    Nameless,
-}
-
-/// How a socket is bound.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BindOptions {
-    /// `::` does not stand for the addresses of version 4 as well.
-    pub only_v6: bool,
-    /// Several sockets may share the port.
-    pub shares_port: bool,
 }
 
 #[derive(Debug)]
@@ -88,11 +58,7 @@ pub(super) enum Role {
 pub(super) struct Sockets {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    /// Who has a port: each socket with its address.
-    bound: BTreeMap<(HostId, IsStream, u16), Vec<Bound>>,
-    paths: BTreeMap<(HostId, Vec<u8>), SocketId>,
-    /// How many names were made up.
-    named: u32,
+    pub(super) names: Names,
     ready: VecDeque<SocketId>,
 }
 
@@ -100,34 +66,6 @@ pub(super) struct Sockets {
 struct Slot {
     generation: u32,
     socket: Option<Socket>,
-}
-
-type IsStream = bool;
-
-#[derive(Clone, Copy, Debug)]
-struct Bound {
-    address: IpAddr,
-    id: SocketId,
-    options: BindOptions,
-}
-
-impl Family {
-    /// An internet address as sockets of the family write it: for those of version 6, version 4 is a part of theirs.
-    pub(super) fn writes(self, address: SocketAddr) -> SocketAddr {
-        match (self, address) {
-            (Self::V6, SocketAddr::V4(v4)) => (v4.ip().to_ipv6_mapped(), v4.port()).into(),
-            _ => address,
-        }
-    }
-
-    /// The address that a socket of the family means, of the version that it travels by.
-    pub(super) fn reads(self, address: SocketAddr) -> Result<SocketAddr> {
-        match (self, address) {
-            (Self::V4, SocketAddr::V4(_)) => Ok(address),
-            (Self::V6, SocketAddr::V6(v6)) => Ok(v6.ip().to_ipv4_mapped().map_or(address, |v4| (v4, v6.port()).into())),
-            _ => Err(Fault::WrongFamily),
-        }
-    }
 }
 
 impl SocketId {
@@ -216,7 +154,7 @@ impl Sockets {
     }
 
     /// The socket, if its owner has not closed it.
-    fn look(&self, id: SocketId) -> Result<&Socket> {
+    pub(super) fn look(&self, id: SocketId) -> Result<&Socket> {
         self.get(id).filter(|socket| !socket.is_closed).ok_or(Fault::BadSocket)
     }
 
@@ -242,7 +180,7 @@ impl Sockets {
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.index);
         if let Some(local) = &socket.local {
-            self.unbind(id, socket.host, socket.kind, local);
+            self.names.unbind(id, socket.host, socket.kind, local);
         }
         Some(socket)
     }
@@ -297,39 +235,6 @@ impl Sockets {
         }
     }
 
-    // ------------------------------------------------------------------ addresses
-
-    /// The sockets that get what comes to an address: either those that have it, or those that have all of its family.
-    pub(super) fn at(
-        &self,
-        host: HostId,
-        kind: Kind,
-        to: SocketAddr,
-        is_exact: bool,
-    ) -> impl Iterator<Item = SocketId> {
-        let entries = self.bound.get(&(host, kind == Kind::Stream, to.port())).map_or(&[][..], Vec::as_slice);
-        let is_meant = move |bound: &&Bound| {
-            let has_it = bound.address == to.ip();
-            if is_exact { has_it } else { !has_it && bound.covers(to.ip()) }
-        };
-        entries.iter().filter(is_meant).map(|bound| bound.id)
-    }
-
-    /// A name of their own space that no socket has, for one that is bound to nothing in particular.
-    fn nameless_path(&mut self, host: HostId) -> Vec<u8> {
-        loop {
-            self.named += 1;
-            let path = format!("\0{:05x}", self.named).into_bytes();
-            if !self.paths.contains_key(&(host, path.clone())) {
-                return path;
-            }
-        }
-    }
-
-    pub(super) fn at_path(&self, host: HostId, path: &[u8]) -> Option<SocketId> {
-        self.paths.get(&(host, path.to_vec())).copied()
-    }
-
     /// A socket gives its address back.
     pub(super) fn release(&mut self, id: SocketId) {
         if let Some(socket) = self.get_mut(id)
@@ -337,45 +242,8 @@ impl Sockets {
         {
             socket.is_local_borrowed = false;
             let (host, kind) = (socket.host, socket.kind);
-            self.unbind(id, host, kind, &local);
+            self.names.unbind(id, host, kind, &local);
         }
-    }
-
-    fn unbind(&mut self, id: SocketId, host: HostId, kind: Kind, local: &Address) {
-        match local {
-            Address::Internet(address) => {
-                let key = (host, kind == Kind::Stream, address.port());
-                if let Some(entries) = self.bound.get_mut(&key) {
-                    entries.retain(|bound| bound.id != id);
-                    if entries.is_empty() {
-                        self.bound.remove(&key);
-                    }
-                }
-            }
-            Address::Path(path) => {
-                let key = (host, path.clone());
-                if self.paths.get(&key) == Some(&id) {
-                    self.paths.remove(&key);
-                }
-            }
-            Address::Nameless => {}
-        }
-    }
-}
-
-impl Bound {
-    /// Whether a socket of this address gets what comes to another one.
-    fn covers(&self, address: IpAddr) -> bool {
-        match self.address {
-            IpAddr::V4(own) => own.is_unspecified() && address.is_ipv4(),
-            IpAddr::V6(own) => own.is_unspecified() && (address.is_ipv6() || !self.options.only_v6),
-        }
-    }
-
-    fn collides(&self, address: IpAddr, options: BindOptions) -> bool {
-        let other = Self { address, options, ..*self };
-        let overlap = self.address == address || self.covers(address) || other.covers(self.address);
-        overlap && !(self.options.shares_port && options.shares_port)
     }
 }
 
@@ -399,128 +267,6 @@ impl Simulated {
     /// [`Fault::BadSocket`].
     pub fn host_of(&self, id: SocketId) -> Result<HostId> {
         self.sockets.look(id).map(|socket| socket.host)
-    }
-
-    /// Gives a socket an address; port 0 stands for any that is free.
-    ///
-    /// # Errors
-    /// [`Fault::AddressInUse`], [`Fault::AddressNotAvailable`], [`Fault::WrongFamily`]; [`Fault::Invalid`] if it has one.
-    pub fn bind(&mut self, id: SocketId, address: &Address, options: BindOptions) -> Result<()> {
-        let socket = self.sockets.open(id)?;
-        if socket.local.is_some() {
-            return Err(Fault::Invalid);
-        }
-        let (host, family, kind) = (socket.host, socket.family, socket.kind);
-        let local = match (family, address) {
-            (Family::V4 | Family::V6, Address::Internet(wanted)) => {
-                let claimed = self.claim(id, host, kind, family.reads(*wanted)?, options)?;
-                Address::Internet(family.writes(claimed))
-            }
-            (Family::Unix, Address::Path(path)) => {
-                let path = if path.is_empty() { self.sockets.nameless_path(host) } else { path.clone() };
-                let key = (host, path.clone());
-                if self.sockets.paths.contains_key(&key) {
-                    return Err(Fault::AddressInUse);
-                }
-                self.sockets.paths.insert(key, id);
-                Address::Path(path)
-            }
-            _ => return Err(Fault::WrongFamily),
-        };
-        self.sockets.open(id)?.local = Some(local);
-        Ok(())
-    }
-
-    /// Takes a port of a host for a socket.
-    fn claim(
-        &mut self,
-        id: SocketId,
-        host: HostId,
-        kind: Kind,
-        wanted: SocketAddr,
-        options: BindOptions,
-    ) -> Result<SocketAddr> {
-        if !self.hosts.can_bind(host, wanted.ip()) {
-            return Err(Fault::AddressNotAvailable);
-        }
-        let mut address = wanted;
-        if wanted.port() == 0 {
-            address.set_port(self.free_port(host, kind, wanted.ip(), options).ok_or(Fault::AddressInUse)?);
-        } else if self.is_taken(host, kind, wanted, options) {
-            return Err(Fault::AddressInUse);
-        }
-        let entries = self.sockets.bound.entry((host, kind == Kind::Stream, address.port())).or_default();
-        entries.push(Bound { address: address.ip(), id, options });
-        Ok(address)
-    }
-
-    fn is_taken(&self, host: HostId, kind: Kind, address: SocketAddr, options: BindOptions) -> bool {
-        let entries = self.sockets.bound.get(&(host, kind == Kind::Stream, address.port()));
-        entries.is_some_and(|entries| entries.iter().any(|bound| bound.collides(address.ip(), options)))
-    }
-
-    fn free_port(&mut self, host: HostId, kind: Kind, address: IpAddr, options: BindOptions) -> Option<u16> {
-        // Whoever asks for any port wants one for himself.
-        let options = BindOptions { shares_port: false, ..options };
-        for _ in FIRST_EPHEMERAL..=u16::MAX {
-            let next = &mut self.hosts.get_mut(host).next_port;
-            let port = *next;
-            *next = port.checked_add(1).unwrap_or(FIRST_EPHEMERAL);
-            if !self.is_taken(host, kind, SocketAddr::new(address, port), options) {
-                return Some(port);
-            }
-        }
-        None
-    }
-
-    /// Gives a socket that has no address a port of one; gives the address by which it is known at `to`, on the host `far`.
-    pub(super) fn bind_on_the_way(
-        &mut self,
-        id: SocketId,
-        own: IpAddr,
-        to: SocketAddr,
-        far: HostId,
-    ) -> Result<SocketAddr> {
-        let socket = self.sockets.open(id)?;
-        let (host, family, kind) = (socket.host, socket.family, socket.kind);
-        let local = match &socket.local {
-            Some(Address::Internet(local)) => family.reads(*local)?,
-            Some(_) => return Err(Fault::WrongFamily),
-            None => {
-                let claimed = self.claim(id, host, kind, SocketAddr::new(own, 0), BindOptions::default());
-                let claimed = claimed.map_err(|_| Fault::AddressNotAvailable)?;
-                let socket = self.sockets.open(id)?;
-                socket.local = Some(Address::Internet(family.writes(claimed)));
-                socket.is_local_borrowed = true;
-                claimed
-            }
-        };
-        if local.ip().is_loopback() && host != far {
-            return Err(Fault::Invalid);
-        }
-        let ip = if local.ip().is_unspecified() { self.hosts.source(host, to.ip()) } else { local.ip() };
-        Ok(SocketAddr::new(ip, local.port()))
-    }
-
-    /// The name of a socket.
-    ///
-    /// # Errors
-    /// [`Fault::BadSocket`].
-    pub fn local_name(&self, id: SocketId) -> Result<Address> {
-        self.sockets.look(id).map(Socket::name)
-    }
-
-    /// The name of the socket that this one is connected to.
-    ///
-    /// # Errors
-    /// [`Fault::NotConnected`].
-    pub fn peer_name(&self, id: SocketId) -> Result<Address> {
-        let name = match &self.sockets.look(id)?.role {
-            Role::Stream(stream) => stream.peer_name(),
-            Role::Datagram(datagram) => datagram.peer_name(),
-            Role::Fresh | Role::Listener(_) => None,
-        };
-        name.ok_or(Fault::NotConnected)
     }
 
     /// Sets what is told of a socket.
@@ -557,14 +303,4 @@ impl Simulated {
             Role::Fresh | Role::Listener(_) => None,
         })
     }
-}
-
-/// Where a packet to an address goes: an address that stands for all stands for the host's own here.
-pub(super) fn destination(to: SocketAddr) -> SocketAddr {
-    let own: IpAddr = match to.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(own, to.port())
 }

@@ -5,10 +5,11 @@
 //! other end in `travel`. Left out, because no program can tell: sequence numbers, congestion control, acknowledgements other than credit,
 //! `TIME_WAIT`.
 
+use super::address::{Address, Family};
 use super::fault::{Fault, Result};
 use super::hosts::HostId;
 use super::inbox::Inbox;
-use super::socket::{Address, Family, Role, SocketId};
+use super::socket::{Role, SocketId};
 use super::travel::{Content, Segment};
 use super::{Noted, Simulated};
 use crate::clock::Instant;
