@@ -1,4 +1,4 @@
-//! Streams against a model: bytes come out as they went in, whatever the links are like, are cut and healed.
+//! Streams against a model: bytes come out as they went in, whatever the links are like, are cut and healed, and hosts crash.
 //!
 //! The claims: what was read is always a beginning of what was sent; all of it is read once the links are healed and time has passed; a
 //! socket is told ready exactly if a call would not block; nobody may send more than a window ahead, and credit is not lost; and when
@@ -24,6 +24,8 @@ enum Operation {
     Shutdown(prop::sample::Index),
     Close(prop::sample::Index),
     Partition(usize, usize, bool),
+    /// A host is down for so many milliseconds.
+    Crash(usize, u64),
     Advance(u64),
 }
 
@@ -42,8 +44,8 @@ struct Connection {
     ends: [End; 2],
     /// The caller's name, by which it is known when it is accepted.
     caller: Address,
-    host: HostId,
-    /// Nobody has closed it while something was on its way to him: then nothing is lost.
+    hosts: [HostId; 2],
+    /// No host has crashed, and nobody has closed it while something was on its way to him: then nothing is lost.
     is_clean: bool,
 }
 
@@ -81,6 +83,7 @@ impl Model {
                 self.world.set_cut(self.hosts[*from], self.hosts[*to], *is_cut);
                 self.world.set_cut(self.hosts[*to], self.hosts[*from], *is_cut);
             }
+            Operation::Crash(host, millis) => self.crash(*host, Duration::from_millis(*millis)),
             _ if ends == 0 => {}
             Operation::Send(end, size) => self.send(end.index(ends), *size),
             Operation::Receive(end, size) => {
@@ -99,7 +102,24 @@ impl Model {
         let mut ends = [End::default(), End::default()];
         ends[0].socket = Some(id);
         let caller = self.world.local_name(id).unwrap();
-        self.connections.push(Connection { ends, caller, host: self.hosts[to], is_clean: true });
+        let hosts = [self.hosts[from], self.hosts[to]];
+        self.connections.push(Connection { ends, caller, hosts, is_clean: true });
+    }
+
+    fn crash(&mut self, number: usize, down: Duration) {
+        let host = self.hosts[number];
+        self.world.crash(host);
+        run_for(&mut self.world, down);
+        self.world.restart(host);
+        for connection in self.connections.iter_mut().filter(|connection| connection.hosts.contains(&host)) {
+            connection.is_clean = false;
+            for (end, _) in connection.ends.iter_mut().zip(connection.hosts).filter(|(_, at)| *at == host) {
+                end.socket = None;
+                end.has_ended = true;
+            }
+        }
+        self.listeners[number] = serve(&mut self.world, host, PORT, 2);
+        self.world.watch(self.listeners[number], WATCH_BOTH).unwrap();
     }
 
     /// Takes a connection, if there is one; that is so exactly if the listening socket is ready.
@@ -112,7 +132,7 @@ impl Model {
         let far = self.hosts[host];
         // A port may have been used before: the latest caller is meant.
         let mut callers = self.connections.iter_mut().rev();
-        let connection = callers.find(|one| one.caller == name && one.host == far).unwrap();
+        let connection = callers.find(|one| one.caller == name && one.hosts[1] == far).unwrap();
         if connection.ends[1].socket.is_none() && !connection.ends[1].has_ended {
             connection.ends[1].socket = Some(id);
         } else {
@@ -278,6 +298,25 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
+/// The same, with hosts that crash.
+fn rough_operation() -> impl Strategy<Value = Operation> {
+    prop_oneof![
+        40 => operation(),
+        1 => (0..HOSTS, 0..20_000_u64).prop_map(|(host, millis)| Operation::Crash(host, millis)),
+    ]
+}
+
+/// What must be so of any sequence of operations.
+fn check(qualities: &[Quality], operations: &[Operation]) {
+    let mut model = Model::new(qualities);
+    for operation in operations {
+        model.apply(operation);
+    }
+    model.settle();
+    model.check_credit();
+    model.close_all();
+}
+
 fn quality() -> impl Strategy<Value = Quality> {
     let millis = Duration::from_millis;
     let latency = prop_oneof![
@@ -307,12 +346,14 @@ proptest! {
         qualities in prop::collection::vec(quality(), HOSTS * HOSTS),
         operations in prop::collection::vec(operation(), 1..80),
     ) {
-        let mut model = Model::new(&qualities);
-        for operation in &operations {
-            model.apply(operation);
-        }
-        model.settle();
-        model.check_credit();
-        model.close_all();
+        check(&qualities, &operations);
+    }
+
+    #[test]
+    fn so_they_are_when_hosts_crash(
+        qualities in prop::collection::vec(quality(), HOSTS * HOSTS),
+        operations in prop::collection::vec(rough_operation(), 1..80),
+    ) {
+        check(&qualities, &operations);
     }
 }
