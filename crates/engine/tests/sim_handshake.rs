@@ -69,6 +69,9 @@ fn nobody_listens() {
 fn a_socket_that_was_refused_can_try_again() {
     let (mut world, a, b) = two_hosts(slow(MILLIS_10));
     let (near, _) = call(&mut world, a, b);
+    // Something is ahead before the first try would be repeated, so that it is not simply passed over.
+    let half_a_second = world.now().after(Duration::from_millis(500));
+    world.sleep_until(half_a_second);
     run_for(&mut world, 2 * MILLIS_10);
     let to = port_of(&world, b, PORT);
     assert_eq!(world.connect(near, &to), Err(Fault::ConnectionRefused), "whoever has not asked is told");
