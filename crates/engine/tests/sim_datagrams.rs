@@ -1,215 +1,238 @@
-//! Datagrams of the simulated network: loss, doubles, order, and who hears what.
+//! Datagrams: who hears which, what is lost, doubled or overtaken, and who is told that nobody hears.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod world;
 
-use soliloop_engine::world::sim::{Address, BindOptions, Family, Fault, HostId, Kind, Quality, Result, SocketId};
-use world::{Net, at, internet, millis, narrow, slow, v4};
+use soliloop_engine::world::Interest;
+use soliloop_engine::world::sim::{Address, BindOptions, Family, Fault, Kind, Quality, Simulated, SocketId};
+use world::*;
 
-impl Net {
-    fn datagrams(&mut self, host: HostId, port: u16) -> SocketId {
-        let id = self.world.socket(host, Family::V4, Kind::Datagram);
-        let address = v4(&self.world, host, port);
-        self.world.bind(id, &address, BindOptions::default()).unwrap();
-        id
-    }
+fn receive(world: &mut Simulated, id: SocketId) -> Result<(Vec<u8>, Address), Fault> {
+    let mut buffer = [0; 100];
+    world.receive_from(id, &mut buffer, false).map(|(count, from)| (buffer[..count].to_vec(), from))
+}
 
-    /// A sender of `a`, a receiver of `b`, and its address.
-    fn datagram_pair(&mut self) -> (SocketId, SocketId, Address) {
-        let (near, far) = (self.datagrams(self.a, 5000), self.datagrams(self.b, 53));
-        (near, far, v4(&self.world, self.b, 53))
-    }
+/// The numbers that have come, of datagrams that are a number each.
+fn numbers(world: &mut Simulated, id: SocketId) -> Vec<u32> {
+    std::iter::from_fn(|| receive(world, id).ok())
+        .map(|(data, _)| u32::from_be_bytes(data.try_into().unwrap()))
+        .collect()
+}
 
-    fn next(&mut self, id: SocketId) -> Result<(Vec<u8>, Address)> {
-        let mut buffer = vec![0; 1 << 16];
-        let (count, from) = self.world.receive_from(id, &mut buffer, false)?;
-        buffer.truncate(count);
-        Ok((buffer, from))
+/// Sends numbers over a link, and gives those that come.
+fn sent_over(quality: Quality, count: u32) -> Vec<u32> {
+    let (mut world, a, b) = two_hosts(quality);
+    let (one, other) = (datagrams(&mut world, a, 1), datagrams(&mut world, b, 2));
+    let to = port_of(&world, b, 2);
+    for number in 0..count {
+        world.send_to(one, &number.to_be_bytes(), Some(&to)).unwrap();
     }
+    run(&mut world);
+    numbers(&mut world, other)
 }
 
 #[test]
-fn a_datagram_comes_whole_and_with_its_sender() {
-    let mut net = Net::of(slow(10));
-    let (near, far, to) = net.datagram_pair();
-    net.world.send_to(near, b"one", Some(&to)).unwrap();
-    net.world.send_to(near, b"", Some(&to)).unwrap();
-    net.world.send_to(near, b"three", Some(&to)).unwrap();
-    assert_eq!(net.next(far).unwrap_err(), Fault::WouldBlock);
-    assert_eq!(net.until_readable(far), at(10));
-    net.settle();
-    assert_eq!(net.next(far).unwrap(), (b"one".to_vec(), v4(&net.world, net.a, 5000)));
-    assert_eq!(net.next(far).unwrap().0, b"");
-    assert_eq!(net.world.readable_bytes(far), Ok(5));
-    let mut small = [0; 2];
-    assert_eq!(net.world.receive_from(far, &mut small, true).unwrap().0, 2);
-    assert_eq!(net.world.receive_from(far, &mut small, false).unwrap().0, 2);
-    assert_eq!(&small, b"th");
-    assert_eq!(net.next(far).unwrap_err(), Fault::WouldBlock, "what has no room is lost");
+fn a_datagram_arrives_whole_with_its_senders_name() {
+    let (mut world, a, b) = two_hosts(slow(MILLIS_10));
+    let (one, other) = (world.socket(a, Family::V4, Kind::Datagram), datagrams(&mut world, b, 2));
+    let to = port_of(&world, b, 2);
+    world.watch(other, Interest::READ).unwrap();
+    world.send_to(one, b"hello", Some(&to)).unwrap();
+    world.send_to(one, b"", Some(&to)).unwrap();
+    assert_eq!(world.local_name(one), Ok(internet("0.0.0.0:32768")), "a port, but no address of its own");
+    run(&mut world);
+    assert_eq!(time(&world), MILLIS_10);
+    assert_eq!(ready(&mut world), [(other, true, false)]);
+    assert_eq!(world.readable_bytes(other), Ok(5));
+    let from = port_of(&world, a, 32768);
+    let mut two = [0; 2];
+    assert_eq!(world.receive_from(other, &mut two, true), Ok((2, from.clone())));
+    assert_eq!(world.receive_from(other, &mut two, false), Ok((2, from.clone())), "the rest is lost");
+    assert_eq!(receive(&mut world, other), Ok((vec![], from)));
+    assert_eq!(receive(&mut world, other), Err(Fault::WouldBlock));
+    // The port is of all addresses: over loopback it is heard as well.
+    let local = datagrams(&mut world, a, 5);
+    world.send_to(one, b"near", Some(&internet("127.0.0.1:5"))).unwrap();
+    assert_eq!(receive(&mut world, local), Ok((b"near".to_vec(), internet("127.0.0.1:32768"))));
 }
 
 #[test]
-fn a_connected_socket_hears_its_peer_only() {
-    let mut net = Net::perfect();
-    let (near, far, to) = net.datagram_pair();
-    let other = net.datagrams(net.b, 54);
-    net.world.connect(near, &to).unwrap();
-    assert_eq!(net.world.peer_name(near), Ok(to));
-    assert_eq!(net.write(near, b"question"), Ok(8));
-    let back = v4(&net.world, net.a, 5000);
-    net.world.send_to(other, b"not from me", Some(&back)).unwrap();
-    net.world.send_to(far, b"answer", Some(&back)).unwrap();
-    assert_eq!(net.read(near).unwrap(), b"answer");
-    assert_eq!(net.read(near), Err(Fault::WouldBlock));
-    assert_eq!(net.next(far).unwrap().0, b"question");
+fn who_is_connected_hears_one_peer_only() {
+    let (mut world, a, b) = two_hosts(Quality::PERFECT);
+    let (one, stranger, other) =
+        (datagrams(&mut world, a, 1), datagrams(&mut world, a, 3), datagrams(&mut world, b, 2));
+    let (to_one, to_other) = (port_of(&world, a, 1), port_of(&world, b, 2));
+    assert_eq!(world.send_to(other, b"x", None), Err(Fault::NoDestination));
+    world.connect(other, &to_one).unwrap();
+    assert_eq!(world.peer_name(other), Ok(to_one.clone()));
+    assert_eq!(world.local_name(other), Ok(to_other.clone()));
+    world.send_to(stranger, b"unheard", Some(&to_other)).unwrap();
+    world.send_to(one, b"heard", Some(&to_other)).unwrap();
+    assert_eq!(receive(&mut world, other), Ok((b"heard".to_vec(), to_one)));
+    assert_eq!(receive(&mut world, other), Err(Fault::WouldBlock));
+    assert_eq!(send(&mut world, other, b"back"), Ok(4));
+    assert_eq!(receive(&mut world, one), Ok((b"back".to_vec(), to_other)));
 }
 
 #[test]
-fn only_a_connected_sender_hears_that_nobody_waits() {
-    for (quality, later) in [(Quality::PERFECT, 0), (slow(10), 20)] {
-        let mut net = Net::of(quality);
-        let nobody = v4(&net.world, net.b, 53);
-        let near = net.datagrams(net.a, 5000);
-        net.world.send_to(near, b"x", Some(&nobody)).unwrap();
-        assert_eq!(net.settle(), at(later / 2), "an answer that nobody hears of is no event");
-        assert_eq!(net.next(near).unwrap_err(), Fault::WouldBlock);
-        net.world.connect(near, &nobody).unwrap();
-        let begun = net.world.now();
-        net.write(near, b"x").unwrap();
-        assert_eq!(begun.until(net.until_readable(near)), millis(later));
-        assert_eq!(net.next(near).unwrap_err(), Fault::ConnectionRefused);
-        assert_eq!(net.next(near).unwrap_err(), Fault::WouldBlock);
-        net.write(near, b"x").unwrap();
-        net.settle();
-        assert_eq!(net.write(near, b"x"), Err(Fault::ConnectionRefused));
-    }
-}
-
-#[test]
-fn so_many_are_lost_doubled_and_overtaken() {
-    let quality = Quality { loss: 0.2, duplicate: 0.1, reorder: 0.1, ..slow(10) };
-    let mut net = Net::of_seed(5, quality);
-    let (near, far, to) = net.datagram_pair();
-    let mut counts = vec![0_u32; 2000];
-    let mut overtaken = 0;
-    let mut latest = 0;
-    for number in 0..2000_u32 {
-        net.world.send_to(near, &number.to_be_bytes(), Some(&to)).unwrap();
-        net.pass(1);
-        while let Ok((data, _)) = net.next(far) {
-            let number = u32::from_be_bytes(data.try_into().unwrap());
-            counts[number as usize] += 1;
-            overtaken += u32::from(number < latest);
-            latest = latest.max(number);
+fn only_who_is_connected_learns_that_nobody_hears() {
+    for quality in [Quality::PERFECT, slow(MILLIS_10)] {
+        let (mut world, a, b) = two_hosts(quality);
+        let (free, bound) = (datagrams(&mut world, a, 1), datagrams(&mut world, a, 2));
+        let (nobody, somebody) = (port_of(&world, b, 9), port_of(&world, b, 8));
+        datagrams(&mut world, b, 8);
+        world.connect(bound, &nobody).unwrap();
+        for id in [free, bound] {
+            world.send_to(id, b"x", Some(&nobody)).unwrap();
         }
+        run(&mut world);
+        assert_eq!(receive(&mut world, free), Err(Fault::WouldBlock));
+        assert!(world.readiness(bound).unwrap().readable);
+        assert_eq!(receive(&mut world, bound), Err(Fault::ConnectionRefused));
+        assert_eq!(receive(&mut world, bound), Err(Fault::WouldBlock));
+        world.send_to(bound, b"x", None).unwrap();
+        run(&mut world);
+        assert_eq!(
+            world.send_to(bound, b"x", Some(&somebody)),
+            Err(Fault::ConnectionRefused),
+            "it is about an earlier one"
+        );
+        assert_eq!(world.send_to(bound, b"x", Some(&somebody)), Ok(()));
+        run(&mut world);
+        assert_eq!(world.take_error(bound), Ok(None));
     }
-    net.settle();
-    while let Ok((data, _)) = net.next(far) {
-        counts[u32::from_be_bytes(data.try_into().unwrap()) as usize] += 1;
-    }
-    let count = |times: u32| counts.iter().filter(|count| **count == times).count();
-    assert!((330..470).contains(&count(0)), "{} lost", count(0));
-    assert!((110..210).contains(&count(2)), "{} doubled", count(2));
-    assert_eq!(count(0) + count(1) + count(2), 2000);
-    assert!((100..350).contains(&overtaken), "{overtaken} overtaken");
 }
 
 #[test]
-fn a_long_datagram_is_lost_with_any_of_its_pieces() {
-    let lost = |size: usize| {
-        let mut net = Net::of_seed(6, Quality { loss: 0.1, ..slow(1) });
-        let (near, far, to) = net.datagram_pair();
-        let mut lost = 0;
-        for _ in 0..500 {
-            net.world.send_to(near, &vec![0; size], Some(&to)).unwrap();
-            net.settle();
-            lost += usize::from(net.next(far).is_err());
-        }
-        lost
+fn loss_is_as_frequent_as_it_was_said() {
+    let got = sent_over(Quality { loss: 0.3, ..slow(MILLIS_10) }, 4000);
+    assert!((2680..2920).contains(&got.len()), "{}", got.len());
+    assert!(got.is_sorted());
+    assert_eq!(sent_over(Quality { loss: 1.0, ..slow(MILLIS_10) }, 10), []);
+    assert_eq!(sent_over(Quality { loss: f64::NAN, ..slow(MILLIS_10) }, 10).len(), 10);
+}
+
+#[test]
+fn duplicates_are_as_frequent_as_it_was_said() {
+    let got = sent_over(Quality { duplicate: 0.25, ..Quality::PERFECT }, 4000);
+    assert!((4880..5120).contains(&got.len()), "{}", got.len());
+    let twice = sent_over(Quality { duplicate: 1.0, ..Quality::PERFECT }, 2);
+    assert_eq!(twice, [0, 0, 1, 1]);
+}
+
+#[test]
+fn some_are_overtaken() {
+    let (mut world, a, b) = two_hosts(Quality { reorder: 0.2, ..slow(MILLIS_10) });
+    let (one, other) = (datagrams(&mut world, a, 1), datagrams(&mut world, b, 2));
+    let to = port_of(&world, b, 2);
+    let mut got = Vec::new();
+    for number in 0..1000_u32 {
+        world.send_to(one, &number.to_be_bytes(), Some(&to)).unwrap();
+        run_for(&mut world, MILLIS_10 / 10);
+        got.extend(numbers(&mut world, other));
+    }
+    run(&mut world);
+    got.extend(numbers(&mut world, other));
+    let late = got.windows(2).filter(|pair| pair[1] < pair[0]).count();
+    assert!((100..250).contains(&late), "{late} were overtaken");
+    got.sort_unstable();
+    assert!(got.into_iter().eq(0..1000), "and none was lost or doubled");
+}
+
+#[test]
+fn every_piece_of_a_long_datagram_can_be_lost() {
+    let arrived = |mtu| {
+        let (mut world, a, b) = two_hosts(Quality { loss: 0.05, mtu, ..Quality::PERFECT });
+        let (one, other) = (datagrams(&mut world, a, 1), datagrams(&mut world, b, 2));
+        let to = port_of(&world, b, 2);
+        let send = |_: &u32| {
+            world.send_to(one, &[0; 10 * 1472], Some(&to)).unwrap();
+            run(&mut world);
+            receive(&mut world, other).is_ok()
+        };
+        (0..1000).filter(send).count()
     };
-    assert!((25..80).contains(&lost(1472)), "one packet");
-    assert!((290..390).contains(&lost(14_720)), "ten packets: 1 - 0.9^10 = 65 %");
+    // Ten pieces arrive with a probability of 0.95^10, which is 0.599; one of 0.95.
+    let (pieces, whole) = (arrived(1500), arrived(65_535));
+    assert!((540..660).contains(&pieces), "{pieces}");
+    assert!((920..980).contains(&whole), "{whole}");
 }
 
 #[test]
-fn datagrams_take_their_time_on_a_narrow_link() {
-    let mut net = Net::of(narrow(1000.0));
-    let (near, far, to) = net.datagram_pair();
-    net.world.send_to(near, &[1; 100], Some(&to)).unwrap();
-    net.world.send_to(near, &[2; 300], Some(&to)).unwrap();
-    assert_eq!(net.until_readable(far), at(100));
-    net.next(far).unwrap();
-    assert_eq!(net.until_readable(far), at(400));
+fn the_longest_datagram() {
+    let (mut world, a, b) = two_hosts(Quality::PERFECT);
+    let one = datagrams(&mut world, a, 1);
+    let to = port_of(&world, b, 2);
+    assert_eq!(world.send_to(one, &vec![0; 65_507], Some(&to)), Ok(()));
+    assert_eq!(world.send_to(one, &vec![0; 65_508], Some(&to)), Err(Fault::MessageTooLong));
+    assert_eq!(world.send_to(one, b"", Some(&internet("9.9.9.9:9"))), Err(Fault::HostUnreachable));
+    assert_eq!(world.send_to(one, b"", Some(&internet("[::1]:9"))), Err(Fault::WrongFamily));
 }
 
 #[test]
-fn what_a_slow_reader_has_no_room_for_is_dropped() {
-    let mut net = Net::perfect();
-    let (near, far, to) = net.datagram_pair();
-    for _ in 0..300 {
-        net.world.send_to(near, &[0; 1000], Some(&to)).unwrap();
+fn a_reader_that_sleeps_loses_what_is_too_much() {
+    let (mut world, a, b) = two_hosts(Quality::PERFECT);
+    let (one, other) = (datagrams(&mut world, a, 1), datagrams(&mut world, b, 2));
+    let to = port_of(&world, b, 2);
+    for size in [0, 1000] {
+        for _ in 0..10_000 {
+            assert_eq!(world.send_to(one, &vec![0; size], Some(&to)), Ok(()));
+        }
+        let kept = std::iter::from_fn(|| receive(&mut world, other).ok()).count();
+        assert_eq!(kept, 212_992 / (size + 28));
     }
-    let kept = (0..1000).take_while(|_| net.next(far).is_ok()).count();
-    assert_eq!(kept, 212);
-    net.world.send_to(near, b"room again", Some(&to)).unwrap();
-    assert_eq!(net.next(far).unwrap().0, b"room again");
 }
 
 #[test]
-fn nothing_passes_a_cut() {
-    for quality in [Quality::PERFECT, slow(10)] {
-        let mut net = Net::of(quality);
-        let (near, far, to) = net.datagram_pair();
-        net.cut(true);
-        net.world.send_to(near, b"lost", Some(&to)).unwrap();
-        net.settle();
-        net.cut(false);
-        net.settle();
-        assert_eq!(net.next(far).unwrap_err(), Fault::WouldBlock);
-    }
-    let mut net = Net::of(slow(10));
-    let (near, far, to) = net.datagram_pair();
-    net.world.send_to(near, b"under way", Some(&to)).unwrap();
-    net.pass(5);
-    net.cut(true);
-    net.settle();
-    assert_eq!(net.next(far).unwrap_err(), Fault::WouldBlock, "what is under way is lost as well");
+fn what_is_under_way_over_a_link_that_is_cut_is_lost() {
+    let (mut world, a, b) = two_hosts(slow(MILLIS_10));
+    let (one, other) = (datagrams(&mut world, a, 1), datagrams(&mut world, b, 2));
+    let to = port_of(&world, b, 2);
+    world.send_to(one, b"x", Some(&to)).unwrap();
+    world.set_cut(a, b, true);
+    world.send_to(one, b"x", Some(&to)).unwrap();
+    run(&mut world);
+    world.set_cut(a, b, false);
+    world.send_to(one, b"heard", Some(&to)).unwrap();
+    world.close(one);
+    run(&mut world);
+    assert_eq!(receive(&mut world, other).unwrap().0, b"heard", "its sender is gone, it is not");
+    assert_eq!(receive(&mut world, other), Err(Fault::WouldBlock));
+    world.close(other);
+    assert_empty(&mut world);
 }
 
 #[test]
-fn what_a_closed_socket_or_a_crashed_host_has_sent_arrives() {
-    let mut net = Net::of(slow(10));
-    let (near, far, to) = net.datagram_pair();
-    net.world.send_to(near, b"first", Some(&to)).unwrap();
-    net.world.close(near);
-    net.settle();
-    assert_eq!(net.next(far).unwrap().0, b"first");
-    let near = net.datagrams(net.a, 5000);
-    net.world.send_to(near, b"second", Some(&to)).unwrap();
-    net.world.crash(net.a);
-    net.settle();
-    assert_eq!(net.next(far).unwrap().0, b"second");
-    net.world.crash(net.b);
-    net.world.restart(net.a);
-    let near = net.datagrams(net.a, 5000);
-    net.world.connect(near, &to).unwrap();
-    net.write(near, b"x").unwrap();
-    net.settle();
-    assert_eq!(net.next(near).unwrap_err(), Fault::WouldBlock, "a host that is down does not answer");
+fn of_two_at_one_port_the_one_that_is_connected_hears_its_peer() {
+    let (mut world, a, b) = two_hosts(Quality::PERFECT);
+    let shared = BindOptions { shares_port: true, ..BindOptions::default() };
+    let [all, one] = [(); 2].map(|()| {
+        let id = world.socket(b, Family::V4, Kind::Datagram);
+        world.bind(id, &internet("0.0.0.0:7"), shared).unwrap();
+        id
+    });
+    let (peer, stranger) = (datagrams(&mut world, a, 1), datagrams(&mut world, a, 2));
+    let (to, from) = (port_of(&world, b, 7), port_of(&world, a, 1));
+    world.connect(one, &from).unwrap();
+    world.send_to(peer, b"to the one", Some(&to)).unwrap();
+    world.send_to(stranger, b"to all", Some(&to)).unwrap();
+    assert_eq!(receive(&mut world, one).unwrap().0, b"to the one");
+    assert_eq!(receive(&mut world, all).unwrap().0, b"to all");
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
-    let mut net = Net::perfect();
-    let (near, _, to) = net.datagram_pair();
-    assert_eq!(net.world.send_to(near, b"x", None), Err(Fault::NoDestination));
-    assert_eq!(net.world.send_to(near, &vec![0; 65_507], Some(&to)), Ok(()));
-    assert_eq!(net.world.send_to(near, &vec![0; 65_508], Some(&to)), Err(Fault::MessageTooLong));
-    assert_eq!(net.world.send_to(near, b"x", Some(&internet("192.0.2.1:1"))), Err(Fault::HostUnreachable));
-    assert_eq!(net.world.send_to(near, b"x", Some(&internet("[::1]:1"))), Err(Fault::WrongFamily));
-    assert_eq!(net.world.connect(near, &Address::Path(b"/x".to_vec())), Err(Fault::WrongFamily));
-    let fresh = net.world.socket(net.a, Family::V4, Kind::Datagram);
-    net.world.send_to(fresh, b"x", Some(&to)).unwrap();
-    assert!(matches!(net.world.local_name(fresh), Ok(Address::Internet(name)) if name.port() >= 49_152));
+fn version_6_answers_version_4() {
+    let (mut world, a, b) = two_hosts(Quality::PERFECT);
+    let server = world.socket(b, Family::V6, Kind::Datagram);
+    world.bind(server, &internet("[::]:7"), BindOptions::default()).unwrap();
+    let client = datagrams(&mut world, a, 1);
+    let to = port_of(&world, b, 7);
+    world.connect(client, &to).unwrap();
+    world.send_to(client, b"ping", None).unwrap();
+    let (data, from) = receive(&mut world, server).unwrap();
+    assert_eq!(data, b"ping");
+    assert!(matches!(&from, Address::Internet(from) if from.is_ipv6()), "{from:?}");
+    world.send_to(server, b"pong", Some(&from)).unwrap();
+    assert_eq!(receive(&mut world, client), Ok((b"pong".to_vec(), to)));
 }

@@ -1,291 +1,269 @@
-//! Faults of the simulated network: partitions, crashes, and what is left behind.
+//! What goes wrong between hosts: partitions, stalls, crashes, restarts; and that nothing of it is left when it is over.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod world;
 
 use soliloop_engine::Wait;
-use soliloop_engine::world::sim::{Fault, Quality, Step};
-use world::{Net, at, millis, pattern, slow};
+use soliloop_engine::world::sim::{Fault, HostId, Quality, Simulated, Step};
+use std::time::Duration;
+use world::*;
 
-/// After fifteen tries at 200 ms, 400 ms, ... 102.4 s and then 120 s, nothing more is tried.
-const GIVEN_UP_AFTER: u64 = 200 * ((1 << 10) - 1) + 5 * 120_000;
+fn part(world: &mut Simulated, one: HostId, other: HostId, is_cut: bool) {
+    world.set_cut(one, other, is_cut);
+    world.set_cut(other, one, is_cut);
+}
 
 #[test]
-fn what_is_sent_into_a_partition_arrives_when_it_has_healed() {
-    for quality in [Quality::PERFECT, slow(10)] {
-        let mut net = Net::of(quality);
-        let (near, far) = net.connection();
-        net.cut(true);
-        let sent = pattern(5000);
-        for chunk in sent.chunks(1000) {
-            assert_eq!(net.write(near, chunk), Ok(1000));
-            net.pass(500);
+fn a_partition_holds_bytes_back_until_it_heals() {
+    for quality in [Quality::PERFECT, slow(MILLIS_10)] {
+        let (mut world, a, b) = two_hosts(quality);
+        let (near, far) = connection(&mut world, a, b);
+        part(&mut world, a, b, true);
+        let begun = world.now();
+        send(&mut world, near, b"one ").unwrap();
+        send(&mut world, near, b"two ").unwrap();
+        run_for(&mut world, Duration::from_secs(1));
+        assert_eq!(end(&mut world, far), Err(Fault::WouldBlock));
+        part(&mut world, a, b, false);
+        send(&mut world, near, b"three").unwrap();
+        while end(&mut world, far) == Err(Fault::WouldBlock) {
+            step(&mut world);
         }
-        net.world.end_writing(near).unwrap();
-        net.pass(10_000);
-        assert_eq!(net.read(far), Err(Fault::WouldBlock));
-        net.cut(false);
-        assert!(net.read_all(far) == sent);
+        // Tries after 0.2, 0.6 and 1.4 seconds.
+        let passed = begun.until(world.now());
+        let latency = if quality == Quality::PERFECT { Duration::ZERO } else { MILLIS_10 };
+        assert_eq!(passed, Duration::from_millis(1400) + latency);
     }
 }
 
 #[test]
-fn the_first_try_after_the_healing_is_what_passes() {
-    let mut net = Net::of(slow(10));
-    let (near, far) = net.connection();
-    net.cut(true);
-    let begun = net.world.now();
-    net.write(near, b"x").unwrap();
-    net.pass(700);
-    net.cut(false);
-    // Tries: at 0, 200, 600, 1400 ms.
-    assert_eq!(begun.until(net.until_readable(far)), millis(1410));
+fn what_is_under_way_when_a_link_is_cut_is_held_back_as_well() {
+    let (mut world, a, b) = two_hosts(slow(MILLIS_10));
+    let (near, far) = connection(&mut world, a, b);
+    send(&mut world, near, b"one ").unwrap();
+    send(&mut world, near, b"two").unwrap();
+    world.close(near);
+    run_for(&mut world, MILLIS_10 / 2);
+    part(&mut world, a, b, true);
+    run_for(&mut world, Duration::from_secs(30));
+    assert_eq!(end(&mut world, far), Err(Fault::WouldBlock));
+    part(&mut world, a, b, false);
+    run(&mut world);
+    assert_eq!(read(&mut world, far), b"one two");
+    assert_eq!(end(&mut world, far), Ok(0));
+    world.close(far);
+    assert_empty(&mut world);
 }
 
 #[test]
-fn what_is_under_way_when_a_link_is_cut_is_sent_again() {
-    let mut net = Net::of(slow(100));
-    let (near, far) = net.connection();
-    let begun = net.world.now();
-    net.write(near, b"one").unwrap();
-    net.pass(50);
-    net.write(near, b"two").unwrap();
-    net.cut(true);
-    net.pass(60);
-    assert_eq!(net.read(far), Err(Fault::WouldBlock));
-    net.cut(false);
-    // It was found missing at 100, and is sent again 200 later.
-    assert_eq!(begun.until(net.until_readable(far)), millis(400));
-    net.settle();
-    assert_eq!(net.read(far).unwrap(), b"onetwo");
+fn a_sender_gives_up_after_a_quarter_of_an_hour() {
+    let (mut world, a, b) = two_hosts(Quality::PERFECT);
+    let (near, far) = connection(&mut world, a, b);
+    part(&mut world, a, b, true);
+    send(&mut world, near, b"never heard").unwrap();
+    run(&mut world);
+    // Linux's tcp_retries2: a sum of 0.2, 0.4 ... 102.4 seconds, and six times 120.
+    assert!((world.now().as_secs_f64() - 924.6).abs() < 1e-9, "{}", world.now().as_secs_f64());
+    assert_eq!(end(&mut world, near), Err(Fault::TimedOut));
+    assert_eq!(end(&mut world, near), Ok(0));
+    world.close(near);
+    assert_eq!(end(&mut world, far), Err(Fault::WouldBlock), "nobody has told the other one");
+    part(&mut world, a, b, false);
+    send(&mut world, far, b"hello?").unwrap();
+    run(&mut world);
+    assert_eq!(end(&mut world, far), Err(Fault::ConnectionReset));
+    world.close(far);
+    assert_empty(&mut world);
 }
 
 #[test]
-fn a_sender_gives_up_after_fifteen_tries() {
-    let mut net = Net::of(slow(10));
-    let (near, far) = net.connection();
-    net.cut(true);
-    let begun = net.world.now();
-    net.write(near, b"x").unwrap();
-    assert_eq!(begun.until(net.until_readable(near)), millis(GIVEN_UP_AFTER));
-    assert_eq!(net.read(near), Err(Fault::TimedOut));
-    assert_eq!(net.write(near, b"x"), Err(Fault::BrokenPipe));
-    assert_eq!(net.read(far), Err(Fault::WouldBlock), "the peer hears nothing");
-    net.cut(false);
-    net.write(far, b"hello?").unwrap();
-    net.until_readable(far);
-    assert_eq!(net.read(far), Err(Fault::ConnectionReset));
-    net.world.close(near);
-    net.world.close(far);
-    net.settle();
-    assert_eq!(net.world.sockets_len(), 0);
-}
-
-#[test]
-fn a_direction_can_be_cut_alone() {
-    let mut net = Net::of(slow(10));
-    let (near, far) = net.connection();
-    net.world.set_cut(net.a, net.b, true);
-    net.write(far, b"this way").unwrap();
-    net.write(near, b"not that way").unwrap();
-    net.pass(5000);
-    assert_eq!(net.read(near).unwrap(), b"this way");
-    assert_eq!(net.read(far), Err(Fault::WouldBlock));
-    net.world.set_cut(net.a, net.b, false);
-    net.until_readable(far);
-    assert_eq!(net.read(far).unwrap(), b"not that way");
-}
-
-#[test]
-fn a_question_that_is_heard_but_not_answered_is_no_connection() {
-    let mut net = Net::of(slow(10));
-    let listener = net.listen(net.b, 1);
-    net.world.set_cut(net.b, net.a, true);
-    let (near, _) = net.knock(net.a, net.b);
-    net.pass(2000);
-    assert!(!net.world.readiness(near).unwrap().writable);
-    assert_eq!(net.world.accept(listener).unwrap_err(), Fault::WouldBlock);
-    net.world.set_cut(net.b, net.a, false);
-    assert_eq!(net.until_writable(near), at(3020));
-}
-
-#[test]
-fn nobody_is_told_of_a_crash() {
-    for quality in [Quality::PERFECT, slow(10)] {
-        let mut net = Net::of(quality);
-        let (near, far) = net.connection();
-        net.write(far, b"sent before").unwrap();
-        net.settle();
-        assert!(net.world.is_up(net.b));
-        assert_eq!(net.world.crash(net.b), [far]);
-        assert!(!net.world.is_up(net.b));
-        assert_eq!(net.read(far), Err(Fault::BadSocket));
-        assert_eq!(net.read(near).unwrap(), b"sent before");
-        assert_eq!(net.read(near), Err(Fault::WouldBlock));
-        net.assert_stuck();
-        net.write(near, b"anybody?").unwrap();
-        net.pass(60_000);
-        assert_eq!(net.read(near), Err(Fault::WouldBlock));
-        net.until_readable(near);
-        assert_eq!(net.read(near), Err(Fault::TimedOut));
+fn a_stall_that_is_over_is_forgotten() {
+    let (mut world, a, b) = two_hosts(Quality::PERFECT);
+    let (near, far) = connection(&mut world, a, b);
+    for _ in 0..20 {
+        part(&mut world, a, b, true);
+        let begun = world.now();
+        send(&mut world, near, b"x").unwrap();
+        run_for(&mut world, Duration::from_secs(100));
+        part(&mut world, a, b, false);
+        while end(&mut world, far) == Err(Fault::WouldBlock) {
+            step(&mut world);
+        }
+        assert_eq!(
+            begun.until(world.now()),
+            Duration::from_millis(102_200),
+            "0.2 seconds, and twice as long each time"
+        );
     }
 }
 
 #[test]
-fn who_believes_in_a_connection_from_before_a_restart_is_reset() {
-    for quality in [Quality::PERFECT, slow(10)] {
-        let mut net = Net::of(quality);
-        let (near, _) = net.connection();
-        net.world.crash(net.b);
-        net.world.restart(net.b);
-        assert!(net.world.is_up(net.b));
-        assert_eq!(net.read(near), Err(Fault::WouldBlock));
-        net.write(near, b"anybody?").unwrap();
-        net.until_readable(near);
-        assert_eq!(net.read(near), Err(Fault::ConnectionReset));
-
-        let mut net = Net::of(quality);
-        let (near, _) = net.connection();
-        net.world.crash(net.b);
-        net.write(near, b"anybody?").unwrap();
-        net.pass(5000);
-        net.world.restart(net.b);
-        net.until_readable(near);
-        assert_eq!(net.read(near), Err(Fault::ConnectionReset), "sent again after the restart");
-        net.listen(net.b, 1);
-        net.connection_over_again();
-    }
+fn a_link_that_loses_everything_is_one_that_is_cut() {
+    let (mut world, a, b) = two_hosts(Quality::PERFECT);
+    let (near, _) = connection(&mut world, a, b);
+    world.set_link(a, b, Quality { loss: 1.0, ..Quality::PERFECT });
+    send(&mut world, near, b"never heard").unwrap();
+    run(&mut world);
+    assert_eq!(end(&mut world, near), Err(Fault::TimedOut));
 }
 
-impl Net {
-    /// A port that was taken before the crash is free after it, and a new connection comes to it.
-    fn connection_over_again(&mut self) {
-        let (near, outcome) = self.knock(self.a, self.b);
-        assert!(matches!(outcome, Ok(()) | Err(Fault::InProgress)));
-        self.until_writable(near);
-        assert_eq!(self.world.take_error(near), Ok(None));
+#[test]
+fn a_closed_socket_that_nobody_answers_is_given_up() {
+    let (mut world, a, b) = two_hosts(slow(MILLIS_10));
+    let (near, far) = connection(&mut world, a, b);
+    part(&mut world, a, b, true);
+    send(&mut world, near, b"never heard").unwrap();
+    world.close(near);
+    world.close(far);
+    assert_eq!(sockets(&world), 2);
+    assert_empty(&mut world);
+}
+
+#[test]
+fn a_cut_in_one_direction_leaves_the_other_one() {
+    let (mut world, a, b) = two_hosts(slow(MILLIS_10));
+    let (near, far) = connection(&mut world, a, b);
+    world.set_cut(a, b, true);
+    send(&mut world, near, b"held back").unwrap();
+    send(&mut world, far, b"passes").unwrap();
+    run_for(&mut world, Duration::from_secs(1));
+    assert_eq!(read(&mut world, near), b"passes");
+    assert_eq!(end(&mut world, far), Err(Fault::WouldBlock));
+}
+
+#[test]
+fn a_host_that_has_crashed_tells_nobody() {
+    let (mut world, a, b) = two_hosts(Quality::PERFECT);
+    let (near, far) = connection(&mut world, a, b);
+    world.crash(b);
+    assert!(!world.is_up(b));
+    assert_eq!(send(&mut world, far, b"x"), Err(Fault::BadSocket));
+    assert_eq!(end(&mut world, near), Err(Fault::WouldBlock));
+    assert_eq!(world.wait(Wait::Forever), Step::Stuck);
+    send(&mut world, near, b"anybody?").unwrap();
+    run(&mut world);
+    assert_eq!(end(&mut world, near), Err(Fault::TimedOut));
+    world.close(near);
+    assert_empty(&mut world);
+}
+
+#[test]
+fn a_host_that_has_restarted_knows_no_old_connection() {
+    for ends_only in [true, false] {
+        for quality in [Quality::PERFECT, slow(MILLIS_10)] {
+            let (mut world, a, b) = two_hosts(quality);
+            let (near, _) = connection(&mut world, a, b);
+            world.crash(b);
+            run_for(&mut world, Duration::from_secs(5));
+            world.restart(b);
+            serve(&mut world, b, PORT, 1);
+            if ends_only {
+                world.end_writing(near).unwrap();
+            } else {
+                send(&mut world, near, b"still there?").unwrap();
+            }
+            run(&mut world);
+            assert_eq!(end(&mut world, near), Err(Fault::ConnectionReset));
+            let (again, _) = call(&mut world, a, b);
+            run(&mut world);
+            assert!(world.peer_name(again).is_ok());
+        }
     }
 }
 
 #[test]
-fn a_host_that_is_down_does_not_refuse() {
-    let mut net = Net::of(slow(10));
-    net.listen(net.b, 1);
-    let (early, _) = net.knock(net.a, net.b);
-    net.pass(15);
-    net.world.crash(net.b);
-    let (late, _) = net.knock(net.a, net.b);
-    net.pass(20_000);
-    for id in [early, late] {
-        assert!(!net.world.readiness(id).unwrap().writable);
-    }
-    net.world.restart(net.b);
-    net.until_writable(early);
-    assert_eq!(net.world.take_error(early), Ok(Some(Fault::ConnectionRefused)));
+fn a_restart_is_noticed_by_who_was_sending_all_the_time() {
+    let (mut world, a, b) = two_hosts(slow(MILLIS_10));
+    let (near, _) = connection(&mut world, a, b);
+    world.crash(b);
+    let begun = world.now();
+    send(&mut world, near, b"x").unwrap();
+    run_for(&mut world, Duration::from_secs(1));
+    world.restart(b);
+    run(&mut world);
+    assert_eq!(end(&mut world, near), Err(Fault::ConnectionReset));
+    assert_eq!(begun.until(world.now()), Duration::from_millis(1400) + 2 * MILLIS_10);
 }
 
 #[test]
-fn what_a_host_has_under_way_is_lost_in_its_crash() {
-    let mut net = Net::of(slow(100));
-    let (near, far) = net.connection();
-    net.write(near, b"lost").unwrap();
-    net.world.crash(net.a);
-    let now = net.world.now();
-    assert_eq!(net.settle(), now);
-    assert_eq!(net.read(far), Err(Fault::WouldBlock));
+fn a_reset_that_does_not_pass_comes_later() {
+    let (mut world, a, b) = two_hosts(slow(MILLIS_10));
+    let (near, far) = connection(&mut world, a, b);
+    world.set_cut(b, a, true);
+    world.abort(far);
+    send(&mut world, near, b"x").unwrap();
+    run_for(&mut world, Duration::from_secs(3));
+    assert_eq!(end(&mut world, near), Err(Fault::WouldBlock));
+    world.set_cut(b, a, false);
+    run(&mut world);
+    assert_eq!(end(&mut world, near), Err(Fault::ConnectionReset));
+    world.close(near);
+    assert_empty(&mut world);
+}
+
+#[test]
+fn nothing_goes_on_for_ever_while_a_link_is_cut() {
+    let (mut world, a, b) = two_hosts(slow(MILLIS_10));
+    let (near, far) = connection(&mut world, a, b);
+    send(&mut world, near, &vec![1; 200_000]).unwrap();
+    run(&mut world);
+    part(&mut world, a, b, true);
+    assert_eq!(read(&mut world, far).len(), 200_000);
+    send(&mut world, far, b"x").unwrap();
+    assert_eq!(call(&mut world, a, b).1, Err(Fault::InProgress));
+    assert_eq!(world.wait(Wait::Forever), Step::Stuck);
 }
 
 #[test]
 fn void_events_do_not_move_the_clock() {
-    let mut net = Net::of(slow(10));
-    net.listen(net.b, 1);
-    let (near, _) = net.knock(net.a, net.b);
-    net.until_writable(near);
-    net.settle();
-    assert_eq!(net.world.now(), at(30), "that it would have asked again after a second is void");
-
-    let sleeper = net.world.sleep_until(at(5000));
-    assert_eq!(net.world.next_event(), Some(at(5000)));
-    assert!(net.world.forget_sleeper(sleeper));
-    assert!(!net.world.forget_sleeper(sleeper));
-    assert_eq!(net.world.next_event(), None);
-    assert_eq!(net.world.wait(Wait::Forever), Step::Stuck);
-    assert_eq!(net.world.now(), at(30));
-}
-
-#[test]
-fn sleepers_wake_in_the_order_of_their_times() {
-    let mut net = Net::perfect();
-    let late = net.world.sleep_until(at(20));
-    let early = net.world.sleep_until(at(10));
-    let also = net.world.sleep_until(at(20));
-    assert_eq!(net.world.wait(Wait::Forever), Step::Turn(at(10)));
-    assert_eq!(net.world.take_woken(), [early]);
-    assert_eq!(net.world.wait(Wait::Until(at(15))), Step::Turn(at(15)));
-    net.pass(100);
-    assert_eq!(net.world.take_woken(), [late, also]);
-}
-
-#[test]
-fn nothing_is_left_when_both_ends_are_closed() {
-    for quality in [Quality::PERFECT, slow(10), Quality { loss: 0.2, ..slow(10) }] {
-        for order in 0..8 {
-            let mut net = Net::of_seed(order, quality);
-            let (near, far) = net.connection();
-            net.write(near, b"question").unwrap();
-            net.write(far, b"answer").unwrap();
-            if order & 1 != 0 {
-                net.settle();
-                net.read(far).unwrap();
-            }
-            if order & 2 != 0 {
-                net.world.end_writing(far).unwrap();
-            }
-            if order & 4 != 0 {
-                net.world.close(far);
-                net.pass(3);
-            }
-            net.world.close(near);
-            net.world.close(far);
-            net.settle();
-            assert_eq!(net.world.sockets_len(), 0, "{}", net.world.snapshot());
-        }
+    let (mut world, a, b) = two_hosts(slow(MILLIS_10));
+    // The next try of a connection that has come about; one that was refused; one that was closed.
+    let (near, far) = connection(&mut world, a, b);
+    let refused = call(&mut world, a, b).0;
+    run_for(&mut world, 2 * MILLIS_10);
+    let closed = call(&mut world, a, b).0;
+    world.close(closed);
+    let sleeper = world.sleep_until(world.now().after(Duration::from_secs(9)));
+    assert!(world.forget_sleeper(sleeper));
+    // A datagram's sender that is not connected hears nothing, so that nothing is ahead.
+    let udp = datagrams(&mut world, a, 1);
+    let to = port_of(&world, b, 2);
+    world.send_to(udp, b"x", Some(&to)).unwrap();
+    run_for(&mut world, MILLIS_10);
+    let begun = world.now();
+    assert_eq!(world.wait(Wait::Forever), Step::Stuck);
+    assert_eq!(world.now(), begun);
+    for id in [near, far, refused] {
+        world.abort(id);
     }
 }
 
 #[test]
-fn nothing_is_left_of_a_handshake_whose_end_never_comes() {
-    // The asker crashes, or is cut off, when the answer has come and the end of the handshake is under way.
-    let mut net = Net::of(slow(10));
-    let listener = net.listen(net.b, 1);
-    let (near, _) = net.knock(net.a, net.b);
-    net.until_writable(near);
-    net.world.crash(net.a);
-    net.settle();
-    net.world.close(listener);
-    assert_eq!(net.world.sockets_len(), 0, "{}", net.world.snapshot());
-
-    let mut net = Net::of(slow(10));
-    let listener = net.listen(net.b, 1);
-    let (near, _) = net.knock(net.a, net.b);
-    net.until_writable(near);
-    net.cut(true);
-    net.world.close(near);
-    net.settle();
-    net.world.close(listener);
-    assert_eq!(net.world.sockets_len(), 0, "{}", net.world.snapshot());
+fn what_is_due_happens_though_somebody_is_busy() {
+    let (mut world, a, b) = two_hosts(Quality { duplicate: 1.0, ..Quality::PERFECT });
+    let (one, other) = (datagrams(&mut world, a, 1), datagrams(&mut world, b, 2));
+    let to = port_of(&world, b, 2);
+    world.send_to(one, b"x", Some(&to)).unwrap();
+    assert_eq!(world.readable_bytes(other), Ok(0));
+    assert_eq!(world.wait(Wait::None), Step::Turn(world.now()));
+    assert_eq!(world.readable_bytes(other), Ok(1));
 }
 
 #[test]
-fn what_was_closed_in_a_partition_is_given_up_too() {
-    let mut net = Net::of(slow(10));
-    let (near, far) = net.connection();
-    net.cut(true);
-    net.write(near, b"x").unwrap();
-    net.world.close(near);
-    net.world.close(far);
-    assert_eq!(net.world.sockets_len(), 2);
-    net.settle();
-    assert_eq!(net.world.sockets_len(), 0, "{}", net.world.snapshot());
+fn a_wait_ends_where_somebody_is_concerned() {
+    let (mut world, a, b) = two_hosts(slow(MILLIS_10));
+    let (near, far) = connection(&mut world, a, b);
+    world.watch(far, soliloop_engine::world::Interest::READ).unwrap();
+    send(&mut world, near, b"x").unwrap();
+    let begun = world.now();
+    let deadline = begun.after(Duration::from_secs(1));
+    assert_eq!(world.wait(Wait::Until(deadline)), Step::Turn(begun.after(MILLIS_10)));
+    assert_eq!(ready(&mut world), [(far, true, false)]);
+    read(&mut world, far);
+    assert_eq!(world.wait(Wait::Until(deadline)), Step::Turn(deadline), "what was acted upon concerns nobody");
+    let sleeper = world.sleep_until(deadline.after(MILLIS_10));
+    assert_eq!(world.wait(Wait::Forever), Step::Turn(deadline.after(MILLIS_10)));
+    assert_eq!(world.take_woken(), [sleeper]);
+    assert!(!world.forget_sleeper(sleeper));
 }

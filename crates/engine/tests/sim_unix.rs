@@ -1,155 +1,166 @@
-//! Unix sockets of the simulated network: paths, names of their own space, pairs.
+//! Unix sockets: paths, names of their own space, pairs; streams and datagrams of one host.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod world;
 
-use soliloop_engine::world::Interest;
-use soliloop_engine::world::sim::{Address, BindOptions, Family, Fault, HostId, Kind, SocketId};
-use world::Net;
+use soliloop_engine::world::sim::{Address, BindOptions, Family, Fault, HostId, Kind, Simulated, SocketId};
+use world::*;
 
-fn path(name: &str) -> Address {
-    Address::Path(name.as_bytes().to_vec())
+fn path(text: &str) -> Address {
+    Address::Path(text.as_bytes().to_vec())
 }
 
-impl Net {
-    fn bound(&mut self, host: HostId, kind: Kind, address: &Address) -> SocketId {
-        let id = self.world.socket(host, Family::Unix, kind);
-        self.world.bind(id, address, BindOptions::default()).unwrap();
-        id
+fn unix(world: &mut Simulated, kind: Kind, at: Option<&str>) -> SocketId {
+    let id = world.socket(HostId::MAIN, Family::Unix, kind);
+    if let Some(at) = at {
+        world.bind(id, &path(at), BindOptions::default()).unwrap();
     }
-
-    fn unix_listener(&mut self, host: HostId, address: &Address, backlog: usize) -> SocketId {
-        let id = self.bound(host, Kind::Stream, address);
-        self.world.listen(id, backlog).unwrap();
-        id
-    }
+    id
 }
 
 #[test]
-fn a_path_leads_to_its_listener() {
-    for name in ["/run/x", "\0of its own space"] {
-        let mut net = Net::perfect();
-        let listener = net.unix_listener(net.a, &path(name), 1);
-        let near = net.world.socket(net.a, Family::Unix, Kind::Stream);
-        net.world.connect(near, &path(name)).unwrap();
-        let (far, peer) = net.world.accept(listener).unwrap();
-        assert_eq!(peer, Address::Nameless);
-        assert_eq!(net.world.peer_name(near), Ok(path(name)));
-        assert_eq!(net.world.local_name(far), Ok(path(name)));
-        net.write(near, b"hello").unwrap();
-        assert_eq!(net.read(far).unwrap(), b"hello");
-        net.world.close(far);
-        assert_eq!(net.read(near), Ok(Vec::new()));
-        assert_eq!(net.write(near, b"x"), Err(Fault::BrokenPipe), "on one host it is known at once");
+fn a_path_is_listened_at() {
+    let mut world = Simulated::new(0);
+    for at in ["/run/db.sock", "\0abstract"] {
+        let listener = unix(&mut world, Kind::Stream, Some(at));
+        let near = unix(&mut world, Kind::Stream, None);
+        assert_eq!(world.connect(near, &path(at)), Err(Fault::ConnectionRefused));
+        world.listen(listener, 5).unwrap();
+        assert_eq!(world.connect(near, &path(at)), Ok(()));
+        let (far, name) = world.accept(listener).unwrap();
+        assert_eq!(name, Address::Nameless);
+        assert_eq!(world.local_name(far), Ok(path(at)));
+        assert_eq!(world.peer_name(near), Ok(path(at)));
+        send(&mut world, near, b"hello").unwrap();
+        assert_eq!(read(&mut world, far), b"hello");
+        for id in [near, far, listener] {
+            world.close(id);
+        }
+        unix(&mut world, Kind::Stream, Some(at));
     }
 }
 
 #[test]
-fn a_path_is_one_of_its_host() {
-    let mut net = Net::perfect();
-    net.unix_listener(net.a, &path("/run/x"), 1);
-    let stranger = net.world.socket(net.b, Family::Unix, Kind::Stream);
-    assert_eq!(net.world.connect(stranger, &path("/run/x")), Err(Fault::NoSuchPath));
-    assert_eq!(net.world.connect(stranger, &path("\0x")), Err(Fault::ConnectionRefused));
-    net.unix_listener(net.b, &path("/run/x"), 1);
-    assert_eq!(net.world.connect(stranger, &path("/run/x")), Ok(()));
-    assert!(net.world.serves(net.a, Kind::Stream, &path("/run/x")));
-    assert!(!net.world.serves(net.a, Kind::Stream, &path("/run/y")));
+fn paths_that_nobody_has() {
+    let mut world = Simulated::new(0);
+    let near = unix(&mut world, Kind::Stream, None);
+    assert_eq!(world.connect(near, &path("/nowhere")), Err(Fault::NoSuchPath));
+    assert_eq!(world.connect(near, &path("\0nowhere")), Err(Fault::ConnectionRefused));
+    assert_eq!(world.connect(near, &internet("127.0.0.1:80")), Err(Fault::WrongFamily));
+    assert_eq!(world.listen(near, 1), Err(Fault::Invalid));
+    assert_eq!(send(&mut world, near, b"x"), Err(Fault::NotConnected));
+    assert_eq!(end(&mut world, near), Err(Fault::Invalid));
+    unix(&mut world, Kind::Stream, Some("/here"));
+    assert_eq!(world.bind(near, &path("/here"), BindOptions::default()), Err(Fault::AddressInUse));
+    let host = world.add_host("other", &[]).unwrap();
+    let elsewhere = world.socket(host, Family::Unix, Kind::Stream);
+    assert_eq!(world.bind(elsewhere, &path("/here"), BindOptions::default()), Ok(()), "each host has paths of its own");
 }
 
 #[test]
-fn a_path_is_taken_until_it_is_closed() {
-    let mut net = Net::perfect();
-    let first = net.bound(net.a, Kind::Stream, &path("/x"));
-    let second = net.world.socket(net.a, Family::Unix, Kind::Stream);
-    assert_eq!(net.world.bind(second, &path("/x"), BindOptions::default()), Err(Fault::AddressInUse));
-    assert_eq!(net.world.connect(second, &path("/x")), Err(Fault::ConnectionRefused), "bound, but not listening");
-    net.world.close(first);
-    assert_eq!(net.world.bind(second, &path("/x"), BindOptions::default()), Ok(()));
-    assert_eq!(net.world.bind(second, &path("/y"), BindOptions::default()), Err(Fault::Invalid));
+fn a_name_is_made_up_for_who_asks_for_none() {
+    let mut world = Simulated::new(0);
+    let [one, other] = [(); 2].map(|()| unix(&mut world, Kind::Datagram, Some("")));
+    assert_ne!(world.local_name(one), world.local_name(other));
+    let to = world.local_name(other).unwrap();
+    world.send_to(one, b"hello", Some(&to)).unwrap();
+    assert_eq!(read(&mut world, other), b"hello");
 }
 
 #[test]
-fn a_full_queue_refuses_for_now() {
-    let mut net = Net::perfect();
-    let listener = net.unix_listener(net.a, &path("/x"), 0);
-    let [first, second] = [0, 1].map(|_| net.world.socket(net.a, Family::Unix, Kind::Stream));
-    net.world.connect(first, &path("/x")).unwrap();
-    assert_eq!(net.world.connect(second, &path("/x")), Err(Fault::WouldBlock));
-    net.world.accept(listener).unwrap();
-    assert_eq!(net.world.connect(second, &path("/x")), Ok(()));
+fn a_full_backlog_is_told_at_once() {
+    let mut world = Simulated::new(0);
+    let listener = unix(&mut world, Kind::Stream, Some("/s"));
+    world.listen(listener, 0).unwrap();
+    let [one, other] = [(); 2].map(|()| unix(&mut world, Kind::Stream, None));
+    assert_eq!(world.connect(one, &path("/s")), Ok(()));
+    assert_eq!(world.connect(other, &path("/s")), Err(Fault::WouldBlock));
+    world.accept(listener).unwrap();
+    assert_eq!(world.connect(other, &path("/s")), Ok(()));
+    world.close(listener);
+    assert_eq!(end(&mut world, other), Err(Fault::ConnectionReset));
 }
 
 #[test]
-fn who_asks_for_any_name_gets_one_that_is_free() {
-    let mut net = Net::perfect();
-    let [first, second] = [0, 1].map(|_| net.bound(net.a, Kind::Datagram, &Address::Nameless));
-    assert_eq!(net.world.local_name(first), Ok(path("\x0000000")));
-    assert_eq!(net.world.local_name(second), Ok(path("\x0000001")));
-    net.world.send_to(first, b"hello", Some(&path("\x0000001"))).unwrap();
-    let mut buffer = [0; 8];
-    assert_eq!(net.world.receive_from(second, &mut buffer, false), Ok((5, path("\x0000000"))));
+fn the_two_of_a_pair_hear_each_other() {
+    let mut world = Simulated::new(0);
+    let (one, other) = world.pair(HostId::MAIN, Family::Unix, Kind::Stream);
+    send(&mut world, one, b"to the other").unwrap();
+    send(&mut world, other, b"to the one").unwrap();
+    assert_eq!(read(&mut world, one), b"to the one");
+    assert_eq!(read(&mut world, other), b"to the other");
+    assert_eq!(world.local_name(one), Ok(Address::Nameless));
+    assert_eq!(world.peer_name(one), Ok(Address::Nameless));
+    send(&mut world, one, b"rest").unwrap();
+    world.close(one);
+    assert_eq!(send(&mut world, other, b"x"), Err(Fault::BrokenPipe), "there is nobody, and it shows at once");
+    assert_eq!(read(&mut world, other), b"rest");
+    assert_eq!(end(&mut world, other), Ok(0));
+    world.close(other);
+    assert_empty(&mut world);
 }
 
 #[test]
-fn the_ends_of_a_pair_are_connected() {
-    let mut net = Net::perfect();
-    let (one, other) = net.world.pair(net.a, Family::Unix, Kind::Stream);
-    net.write(one, b"abc").unwrap();
-    net.write(one, b"def").unwrap();
-    assert_eq!(net.read(other).unwrap(), b"abcdef");
-    assert_eq!(net.world.peer_name(one), Ok(Address::Nameless));
-    net.world.close(other);
-    assert_eq!(net.read(one), Ok(Vec::new()));
-    net.world.close(one);
-
-    let (one, other) = net.world.pair(net.a, Family::Unix, Kind::Datagram);
-    net.write(one, b"abc").unwrap();
-    net.write(one, b"def").unwrap();
-    assert_eq!(net.read(other).unwrap(), b"abc");
-    assert_eq!(net.read(other).unwrap(), b"def");
-    net.world.close(other);
-    assert_eq!(net.write(one, b"x"), Err(Fault::ConnectionRefused));
-    net.world.close(one);
-    assert_eq!(net.world.sockets_len(), 0);
+fn who_stops_reading_stops_the_peers_writing() {
+    let mut world = Simulated::new(0);
+    let (one, other) = world.pair(HostId::MAIN, Family::Unix, Kind::Stream);
+    world.end_reading(one).unwrap();
+    assert_eq!(send(&mut world, other, b"x"), Err(Fault::BrokenPipe));
+    assert_eq!(end(&mut world, one), Ok(0));
+    assert_eq!(send(&mut world, one, b"x"), Ok(1));
 }
 
 #[test]
-fn who_has_filled_the_receiver_is_told_of_room() {
-    let mut net = Net::perfect();
-    let (one, other) = net.world.pair(net.a, Family::Unix, Kind::Datagram);
+fn datagrams_of_a_pair() {
+    let mut world = Simulated::new(0);
+    let (one, other) = world.pair(HostId::MAIN, Family::Unix, Kind::Datagram);
+    world.send_to(one, b"first", None).unwrap();
+    world.send_to(one, &vec![7; 100_000], None).unwrap();
+    assert_eq!(world.send_to(one, &vec![7; 300_000], None), Err(Fault::MessageTooLong));
+    let mut buffer = vec![0; 200_000];
+    assert_eq!(world.receive_from(other, &mut buffer, false), Ok((5, Address::Nameless)));
+    assert_eq!(world.receive_from(other, &mut buffer, false), Ok((100_000, Address::Nameless)));
+    world.close(other);
+    assert_eq!(world.send_to(one, b"x", None), Err(Fault::ConnectionRefused));
+}
+
+#[test]
+fn datagrams_to_a_path() {
+    let mut world = Simulated::new(0);
+    let server = unix(&mut world, Kind::Datagram, Some("/server"));
+    let client = unix(&mut world, Kind::Datagram, Some("/client"));
+    let stranger = unix(&mut world, Kind::Datagram, None);
+    assert_eq!(world.send_to(client, b"x", None), Err(Fault::NotConnected));
+    assert_eq!(world.send_to(client, b"x", Some(&path("/nowhere"))), Err(Fault::NoSuchPath));
+    assert_eq!(world.connect(client, &path("/nowhere")), Err(Fault::NoSuchPath));
+    world.connect(client, &path("/server")).unwrap();
+    world.send_to(client, b"ping", None).unwrap();
+    world.send_to(stranger, b"hello", Some(&path("/server"))).unwrap();
+    let mut buffer = [0; 10];
+    assert_eq!(world.receive_from(server, &mut buffer, false), Ok((4, path("/client"))));
+    assert_eq!(world.receive_from(server, &mut buffer, false), Ok((5, Address::Nameless)));
+    world.close(server);
+    assert_eq!(world.send_to(client, b"x", None), Err(Fault::ConnectionRefused));
+}
+
+#[test]
+fn a_sender_waits_for_room_and_is_told_of_it() {
+    let mut world = Simulated::new(0);
+    let (one, other) = world.pair(HostId::MAIN, Family::Unix, Kind::Datagram);
+    world.watch(one, WATCH_BOTH).unwrap();
     let mut sent = 0;
-    while net.write(one, &[0; 1000]).is_ok() {
+    while world.send_to(one, &[7; 1000], None).is_ok() {
         sent += 1;
     }
-    assert_eq!(sent, 212);
-    assert_eq!(net.write(one, &[0; 1000]), Err(Fault::WouldBlock));
-    net.world.watch(one, Interest { read: false, write: true, is_edge: false }).unwrap();
-    let mut ready = Vec::new();
-    net.world.take_ready(&mut ready);
-    assert!(ready.is_empty() && !net.world.has_ready(), "else a loop that waits for room would never let time pass");
-    net.read(other).unwrap();
-    net.world.take_ready(&mut ready);
-    assert_eq!(ready.len(), 1);
-    assert_eq!(net.write(one, &[0; 1000]), Ok(1000));
-    assert_eq!(net.write(one, &[0; 1000]), Err(Fault::WouldBlock));
-    net.world.close(other);
-    assert!(net.world.readiness(one).unwrap().writable);
-    assert_eq!(net.write(one, b"x"), Err(Fault::ConnectionRefused));
-}
-
-#[test]
-fn datagrams_go_by_path() {
-    let mut net = Net::perfect();
-    let server = net.bound(net.a, Kind::Datagram, &path("/server"));
-    let client = net.world.socket(net.a, Family::Unix, Kind::Datagram);
-    assert_eq!(net.world.connect(client, &path("/nobody")), Err(Fault::NoSuchPath));
-    net.world.connect(client, &path("/server")).unwrap();
-    net.write(client, b"x").unwrap();
-    let mut buffer = [0; 8];
-    assert_eq!(net.world.receive_from(server, &mut buffer, false), Ok((1, Address::Nameless)));
-    assert_eq!(net.world.send_to(server, b"x", Some(&Address::Nameless)), Err(Fault::WrongFamily));
-    net.world.close(server);
-    assert_eq!(net.write(client, b"x"), Err(Fault::NoSuchPath));
+    assert_eq!(world.send_to(one, &[7; 1000], None), Err(Fault::WouldBlock));
+    assert_eq!(sent, 212_992 / 1028);
+    assert_eq!(ready(&mut world), [], "it would spin if it were told that it may write");
+    end(&mut world, other).unwrap();
+    assert_eq!(ready(&mut world), [(one, false, true)]);
+    assert_eq!(world.send_to(one, &[7; 1000], None), Ok(()));
+    assert_eq!(world.send_to(one, &[7; 1000], None), Err(Fault::WouldBlock));
+    world.close(other);
+    assert_eq!(ready(&mut world), [(one, false, true)], "the write is what tells");
+    assert_eq!(world.send_to(one, b"x", None), Err(Fault::ConnectionRefused));
 }

@@ -1,191 +1,149 @@
-//! What the tests of the simulated world share: a world of two hosts, and short words for its calls.
+//! A tiny driver of a simulated world for the tests beside it: hosts, connections, and time. It claims nothing itself.
 
-#![allow(dead_code, reason = "no test uses all of it")]
+#![allow(dead_code, reason = "each file of tests uses a part of it")]
+#![allow(unreachable_pub, reason = "a module of several test programs")]
 
 use soliloop_engine::Instant;
-use soliloop_engine::Wait;
 use soliloop_engine::world::sim::{
-    Address, BindOptions, Family, Fault, HostId, Kind, Latency, Quality, Result, Simulated, SocketId, Step,
+    Address, BindOptions, Family, Fault, HostId, Kind, Latency, Quality, Result, Simulated, SocketId,
 };
+use soliloop_engine::world::{Interest, Readiness};
 use std::io::IoSlice;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The port that the tests listen on.
-pub(crate) const PORT: u16 = 80;
+pub const PORT: u16 = 80;
+pub const MILLIS_10: Duration = Duration::from_millis(10);
+pub const WATCH_BOTH: Interest = Interest { read: true, write: true, is_edge: false };
 
-/// A world with hosts `a` and `b`.
-#[derive(Debug)]
-pub(crate) struct Net {
-    pub(crate) world: Simulated,
-    pub(crate) a: HostId,
-    pub(crate) b: HostId,
+/// A link with nothing but a latency.
+pub fn slow(latency: Duration) -> Quality {
+    Quality { latency: Latency::Fixed(latency), ..Quality::PERFECT }
 }
 
-impl Net {
-    /// Two hosts, and a link of this quality between them.
-    pub(crate) fn of(quality: Quality) -> Self {
-        Self::of_seed(0, quality)
-    }
-
-    pub(crate) fn of_seed(seed: u64, quality: Quality) -> Self {
-        let mut world = Simulated::new(seed);
-        world.set_default_link(quality);
-        let a = world.add_host("a", &[]).expect("the name is free");
-        let b = world.add_host("b", &[]).expect("the name is free");
-        Self { world, a, b }
-    }
-
-    /// Two hosts between which everything arrives at once.
-    pub(crate) fn perfect() -> Self {
-        Self::of(Quality::PERFECT)
-    }
-
-    /// A socket of `host` that listens on [`PORT`].
-    pub(crate) fn listen(&mut self, host: HostId, backlog: usize) -> SocketId {
-        let listener = self.world.socket(host, Family::V4, Kind::Stream);
-        let address = v4(&self.world, host, PORT);
-        self.world.bind(listener, &address, BindOptions::default()).expect("the port is free");
-        self.world.listen(listener, backlog).expect("a bound socket can listen");
-        listener
-    }
-
-    /// A socket of `from` that asks `to` for a connection, and what was said to that.
-    pub(crate) fn knock(&mut self, from: HostId, to: HostId) -> (SocketId, Result<()>) {
-        let socket = self.world.socket(from, Family::V4, Kind::Stream);
-        let address = v4(&self.world, to, PORT);
-        let outcome = self.world.connect(socket, &address);
-        (socket, outcome)
-    }
-
-    /// Both ends of a new connection, `a`'s first. The clock has moved by what that takes.
-    pub(crate) fn connection(&mut self) -> (SocketId, SocketId) {
-        let listener = self.listen(self.b, 16);
-        let (near, outcome) = self.knock(self.a, self.b);
-        assert!(matches!(outcome, Ok(()) | Err(Fault::InProgress)), "{outcome:?}");
-        let far = loop {
-            match self.world.accept(listener) {
-                Ok((far, _)) => break far,
-                Err(_) => assert!(self.step(), "the connection is never made"),
-            }
-        };
-        self.world.close(listener);
-        assert_eq!(self.world.take_error(near), Ok(None));
-        (near, far)
-    }
-
-    /// Lets the next event happen; gives whether there was one.
-    pub(crate) fn step(&mut self) -> bool {
-        let next = self.world.next_event();
-        if let Some(at) = next {
-            self.world.advance_to(at);
-        }
-        next.is_some()
-    }
-
-    /// Lets everything happen that is going to, and gives when the last of it did.
-    pub(crate) fn settle(&mut self) -> Instant {
-        while self.step() {}
-        self.world.now()
-    }
-
-    /// Moves the clock on by so many milliseconds.
-    pub(crate) fn pass(&mut self, milliseconds: u64) {
-        let to = self.world.now().after(millis(milliseconds));
-        self.world.advance_to(to);
-    }
-
-    pub(crate) fn write(&mut self, id: SocketId, bytes: &[u8]) -> Result<usize> {
-        self.world.transmit(id, &[IoSlice::new(bytes)])
-    }
-
-    /// One call of `receive` with a large buffer.
-    pub(crate) fn read(&mut self, id: SocketId) -> Result<Vec<u8>> {
-        let mut buffer = vec![0; 1 << 20];
-        let count = self.world.receive(id, &mut buffer, false)?;
-        buffer.truncate(count);
-        Ok(buffer)
-    }
-
-    /// Reads until the end of the stream, and lets happen what it takes.
-    pub(crate) fn read_all(&mut self, id: SocketId) -> Vec<u8> {
-        let mut all = Vec::new();
-        loop {
-            match self.read(id) {
-                Ok(bytes) if bytes.is_empty() => return all,
-                Ok(bytes) => all.extend(bytes),
-                Err(Fault::WouldBlock) => assert!(self.step(), "the end never comes\n{}", self.world.snapshot()),
-                Err(fault) => panic!("{fault}"),
-            }
-        }
-    }
-
-    /// When the socket can be read, which the clock moves on to.
-    pub(crate) fn until_readable(&mut self, id: SocketId) -> Instant {
-        while !self.world.readiness(id).expect("it is open").readable {
-            assert!(self.step(), "it can never be read\n{}", self.world.snapshot());
-        }
-        self.world.now()
-    }
-
-    /// When the socket can be written, which the clock moves on to.
-    pub(crate) fn until_writable(&mut self, id: SocketId) -> Instant {
-        while !self.world.readiness(id).expect("it is open").writable {
-            assert!(self.step(), "it can never be written\n{}", self.world.snapshot());
-        }
-        self.world.now()
-    }
-
-    /// Cuts both directions between the hosts, or mends them.
-    pub(crate) fn cut(&mut self, is_cut: bool) {
-        self.world.set_cut(self.a, self.b, is_cut);
-        self.world.set_cut(self.b, self.a, is_cut);
-    }
-
-    /// Asserts that nothing is ready and nothing ahead.
-    pub(crate) fn assert_stuck(&mut self) {
-        self.world.take_ready(&mut Vec::new());
-        assert_eq!(self.world.wait(Wait::Forever), Step::Stuck, "{}", self.world.snapshot());
-    }
-}
-
-/// The address of version 4 of a host, with a port.
-pub(crate) fn v4(world: &Simulated, host: HostId, port: u16) -> Address {
-    let ip = world.addresses(host).iter().find(|ip| ip.is_ipv4()).expect("it has one");
-    Address::Internet(SocketAddr::new(*ip, port))
-}
-
-/// The address of version 6 of a host, with a port.
-pub(crate) fn v6(world: &Simulated, host: HostId, port: u16) -> Address {
-    let ip = world.addresses(host).iter().find(|ip| ip.is_ipv6()).expect("it has one");
-    Address::Internet(SocketAddr::new(*ip, port))
+/// A world of two hosts, `a` and `b`, and what both directions between them are like.
+pub fn two_hosts(quality: Quality) -> (Simulated, HostId, HostId) {
+    let mut world = Simulated::new(1);
+    let a = world.add_host("a", &[]).unwrap();
+    let b = world.add_host("b", &[]).unwrap();
+    world.set_link(a, b, quality);
+    world.set_link(b, a, quality);
+    (world, a, b)
 }
 
 /// An address as people write it.
-pub(crate) fn internet(address: &str) -> Address {
-    Address::Internet(address.parse().expect("an address and a port"))
+pub fn internet(text: &str) -> Address {
+    Address::Internet(text.parse().unwrap())
 }
 
-pub(crate) const fn millis(count: u64) -> Duration {
-    Duration::from_millis(count)
+/// A port of a host's first address.
+pub fn port_of(world: &Simulated, host: HostId, port: u16) -> Address {
+    Address::Internet((world.addresses(host)[0], port).into())
 }
 
-/// The instant so many milliseconds after the origin.
-pub(crate) const fn at(milliseconds: u64) -> Instant {
-    Instant::from_nanos(milliseconds * 1_000_000)
+pub fn stream(world: &mut Simulated, host: HostId) -> SocketId {
+    world.socket(host, Family::V4, Kind::Stream)
 }
 
-/// A perfect link but for its latency, in milliseconds.
-pub(crate) const fn slow(milliseconds: u64) -> Quality {
-    Quality { latency: Latency::Fixed(millis(milliseconds)), ..Quality::PERFECT }
+/// A socket of datagrams that has the port of all addresses.
+pub fn datagrams(world: &mut Simulated, host: HostId, port: u16) -> SocketId {
+    let id = world.socket(host, Family::V4, Kind::Datagram);
+    world.bind(id, &internet(&format!("0.0.0.0:{port}")), BindOptions::default()).unwrap();
+    id
 }
 
-/// A perfect link but for its bandwidth, in bytes per second.
-pub(crate) const fn narrow(bandwidth: f64) -> Quality {
-    Quality { bandwidth: Some(bandwidth), ..Quality::PERFECT }
+/// A socket that listens at all addresses.
+pub fn serve(world: &mut Simulated, host: HostId, port: u16, backlog: usize) -> SocketId {
+    let id = stream(world, host);
+    world.bind(id, &internet(&format!("0.0.0.0:{port}")), BindOptions::default()).unwrap();
+    world.listen(id, backlog).unwrap();
+    id
 }
 
-/// Bytes that tell their place.
-pub(crate) fn pattern(count: usize) -> Vec<u8> {
-    (0..count).map(|place| u8::try_from((place ^ (place >> 8) ^ (place >> 16)) & 0xFF).unwrap_or(0)).collect()
+/// A socket that is being connected, and what the call said.
+pub fn call(world: &mut Simulated, from: HostId, to: HostId) -> (SocketId, Result<()>) {
+    let id = stream(world, from);
+    let to = port_of(world, to, PORT);
+    let said = world.connect(id, &to);
+    (id, said)
+}
+
+/// Two ends of a connection between two hosts; what else happens until it is there, happens.
+pub fn connection(world: &mut Simulated, from: HostId, to: HostId) -> (SocketId, SocketId) {
+    let listener = serve(world, to, PORT, 10);
+    let (near, said) = call(world, from, to);
+    assert!(matches!(said, Ok(()) | Err(Fault::InProgress)), "{said:?}");
+    let mut accepted = world.accept(listener);
+    while accepted.is_err() {
+        step(world);
+        accepted = world.accept(listener);
+    }
+    world.close(listener);
+    assert_eq!(world.take_error(near), Ok(None));
+    (near, accepted.unwrap().0)
+}
+
+/// Lets happen what happens next.
+pub fn step(world: &mut Simulated) {
+    let next = world.next_event().unwrap_or_else(|| panic!("nothing is ahead in\n{}", world.snapshot()));
+    world.advance_to(next);
+}
+
+/// Lets happen what will, until nothing is ahead.
+pub fn run(world: &mut Simulated) {
+    for _ in 0..1_000_000 {
+        let Some(next) = world.next_event() else { return };
+        world.advance_to(next);
+    }
+    panic!("there is no end to it:\n{}", world.snapshot());
+}
+
+pub fn run_for(world: &mut Simulated, time: Duration) {
+    let until = world.now().after(time);
+    world.advance_to(until);
+}
+
+/// How long the world has existed.
+pub fn time(world: &Simulated) -> Duration {
+    Instant::ORIGIN.until(world.now())
+}
+
+pub const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub fn send(world: &mut Simulated, id: SocketId, bytes: &[u8]) -> Result<usize> {
+    world.transmit(id, &[IoSlice::new(bytes)])
+}
+
+/// Everything that has come.
+pub fn read(world: &mut Simulated, id: SocketId) -> Vec<u8> {
+    let mut all = Vec::new();
+    let mut buffer = vec![0; 10_000];
+    while let Ok(count @ 1..) = world.receive(id, &mut buffer, false) {
+        all.extend_from_slice(&buffer[..count]);
+    }
+    all
+}
+
+/// What a read says when nothing has come.
+pub fn end(world: &mut Simulated, id: SocketId) -> Result<usize> {
+    world.receive(id, &mut [0; 100], false)
+}
+
+/// What is ready of what is watched, each with (readable, writable).
+pub fn ready(world: &mut Simulated) -> Vec<(SocketId, bool, bool)> {
+    let mut ready = Vec::new();
+    world.take_ready(&mut ready);
+    ready.into_iter().map(|(id, Readiness { readable, writable, .. })| (id, readable, writable)).collect()
+}
+
+/// How many sockets the world still has, closed ones included.
+pub fn sockets(world: &Simulated) -> usize {
+    world.snapshot().to_string().lines().filter(|line| line.starts_with("  ")).count()
+}
+
+/// Nothing is left: no socket, and nothing ahead.
+pub fn assert_empty(world: &mut Simulated) {
+    run(world);
+    assert_eq!(sockets(world), 0, "{}", world.snapshot());
 }

@@ -287,7 +287,7 @@ fn attempt_to_connect<'py>(socket: &Simulated<'py>, address: &Bound<'py, PyAny>,
         Patience::Until(deadline) => Some(deadline),
         Patience::Endless => None,
     };
-    let attempt = || Ok(socket.call(sim::Simulated::readiness)?.writable.then_some(()));
+    let attempt = || Ok(socket.call(|sim, id| sim.readiness(id))?.writable.then_some(()));
     let writer = [(socket.id, Side::Writer)];
     if blocking::wait(&socket.core, Place::Sockets(&writer), deadline, "socket.connect()", attempt)?.is_none() {
         return Err(PyTimeoutError::new_err("timed out"));

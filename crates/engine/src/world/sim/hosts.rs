@@ -26,7 +26,9 @@ pub enum HostError {
 pub(super) struct Hosts {
     list: Vec<Host>,
     /// By name, in lower case.
-    addresses: BTreeMap<String, Vec<IpAddr>>,
+    ids: BTreeMap<String, HostId>,
+    /// What other names an open world was asked for: they stand for the main host.
+    aliases: BTreeMap<String, IpAddr>,
     owners: BTreeMap<IpAddr, HostId>,
     names: BTreeMap<IpAddr, String>,
     directions: BTreeMap<(HostId, HostId), Direction>,
@@ -39,6 +41,8 @@ pub(super) struct Hosts {
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) name: String,
+    /// Loopback apart.
+    addresses: Vec<IpAddr>,
     pub(super) is_up: bool,
     /// What its clocks show beyond the world's, in nanoseconds.
     pub(super) clock_offset: i64,
@@ -60,7 +64,8 @@ impl Hosts {
     pub(super) fn new() -> Self {
         let mut hosts = Self {
             list: Vec::new(),
-            addresses: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            aliases: BTreeMap::new(),
             owners: BTreeMap::new(),
             names: BTreeMap::new(),
             directions: BTreeMap::new(),
@@ -75,19 +80,19 @@ impl Hosts {
 
     /// Adds a host; without addresses it gets one of each family.
     pub(super) fn add(&mut self, name: &str, given: &[IpAddr]) -> Result<HostId, HostError> {
-        let key = name.to_lowercase();
-        if self.list.iter().any(|host| host.name.to_lowercase() == key) || LOOPBACK_NAMES.contains(&key.as_str()) {
+        let key = key(name);
+        if self.ids.contains_key(&key) || LOOPBACK_NAMES.contains(&key.as_str()) {
             return Err(HostError::NameTaken);
         }
         for address in given {
             let is_alias =
                 self.owner(*address) == Some(HostId::MAIN) && !self.addresses_of(HostId::MAIN).contains(address);
-            if address.is_loopback() || address.is_unspecified() || (self.owners.contains_key(address) && !is_alias) {
+            if !is_for_a_host(*address) || (self.owners.contains_key(address) && !is_alias) {
                 return Err(HostError::AddressTaken(*address));
             }
         }
         // A name that stood for the main host so far is this one's from now on.
-        for address in self.addresses.remove(&key).unwrap_or_default() {
+        if let Some(address) = self.aliases.remove(&key) {
             self.owners.remove(&address);
             self.names.remove(&address);
         }
@@ -96,26 +101,33 @@ impl Hosts {
         Ok(self.insert(name, addresses))
     }
 
-    /// The addresses of a name as `from` sees it. In an open world every name has one.
+    /// The addresses of a name; one that is written as an address stands for itself. In an open world every name has one.
     pub(super) fn resolve(&mut self, name: &str) -> Vec<IpAddr> {
-        let key = name.trim_end_matches('.').to_lowercase();
+        if let Ok(address) = name.parse() {
+            return vec![address];
+        }
+        let key = key(name);
         if LOOPBACK_NAMES.contains(&key.as_str()) {
             return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         }
-        if let Some(addresses) = self.addresses.get(&key) {
-            return addresses.clone();
+        if let Some(host) = self.ids.get(&key) {
+            return self.addresses_of(*host).to_vec();
+        }
+        if let Some(address) = self.aliases.get(&key) {
+            return vec![*address];
         }
         if !self.is_open {
             return Vec::new();
         }
-        let [v4, _] = self.next_addresses();
-        self.own(HostId::MAIN, &key, vec![v4]);
-        vec![v4]
+        let [address, _] = self.next_addresses();
+        self.own(HostId::MAIN, &key, &[address]);
+        self.aliases.insert(key, address);
+        vec![address]
     }
 
     pub(super) fn knows(&self, name: &str) -> bool {
-        let key = name.trim_end_matches('.').to_lowercase();
-        LOOPBACK_NAMES.contains(&key.as_str()) || self.addresses.contains_key(&key)
+        let key = key(name);
+        LOOPBACK_NAMES.contains(&key.as_str()) || self.ids.contains_key(&key) || self.aliases.contains_key(&key)
     }
 
     /// Whether an address is one of a host other than the main one.
@@ -144,7 +156,7 @@ impl Hosts {
         if address.is_loopback() || address.is_unspecified() || self.owner(address) == Some(host) {
             return true;
         }
-        let is_free = self.is_open && host == HostId::MAIN && !address.is_multicast();
+        let is_free = self.is_open && host == HostId::MAIN && is_for_a_host(address);
         if is_free {
             self.owners.insert(address, host);
         }
@@ -153,7 +165,7 @@ impl Hosts {
 
     /// The address that a socket of `from` has on the way to `to`.
     pub(super) fn source(&self, from: HostId, to: IpAddr) -> IpAddr {
-        if to.is_loopback() || to.is_unspecified() || (self.owner(to) == Some(from) && self.is_open) {
+        if to.is_loopback() || to.is_unspecified() || self.owner(to) == Some(from) {
             return to;
         }
         let of_family = |address: &&IpAddr| address.is_ipv4() == to.is_ipv4();
@@ -162,8 +174,7 @@ impl Hosts {
     }
 
     pub(super) fn addresses_of(&self, host: HostId) -> &[IpAddr] {
-        let name = self.get(host).name.to_lowercase();
-        self.addresses.get(&name).map_or(&[], Vec::as_slice)
+        &self.get(host).addresses
     }
 
     pub(super) fn get(&self, host: HostId) -> &Host {
@@ -175,8 +186,7 @@ impl Hosts {
     }
 
     pub(super) fn named(&self, name: &str) -> Option<HostId> {
-        let key = name.to_lowercase();
-        self.ids().find(|id| self.get(*id).name.to_lowercase() == key)
+        self.ids.get(&key(name)).copied()
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = HostId> + use<> {
@@ -190,10 +200,33 @@ impl Hosts {
 
     // ------------------------------------------------------------------ links
 
-    /// The direction from one host to another one, of which nothing is known but the default.
+    /// The direction from one host to another one. As long as nothing was said of it, it is as the default is now.
     pub(super) fn direction(&mut self, from: HostId, to: HostId) -> &mut Direction {
-        let quality = if from == to { Quality::PERFECT } else { self.default };
-        self.directions.entry((from, to)).or_insert_with(|| Direction::new(quality))
+        let quality = *self.quality(from, to);
+        let direction = self.directions.entry((from, to)).or_insert_with(|| Direction::new(quality));
+        direction.quality = quality;
+        direction
+    }
+
+    /// What one direction is like.
+    pub(super) fn quality(&self, from: HostId, to: HostId) -> &Quality {
+        match self.directions.get(&(from, to)) {
+            Some(direction) if direction.is_set => &direction.quality,
+            _ if from == to => &Quality::PERFECT,
+            _ => &self.default,
+        }
+    }
+
+    /// Says what one direction is like.
+    pub(super) fn set_quality(&mut self, from: HostId, to: HostId, quality: Quality) {
+        let direction = self.direction(from, to);
+        direction.is_set = true;
+        direction.quality = quality.within_bounds();
+    }
+
+    /// Sets what the links are like that nothing else was said of; what was set before stays.
+    pub(super) fn set_default(&mut self, quality: Quality) {
+        self.default = quality.within_bounds();
     }
 
     /// Whether what is sent arrives at once. Asked for each message: without a search where nothing was set up.
@@ -202,41 +235,31 @@ impl Hosts {
         if from == to {
             return true;
         }
-        match self.directions.get(&(from, to)) {
-            Some(direction) => direction.is_perfect(),
-            None => Direction::new(self.default).is_perfect(),
-        }
+        let is_perfect = match self.directions.get(&(from, to)) {
+            Some(direction) if direction.is_set => !direction.is_cut && direction.quality.is_perfect(),
+            Some(direction) => !direction.is_cut && self.default.is_perfect(),
+            None => self.default.is_perfect(),
+        };
+        is_perfect && self.get(from).is_up && self.get(to).is_up
     }
 
     /// Whether datagrams may be lost, doubled or held back on the way.
     pub(super) fn is_lossy(&self, from: HostId, to: HostId) -> bool {
-        let quality = self.directions.get(&(from, to)).map_or(self.default, |direction| direction.quality);
+        let quality = self.quality(from, to);
         from != to && (quality.loss > 0.0 || quality.duplicate > 0.0 || quality.reorder > 0.0)
     }
 
-    pub(super) fn is_cut(&self, from: HostId, to: HostId) -> bool {
-        self.directions.get(&(from, to)).is_some_and(|direction| direction.is_cut)
+    /// Whether nothing passes: the link is cut or loses everything, or one of the two hosts is down. A host always reaches itself.
+    pub(super) fn is_blocked(&self, from: HostId, to: HostId) -> bool {
+        let is_cut = || self.directions.get(&(from, to)).is_some_and(|direction| direction.is_cut);
+        let is_up = |host| self.get(host).is_up;
+        from != to && (!is_up(from) || !is_up(to) || is_cut() || self.quality(from, to).loss >= 1.0)
     }
 
-    /// Sets what the links are like that nothing else was said of, used or not; what was set before stays.
-    pub(super) fn set_default(&mut self, quality: Quality) {
-        self.default = quality;
-        for ((from, to), direction) in &mut self.directions {
-            if from != to && !direction.is_set {
-                direction.quality = quality;
-            }
-        }
-    }
-
-    /// Sets what one direction is like.
-    pub(super) fn set_link(&mut self, from: HostId, to: HostId, quality: Quality) {
-        let direction = self.direction(from, to);
-        direction.quality = quality;
-        direction.is_set = true;
-    }
-
-    pub(super) fn links(&self) -> impl Iterator<Item = ((HostId, HostId), &Direction)> {
-        self.directions.iter().map(|(ends, direction)| (*ends, direction))
+    /// Every direction that was used or spoken of: its ends, what it is like, and whether it is cut.
+    pub(super) fn links(&self) -> impl Iterator<Item = (HostId, HostId, &Quality, bool)> {
+        let others = self.directions.iter().filter(|((from, to), _)| from != to);
+        others.map(|((from, to), direction)| (*from, *to, self.quality(*from, *to), direction.is_cut))
     }
 
     // ------------------------------------------------------------------ addresses
@@ -247,17 +270,19 @@ impl Hosts {
 
     fn insert(&mut self, name: &str, addresses: Vec<IpAddr>) -> HostId {
         let id = HostId(u32::try_from(self.list.len()).unwrap_or(u32::MAX));
-        self.list.push(Host { name: name.to_owned(), is_up: true, clock_offset: 0, next_port: FIRST_EPHEMERAL });
-        self.own(id, &name.to_lowercase(), addresses);
+        let key = key(name);
+        self.own(id, &key, &addresses);
+        self.ids.insert(key, id);
+        let name = name.to_owned();
+        self.list.push(Host { name, addresses, is_up: true, clock_offset: 0, next_port: FIRST_EPHEMERAL });
         id
     }
 
-    fn own(&mut self, host: HostId, name: &str, addresses: Vec<IpAddr>) {
-        for address in &addresses {
+    fn own(&mut self, host: HostId, name: &str, addresses: &[IpAddr]) {
+        for address in addresses {
             self.owners.insert(*address, host);
             self.names.insert(*address, name.to_owned());
         }
-        self.addresses.insert(name.to_owned(), addresses);
     }
 
     /// The next pair of addresses that nobody has.
@@ -276,6 +301,18 @@ impl Hosts {
     }
 }
 
+/// A name as it is looked for: case and a final dot make no difference.
+fn key(name: &str) -> String {
+    name.trim_end_matches('.').to_lowercase()
+}
+
+/// Whether a host can have the address for itself.
+fn is_for_a_host(address: IpAddr) -> bool {
+    let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    let is_mapped = address != address.to_canonical();
+    !(address.is_loopback() || address.is_unspecified() || address.is_multicast() || is_broadcast || is_mapped)
+}
+
 impl fmt::Display for HostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -291,5 +328,5 @@ impl std::error::Error for HostError {}
 const MAIN_NAME: &str = "main";
 /// Names of every host for itself.
 const LOOPBACK_NAMES: [&str; 3] = ["localhost", "localhost.localdomain", "ip6-localhost"];
-/// The first of the ports that sockets without one get (RFC 6335).
-pub(super) const FIRST_EPHEMERAL: u16 = 49_152;
+/// The first of the ports that sockets without one get, as on Linux.
+pub(super) const FIRST_EPHEMERAL: u16 = 32_768;

@@ -50,10 +50,6 @@ impl Inbox {
         }
         count
     }
-
-    pub(super) fn clear(&mut self) {
-        *self = Self::new();
-    }
 }
 
 /// Memory that an empty queue keeps, in bytes.

@@ -27,7 +27,7 @@ pub struct Quality {
     pub latency: Latency,
     /// Up to as much longer, each as likely.
     pub jitter: Duration,
-    /// Bytes per second; `None`: as many as there are.
+    /// Bytes per second, [`Quality::SLOWEST`] at least; `None`: as many as there are.
     pub bandwidth: Option<f64>,
     /// The probability that a packet is lost: a datagram for good, a part of a stream until it is sent again.
     pub loss: f64,
@@ -35,7 +35,7 @@ pub struct Quality {
     pub duplicate: f64,
     /// The probability that a datagram is held back, so that later ones overtake it.
     pub reorder: f64,
-    /// The largest packet in bytes, headers included. Datagrams that are longer go in pieces, each of which can be lost.
+    /// The largest packet in bytes, headers included; 68 at least, as IP has it. Datagrams that are longer go in pieces, each of which can be lost.
     pub mtu: u32,
 }
 
@@ -43,7 +43,7 @@ pub struct Quality {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Direction {
     pub(super) quality: Quality,
-    /// Somebody has said so; else it is the default.
+    /// Something was said of the quality, so that the default is none of its business.
     pub(super) is_set: bool,
     /// Nothing passes: a partition.
     pub(super) is_cut: bool,
@@ -52,7 +52,7 @@ pub(super) struct Direction {
 }
 
 impl Latency {
-    /// The shortest that is to be reckoned with; what retransmission is timed by.
+    /// What is to be reckoned with; what retransmission is timed by.
     fn typical(self) -> Duration {
         match self {
             Self::Fixed(time) | Self::Normal(time, _) => time,
@@ -86,8 +86,34 @@ impl Quality {
         mtu: 1500,
     };
 
+    /// The least bandwidth, in bytes per second.
+    pub const SLOWEST: f64 = 0.001;
+
+    /// With what is out of all proportion brought back to where time can still be reckoned: no caller can make the clock run over.
+    pub(super) fn within_bounds(self) -> Self {
+        let time = |time: Duration| time.min(LONGEST_LATENCY);
+        let probability = |chance: f64| if chance > 0.0 { chance.min(1.0) } else { 0.0 };
+        Self {
+            latency: match self.latency {
+                Latency::Fixed(fixed) => Latency::Fixed(time(fixed)),
+                Latency::Uniform(low, high) => Latency::Uniform(time(low), time(high)),
+                Latency::Normal(mean, deviation) => Latency::Normal(time(mean), time(deviation)),
+                Latency::Exponential(least, mean) => Latency::Exponential(time(least), time(mean)),
+            },
+            jitter: time(self.jitter),
+            bandwidth: self
+                .bandwidth
+                .filter(|bandwidth| *bandwidth < f64::INFINITY)
+                .map(|bandwidth| bandwidth.max(Self::SLOWEST)),
+            loss: probability(self.loss),
+            duplicate: probability(self.duplicate),
+            reorder: probability(self.reorder),
+            mtu: self.mtu.max(LEAST_MTU),
+        }
+    }
+
     /// Whether what is sent arrives at once and for certain.
-    fn is_perfect(&self) -> bool {
+    pub(super) fn is_perfect(&self) -> bool {
         matches!(self.latency, Latency::Fixed(time) if time.is_zero())
             && self.jitter.is_zero()
             && self.bandwidth.is_none()
@@ -119,10 +145,6 @@ impl Default for Quality {
 impl Direction {
     pub(super) const fn new(quality: Quality) -> Self {
         Self { quality, is_set: false, is_cut: false, busy_until: Instant::ORIGIN }
-    }
-
-    pub(super) fn is_perfect(&self) -> bool {
-        !self.is_cut && self.quality.is_perfect()
     }
 
     /// When a part of a stream arrives that is sent now: loss is delay, since lost packets are sent again.
@@ -186,7 +208,7 @@ impl Direction {
     fn retransmissions(quality: &Quality, tape: &mut Tape) -> Duration {
         let mut timeout = quality.retransmission_timeout();
         let mut later = Duration::ZERO;
-        // A link that loses everything is one that is cut: that is for who asks whether it is.
+        // A link that loses everything counts as cut and never comes here; at some point even a very bad one lets a packet pass.
         for _ in 0..MOST_RETRANSMISSIONS {
             if !tape.chance(quality.loss) {
                 break;
@@ -205,5 +227,9 @@ pub(super) const MOST_RETRANSMISSIONS: u32 = 15;
 /// Of IP with TCP, and with UDP.
 const STREAM_HEADER: u32 = 40;
 const DATAGRAM_HEADER: u32 = 28;
+/// What IP version 4 asks of every link.
+const LEAST_MTU: u32 = 68;
+/// A hundred years: sums of a few such times are far from where the clock ends.
+const LONGEST_LATENCY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// How long a datagram is held back on a link without latency.
 const LEAST_HOLDING_BACK: Duration = Duration::from_millis(1);

@@ -8,16 +8,21 @@
 //! | `digest` | what has happened, in one number |
 //! | `hosts` | names, addresses, routes |
 //! | `link` | delay and loss between two hosts |
-//! | `socket` | the table of sockets, their addresses, readiness |
-//! | `stream` | ends of streams: states, calls |
-//! | `handshake`, `travel` | how they connect, and what they send |
-//! | `datagram` | datagrams |
+//! | `socket` | the table of sockets, readiness |
+//! | `address` | who has which address |
+//! | `stream` | the calls of connected sockets |
+//! | `handshake` | how connections come about |
+//! | `travel` | segments on their way, resets, stalls |
+//! | `datagram` | what travels alone |
 //! | `fault` | what sockets refuse |
 //! | `snapshot` | the world as text |
 //!
 //! It knows no descriptor, no thread and no wall clock. When there is neither a job nor a deadline nor an event, nothing can ever happen
 //! again: that is [`Step::Stuck`], which is an answer and not a wait. Equal times keep the order in which they came about, collections are
 //! ordered, and random choices come from one tape: a run depends on the seed and the program alone.
+
+mod address;
+pub use address::{Address, BindOptions, Family};
 
 mod agenda;
 mod datagram;
@@ -39,7 +44,7 @@ mod snapshot;
 pub use snapshot::Snapshot;
 
 mod socket;
-pub use socket::{Address, BindOptions, Family, Kind, SocketId};
+pub use socket::{Kind, SocketId};
 
 mod stream;
 pub use stream::WINDOW;
@@ -52,8 +57,9 @@ mod travel;
 use crate::clock::Instant;
 use crate::engine::Wait;
 use agenda::Agenda;
+use datagram::Packet;
 use hosts::Hosts;
-use socket::Sockets;
+use socket::{Role, Sockets};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
@@ -66,8 +72,8 @@ pub struct Simulated {
     digest: Digest,
     hosts: Hosts,
     sockets: Sockets,
-    /// How many connections were asked for that were not made at once.
-    calls: u64,
+    /// How many connections were asked for: each one has its number.
+    tickets: u64,
     /// Sleepers that were not woken yet, by number; and those that were, in order.
     asleep: BTreeSet<u64>,
     woken: Vec<u64>,
@@ -100,31 +106,29 @@ enum Event {
     /// A socket asks for a connection.
     Knock {
         from: SocketId,
-        call: u64,
+        ticket: u64,
     },
     /// No answer has come until now.
     KnockAgain {
         from: SocketId,
-        call: u64,
-        attempt: u32,
+        ticket: u64,
     },
     /// The answer: from a listening socket, or a refusal.
     Answer {
         to: SocketId,
-        call: u64,
+        ticket: u64,
         listener: Option<SocketId>,
     },
+    /// The other end of a connection is gone.
     Reset {
         to: SocketId,
+        attempt: u32,
     },
-    Datagram {
-        sender: SocketId,
-        from: SocketAddr,
-        to: SocketAddr,
-        data: Vec<u8>,
-    },
+    Datagram(Box<Packet>),
+    /// Nobody has waited for what a socket has sent.
     Unreachable {
         to: SocketId,
+        about: SocketAddr,
     },
     /// A sleeper's time has come.
     Wake(u64),
@@ -150,7 +154,7 @@ impl Simulated {
             digest: Digest::new(),
             hosts: Hosts::new(),
             sockets: Sockets::default(),
-            calls: 0,
+            tickets: 0,
             asleep: BTreeSet::new(),
             woken: Vec::new(),
             sleepers: 0,
@@ -169,10 +173,12 @@ impl Simulated {
     #[inline]
     pub fn wait(&mut self, wait: Wait) -> Step {
         if wait == Wait::None {
+            // What is due is not late because somebody is busy.
+            self.advance_to(self.now);
             return Step::Turn(self.now);
         }
         loop {
-            if self.has_ready() {
+            if !self.woken.is_empty() || self.sockets.has_ready() {
                 return Step::Turn(self.now);
             }
             let deadline = match wait {
@@ -213,7 +219,7 @@ impl Simulated {
         self.now = self.now.max(instant);
     }
 
-    /// Whether a socket may be ready, or a sleeper was woken.
+    /// Whether a socket may be ready, or a sleeper was woken: a quick answer, which errs on the side of yes.
     #[inline]
     pub fn has_ready(&self) -> bool {
         self.sockets.has_listed() || !self.woken.is_empty()
@@ -221,21 +227,20 @@ impl Simulated {
 
     fn is_due(&self, event: &Event) -> bool {
         let stream = |id: &SocketId| match self.sockets.get(*id).map(|socket| &socket.role) {
-            Some(socket::Role::Stream(stream)) => Some(stream),
+            Some(Role::Stream(stream)) => Some(stream),
             _ => None,
         };
         match event {
             Event::Arrive { from, serial } => stream(from).is_some_and(|stream| stream.awaits_arrival(*serial)),
-            Event::Retry { from, attempt } => stream(from).is_some_and(|stream| stream.is_stalled(*attempt)),
-            Event::Knock { from, call }
-            | Event::KnockAgain { from, call, .. }
-            | Event::Answer { to: from, call, .. } => stream(from).is_some_and(|stream| stream.is_connecting(*call)),
-            Event::Reset { to } => stream(to).is_some_and(|stream| stream.is_open()),
-            Event::Unreachable { to } => self.sockets.get(*to).is_some_and(|socket| match &socket.role {
-                socket::Role::Datagram(datagram) => datagram.is_connected(),
-                _ => false,
-            }),
-            Event::Datagram { .. } => true,
+            Event::Retry { from, attempt } => stream(from).is_some_and(|stream| stream.awaits_retry(*attempt)),
+            Event::Knock { from, ticket }
+            | Event::KnockAgain { from, ticket }
+            | Event::Answer { to: from, ticket, .. } => {
+                stream(from).is_some_and(|stream| stream.awaits_answer(*ticket))
+            }
+            Event::Reset { to, .. } => stream(to).is_some_and(|stream| stream.is_open()),
+            Event::Datagram(_) => true,
+            Event::Unreachable { to, about } => self.would_hear(*to, *about),
             Event::Wake(sleeper) => self.asleep.contains(sleeper),
         }
     }
@@ -243,13 +248,13 @@ impl Simulated {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Arrive { from, .. } => self.on_arrival(from),
-            Event::Retry { from, attempt } => self.on_retry(from, attempt),
-            Event::Knock { from, call } => self.on_knock(from, call),
-            Event::KnockAgain { from, call, attempt } => self.on_knock_again(from, call, attempt),
+            Event::Retry { from, .. } => self.on_retry(from),
+            Event::Knock { from, ticket } => self.on_knock(from, ticket),
+            Event::KnockAgain { from, .. } => self.on_knock_again(from),
             Event::Answer { to, listener, .. } => self.on_answer(to, listener),
-            Event::Reset { to } => self.on_reset(to),
-            Event::Datagram { sender, from, to, data } => self.on_datagram(sender, from, to, data),
-            Event::Unreachable { to } => self.on_unreachable(to),
+            Event::Reset { to, attempt } => self.on_reset(to, attempt),
+            Event::Datagram(packet) => self.on_datagram(*packet),
+            Event::Unreachable { to, .. } => self.on_unreachable(to),
             Event::Wake(sleeper) => {
                 self.asleep.remove(&sleeper);
                 self.woken.push(sleeper);
@@ -321,11 +326,11 @@ impl Simulated {
     pub fn serves(&self, from: HostId, kind: Kind, to: &Address) -> bool {
         match to {
             Address::Internet(to) => {
-                let to = socket::destination(*to);
-                let host = self.hosts.route(from, to.ip());
-                host.is_some_and(|host| self.sockets.at(host, kind, to).next().is_some())
+                let to = address::destination(*to);
+                let at = |host, is_exact| self.sockets.names.at(host, kind, to, is_exact).next().is_some();
+                self.hosts.route(from, to.ip()).is_some_and(|host| at(host, true) || at(host, false))
             }
-            Address::Path(path) => self.sockets.at_path(from, path).is_some(),
+            Address::Path(path) => self.sockets.names.at_path(from, path).is_some(),
             Address::Nameless => false,
         }
     }
@@ -347,12 +352,12 @@ impl Simulated {
 
     /// Sets what one direction between two hosts is like.
     pub fn set_link(&mut self, from: HostId, to: HostId, quality: Quality) {
-        self.hosts.set_link(from, to, quality);
+        self.hosts.set_quality(from, to, quality);
     }
 
     /// What one direction between two hosts is like.
-    pub fn link(&mut self, from: HostId, to: HostId) -> Quality {
-        self.hosts.direction(from, to).quality
+    pub fn link(&self, from: HostId, to: HostId) -> Quality {
+        *self.hosts.quality(from, to)
     }
 
     /// Sets what all links are like that nothing else was said of.
@@ -370,13 +375,13 @@ impl Simulated {
         self.hosts.get(host).is_up
     }
 
-    /// Stops a host at once: its sockets are gone, and nobody is told. Gives which they were.
+    /// Stops a host at once: its sockets are gone, with what they had under way, and nobody is told. Gives which
+    /// they were.
     pub fn crash(&mut self, host: HostId) -> Vec<SocketId> {
         self.hosts.get_mut(host).is_up = false;
         let gone: Vec<SocketId> =
             self.sockets.iter().filter(|(_, socket)| socket.host == host).map(|(id, _)| id).collect();
         for id in &gone {
-            self.drop_half_made(*id);
             self.sockets.remove(*id);
         }
         gone
@@ -416,11 +421,6 @@ impl Simulated {
     #[inline]
     pub const fn note_word(&mut self, word: u64) {
         self.digest.note(word);
-    }
-
-    /// How many sockets there are, those among them that were closed and have something under way still.
-    pub fn sockets_len(&self) -> usize {
-        self.sockets.iter().count()
     }
 
     /// The world as text.

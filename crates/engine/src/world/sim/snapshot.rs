@@ -1,8 +1,9 @@
 //! The world as text: hosts, links, sockets. For the message of a test that has failed.
 
 use super::Simulated;
+use super::address::{Address, Family};
 use super::link::Quality;
-use super::socket::{Address, Family, Kind, Role, Socket};
+use super::socket::{Kind, Role, Socket};
 use std::fmt::{self, Display, Write};
 
 /// What [`Simulated::snapshot`] shows.
@@ -28,10 +29,10 @@ impl Display for Snapshot<'_> {
                 writeln!(f, "  {}", line(socket))?;
             }
         }
-        for ((from, to), direction) in world.hosts.links().filter(|((from, to), _)| from != to) {
-            let cut = if direction.is_cut { "cut, " } else { "" };
+        for (from, to, qualities, is_cut) in world.hosts.links() {
+            let cut = if is_cut { "cut, " } else { "" };
             let (from, to) = (&world.hosts.get(from).name, &world.hosts.get(to).name);
-            writeln!(f, "link {from} -> {to}: {cut}{}", quality(&direction.quality))?;
+            writeln!(f, "link {from} -> {to}: {cut}{}", quality(qualities))?;
         }
         Ok(())
     }

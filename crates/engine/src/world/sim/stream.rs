@@ -1,33 +1,33 @@
-//! Streams: connections, listening sockets, and the bytes between them.
+//! Streams: one end of a connection, and the calls of a socket that has one.
 //!
-//! A stream never loses or reorders bytes. What is sent travels as segments in order; on a link that is perfect they arrive at once,
-//! without an event. Loss is delay. A link that is cut, or a host that is down, stalls the sender: its segments are sent
-//! again and again, at growing intervals, until they pass or the sender gives up. The window is real: a sender may have [`WINDOW`] bytes
-//! under way and unread, and what the reader takes is credited back over the link. Left out, because no program can tell: sequence
-//! numbers, congestion control, acknowledgements other than credit, `TIME_WAIT`.
+//! A stream never loses or reorders bytes, whatever the link is like. The window is real: a sender may have [`WINDOW`] bytes under way
+//! and unread, and what the reader takes is credited back over the link. How connections come about is in `handshake`, how things get to the
+//! other end in `travel`. Left out, because no program can tell: sequence numbers, congestion control, acknowledgements other than credit,
+//! `TIME_WAIT`.
 
+use super::address::{Address, Family};
 use super::fault::{Fault, Result};
 use super::hosts::HostId;
 use super::inbox::Inbox;
-use super::socket::{Address, Family, Kind, Role, SocketId};
+use super::socket::{Role, SocketId};
 use super::travel::{Content, Segment};
 use super::{Noted, Simulated};
 use crate::clock::Instant;
 use crate::world::Readiness;
 use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// One end of a connection.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) phase: Phase,
+    /// The other end, from when it exists.
     pub(super) peer: Option<SocketId>,
     pub(super) peer_host: HostId,
+    /// The other end's name, from when there is a connection.
     pub(super) peer_name: Option<Address>,
     pub(super) inbox: Inbox,
-    /// The peer has ended its half, and all of it has come.
-    pub(super) is_at_end: bool,
+    pub(super) reading: Reading,
     /// Bytes that were read, and not credited to the peer yet.
     pub(super) owed: usize,
     /// Bytes that may still be sent.
@@ -38,32 +38,37 @@ pub(super) struct Stream {
     pub(super) last_arrival: Instant,
     /// The number of the last segment, and of its latest sending.
     pub(super) serial: u64,
-    /// How often what is under way was sent again in vain.
-    pub(super) stall: Option<u32>,
+    /// Nothing passes: what is under way waits to be sent again.
+    pub(super) is_stalled: bool,
+    /// How often it was sent in vain since something last got through.
+    pub(super) vain: u32,
     /// Nothing more will be written.
     pub(super) has_ended: bool,
     /// To be told to the owner, once.
-    pub(super) error: Option<Fault>,
-}
-
-/// A socket that connections come to.
-#[derive(Debug)]
-pub(super) struct Listener {
-    backlog: usize,
-    pub(super) queue: VecDeque<SocketId>,
+    error: Option<Fault>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
     Connecting {
         to: Address,
-        /// Which connection is being made: a number that no other one has.
-        call: u64,
-        attempt: u32,
+        ticket: u64,
+        /// How often it has knocked.
+        knocks: u32,
     },
     Open,
     /// It was refused, reset or given up.
     Dead,
+}
+
+/// The half that comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    Open,
+    /// The owner wants no more of it than what has come.
+    Stopped,
+    /// The peer has ended it, and all of it has come.
+    Ended,
 }
 
 impl Stream {
@@ -74,13 +79,14 @@ impl Stream {
             peer_host,
             peer_name: None,
             inbox: Inbox::new(),
-            is_at_end: false,
+            reading: Reading::Open,
             owed: 0,
             credit: WINDOW,
             flight: VecDeque::new(),
             last_arrival: Instant::ORIGIN,
             serial: 0,
-            stall: None,
+            is_stalled: false,
+            vain: 0,
             has_ended: false,
             error: None,
         }
@@ -90,52 +96,63 @@ impl Stream {
         if matches!(self.phase, Phase::Connecting { .. }) {
             return Readiness { readable: false, writable: false, is_exceptional: false };
         }
-        let is_over = matches!(self.phase, Phase::Dead) || self.error.is_some();
+        let is_over = matches!(self.phase, Phase::Dead);
+        let is_at_end = self.reading != Reading::Open;
         Readiness {
-            readable: is_over || self.is_at_end || !self.inbox.is_empty(),
+            readable: is_over || is_at_end || !self.inbox.is_empty(),
             writable: is_over || self.has_ended || self.credit >= LOW_WINDOW,
-            is_exceptional: is_over || self.is_at_end,
+            is_exceptional: is_over || is_at_end,
         }
-    }
-
-    pub(super) fn peer_name(&self) -> Option<Address> {
-        if matches!(self.phase, Phase::Open) { self.peer_name.clone() } else { None }
-    }
-
-    pub(super) const fn take_error(&mut self) -> Option<Fault> {
-        self.error.take()
-    }
-
-    /// What a line of a snapshot says of it.
-    pub(super) fn describe(&self) -> String {
-        let phase = match &self.phase {
-            Phase::Connecting { attempt, .. } => format!("connecting (attempt {})", attempt + 1),
-            Phase::Open if self.has_ended && self.is_at_end => "ended".to_owned(),
-            Phase::Open if self.has_ended => "half-closed".to_owned(),
-            Phase::Open if self.is_at_end => "at the peer's end".to_owned(),
-            Phase::Open => "open".to_owned(),
-            Phase::Dead => "dead".to_owned(),
-        };
-        let stall = self.stall.map_or_else(String::new, |attempt| format!(", sent {} times in vain", attempt + 1));
-        let under_way = self.flight.iter().map(|segment| segment.content.size()).sum::<usize>();
-        format!("{phase}, {} B unread, {under_way} B under way{stall}", self.inbox.len())
-    }
-
-    /// Whether the connection of this number is being made.
-    pub(super) fn is_connecting(&self, call: u64) -> bool {
-        matches!(self.phase, Phase::Connecting { call: now, .. } if now == call)
     }
 
     pub(super) const fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open)
     }
 
-    pub(super) fn awaits_arrival(&self, serial: u64) -> bool {
-        self.stall.is_none() && self.flight.front().is_some_and(|segment| segment.serial == serial)
+    pub(super) fn awaits_answer(&self, ticket: u64) -> bool {
+        matches!(&self.phase, Phase::Connecting { ticket: own, .. } if *own == ticket)
     }
 
-    pub(super) fn is_stalled(&self, attempt: u32) -> bool {
-        self.stall == Some(attempt)
+    pub(super) fn awaits_arrival(&self, serial: u64) -> bool {
+        !self.is_stalled && self.flight.front().is_some_and(|segment| segment.serial == serial)
+    }
+
+    pub(super) const fn awaits_retry(&self, attempt: u32) -> bool {
+        self.is_stalled && self.vain == attempt
+    }
+
+    /// Whether bytes that come are kept: with both halves ended by the owner, nobody can want them.
+    pub(super) const fn takes_data(&self) -> bool {
+        self.is_open() && !(matches!(self.reading, Reading::Stopped) && self.has_ended)
+    }
+
+    pub(super) const fn has_peer_ended(&self) -> bool {
+        matches!(self.reading, Reading::Ended)
+    }
+
+    /// Whether the reading of what came is worth telling the peer.
+    const fn owes_credit(&self) -> bool {
+        self.owed >= LEAST_CREDIT && self.is_open() && !self.has_peer_ended()
+    }
+
+    pub(super) const fn may_write(&self) -> bool {
+        self.credit >= LOW_WINDOW
+    }
+
+    /// The connection is over. What has come can still be read.
+    pub(super) fn die(&mut self, fault: Fault) {
+        self.phase = Phase::Dead;
+        self.error = Some(fault);
+        self.flight.clear();
+        self.is_stalled = false;
+    }
+
+    pub(super) const fn take_error(&mut self) -> Option<Fault> {
+        self.error.take()
+    }
+
+    pub(super) fn peer_name(&self) -> Option<Address> {
+        if self.is_open() { self.peer_name.clone() } else { None }
     }
 
     /// The address that it is being connected to.
@@ -146,90 +163,34 @@ impl Stream {
         }
     }
 
-    pub(super) fn die(&mut self, fault: Fault) {
-        self.phase = Phase::Dead;
-        self.error = Some(fault);
-        self.flight.clear();
-        self.stall = None;
-    }
-}
-
-impl Listener {
-    pub(super) fn readiness(&self) -> Readiness {
-        Readiness { readable: !self.queue.is_empty(), writable: false, is_exceptional: false }
-    }
-
+    /// What a line of a snapshot says of it.
     pub(super) fn describe(&self) -> String {
-        format!("listening, {} of {} waiting", self.queue.len(), self.backlog)
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        // Linux takes one more than it was asked to.
-        self.queue.len() > self.backlog
+        let phase = match &self.phase {
+            Phase::Connecting { knocks, .. } => format!("connecting (attempt {knocks})"),
+            Phase::Open if self.has_ended && self.has_peer_ended() => "ended".to_owned(),
+            Phase::Open if self.has_ended => "half-closed".to_owned(),
+            Phase::Open if self.has_peer_ended() => "at the peer's end".to_owned(),
+            Phase::Open => "open".to_owned(),
+            Phase::Dead => "dead".to_owned(),
+        };
+        let stall = if self.is_stalled { format!(", sent {} times in vain", self.vain) } else { String::new() };
+        let under_way = self.flight.iter().map(|segment| segment.content.size()).sum::<usize>();
+        format!("{phase}, {} B unread, {under_way} B under way{stall}", self.inbox.len())
     }
 }
 
-/// Calls of sockets.
 impl Simulated {
-    /// Has a socket accept connections.
-    ///
-    /// # Errors
-    /// [`Fault::NotSupported`] for datagrams, [`Fault::Invalid`] for a socket that is connected.
-    pub fn listen(&mut self, id: SocketId, backlog: usize) -> Result<()> {
-        let socket = self.sockets.open(id)?;
-        match &mut socket.role {
-            Role::Fresh if socket.local.is_some() => {
-                socket.role = Role::Listener(Listener { backlog, queue: VecDeque::new() });
-                Ok(())
-            }
-            Role::Fresh => {
-                let any = match socket.family {
-                    Family::V4 => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-                    Family::V6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-                    Family::Unix => return Err(Fault::Invalid),
-                };
-                self.bind(id, &Address::Internet(any), super::BindOptions::default())?;
-                self.listen(id, backlog)
-            }
-            Role::Listener(listener) => {
-                listener.backlog = backlog;
-                Ok(())
-            }
-            Role::Stream(_) => Err(Fault::Invalid),
-            Role::Datagram(_) => Err(Fault::NotSupported),
-        }
-    }
-
-    /// Takes the next connection; gives its socket and the peer's name.
-    ///
-    /// # Errors
-    /// [`Fault::WouldBlock`] if there is none, [`Fault::Invalid`] if the socket does not listen.
-    pub fn accept(&mut self, id: SocketId) -> Result<(SocketId, Address)> {
-        let Role::Listener(listener) = &mut self.sockets.open(id)?.role else { return Err(Fault::Invalid) };
-        let accepted = listener.queue.pop_front().ok_or(Fault::WouldBlock)?;
-        let peer = self.sockets.stream(accepted).and_then(|stream| stream.peer_name.clone());
-        Ok((accepted, peer.unwrap_or(Address::Nameless)))
-    }
-
-    /// Two sockets of a host that are connected to each other.
-    pub fn pair(&mut self, host: HostId, family: Family, kind: Kind) -> (SocketId, SocketId) {
-        let (one, other) = (self.socket(host, family, kind), self.socket(host, family, kind));
-        match kind {
-            Kind::Stream => self.join(one, host, Address::Nameless, other, host, Address::Nameless),
-            Kind::Datagram => self.join_datagrams(one, other),
-        }
-        (one, other)
-    }
-
     /// Reads what has come; 0 is the end of the stream. With `keeps` it can be read again.
     ///
     /// # Errors
     /// [`Fault::WouldBlock`] if nothing has come; what has become of the connection, once.
     #[inline]
     pub fn receive(&mut self, id: SocketId, buffer: &mut [u8], keeps: bool) -> Result<usize> {
-        let stream = match &mut self.sockets.open(id)?.role {
+        let socket = self.sockets.open(id)?;
+        let stream = match &mut socket.role {
             Role::Stream(stream) => stream,
             Role::Datagram(_) => return self.receive_from(id, buffer, keeps).map(|(count, _)| count),
+            Role::Fresh if socket.family == Family::Unix => return Err(Fault::Invalid),
             Role::Fresh | Role::Listener(_) => return Err(Fault::NotConnected),
         };
         if !stream.inbox.is_empty() {
@@ -238,19 +199,19 @@ impl Simulated {
             }
             let count = stream.inbox.take(buffer);
             stream.owed += count;
-            if stream.owed >= LEAST_CREDIT {
+            if stream.owes_credit() {
                 self.credit(id);
             }
             return Ok(count);
         }
+        if stream.has_peer_ended() {
+            return Ok(0);
+        }
         if let Some(error) = stream.error.take() {
             return Err(error);
         }
-        match stream.phase {
-            Phase::Connecting { .. } => Err(Fault::NotConnected),
-            Phase::Open if !stream.is_at_end => Err(Fault::WouldBlock),
-            Phase::Open | Phase::Dead => Ok(0),
-        }
+        let is_over = stream.reading == Reading::Stopped || matches!(stream.phase, Phase::Dead);
+        if is_over { Ok(0) } else { Err(Fault::WouldBlock) }
     }
 
     /// Sends as much of `chunks` as the window takes.
@@ -261,18 +222,12 @@ impl Simulated {
     pub fn transmit(&mut self, id: SocketId, chunks: &[IoSlice<'_>]) -> Result<usize> {
         let total: usize = chunks.iter().map(|chunk| chunk.len()).sum();
         let socket = self.sockets.open(id)?;
-        let (host, family) = (socket.host, socket.family);
+        let host = socket.host;
         let stream = match &mut socket.role {
             Role::Stream(stream) => stream,
-            Role::Datagram(_) => {
-                let whole = chunks.iter().fold(Vec::with_capacity(total), |mut whole, chunk| {
-                    whole.extend_from_slice(chunk);
-                    whole
-                });
-                return self.send_to(id, &whole, None).map(|()| total);
-            }
-            Role::Fresh => return Err(Fault::BrokenPipe),
-            Role::Listener(_) => return Err(Fault::NotConnected),
+            Role::Datagram(_) => return self.send_to(id, &joined(chunks, total), None).map(|()| total),
+            Role::Fresh | Role::Listener(_) if socket.family == Family::Unix => return Err(Fault::NotConnected),
+            Role::Fresh | Role::Listener(_) => return Err(Fault::BrokenPipe),
         };
         if let Some(error) = stream.error.take() {
             return Err(error);
@@ -287,25 +242,13 @@ impl Simulated {
         if count == 0 {
             return if total == 0 { Ok(0) } else { Err(Fault::WouldBlock) };
         }
-        // On one host it is known at once that the peer is gone.
-        if let (Family::Unix, Some(peer)) = (family, stream.peer)
-            && self.sockets.open(peer).is_err()
-        {
-            return Err(Fault::BrokenPipe);
-        }
-        let stream = self.sockets.stream(id).ok_or(Fault::BadSocket)?;
         stream.credit -= count;
         let (peer, peer_host, is_alone) = (stream.peer, stream.peer_host, stream.flight.is_empty());
         self.note(Noted::Send, id, count);
-        if is_alone && self.passes_at_once(host, peer_host) {
+        if is_alone && self.hosts.is_perfect(host, peer_host) {
             self.deliver_data(id, peer, chunks, count);
         } else {
-            let mut bytes = Vec::with_capacity(count);
-            for chunk in chunks {
-                let rest = count - bytes.len();
-                bytes.extend_from_slice(&chunk[..rest.min(chunk.len())]);
-            }
-            self.send(id, Content::Data(bytes));
+            self.send(id, Content::Data(joined(chunks, count)));
         }
         Ok(count)
     }
@@ -315,10 +258,7 @@ impl Simulated {
     /// # Errors
     /// [`Fault::NotConnected`].
     pub fn end_writing(&mut self, id: SocketId) -> Result<()> {
-        let Role::Stream(stream) = &mut self.sockets.open(id)?.role else { return Err(Fault::NotConnected) };
-        if !matches!(stream.phase, Phase::Open) {
-            return Err(Fault::NotConnected);
-        }
+        let stream = self.connected(id)?;
         if !std::mem::replace(&mut stream.has_ended, true) {
             self.send_or_deliver(id, Content::End);
             self.sockets.mark(id);
@@ -326,21 +266,40 @@ impl Simulated {
         Ok(())
     }
 
-    /// Ends the reading half: what has come is dropped, and what comes is never seen.
+    /// Ends the reading half: when what has come was read, that is the end. The peer of an internet socket learns nothing of it; that of a
+    /// Unix socket can write no more.
     ///
     /// # Errors
     /// [`Fault::NotConnected`].
     pub fn end_reading(&mut self, id: SocketId) -> Result<()> {
-        let Role::Stream(stream) = &mut self.sockets.open(id)?.role else { return Err(Fault::NotConnected) };
-        stream.is_at_end = true;
-        stream.owed += stream.inbox.len();
-        stream.inbox.clear();
-        let is_owed = stream.is_open() && stream.owed > 0;
+        let stream = self.connected(id)?;
+        if stream.reading == Reading::Open {
+            stream.reading = Reading::Stopped;
+        }
+        let peer = stream.peer;
         self.sockets.mark(id);
-        if is_owed {
-            self.credit(id);
+        if matches!(self.kind(id), Ok((Family::Unix, _))) {
+            self.silence(peer);
         }
         Ok(())
+    }
+
+    /// The stream of a socket that is connected.
+    fn connected(&mut self, id: SocketId) -> Result<&mut Stream> {
+        match &mut self.sockets.open(id)?.role {
+            Role::Stream(stream) if stream.is_open() => Ok(stream),
+            _ => Err(Fault::NotConnected),
+        }
+    }
+
+    /// Nobody will read what this Unix socket writes.
+    fn silence(&mut self, peer: Option<SocketId>) {
+        if let Some(peer) = peer
+            && let Some(stream) = self.sockets.stream(peer)
+        {
+            stream.has_ended = true;
+            self.sockets.mark(peer);
+        }
     }
 
     /// How many bytes have come and were not read.
@@ -358,57 +317,80 @@ impl Simulated {
     /// Closes a socket: its number is gone. What it has sent still arrives; if it has not read all, the peer's connection is reset.
     pub fn close(&mut self, id: SocketId) {
         let Ok(socket) = self.sockets.open(id) else { return };
-        socket.set_closed();
-        let closing = match &mut socket.role {
-            Role::Fresh | Role::Datagram(_) => None,
+        let is_unix = socket.family == Family::Unix;
+        match &mut socket.role {
             Role::Listener(listener) => {
                 let waiting = std::mem::take(&mut listener.queue);
                 self.sockets.remove(id);
                 for end in waiting {
                     self.abort(end);
                 }
-                return;
             }
-            Role::Stream(stream) if !matches!(stream.phase, Phase::Open) => None,
-            Role::Stream(stream) if !stream.inbox.is_empty() => Some(Content::Reset),
-            Role::Stream(stream) if stream.has_ended => None,
-            Role::Stream(stream) => {
-                stream.has_ended = true;
-                Some(Content::End)
+            Role::Datagram(datagram) => {
+                let waiting = datagram.take_waiting();
+                self.sockets.remove(id);
+                self.let_write(waiting);
             }
-        };
-        if let Some(content) = closing {
-            self.note(Noted::Close, id, content.size());
-            self.send_or_deliver(id, content);
+            Role::Stream(stream) if stream.is_open() => {
+                let closing = if stream.inbox.is_empty() { Content::End } else { Content::Reset };
+                let is_news = !std::mem::replace(&mut stream.has_ended, true) || matches!(closing, Content::Reset);
+                let peer = stream.peer;
+                socket.set_closed();
+                if is_news {
+                    self.note(Noted::Close, id, 0);
+                    self.send_or_deliver(id, closing);
+                }
+                if is_unix {
+                    self.silence(peer);
+                }
+            }
+            Role::Fresh | Role::Stream(_) => socket.set_closed(),
         }
-        self.remove_if_idle(id);
+        self.remove_if_done(id);
     }
 
     /// Closes a socket, and resets its connection.
     pub fn abort(&mut self, id: SocketId) {
-        let Ok(socket) = self.sockets.open(id) else { return };
-        if let Role::Stream(stream) = &mut socket.role
-            && matches!(stream.phase, Phase::Open)
-        {
-            socket.set_closed();
-            self.send_or_deliver(id, Content::Reset);
-            self.remove_if_idle(id);
-        } else {
-            self.close(id);
+        if self.connected(id).is_err() {
+            return self.close(id);
         }
+        if let Ok(socket) = self.sockets.open(id) {
+            socket.set_closed();
+        }
+        self.note(Noted::Close, id, 1);
+        self.send_or_deliver(id, Content::Reset);
+        self.remove_if_done(id);
     }
 
-    pub(super) fn remove_if_idle(&mut self, id: SocketId) {
+    /// A socket that was closed is gone when nothing of it is under way any more.
+    pub(super) fn remove_if_done(&mut self, id: SocketId) {
         let is_idle = self.sockets.stream(id).is_none_or(|stream| stream.flight.is_empty());
         if is_idle && self.sockets.get(id).is_some_and(|socket| socket.is_closed) {
             self.sockets.remove(id);
         }
     }
+
+    /// Gives the peer credit for what was read.
+    fn credit(&mut self, id: SocketId) {
+        let Some(stream) = self.sockets.stream(id) else { return };
+        let count = std::mem::take(&mut stream.owed);
+        self.send_or_deliver(id, Content::Credit(count));
+    }
+}
+
+/// The first bytes of chunks, in one piece.
+fn joined(chunks: &[IoSlice<'_>], count: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(count);
+    for chunk in chunks {
+        let rest = count - bytes.len();
+        bytes.extend_from_slice(&chunk[..rest.min(chunk.len())]);
+    }
+    bytes
 }
 
 /// Bytes that a sender may have under way and unread.
 pub const WINDOW: usize = 256 * 1024;
 /// A sender is told that it may go on when it may send so many.
-pub(super) const LOW_WINDOW: usize = WINDOW / 4;
+const LOW_WINDOW: usize = WINDOW / 4;
 /// The reader credits so many at once.
 const LEAST_CREDIT: usize = WINDOW / 4;

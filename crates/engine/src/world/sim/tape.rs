@@ -53,9 +53,14 @@ impl Tape {
         usize::try_from(wide >> 64).unwrap_or(0)
     }
 
-    /// A duration from `low` to `high`.
+    /// A duration from `low` to `high`, both included.
     pub fn between(&mut self, low: Duration, high: Duration) -> Duration {
-        if high <= low { low } else { low + high.saturating_sub(low).mul_f64(self.unit()) }
+        if high <= low {
+            return low;
+        }
+        let span = u64::try_from(high.saturating_sub(low).as_nanos()).unwrap_or(u64::MAX);
+        let part = (u128::from(self.bits()) * (u128::from(span) + 1)) >> 64;
+        low.saturating_add(Duration::from_nanos(u64::try_from(part).unwrap_or(u64::MAX)))
     }
 
     /// A number of the normal distribution with mean 0 and deviation 1 (Box and Muller, 1958).
