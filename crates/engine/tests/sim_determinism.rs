@@ -36,7 +36,7 @@ fn scenario(seed: u64) -> (u64, Vec<u8>, String) {
         }
         match round {
             10 => world.set_cut(hosts[1], hosts[2], true),
-            20 => world.crash(hosts[3]),
+            20 => drop(world.crash(hosts[3])),
             30 => world.restart(hosts[3]),
             40 => world.set_cut(hosts[1], hosts[2], false),
             _ => {}
