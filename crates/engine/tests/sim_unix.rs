@@ -61,7 +61,10 @@ fn paths_that_nobody_has() {
 #[test]
 fn a_name_is_made_up_for_who_asks_for_none() {
     let mut world = Simulated::new(0);
-    let [one, other] = [(); 2].map(|()| unix(&mut world, Kind::Datagram, Some("")));
+    let [one, other] = [(); 2].map(|()| unix(&mut world, Kind::Datagram, None));
+    for id in [one, other] {
+        world.bind(id, &Address::Nameless, BindOptions::default()).unwrap();
+    }
     assert_ne!(world.local_name(one), world.local_name(other));
     let to = world.local_name(other).unwrap();
     world.send_to(one, b"hello", Some(&to)).unwrap();

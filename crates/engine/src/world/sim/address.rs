@@ -152,7 +152,7 @@ impl Bound {
 }
 
 impl Simulated {
-    /// Gives a socket an address; port 0 stands for any that is free.
+    /// Gives a socket an address; port 0 stands for any that is free, [`Address::Nameless`] for a name that is made up.
     ///
     /// # Errors
     /// [`Fault::AddressInUse`], [`Fault::AddressNotAvailable`], [`Fault::WrongFamily`]; [`Fault::Invalid`] if it has one.
@@ -167,8 +167,11 @@ impl Simulated {
                 let claimed = self.claim(id, host, kind, family.reads(*wanted)?, options)?;
                 Address::Internet(family.writes(claimed))
             }
-            (Family::Unix, Address::Path(path)) => {
-                let path = if path.is_empty() { self.sockets.names.nameless_path(host) } else { path.clone() };
+            (Family::Unix, Address::Path(_) | Address::Nameless) => {
+                let path = match address {
+                    Address::Path(path) => path.clone(),
+                    _ => self.sockets.names.nameless_path(host),
+                };
                 let key = (host, path.clone());
                 if self.sockets.names.paths.contains_key(&key) {
                     return Err(Fault::AddressInUse);
