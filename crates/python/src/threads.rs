@@ -302,6 +302,10 @@ pub(crate) fn table(core: &Bound<'_, LoopCore>) -> PyResult<Vec<(String, Option<
 pub(crate) fn end_all(core: &Bound<'_, LoopCore>) -> PyResult<()> {
     let py = core.py();
     let Some(world) = world(core) else { return Ok(()) };
+    if world.with_threads(py, |threads| threads.living.is_empty()) {
+        // Not only sooner done: at the end of the interpreter nothing can be imported.
+        return Ok(());
+    }
     let exit = py.import(intern!(py, "greenlet"))?.getattr(intern!(py, "GreenletExit"))?;
     let mut ended = Ok(());
     while let Some((_, thread)) = world.with_threads(py, |threads| threads.living.pop_first()) {
