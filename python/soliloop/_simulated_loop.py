@@ -6,7 +6,6 @@ import asyncio
 import concurrent.futures
 import contextlib
 import functools
-import itertools
 import operator
 import os
 import socket
@@ -118,7 +117,6 @@ class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
         outside: Literal["forbid", "allow"] = "forbid",
     ) -> None:
         self._reaches_out = outside == "allow"
-        self._task_numbers = itertools.count()
         super().__init__(nesting=nesting)
         self._task_class = self._own_task_class
 

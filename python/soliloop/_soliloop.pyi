@@ -32,6 +32,7 @@ __all__ = [
     "Listener",
     "LoopCore",
     "Network",
+    "NumberedTask",
     "OuterRun",
     "Outside",
     "SocketCall",
@@ -68,6 +69,10 @@ CPYTHON_PRIVATE_NAMES: Final[list[tuple[str, int, int]]]
 def _after_fork_in_child() -> None: ...
 def _intercepted() -> int: ...
 def _not_intercepted() -> list[str]: ...
+
+@disjoint_base
+class NumberedTask(asyncio.Task[_T]):
+    """A task of a simulated loop. Its hash is the number of tasks that were made before it, and itself."""
 
 @disjoint_base
 class Handle:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, TypeVar
 
+from soliloop._soliloop import NumberedTask
+
 _T = TypeVar("_T")
 
 
@@ -65,20 +67,10 @@ class Task(asyncio.Task[_T]):
             self._nested_cancels += 1
 
 
-class SimulatedTask(Task[_T]):
-    """A task of a simulated loop: sets of tasks have the same order in every run, whatever their addresses are.
+class SimulatedTask(NumberedTask[_T], Task[_T]):
+    """A task of a simulated loop: sets of tasks have the same order in every run, whatever their addresses are."""
 
-    asyncio keeps tasks in sets (``all_tasks``, ``TaskGroup``, ``wait``), and a set's order follows the hashes of its members.
-    """
-
-    _number: int | None = None
-
-    def __hash__(self) -> int:
-        """A number in the order of first use, which is that of creation: asyncio's registry of tasks asks at once."""
-        if self._number is None:
-            loop: Any = self.get_loop()
-            self._number = next(loop._task_numbers)
-        return self._number
+    __slots__ = ()
 
 
 # What a program prints and logs of its tasks is the same in both times.

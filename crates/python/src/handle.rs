@@ -73,8 +73,8 @@ impl Spare {
     }
 }
 
-/// As many handles as a large batch needs. They take 4 MiB, until the loop is closed.
-const SPARE: usize = 1 << 15;
+/// As many handles as a batch needs. They take half a MiB, until the loop is closed.
+const SPARE: usize = 1 << 12;
 
 /// Is not made yet (see `gc::Made`).
 const UNMADE: u8 = 0;

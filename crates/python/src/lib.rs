@@ -64,6 +64,7 @@ mod simulated;
 mod sock;
 mod sockets;
 mod streams;
+mod task;
 mod threads;
 mod transport;
 mod turn;
@@ -105,6 +106,7 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<outside::Outside>()?;
     module.add_function(wrap_pyfunction!(outside::_note_work, module)?)?;
     module.add_function(wrap_pyfunction!(outside::_is_simulated, module)?)?;
+    module.add("NumberedTask", task::numbered_class(py)?)?;
     inside::prepare(py)?;
     ffi::gc::watch(py)?;
     exit::watch(py)?;

@@ -20,7 +20,9 @@ use soliloop_engine::world::{Interest, Readiness};
 use soliloop_engine::{Instant, Wait};
 use std::collections::BTreeMap;
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// A world without an outside; or with as much of it as its pace needs.
 pub(crate) struct SimulatedWorld {
@@ -35,6 +37,8 @@ pub(crate) struct SimulatedWorld {
     reaches_out: bool,
     /// Work of the real world that no descriptor tells of.
     work: GilCell<usize>,
+    /// Tasks that were made.
+    tasks: AtomicUsize,
 }
 
 /// What a simulation is to be like.
@@ -90,6 +94,7 @@ impl SimulatedWorld {
             pace,
             reaches_out,
             work: GilCell::new(0),
+            tasks: AtomicUsize::new(0),
         })
     }
 
@@ -103,6 +108,11 @@ impl SimulatedWorld {
     #[inline]
     pub(crate) fn call<R>(&self, py: Python<'_>, call: impl FnOnce(&mut Simulated) -> sim::Result<R>) -> io::Result<R> {
         self.sim.with(py, call).map_err(|fault| io::Error::from_raw_os_error(errno(fault)))
+    }
+
+    /// The number of a task that is made.
+    pub(crate) fn number_task(&self) -> NonZeroUsize {
+        NonZeroUsize::MIN.saturating_add(self.tasks.fetch_add(1, Relaxed))
     }
 
     /// Whether the program may use the real world.

@@ -7,6 +7,7 @@ pub(crate) mod gc;
 pub(crate) mod greenlet;
 pub(crate) mod intercept;
 pub(crate) mod method;
+pub(crate) mod numbered;
 pub(crate) mod object;
 pub(crate) mod openssl;
 mod trampoline;
