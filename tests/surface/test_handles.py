@@ -295,3 +295,59 @@ def test_a_used_handle_with_a_weak_reference_is_not_used_again(
     turn(our_loop)
     assert len(died) == 10
     assert not any(reference() for reference in references)
+
+
+@pytest.mark.parametrize("args", [(), (1,), ((1, 2),), ((),), (None,), (1, 2), (1, 2, 3)], ids=repr)
+def test_a_callback_gets_the_arguments_as_they_were(loop: Loop, args: tuple[object, ...]) -> None:
+    seen: list[tuple[object, ...]] = []
+
+    def note(*args: object) -> None:
+        seen.append(args)
+
+    context = contextvars.copy_context()
+    handles = [
+        loop.call_soon(note, *args),
+        loop.call_soon(note, *args, context=context),
+        loop.call_later(0, note, *args),
+        loop.call_at(0, note, *args),
+        loop.call_soon_threadsafe(note, *args),
+    ]
+    assert [handle._args for handle in handles] == [args] * 5
+    turn(loop)
+    turn(loop)
+    assert seen == [args] * 5
+
+
+def test_the_handle_of_a_sleep_tells_its_arguments(loop: Loop) -> None:
+    function = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+    for result in (None, 5, (1, 2)):
+        future, cancelled = loop.create_future(), loop.create_future()
+        handle = loop.call_later(0, function, future, result)
+        loop.call_later(0, function, cancelled, result)
+        assert handle._args == (future, result)
+        assert "_set_result_unless_cancelled(" in repr(handle)
+        cancelled.cancel()
+        assert loop.run_until_complete(future) == result
+        assert cancelled.cancelled()
+
+
+def test_parameters_can_be_given_by_name(loop: Loop) -> None:
+    schedule: Callable[..., asyncio.Handle]
+    for schedule, when in (
+        (loop.call_soon, {}),
+        (loop.call_soon_threadsafe, {}),
+        (loop.call_later, {"delay": 5}),
+        (loop.call_at, {"when": 5}),
+    ):
+        name = schedule.__name__
+        handle = schedule(**when, callback=callback, context=None)
+        assert (handle._callback, handle._args) == (callback, ())  # type: ignore[attr-defined]
+        handle.cancel()
+        with pytest.raises(TypeError, match=rf"{name}\(\) missing .*'callback'"):
+            schedule(**when)
+        with pytest.raises(
+            TypeError, match=rf"{name}\(\) got an unexpected keyword argument 'nme'"
+        ):
+            schedule(**when, callback=callback, nme=1)
+        with pytest.raises(TypeError, match=rf"{name}\(\) got multiple values for argument"):
+            schedule(*when.values(), callback, callback=callback)

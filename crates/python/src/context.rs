@@ -5,6 +5,7 @@
 //! [`Snapshot`], and run in its working copy one after the other; one that has changed it leaves with it, and the next ones get a
 //! fresh copy of the pristine one. Seen from Python there is no difference: a context that somebody asks for is a copy of its own.
 
+use crate::arguments::Args;
 use crate::ffi::cell::GilCell;
 use crate::ffi::context::{self, Entered};
 use crate::ffi::gc;
@@ -14,7 +15,6 @@ use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 
 /// The context of a callback.
 pub(crate) enum Context {
@@ -86,10 +86,10 @@ impl Context {
     /// Calls `callback(*args)` in the context. One that the user gave is noted in `nest.entered` meanwhile; if a parked stack is inside
     /// it all the same (deep in a `Context.run`), the callback gets a copy. If it fails, this becomes the context that it ran in, as the exception handler will ask for it.
     #[inline]
-    pub(crate) fn call(&mut self, callback: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>, nest: &Nest) -> PyResult<()> {
+    pub(crate) fn call(&mut self, callback: &Bound<'_, PyAny>, args: &Args, nest: &Nest) -> PyResult<()> {
         let py = callback.py();
         match self {
-            Self::OfSleep => end_sleep(args),
+            Self::OfSleep => end_sleep(py, args),
             Self::Shared(snapshot) => match snapshot.get().call(callback, args) {
                 Ok(()) => Ok(()),
                 Err((error, context)) => {
@@ -98,7 +98,7 @@ impl Context {
                 }
             },
             Self::Given(given) => match Entered::enter(given.bind(py)) {
-                Ok(entered) => call_entered(given.bind(py), entered, nest, || callback.call1(args).map(drop)),
+                Ok(entered) => call_entered(given.bind(py), entered, nest, || args.call(callback).map(drop)),
                 Err(_) if nest.has_parked(py) => {
                     call_in_copy(given.bind(py), callback, args).map_err(|(error, _)| error)
                 }
@@ -171,7 +171,7 @@ impl Snapshot {
 impl Snapshot {
     /// Calls `callback(*args)` in the working copy; if it fails, the context that it ran in is given away with the error.
     #[inline]
-    fn call(&self, callback: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> Result<(), (PyErr, Py<PyAny>)> {
+    fn call(&self, callback: &Bound<'_, PyAny>, args: &Args) -> Result<(), (PyErr, Py<PyAny>)> {
         let py = callback.py();
         let working = match self.working.with(py, |working| working.as_ref().map(|working| working.clone_ref(py))) {
             Some(working) => working.into_bound(py),
@@ -181,7 +181,7 @@ impl Snapshot {
             // A parked stack, or a callback that runs this one, is inside it.
             return call_in_copy(self.pristine.bind(py), callback, args);
         };
-        let result = callback.call1(args);
+        let result = args.call(callback);
         drop(entered);
         let was_changed = self.variables.is_none() || context::variables(&working) != self.variables;
         if result.is_err() || was_changed {
@@ -242,22 +242,22 @@ fn call_in_entered<R>(context: &Bound<'_, PyAny>, call: impl FnOnce() -> PyResul
 
 /// What asyncio's `_set_result_unless_cancelled(future, result)` does.
 #[inline]
-fn end_sleep(args: &Bound<'_, PyTuple>) -> PyResult<()> {
-    let py = args.py();
-    let (future, result) = (args.get_borrowed_item(0)?, args.get_borrowed_item(1)?);
-    if future.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
-        return Ok(());
+fn end_sleep(py: Python<'_>, args: &Args) -> PyResult<()> {
+    let (future, result) = args.sleep(py)?;
+    match future.call_method1(intern!(py, "set_result"), (result,)) {
+        // Asked afterwards: it is the exception.
+        Err(_) if future.call_method0(intern!(py, "cancelled"))?.is_truthy()? => Ok(()),
+        result => result.map(drop),
     }
-    future.call_method1(intern!(py, "set_result"), (result,)).map(drop)
 }
 
 #[cold]
 fn call_in_copy(
     context: &Bound<'_, PyAny>,
     callback: &Bound<'_, PyAny>,
-    args: &Bound<'_, PyTuple>,
+    args: &Args,
 ) -> Result<(), (PyErr, Py<PyAny>)> {
     let copy = context::copy(context).map_err(|error| (error, context.clone().unbind()))?;
-    let called = Entered::enter(&copy).and_then(|_entered| callback.call1(args).map(drop));
+    let called = Entered::enter(&copy).and_then(|_entered| args.call(callback).map(drop));
     called.map_err(|error| (error, copy.unbind()))
 }

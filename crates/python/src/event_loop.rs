@@ -4,15 +4,15 @@
 //! contents; state is in cells that are never in use across a call into Python, and in flags that may be read at any time.
 
 use crate::child;
-use crate::context::{Context, LastSnapshot};
+use crate::context::LastSnapshot;
 use crate::entropy::Entropy;
 use crate::error;
 use crate::executor;
 use crate::ffi::cell::GilCell;
 use crate::ffi::gc::Made;
-use crate::ffi::object::{has_frame, is_coroutine, thread_ident};
+use crate::ffi::object::{is_coroutine, thread_ident};
 use crate::fork::forks;
-use crate::handle::{Content, Handle, Spare, TimerHandle};
+use crate::handle::{Handle, Spare};
 use crate::inside;
 use crate::job::Scheduled;
 use crate::names::Names;
@@ -22,7 +22,6 @@ use crate::signals::{self, Signals};
 use crate::simulated::Plan;
 use crate::sock::call::SocketCall;
 use crate::sock::operation::Operation;
-use crate::threads;
 use crate::transport::{self, Io};
 use crate::watchers::{Side, Sink, Watchers};
 use crate::watching::descriptor;
@@ -33,7 +32,7 @@ use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use soliloop_engine::{Engine, Instant};
+use soliloop_engine::Engine;
 use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -97,51 +96,6 @@ impl LoopCore {
     }
 
     /// What a new handle holds.
-    #[inline]
-    pub(crate) fn content(
-        slf: &Bound<'_, Self>,
-        callback: Py<PyAny>,
-        args: Py<PyTuple>,
-        context: Option<Py<PyAny>>,
-        caller: &str,
-    ) -> PyResult<Content> {
-        let (py, this) = (slf.py(), slf.get());
-        this.check_open()?;
-        let source = if this.debug.load(Relaxed) { Self::inspect(slf, &callback, caller)? } else { None };
-        let context = match context {
-            Some(context) => Context::Given(context),
-            None if callback.is(&Names::get(py)?.set_result_unless_cancelled) && args.bind(py).len() == 2 => {
-                Context::OfSleep
-            }
-            None => this.snapshot.take(py)?,
-        };
-        Ok(Content { callback, args, context, core: slf.clone().unbind(), source })
-    }
-
-    /// Debug mode: refuses what can't be a callback; tells where the handle is created.
-    #[cold]
-    fn inspect(slf: &Bound<'_, Self>, callback: &Py<PyAny>, caller: &str) -> PyResult<Option<Py<PyAny>>> {
-        let py = slf.py();
-        let is_elsewhere = || !slf.get().is_running_here(py) || threads::current(slf).is_some();
-        if caller != "call_soon_threadsafe" && slf.get().thread.load(Relaxed) != 0 && is_elsewhere() {
-            return Err(PyRuntimeError::new_err(
-                "Non-thread-safe operation invoked on an event loop other than the current one",
-            ));
-        }
-        slf.call_method1(intern!(py, "_check_callback"), (callback, caller))?;
-        // The cycle itself may have woken a task: nobody's code has created that handle.
-        has_frame(py).then(|| Ok(Names::get(py)?.extract_stack.bind(py).call0()?.unbind())).transpose()
-    }
-
-    #[inline]
-    fn at(slf: &Bound<'_, Self>, deadline: Instant, when: f64, content: Content) -> PyResult<Py<TimerHandle>> {
-        let py = slf.py();
-        let handle = TimerHandle::at(py, when, content)?;
-        let job = Scheduled::Handle(handle.bind(py).as_super().clone().unbind());
-        slf.get().engine.with(py, |engine| engine.push_at(deadline, job));
-        Ok(handle)
-    }
-
     /// Lets go of every object but the world's.
     fn let_go(&self, py: Python<'_>) {
         for job in self.engine.with(py, Engine::drain) {
@@ -282,86 +236,6 @@ impl LoopCore {
             closed: AtomicBool::new(false),
             forks: AtomicU64::new(forks()),
         })
-    }
-
-    // ------------------------------------------------------------------ callbacks
-
-    /// Arrange for *callback* to be called with *args* in the next iteration of the loop.
-    #[pyo3(signature = (callback, *args, context = None))]
-    fn call_soon(
-        slf: &Bound<'_, Self>,
-        callback: Py<PyAny>,
-        args: Py<PyTuple>,
-        context: Option<Py<PyAny>>,
-    ) -> PyResult<Py<Handle>> {
-        let py = slf.py();
-        let handle = Handle::once(py, &slf.get().spare, Self::content(slf, callback, args, context, "call_soon")?)?;
-        slf.get().engine.with(py, |engine| engine.push(Scheduled::Handle(handle.clone_ref(py))));
-        Ok(handle)
-    }
-
-    /// Like `call_soon`, from any thread: ends a wait of the loop.
-    #[pyo3(signature = (callback, *args, context = None))]
-    fn call_soon_threadsafe(
-        slf: &Bound<'_, Self>,
-        callback: Py<PyAny>,
-        args: Py<PyTuple>,
-        context: Option<Py<PyAny>>,
-    ) -> PyResult<Py<Handle>> {
-        let (py, this) = (slf.py(), slf.get());
-        let handle =
-            Handle::once(py, &slf.get().spare, Self::content(slf, callback, args, context, "call_soon_threadsafe")?)?;
-        this.engine.with(py, |engine| engine.push(Scheduled::Handle(handle.clone_ref(py))));
-        this.world.wake(py);
-        if !this.is_running_here(py) {
-            this.world.expect_others(py);
-        }
-        Ok(handle)
-    }
-
-    /// Arrange for *callback* to be called with *args* after *delay* seconds.
-    #[pyo3(signature = (delay, callback, *args, context = None))]
-    fn call_later(
-        slf: &Bound<'_, Self>,
-        delay: &Bound<'_, PyAny>,
-        callback: Py<PyAny>,
-        args: Py<PyTuple>,
-        context: Option<Py<PyAny>>,
-    ) -> PyResult<Py<TimerHandle>> {
-        if delay.is_none() {
-            return Err(PyTypeError::new_err("delay must not be None"));
-        }
-        let now = slf.get().world.now(slf.py());
-        let delay = delay.extract::<f64>()?;
-        let deadline = now.after_secs_f64(delay).map_err(error::out_of_range)?;
-        let content = Self::content(slf, callback, args, context, "call_later")?;
-        Self::at(slf, deadline, now.as_secs_f64() + delay, content)
-    }
-
-    /// Arrange for *callback* to be called with *args* at time *when*, in seconds on the loop's clock.
-    #[pyo3(signature = (when, callback, *args, context = None))]
-    fn call_at(
-        slf: &Bound<'_, Self>,
-        when: &Bound<'_, PyAny>,
-        callback: Py<PyAny>,
-        args: Py<PyTuple>,
-        context: Option<Py<PyAny>>,
-    ) -> PyResult<Py<TimerHandle>> {
-        if when.is_none() {
-            return Err(PyTypeError::new_err("when cannot be None"));
-        }
-        let when = when.extract::<f64>()?;
-        let (py, this) = (slf.py(), slf.get());
-        let mut deadline = Instant::from_secs_f64(when).map_err(error::out_of_range)?;
-        if this.world.is_simulated() {
-            // A later `when` that rounds to this very nanosecond: the clock must get on.
-            let now = this.world.now(py);
-            if deadline == now && when > now.as_secs_f64() {
-                deadline = now.after_secs_f64(f64::MIN_POSITIVE).map_err(error::out_of_range)?;
-            }
-        }
-        let content = Self::content(slf, callback, args, context, "call_at")?;
-        Self::at(slf, deadline, when, content)
     }
 
     /// Return the loop's time in seconds: monotonic in real time, zero at the start of a simulation.

@@ -8,6 +8,7 @@
 //! which would walk through a million timers over and over. When the run ends the collector is shown what is left
 //! ([`Handle::show`]), so that a loop that is dropped unclosed is freed with its callbacks.
 
+use crate::arguments::Args;
 use crate::context::Context;
 use crate::error;
 use crate::event_loop::LoopCore;
@@ -39,7 +40,7 @@ pub(crate) struct TimerHandle {
 
 pub(crate) struct Content {
     pub(crate) callback: Py<PyAny>,
-    pub(crate) args: Py<PyTuple>,
+    pub(crate) args: Args,
     pub(crate) context: Context,
     pub(crate) core: Py<LoopCore>,
     /// Where it was created: in debug mode only.
@@ -201,7 +202,7 @@ impl Handle {
         if error::is_interrupt(py, &error) {
             return Err(error);
         }
-        let text = Names::get(py)?.format_callback_source.bind(py).call1((&content.callback, &content.args))?;
+        let text = content.describe(py)?;
         let details = PyDict::new(py);
         details.set_item(intern!(py, "message"), format!("Exception in callback {text}"))?;
         details.set_item(intern!(py, "exception"), error.into_value(py))?;
@@ -238,7 +239,7 @@ impl Handle {
         }
         let content = slf.get().content.with(py, |content| content.as_ref().map(|content| content.clone_ref(py)));
         if let Some(content) = content {
-            let text = Names::get(py)?.format_callback_source.bind(py).call1((&content.callback, &content.args))?;
+            let text = content.describe(py)?;
             words.push(text.to_string());
             if let Some(source) = &content.source {
                 let frame = source.bind(py).get_item(-1)?;
@@ -265,17 +266,30 @@ impl TimerHandle {
 impl Content {
     #[inline]
     fn call(&mut self, py: Python<'_>) -> PyResult<()> {
-        self.context.call(self.callback.bind(py), self.args.bind(py), &self.core.get().nest)
+        self.context.call(self.callback.bind(py), &self.args, &self.core.get().nest)
     }
 
     /// Lets go of everything. Cheaper than a drop, which would ask five times whether the thread is attached.
     #[inline]
     fn release(self, py: Python<'_>) {
         drop(self.callback.into_bound(py));
-        drop(self.args.into_bound(py));
+        self.args.release(py);
         self.context.release(py, &self.core.get().snapshot);
         drop(self.core.into_bound(py));
         drop(self.source);
+    }
+
+    /// What the callback is called with.
+    fn arguments<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        match self.context {
+            Context::OfSleep => PyTuple::new(py, <[_; 2]>::from(self.args.sleep(py)?)),
+            _ => self.args.tuple(py),
+        }
+    }
+
+    /// The call as text.
+    fn describe<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Names::get(py)?.format_callback_source.bind(py).call1((&self.callback, self.arguments(py)?))
     }
 
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
@@ -336,8 +350,9 @@ impl Handle {
     }
 
     #[getter]
-    fn _args(&self, py: Python<'_>) -> Option<Py<PyTuple>> {
-        self.part(py, |content| content.args.clone_ref(py))
+    fn _args(&self, py: Python<'_>) -> PyResult<Option<Py<PyTuple>>> {
+        let content = self.part(py, |content| content.clone_ref(py));
+        content.map(|content| content.arguments(py).map(Bound::unbind)).transpose()
     }
 
     #[getter(_context)]
@@ -366,7 +381,7 @@ impl Handle {
         let visited = self.content.visit(|content| {
             if let Some(content) = content {
                 visit.call(&content.callback)?;
-                visit.call(&content.args)?;
+                content.args.traverse(&visit)?;
                 content.context.traverse(&visit)?;
                 visit.call(&content.core)?;
                 content.source.as_ref().map_or(Ok(()), |source| visit.call(source))?;

@@ -36,7 +36,9 @@
 //! | `error` | errors of the layers below as exceptions |
 //! | `ffi` | all unsafe code |
 
+mod arguments;
 mod blocking;
+mod callbacks;
 mod child;
 mod clocks;
 mod context;
@@ -84,6 +86,7 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
         return Err(PyImportError::new_err("soliloop needs the interpreter lock: run Python without -X gil=0"));
     }
     module.add_class::<event_loop::LoopCore>()?;
+    callbacks::define(py)?;
     module.add_class::<handle::Handle>()?;
     module.add_class::<handle::TimerHandle>()?;
     module.add_class::<session::OuterRun>()?;

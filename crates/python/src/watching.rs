@@ -1,5 +1,6 @@
 //! The loop's side of watching descriptors: what `watchers` registers, and under which conditions.
 
+use crate::context::Context;
 use crate::error;
 use crate::event_loop::LoopCore;
 use crate::handle::Handle;
@@ -23,7 +24,7 @@ impl LoopCore {
         context: Option<Py<PyAny>>,
     ) -> PyResult<Py<Handle>> {
         let (py, number) = (slf.py(), descriptor(fd)?);
-        let mut content = Self::content(slf, callback, args, context, "add_reader")?;
+        let mut content = Self::content(slf, callback, args.into(), context.map(Context::Given), c"add_reader")?;
         // It runs many times, and each time finds the variables as it left them.
         drop(content.context.object(py)?);
         let handle = Handle::watcher(py, content)?;

@@ -44,6 +44,7 @@ struct Exception;
 struct SetException;
 
 impl Method for Read {
+    type This = PyAny;
     const NAME: &'static CStr = c"read";
     const DOC: &'static CStr = c"Read up to *n* bytes; all until the end of the stream if *n* is -1.";
 
@@ -55,6 +56,7 @@ impl Method for Read {
 }
 
 impl Method for ReadLine {
+    type This = PyAny;
     const NAME: &'static CStr = c"readline";
     const DOC: &'static CStr = c"Read a line, which ends with a newline unless the stream ends before.";
 
@@ -65,6 +67,7 @@ impl Method for ReadLine {
 }
 
 impl Method for ReadExactly {
+    type This = PyAny;
     const NAME: &'static CStr = c"readexactly";
     const DOC: &'static CStr = c"Read exactly *n* bytes, or raise `IncompleteReadError` at the end of the stream.";
 
@@ -75,6 +78,7 @@ impl Method for ReadExactly {
 }
 
 impl Method for ReadUntil {
+    type This = PyAny;
     const NAME: &'static CStr = c"readuntil";
     const DOC: &'static CStr =
         c"Read until a separator (or the first of a tuple of them) is found; it is part of the result.";
@@ -97,6 +101,7 @@ impl Method for ReadUntil {
 }
 
 impl Method for NextLine {
+    type This = PyAny;
     const NAME: &'static CStr = c"__anext__";
     const DOC: &'static CStr = c"Read the next line of `async for`.";
 
@@ -107,6 +112,7 @@ impl Method for NextLine {
 }
 
 impl Method for AtEof {
+    type This = PyAny;
     const NAME: &'static CStr = c"at_eof";
     const DOC: &'static CStr = c"Return whether all was read and no more will come.";
 
@@ -119,6 +125,7 @@ impl Method for AtEof {
 }
 
 impl Method for FeedData {
+    type This = PyAny;
     const NAME: &'static CStr = c"feed_data";
     const DOC: &'static CStr = c"Put data behind what has come.";
 
@@ -128,6 +135,7 @@ impl Method for FeedData {
 }
 
 impl Method for FeedEof {
+    type This = PyAny;
     const NAME: &'static CStr = c"feed_eof";
     const DOC: &'static CStr = c"Say that no more will come.";
 
@@ -138,6 +146,7 @@ impl Method for FeedEof {
 }
 
 impl Method for Exception {
+    type This = PyAny;
     const NAME: &'static CStr = c"exception";
     const DOC: &'static CStr = c"Return why nothing more can be read, or None.";
 
@@ -151,6 +160,7 @@ impl Method for Exception {
 }
 
 impl Method for SetException {
+    type This = PyAny;
     const NAME: &'static CStr = c"set_exception";
     const DOC: &'static CStr = c"Say why nothing more can be read.";
 
@@ -165,6 +175,7 @@ struct Write;
 struct Drain;
 
 impl Method for Write {
+    type This = PyAny;
     const NAME: &'static CStr = c"write";
     const DOC: &'static CStr = c"Send data to the peer.";
 
@@ -184,6 +195,7 @@ impl Method for Write {
 }
 
 impl Method for Drain {
+    type This = PyAny;
     const NAME: &'static CStr = c"drain";
     const DOC: &'static CStr = c"Wait until the transport takes more data.";
 
