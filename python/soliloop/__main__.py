@@ -35,6 +35,9 @@ program's own arguments.
 """
 
 
+_OF_SIMULATIONS = ("start", "factor", "seed", "entropy", "outside")
+
+
 class _UsageError(Exception):
     """The command line asks for something that cannot be run."""
 
@@ -62,14 +65,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _install(options: argparse.Namespace) -> None:
     """Give every loop of the program the settings of the command line."""
+    given = {name: getattr(options, name) for name in _OF_SIMULATIONS}
+    given = {name: value for name, value in given.items() if value is not None}
     if not options.simulated:
-        for option, value in (("--start", options.start), ("--factor", options.factor)):
-            if value is not None:
-                raise _UsageError(f"{option} is for simulated time: add --simulated")
+        for name in given:
+            raise _UsageError(f"--{name} is for simulated time: add --simulated")
     try:
-        soliloop.install(
-            simulated=options.simulated, nesting=True, start=options.start, factor=options.factor
-        )
+        soliloop.install(simulated=options.simulated, nesting=True, **given)
     except ValueError as error:
         raise _UsageError(str(error)) from None
 
@@ -84,7 +86,8 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     run = commands.add_parser(
         "run",
         help="run a program with soliloop in the place of asyncio's own loop",
-        usage="%(prog)s [--simulated [--start ISO] [--factor N]] FILE.py|MODULE[:main] [ARGS...]",
+        usage="%(prog)s [--simulated [--start ISO] [--factor N] [--seed N [--entropy]] [--outside allow]] "
+        "FILE.py|MODULE[:main] [ARGS...]",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -102,6 +105,23 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         type=float,
         help="play N simulated seconds per real second, rather than without waiting",
     )
+    run.add_argument(
+        "--seed",
+        metavar="N",
+        type=int,
+        help="what the module random draws from: the same seed, the same run",
+    )
+    run.add_argument(
+        "--entropy",
+        action="store_const",
+        const=True,
+        help="make uuid4(), os.urandom() and secrets draw from the seed as well",
+    )
+    run.add_argument(
+        "--outside",
+        choices=("forbid", "allow"),
+        help="whether the program may use the real world: its network, processes and threads",
+    )
     return parser, run
 
 
@@ -110,13 +130,16 @@ def _split(words: list[str]) -> tuple[list[str], list[str]]:
 
     argparse can't: it takes options of ours from among the program's, or none behind the target.
     """
+    valued = [f"--{name}" for name in _OF_SIMULATIONS if name != "entropy"]
     has_target = False
     index = 1
     while index < len(words):
         word = words[index]
-        if word == "--simulated" or word.startswith(("--start=", "--factor=")):
+        if word in ("--simulated", "--entropy") or word.startswith(
+            tuple(f"{option}=" for option in valued)
+        ):
             index += 1
-        elif word in ("--start", "--factor"):
+        elif word in valued:
             index += 2
         elif has_target:
             break

@@ -11,9 +11,9 @@ import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from soliloop import _reports
 from soliloop._loop import EventLoop
@@ -35,8 +35,8 @@ class _Settings:
 
     simulated: bool = False
     nesting: bool = False
-    start: datetime | str | None = None
-    factor: float | None = None
+    # Those of simulated loops that were given.
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 _settings = _Settings()
@@ -56,6 +56,8 @@ def new_event_loop(
     start: datetime | str | None = None,
     factor: float | None = None,
     seed: int | None = None,
+    entropy: bool = False,
+    outside: Literal["forbid", "allow"] | None = None,
 ) -> EventLoop:
     """Make an event loop; also a ``loop_factory`` of ``asyncio.run`` and ``asyncio.Runner``.
 
@@ -64,26 +66,33 @@ def new_event_loop(
             ``soliloop.install()`` or the command ``soliloop run`` has said otherwise.
         nesting: A callback may call ``run_until_complete`` on the running loop. By default it may not, unless
             ``soliloop.nest.apply()``, ``soliloop.install()`` or the command has said otherwise.
-        start: The date and time at which a simulated clock starts; see ``soliloop.simulation``.
+        start: The date and time at which a simulated clock starts; see ``soliloop.simulation``, for what follows as well.
         factor: Simulated seconds per real second; without it a simulation does not wait.
-        seed: Where the module ``random`` starts while a simulated loop runs; see ``soliloop.simulation``. Without one it is left
-            alone.
+        seed: Where the module ``random`` starts while a simulated loop runs. Without one it is left alone.
+        entropy: ``uuid4()``, ``os.urandom()`` and ``secrets`` are made of the seed as well.
+        outside: Whether a simulated program may use the real world; by default it may not.
 
     Raises:
-        ValueError: ``start``, ``factor`` or ``seed`` for a loop in real time, or out of range.
+        ValueError: An option of simulations for a loop in real time, or out of range.
     """
+    options = _given(start=start, factor=factor, seed=seed, entropy=entropy, outside=outside)
     if nesting is None:
         nesting = _always_nests or _settings.nesting
     if simulated is None:
         simulated = _settings.simulated
-        start = _settings.start if start is None else start
-        factor = _settings.factor if factor is None else factor
+        options = _settings.options | options
     if simulated:
-        return SimulatedLoop(start=start, nesting=nesting, factor=factor, seed=seed)
-    for name, value in (("start", start), ("factor", factor), ("seed", seed)):
-        if value is not None:
-            raise ValueError(f"{name}= is for simulated time: pass simulated=True")
+        return SimulatedLoop(nesting=nesting, **options)
+    for name in options:
+        raise ValueError(f"{name}= is for simulated time: pass simulated=True")
     return EventLoop(nesting=nesting)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """Leave out what is as if it was not there."""
+    return {
+        name: value for name, value in options.items() if value is not None and value is not False
+    }
 
 
 def _nesting_loop() -> EventLoop:
@@ -241,6 +250,9 @@ def install(
     nesting: bool = False,
     start: datetime | str | None = None,
     factor: float | None = None,
+    seed: int | None = None,
+    entropy: bool = False,
+    outside: Literal["forbid", "allow"] | None = None,
 ) -> None:
     """Make soliloop's the loop of ``asyncio.run`` and of everything else that asks asyncio for a new loop.
 
@@ -248,15 +260,19 @@ def install(
         simulated: Every new loop lives in simulated time, those of ``soliloop.run`` and ``soliloop.new_event_loop`` included,
             unless its maker asks for real time.
         nesting: Every new loop allows nested runs.
-        start: Where the clocks of simulated loops start; see ``soliloop.simulation``.
+        start: Where the clocks of simulated loops start; see ``soliloop.simulation``, for what follows as well.
         factor: Simulated seconds per real second; without it a simulation does not wait.
+        seed: Where the module ``random`` starts in each of them. Without one it is left alone.
+        entropy: ``uuid4()``, ``os.urandom()`` and ``secrets`` are made of the seed as well.
+        outside: Whether simulated programs may use the real world; by default they may not.
 
     Raises:
-        ValueError: ``start`` or ``factor`` without ``simulated``, or out of range. Nothing is changed then.
+        ValueError: An option of simulations without ``simulated``, or out of range. Nothing is changed then.
     """
     global _settings
-    new_event_loop(simulated=simulated, nesting=nesting, start=start, factor=factor).close()
-    _settings = _Settings(simulated, nesting, start, factor)
+    options = _given(start=start, factor=factor, seed=seed, entropy=entropy, outside=outside)
+    new_event_loop(simulated=simulated, nesting=nesting, **options).close()
+    _settings = _Settings(simulated, nesting, options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         asyncio.set_event_loop_policy(EventLoopPolicy())

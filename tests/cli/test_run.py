@@ -117,6 +117,41 @@ def test_whatever_makes_a_loop_makes_a_simulated_one(
     assert done.stdout == "2024-01-03T13:16:40-05:00\n"
 
 
+def test_the_same_seed_gives_the_same_run(soliloop: Soliloop, tmp_path: Path) -> None:
+    source = (
+        "import asyncio, random, uuid\n"
+        "async def main():\n"
+        "    print(random.random(), uuid.uuid4())\n"
+        "asyncio.run(main())\n"
+    )
+    (tmp_path / "prog.py").write_text(source)
+
+    def words(*options: str) -> list[str]:
+        return soliloop("run", "prog.py", "--simulated", *options).stdout.split()
+
+    one, again = words("--seed", "1", "--entropy"), words("--seed=1", "--entropy")
+    other, without = words("--seed", "2", "--entropy"), words("--seed", "1")
+    assert one == again
+    assert one[0] == without[0] != other[0]
+    assert len({one[1], other[1], without[1]}) == 3
+
+
+def test_a_program_that_may_reaches_the_real_world(soliloop: Soliloop, tmp_path: Path) -> None:
+    source = (
+        "import asyncio, sys\n"
+        "async def main():\n"
+        "    await asyncio.sleep(3600)\n"
+        "    process = await asyncio.create_subprocess_exec(sys.executable, '-c', 'print(5)', stdout=-1)\n"
+        "    print((await process.communicate())[0], asyncio.get_running_loop().time())\n"
+        "asyncio.run(main())\n"
+    )
+    (tmp_path / "prog.py").write_text(source)
+    stderr = soliloop("run", "prog.py", "--simulated", status=1).stderr
+    assert "OutsideWorldError: loop.subprocess_exec() reaches the real world" in stderr
+    done = soliloop("run", "prog.py", "--simulated", "--outside", "allow")
+    assert done.stdout == "b'5\\n' 3600.0\n"
+
+
 def test_a_file_gets_its_own_arguments_folder_and_name(soliloop: Soliloop, tmp_path: Path) -> None:
     folder = tmp_path / "sub"
     folder.mkdir()
@@ -276,6 +311,12 @@ def test_no_warning_is_shown(soliloop: Soliloop, tmp_path: Path) -> None:
         ("run prog.py --simulated --factor nan", "factor must be a positive number, not NaN"),
         ("run prog.py --simulated --factor fast", "argument --factor: invalid float value: 'fast'"),
         ("run prog.py --start", "argument --start: expected one argument"),
+        ("run prog.py --seed 1", "--seed is for simulated time: add --simulated"),
+        ("run prog.py --entropy", "--entropy is for simulated time: add --simulated"),
+        ("run prog.py --outside allow", "--outside is for simulated time: add --simulated"),
+        ("run prog.py --simulated --entropy", "entropy=True needs a seed="),
+        ("run prog.py --simulated --seed x", "argument --seed: invalid int value: 'x'"),
+        ("run prog.py --simulated --outside no", "invalid choice: 'no'"),
         ("run --simulate prog.py", "unrecognized arguments: --simulate"),
         ("run", "the following arguments are required: FILE.py|MODULE[:main]"),
         ("", "the following arguments are required: COMMAND"),
