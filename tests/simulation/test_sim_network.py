@@ -270,7 +270,9 @@ def test_bandwidth_is_exact(sim: soliloop.Simulation) -> None:
 
 def test_a_stream_takes_as_long_as_the_bandwidth_says(sim: soliloop.Simulation) -> None:
     async def main() -> float:
-        await asyncio.sleep(0.001)  # on a link without latency the server may be asked before it listens
+        await asyncio.sleep(
+            0.001
+        )  # on a link without latency the server may be asked before it listens
         reader, writer = await asyncio.open_connection("b", 80)
         writer.write(bytes(1_000_000))
         writer.write_eof()

@@ -17,13 +17,18 @@ What differs:
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
+import contextlib
 import contextvars
+import errno
+import functools
 import inspect
+import socket
 import sys
 import warnings
-from collections.abc import Awaitable, Callable, Generator
-from typing import Any, NoReturn, Self, TypeVar, TypeVarTuple
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
+from typing import Any, Self, TypeVar, TypeVarTuple
 
 import soliloop
 
@@ -76,7 +81,7 @@ class EventLoop(soliloop.SimulatedLoop):
 
     def __new__(cls, *_args: Any, **_options: Any) -> Self:
         """Keep the arguments, which are the subclasses' own, from the core."""
-        return super().__new__(cls, clocks=False)
+        return super().__new__(cls, clocks=False, outside="threads")
 
     def __init__(self, *, nesting: bool = False) -> None:
         super().__init__(nesting=nesting)
@@ -165,6 +170,21 @@ class EventLoop(soliloop.SimulatedLoop):
             future.set_exception(error)
         return future
 
+    async def create_server(  # type: ignore[override]
+        self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
+    ) -> asyncio.Server:
+        """Listen at any host name and port; at the first one above 59999 that is free for port 0."""
+        sock = options.get("sock")
+        if isinstance(sock, ListenSocket):
+            sock._come_in(self)
+        ports = iter((port,) if port or sock is not None else range(_FIRST_PORT, 2**16))
+        while True:
+            try:
+                return await super().create_server(protocol_factory, host, next(ports), **options)
+            except OSError as error:
+                if port or sock is not None or error.errno != errno.EADDRINUSE:
+                    raise
+
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Wait for the default executor's threads to end; *timeout* is ignored: no time passes."""
         if self.__executor is not None:
@@ -172,64 +192,349 @@ class EventLoop(soliloop.SimulatedLoop):
                 self.__executor.shutdown(wait=True)
 
 
-def _unsupported(name: str, is_async: bool, why: str) -> Callable[..., Any]:
-    def refuse(*_args: Any, **_options: Any) -> NoReturn:
-        raise _OutsideWorldError(f"{name} is not supported: {why}")
+def _of_the_loop(name: str) -> Callable[..., Any]:
+    """The method of ``SimulatedLoop``, which sockets of this module come into the world of the loop by.
 
-    async def refuse_async(*_args: Any, **_options: Any) -> NoReturn:
-        refuse()
+    What it refuses because it is outside is a ``SolipsismError``.
+    """
+    method = getattr(soliloop.SimulatedLoop, name)
 
-    function = refuse_async if is_async else refuse
-    function.__name__ = function.__qualname__ = name
-    return function
+    def take_in(loop: EventLoop, arguments: Iterable[Any]) -> None:
+        for argument in arguments:
+            if isinstance(argument, _Socket):
+                argument._come_in(loop)
+
+    if name in _FUNCTIONS:
+
+        @functools.wraps(method)
+        def call(self: EventLoop, *args: Any, **options: Any) -> Any:
+            take_in(self, args)
+            with _refusals():
+                return method(self, *args, **options)
+    else:
+
+        @functools.wraps(method)
+        async def call(self: EventLoop, *args: Any, **options: Any) -> Any:
+            take_in(self, (*args, *options.values()))
+            with _refusals():
+                return await method(self, *args, **options)
+
+    return call
 
 
-_NETWORK = "sockets come with the simulated network, in a later release of soliloop"
-_REAL_WORLD = "it reaches the real world, and this loop lives in a world of its own"
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except soliloop.OutsideWorldError as error:
+        raise _OutsideWorldError(str(error)) from None
 
-# Every method of the loop that is refused: why, whether it is a coroutine function, and its name.
-_REFUSED = (
-    (
-        _NETWORK,
-        True,
-        "create_connection create_server create_datagram_endpoint connect_accepted_socket "
-        "create_unix_connection create_unix_server start_tls getaddrinfo getnameinfo "
-        "sock_recv sock_recv_into sock_recvfrom sock_recvfrom_into sock_sendall sock_sendto "
-        "sock_sendfile sock_connect sock_accept sendfile aiohappyeyeballs_start_connection",
-    ),
-    (
-        _REAL_WORLD,
-        True,
-        "connect_read_pipe connect_write_pipe subprocess_shell subprocess_exec",
-    ),
-    (
-        _REAL_WORLD,
-        False,
-        "add_reader remove_reader add_writer remove_writer "
-        "add_signal_handler remove_signal_handler",
-    ),
-)
-for _why, _is_async, _names in _REFUSED:
-    for _name in _names.split():
-        setattr(EventLoop, _name, _unsupported(_name, _is_async, _why))
-del _why, _is_async, _names, _name
 
-# Names of the module that come with the simulated network.
-_LATER = {
-    "ListenSocket",
-    "Queue",
-    "Socket",
-    "aiohappyeyeballs_start_connection",
-    "socketpair",
-    "stream_pairs",
+# The methods of the loop that may be given a socket, or reach the real world.
+_FUNCTIONS = (
+    "add_reader remove_reader add_writer remove_writer add_signal_handler remove_signal_handler"
+).split()
+_COROUTINE_FUNCTIONS = (
+    "create_connection create_datagram_endpoint create_unix_connection create_unix_server "
+    "connect_accepted_socket sock_recv sock_recv_into sock_recvfrom sock_recvfrom_into "
+    "sock_sendall sock_sendto sock_sendfile sock_connect sock_accept "
+    "connect_read_pipe connect_write_pipe subprocess_shell subprocess_exec"
+).split()
+for _name in _FUNCTIONS + _COROUTINE_FUNCTIONS:
+    setattr(EventLoop, _name, _of_the_loop(_name))
+del _name
+
+
+# Sockets.
+
+
+@functools.cache
+def _nowhere() -> soliloop.SimulatedLoop:
+    """The loop in whose world sockets are that were not used in any other one yet. It never runs."""
+    loop = soliloop.SimulatedLoop(clocks=False)
+    atexit.register(loop.close)
+    return loop
+
+
+def _here() -> soliloop.SimulatedLoop:
+    """The loop in whose world a socket is made now."""
+    with contextlib.suppress(RuntimeError):
+        running = asyncio.get_running_loop()
+        if isinstance(running, EventLoop):
+            return running
+    return _nowhere()
+
+
+class _Connection:
+    """What the two sockets of a connection share: the loop in whose world they are."""
+
+    def __init__(self) -> None:
+        self.loop = _here()
+
+
+class Queue:
+    """One direction of a connection: one socket writes to it, and another one reads from it.
+
+    Args:
+        capacity: How many bytes may be in it. By default as many as any connection of a
+            simulation takes.
+    """
+
+    def __init__(self, capacity: int | None = None) -> None:
+        self.capacity = capacity
+        self._far_end: tuple[Queue, _Connection, int] | None = None
+
+
+class _Socket(socket.socket):
+    """A socket of the simulated network that can be made, and used, where no simulation is under way."""
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        return socket.AF_INET6
+
+    def setblocking(self, flag: bool) -> None:
+        if flag:
+            raise SolipsismError("these sockets are nonblocking ones")
+        super().setblocking(flag)
+
+    def setsockopt(self, level: int, name: int, *value: Any) -> None:
+        """Do nothing; say so where that makes a difference."""
+        if (level, name) not in _HARMLESS_OPTIONS:
+            warnings.warn(f"Ignoring socket option {level}:{name}", SolipsismWarning, stacklevel=2)
+
+    def _come_in(self, loop: EventLoop) -> None:
+        """From now on the socket is in the world of a loop."""
+        raise NotImplementedError
+
+    def _world(self) -> contextlib.AbstractContextManager[None]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        with self._world():
+            super().close()
+
+    def __del__(self) -> None:
+        # Nobody need close it.
+        self.close()
+
+
+def _in_its_world(name: str) -> Callable[..., Any]:
+    method = getattr(socket.socket, name)
+
+    @functools.wraps(method)
+    def call(self: _Socket, *args: Any, **options: Any) -> Any:
+        with self._world():
+            return method(self, *args, **options)
+
+    return call
+
+
+for _name in (
+    "accept detach getsockopt listen recv recv_into recvfrom recvfrom_into recvmsg recvmsg_into "
+    "send sendall sendmsg sendto shutdown"
+).split():
+    setattr(_Socket, _name, _in_its_world(_name))
+del _name
+
+
+class Socket(_Socket):
+    """One end of a connection. The other end is made of the same two queues, the other way round.
+
+    Args:
+        read_queue: Where it reads from.
+        write_queue: Where it writes to.
+        sockname: Its name, as of IP version 6; by default the address that stands for all.
+        peername: The name of the other end.
+    """
+
+    def __init__(
+        self,
+        read_queue: Queue,
+        write_queue: Queue,
+        sockname: tuple[Any, ...] | None = None,
+        peername: tuple[Any, ...] | None = None,
+    ) -> None:
+        names = _full_name(sockname), _full_name(peername)
+        match write_queue._far_end:
+            case (queue, connection, descriptor) if queue is read_queue:
+                write_queue._far_end = None
+            case _:
+                connection = _Connection()
+                with connection.loop.inside():
+                    descriptor, other = (end.detach() for end in socket.socketpair())
+                read_queue._far_end = write_queue, connection, other
+        self._connection = connection
+        super().__init__(socket.AF_UNIX, socket.SOCK_STREAM, fileno=descriptor)
+        super().setblocking(False)
+        if write_queue.capacity is not None:
+            with self._world():
+                socket.socket.setsockopt(
+                    self, socket.SOL_SOCKET, socket.SO_SNDBUF, write_queue.capacity
+                )
+        self._names = names
+
+    def getsockname(self) -> tuple[Any, ...]:
+        return self._names[0]
+
+    def getpeername(self) -> tuple[Any, ...]:
+        return self._names[1]
+
+    def _come_in(self, loop: EventLoop) -> None:
+        if self._connection.loop is not loop and self.fileno() >= 0:
+            self._connection.loop.hand_over(self, loop)
+            self._connection.loop = loop
+
+    def _world(self) -> contextlib.AbstractContextManager[None]:
+        loop = self._connection.loop
+        return contextlib.nullcontext() if loop.is_closed() else loop.inside()
+
+
+class ListenSocket(_Socket):
+    """A socket to listen at any host name and port, for ``create_server(..., sock=...)``.
+
+    Args:
+        sockname: The name, as of IP version 6. Port 0 stands for one that is free: the loop that
+            uses the socket first says which.
+    """
+
+    def __init__(self, sockname: tuple[Any, ...]) -> None:
+        self._name = _full_name(sockname)
+        self._loop: EventLoop | None = None
+        # The names that a simulation has not heard of have addresses of IP version 4.
+        family = socket.AF_INET6 if ":" in self._name[0] else socket.AF_INET
+        super().__init__(family, socket.SOCK_STREAM)
+        super().setblocking(False)
+        loop = _here()
+        if isinstance(loop, EventLoop):
+            self._come_in(loop)
+
+    def getsockname(self) -> tuple[Any, ...]:
+        return self._name
+
+    def _come_in(self, loop: EventLoop) -> None:
+        if self._loop is not None:
+            return
+        host, port, *rest = self._name
+        with loop.inside():
+            port = _first_free(port, lambda port: socket.socket.bind(self, (host, port)))[0]
+        self._name = host, port, *rest
+        self._loop = loop
+
+    def _world(self) -> contextlib.AbstractContextManager[None]:
+        loop = self._loop
+        return contextlib.nullcontext() if loop is None or loop.is_closed() else loop.inside()
+
+
+def socketpair(
+    capacity: int | None = None,
+    sock1_name: tuple[Any, ...] | None = None,
+    sock2_name: tuple[Any, ...] | None = None,
+) -> tuple[Socket, Socket]:
+    """Make two sockets that are connected to each other.
+
+    Args:
+        capacity: How many bytes that were not read yet may have been sent in each direction.
+        sock1_name: The name of the first.
+        sock2_name: The name of the second.
+    """
+    there, back = Queue(capacity), Queue(capacity)
+    return (
+        Socket(back, there, sock1_name, sock2_name),
+        Socket(there, back, sock2_name, sock1_name),
+    )
+
+
+_Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def stream_pairs(capacity: int | None = None) -> tuple[_Streams, _Streams]:
+    """Make two pairs of a reader and a writer: what one writer writes, the other reader reads.
+
+    Args:
+        capacity: As of ``socketpair``.
+    """
+    one, other = socketpair(capacity)
+    return await asyncio.open_connection(sock=one), await asyncio.open_connection(sock=other)
+
+
+async def aiohappyeyeballs_start_connection(
+    addr_infos: Sequence[Any],
+    *,
+    local_addr_infos: Sequence[Any] | None = None,
+    happy_eyeballs_delay: float | None = None,
+    interleave: int | None = None,
+    loop: asyncio.AbstractEventLoop | None = None,
+    socket_factory: Callable[[Any], socket.socket] | None = None,
+) -> socket.socket:
+    """Connect to the first address that can be, in the place of ``aiohappyeyeballs.start_connection``.
+
+    No need for it here: that function itself works on these loops.
+
+    Args:
+        addr_infos: The addresses, as ``getaddrinfo`` gives them. None is tried before the last has failed.
+        local_addr_infos: Addresses to bind to.
+        happy_eyeballs_delay: Ignored, and so is ``interleave``.
+        loop: The loop, if it is not the running one.
+        socket_factory: Makes a socket for an address.
+
+    Raises:
+        OSError: No address could be connected to.
+    """
+    loop = loop or asyncio.get_running_loop()
+    errors: list[OSError] = []
+    for info in addr_infos:
+        sock = socket.socket(*info[:3]) if socket_factory is None else socket_factory(info)
+        try:
+            sock.setblocking(False)
+            for local in local_addr_infos or ():
+                if local[0] == info[0]:
+                    sock.bind(local[4])
+                    break
+            await loop.sock_connect(sock, info[4])
+        except OSError as error:
+            sock.close()
+            errors.append(error)
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    if not errors:
+        raise ValueError("there is no address to connect to")
+    raise errors[0] if len(errors) == 1 else OSError(f"no address answers: {errors}")
+
+
+def _full_name(name: tuple[Any, ...] | None) -> tuple[Any, ...]:
+    """The name of a socket, as of IP version 6, with all four parts."""
+    if name is None:
+        return "::", 0, 0, 0
+    if not (isinstance(name, tuple) and 2 <= len(name) <= 4):
+        raise TypeError("AF_INET6 address must be a tuple (host, port[, flowinfo[, scopeid]])")
+    return (*name, 0, 0)[:4]
+
+
+def _first_free(port: int, attempt: Callable[[int], _T]) -> tuple[int, _T]:
+    """Try a port; for 0 one after the other, until one is free."""
+    for number in (port,) if port else range(_FIRST_PORT, 2**16):
+        try:
+            return number, attempt(number)
+        except OSError as error:
+            if port or error.errno != errno.EADDRINUSE:
+                raise
+    raise OSError(errno.EADDRINUSE, "every port is in use")
+
+
+_FIRST_PORT = 60_000
+_HARMLESS_OPTIONS = {
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+    (socket.SOL_SOCKET, socket.SO_REUSEADDR),
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY),
 }
 
 
 def __getattr__(name: str) -> Any:
     if name == "EventLoopPolicy" and sys.version_info < (3, 16):
         return _policy_class()
-    if name in _LATER:
-        return _unsupported(name, False, _NETWORK)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

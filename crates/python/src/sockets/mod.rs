@@ -23,7 +23,7 @@ use crate::names::Names;
 use crate::port::Source;
 use crate::simulated::{SimulatedWorld, Token};
 use crate::world::World;
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyWeakrefReference};
@@ -242,6 +242,47 @@ pub(crate) fn copy_token(core: &Bound<'_, LoopCore>, from: RawFd, to: RawFd) {
     {
         register(core, to, id);
     }
+}
+
+/// Hands a socket over to another simulated loop, with the one that it is connected to.
+///
+/// # Errors
+/// `ValueError` if it is not at rest (see the engine's `moving`), or no simulated socket of the loop.
+#[pyfunction]
+pub(crate) fn _hand_over(core: &Bound<'_, LoopCore>, fd: RawFd, to: &Bound<'_, LoopCore>) -> PyResult<()> {
+    let py = core.py();
+    let (World::Simulated(from), World::Simulated(other)) = (&core.get().world, &to.get().world) else {
+        return Err(PyValueError::new_err("both loops must be simulated ones"));
+    };
+    let Source::Simulated(id) = from.source(py, fd) else {
+        return Err(PyValueError::new_err(format!("descriptor {fd} is no socket of this simulation")));
+    };
+    if core.is(to) {
+        return Ok(());
+    }
+    let host = host(to)?;
+    let moved = from.with(py, |sim| other.with(py, |other| sim.move_to(id, other, host)));
+    let moved = moved.map_err(|_| {
+        PyValueError::new_err(
+            "only a stream socket that is new, or a connected pair that nobody waits for, can be handed over",
+        )
+    })?;
+    for (before, id) in moved {
+        let tokens: Vec<(RawFd, Token)> =
+            from.with_tokens(py, |tokens| tokens.extract_if(.., |_, token| token.id == before).collect());
+        for (fd, token) in tokens {
+            register(to, fd, id);
+            other.with_tokens(py, |tokens| {
+                if let Some(new) = tokens.get_mut(&fd) {
+                    new.resets = token.resets;
+                }
+            });
+            if let Some(object) = token.owner.as_ref().and_then(|owner| owner.bind(py).upgrade()) {
+                own(to, other, &object, fd, id)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The object lets go of its descriptor, which goes on standing for the simulated socket.
