@@ -205,8 +205,13 @@ fn own<'py>(
     let before = world.with_tokens(py, |tokens| {
         tokens.get_mut(&fd).filter(|token| token.id == id).and_then(|token| std::mem::replace(&mut token.owner, owner))
     });
-    drop(before);
+    forget(py, before);
     Ok(())
+}
+
+/// Lets go of an owner's reference now: as long as it is there, the death of the owner closes the socket.
+fn forget(py: Python<'_>, owner: Option<Py<PyWeakrefReference>>) {
+    drop(owner.map(|owner| owner.into_bound(py)));
 }
 
 /// A descriptor is closed; with the last one that stands for it a simulated socket is closed too.
@@ -288,7 +293,8 @@ pub(crate) fn _hand_over(core: &Bound<'_, LoopCore>, fd: RawFd, to: &Bound<'_, L
 /// The object lets go of its descriptor, which goes on standing for the simulated socket.
 pub(crate) fn disown(core: &Bound<'_, LoopCore>, fd: RawFd) {
     if let World::Simulated(world) = &core.get().world {
-        drop(world.with_tokens(core.py(), |tokens| tokens.get_mut(&fd).and_then(|token| token.owner.take())));
+        let owner = world.with_tokens(core.py(), |tokens| tokens.get_mut(&fd).and_then(|token| token.owner.take()));
+        forget(core.py(), owner);
     }
 }
 
