@@ -27,7 +27,7 @@ import inspect
 import socket
 import sys
 import warnings
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from typing import Any, Self, TypeVar, TypeVarTuple
 
 import soliloop
@@ -170,20 +170,37 @@ class EventLoop(soliloop.SimulatedLoop):
             future.set_exception(error)
         return future
 
-    async def create_server(  # type: ignore[override]
+    async def create_connection(
+        self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
+    ) -> tuple[Any, Any]:
+        """Connect to a server of this loop (asyncio docs): any host name is known.
+
+        Raises:
+            ConnectionRefusedError: Nobody listens there.
+        """
+        _take_in(self, options.get("sock"))
+        with _refusals():
+            return await super().create_connection(
+                protocol_factory, _host_name(host), port, **options
+            )
+
+    async def create_server(
         self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
     ) -> asyncio.Server:
-        """Listen at any host name and port; at the first one above 59999 that is free for port 0."""
+        """Listen at any host name and port (asyncio docs); at the first free one from 60000 on for port 0."""
         sock = options.get("sock")
-        if isinstance(sock, ListenSocket):
-            sock._come_in(self)
-        ports = iter((port,) if port or sock is not None else range(_FIRST_PORT, 2**16))
-        while True:
-            try:
-                return await super().create_server(protocol_factory, host, next(ports), **options)
-            except OSError as error:
-                if port or sock is not None or error.errno != errno.EADDRINUSE:
-                    raise
+        _take_in(self, sock)
+        with _refusals():
+            is_elsewhere = sock is not None or (host is None and port is None)
+            for number in [port] if is_elsewhere else _ports(port):
+                try:
+                    return await super().create_server(
+                        protocol_factory, _host_name(host), number, **options
+                    )
+                except OSError as error:
+                    if number in (port, _LAST_PORT) or error.errno != errno.EADDRINUSE:
+                        raise
+        raise AssertionError("the last port returns or raises")
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Wait for the default executor's threads to end; *timeout* is ignored: no time passes."""
@@ -193,39 +210,40 @@ class EventLoop(soliloop.SimulatedLoop):
 
 
 def _of_the_loop(name: str) -> Callable[..., Any]:
-    """The method of ``SimulatedLoop``, which sockets of this module come into the world of the loop by.
-
-    What it refuses because it is outside is a ``SolipsismError``.
-    """
+    """A method of ``SimulatedLoop`` that takes sockets of this module, and refuses by ``SolipsismError``."""
     method = getattr(soliloop.SimulatedLoop, name)
-
-    def take_in(loop: EventLoop, arguments: Iterable[Any]) -> None:
-        for argument in arguments:
-            if isinstance(argument, _Socket):
-                argument._come_in(loop)
 
     if name in _FUNCTIONS:
 
         @functools.wraps(method)
         def call(self: EventLoop, *args: Any, **options: Any) -> Any:
-            take_in(self, args)
+            _take_in(self, *args)
             with _refusals():
                 return method(self, *args, **options)
     else:
 
         @functools.wraps(method)
         async def call(self: EventLoop, *args: Any, **options: Any) -> Any:
-            take_in(self, (*args, *options.values()))
+            _take_in(self, *args, *options.values())
             with _refusals():
                 return await method(self, *args, **options)
 
     return call
 
 
+def _take_in(loop: EventLoop, *things: object) -> None:
+    """Have those that are sockets of this module in the world of a loop from now on."""
+    for thing in things:
+        if isinstance(thing, _Socket):
+            thing._come_in(loop)
+
+
 @contextlib.contextmanager
 def _refusals() -> Iterator[None]:
     try:
         yield
+    except soliloop.UnservedError:
+        raise  # it is a refused connection, or an unknown name
     except soliloop.OutsideWorldError as error:
         raise _OutsideWorldError(str(error)) from None
 
@@ -235,7 +253,7 @@ _FUNCTIONS = (
     "add_reader remove_reader add_writer remove_writer add_signal_handler remove_signal_handler"
 ).split()
 _COROUTINE_FUNCTIONS = (
-    "create_connection create_datagram_endpoint create_unix_connection create_unix_server "
+    "create_datagram_endpoint create_unix_connection create_unix_server "
     "connect_accepted_socket sock_recv sock_recv_into sock_recvfrom sock_recvfrom_into "
     "sock_sendall sock_sendto sock_sendfile sock_connect sock_accept "
     "connect_read_pipe connect_write_pipe subprocess_shell subprocess_exec"
@@ -245,7 +263,8 @@ for _name in _FUNCTIONS + _COROUTINE_FUNCTIONS:
 del _name
 
 
-# Sockets.
+# Sockets. Those of a connection are in the world of one loop: that which runs where they are made, else one that never
+# runs; and then that of the loop that they are used in.
 
 
 @functools.cache
@@ -260,7 +279,7 @@ def _here() -> soliloop.SimulatedLoop:
     """The loop in whose world a socket is made now."""
     with contextlib.suppress(RuntimeError):
         running = asyncio.get_running_loop()
-        if isinstance(running, EventLoop):
+        if isinstance(running, soliloop.SimulatedLoop):
             return running
     return _nowhere()
 
@@ -288,10 +307,6 @@ class Queue:
 class _Socket(socket.socket):
     """A socket of the simulated network that can be made, and used, where no simulation is under way."""
 
-    @property
-    def family(self) -> socket.AddressFamily:
-        return socket.AF_INET6
-
     def setblocking(self, flag: bool) -> None:
         if flag:
             raise SolipsismError("these sockets are nonblocking ones")
@@ -302,7 +317,7 @@ class _Socket(socket.socket):
         if (level, name) not in _HARMLESS_OPTIONS:
             warnings.warn(f"Ignoring socket option {level}:{name}", SolipsismWarning, stacklevel=2)
 
-    def _come_in(self, loop: EventLoop) -> None:
+    def _come_in(self, loop: soliloop.SimulatedLoop) -> None:
         """From now on the socket is in the world of a loop."""
         raise NotImplementedError
 
@@ -330,7 +345,7 @@ def _in_its_world(name: str) -> Callable[..., Any]:
 
 
 for _name in (
-    "accept detach getsockopt listen recv recv_into recvfrom recvfrom_into recvmsg recvmsg_into "
+    "accept bind detach getsockopt listen recv_into recvfrom recvfrom_into recvmsg recvmsg_into "
     "send sendall sendmsg sendto shutdown"
 ).split():
     setattr(_Socket, _name, _in_its_world(_name))
@@ -373,13 +388,23 @@ class Socket(_Socket):
                 )
         self._names = names
 
+    @property
+    def family(self) -> socket.AddressFamily:
+        """That of its names."""
+        return socket.AF_INET6
+
+    def recv(self, bufsize: int, flags: int = 0) -> bytes:
+        """Receive so many bytes at most; as many as come if that is negative."""
+        with self._world():
+            return socket.socket.recv(self, sys.maxsize if bufsize < 0 else bufsize, flags)
+
     def getsockname(self) -> tuple[Any, ...]:
         return self._names[0]
 
     def getpeername(self) -> tuple[Any, ...]:
         return self._names[1]
 
-    def _come_in(self, loop: EventLoop) -> None:
+    def _come_in(self, loop: soliloop.SimulatedLoop) -> None:
         if self._connection.loop is not loop and self.fileno() >= 0:
             self._connection.loop.hand_over(self, loop)
             self._connection.loop = loop
@@ -399,26 +424,30 @@ class ListenSocket(_Socket):
 
     def __init__(self, sockname: tuple[Any, ...]) -> None:
         self._name = _full_name(sockname)
-        self._loop: EventLoop | None = None
+        self._loop: soliloop.SimulatedLoop | None = None
         # The names that a simulation has not heard of have addresses of IP version 4.
         family = socket.AF_INET6 if ":" in self._name[0] else socket.AF_INET
         super().__init__(family, socket.SOCK_STREAM)
         super().setblocking(False)
-        loop = _here()
-        if isinstance(loop, EventLoop):
+        if (loop := _here()) is not _nowhere():
             self._come_in(loop)
 
     def getsockname(self) -> tuple[Any, ...]:
         return self._name
 
-    def _come_in(self, loop: EventLoop) -> None:
+    def _come_in(self, loop: soliloop.SimulatedLoop) -> None:
         if self._loop is not None:
             return
         host, port, *rest = self._name
-        with loop.inside():
-            port = _first_free(port, lambda port: socket.socket.bind(self, (host, port)))[0]
-        self._name = host, port, *rest
         self._loop = loop
+        for number in _ports(port):
+            try:
+                self.bind((_host_name(host), number))
+                break
+            except OSError as error:
+                if number in (port, _LAST_PORT) or error.errno != errno.EADDRINUSE:
+                    raise
+        self._name = host, number, *rest
 
     def _world(self) -> contextlib.AbstractContextManager[None]:
         loop = self._loop
@@ -513,18 +542,17 @@ def _full_name(name: tuple[Any, ...] | None) -> tuple[Any, ...]:
     return (*name, 0, 0)[:4]
 
 
-def _first_free(port: int, attempt: Callable[[int], _T]) -> tuple[int, _T]:
-    """Try a port; for 0 one after the other, until one is free."""
-    for number in (port,) if port else range(_FIRST_PORT, 2**16):
-        try:
-            return number, attempt(number)
-        except OSError as error:
-            if port or error.errno != errno.EADDRINUSE:
-                raise
-    raise OSError(errno.EADDRINUSE, "every port is in use")
+def _host_name(host: Any) -> Any:
+    """Any host name will do, a number as well."""
+    return str(host) if isinstance(host, int) else host
 
 
-_FIRST_PORT = 60_000
+def _ports(port: int | None) -> Sequence[int]:
+    """The ports to try."""
+    return [port] if port else range(_FIRST_PORT, _LAST_PORT + 1)
+
+
+_FIRST_PORT, _LAST_PORT = 60_000, 2**16 - 1
 _HARMLESS_OPTIONS = {
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
     (socket.SOL_SOCKET, socket.SO_REUSEADDR),

@@ -400,7 +400,15 @@ fn receive_into(
 ) -> PyResult<(usize, Address)> {
     let (keeps, may_wait) = (flags & libc::MSG_PEEK != 0, flags & libc::MSG_DONTWAIT == 0);
     let memory = Writable::of(buffer)?;
-    let limit = limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+    let room = memory.fill(socket.py(), |bytes| Ok(bytes.len()))?;
+    let limit = limit.filter(|limit| *limit > 0).unwrap_or(room);
+    if limit > room {
+        return Err(PyValueError::new_err(if name == "recv_into" {
+            "buffer too small for requested bytes"
+        } else {
+            "nbytes is greater than the length of the buffer"
+        }));
+    }
     socket.persist(name, may_wait, Side::Reader, |sim, id| {
         let mut result = Err(Fault::WouldBlock);
         // The outer result is of memory only, and there is nothing to fail.
