@@ -168,6 +168,7 @@ class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
         Raises:
             ValueError: It is no such socket.
         """
+        self._check_closed()
         self._ensure_fd_no_transport(sock)
         _hand_over(self, sock.fileno(), to)
 

@@ -8,9 +8,13 @@ What differs:
 
 - The clock counts whole nanoseconds, not microseconds: ``ResolutionWarning`` is never given.
 - A wait of a day or longer is a wait; ``async_solipsism`` takes it for one without end.
-- Its sockets, and the loop methods that work on them, are not here yet: they come with the
-  simulated network. Until then their names can be imported, and raise ``SolipsismError`` when they
-  are used.
+- Sockets are the simulated network's. The two ends of a connection to a server have its addresses
+  (``("10.0.0.2", 1234)``) in the place of the names that were asked for; what ``socketpair`` and
+  ``ListenSocket`` make has the names that they were given.
+- What is not supported there works here: ``getaddrinfo`` and ``getnameinfo``, TLS, datagrams, Unix
+  sockets, pipes, and ``socket.socket`` objects that are made while the loop runs. What would reach
+  the real world is refused with ``SolipsismError``, as it is there; real threads may be started.
+- A ``Queue`` says how much a direction of a connection holds, and has no methods.
 - ``EventLoop(nesting=True)`` allows nested runs.
 """
 
@@ -36,10 +40,16 @@ __version__ = "0.10"  # the version whose surface this is
 
 __all__ = [
     "EventLoop",
+    "ListenSocket",
+    "Queue",
     "ResolutionWarning",
     "SleepForeverError",
+    "Socket",
     "SolipsismError",
     "SolipsismWarning",
+    "aiohappyeyeballs_start_connection",
+    "socketpair",
+    "stream_pairs",
 ]
 if sys.version_info < (3, 16):
     __all__ += ["EventLoopPolicy"]  # noqa: F822
@@ -73,6 +83,8 @@ class _OutsideWorldError(SolipsismError, soliloop.OutsideWorldError):
 
 class EventLoop(soliloop.SimulatedLoop):
     """An event loop in a world of its own: its clock starts at 0.0 s and jumps from timer to timer.
+
+    Its network is simulated: a server may have any host name and port, and nobody else is there.
 
     Args:
         nesting: A callback may call ``run_until_complete`` on the running loop (not in
@@ -284,11 +296,11 @@ def _here() -> soliloop.SimulatedLoop:
     return _nowhere()
 
 
-class _Connection:
-    """What the two sockets of a connection share: the loop in whose world they are."""
-
-    def __init__(self) -> None:
-        self.loop = _here()
+def _world_of(
+    loop: soliloop.SimulatedLoop | None,
+) -> contextlib.AbstractContextManager[None]:
+    """Where the sockets of a loop are used; those of a closed one can only be closed."""
+    return contextlib.nullcontext() if loop is None or loop.is_closed() else loop.inside()
 
 
 class Queue:
@@ -301,7 +313,7 @@ class Queue:
 
     def __init__(self, capacity: int | None = None) -> None:
         self.capacity = capacity
-        self._far_end: tuple[Queue, _Connection, int] | None = None
+        self._far_end: tuple[Queue, _End] | None = None
 
 
 class _Socket(socket.socket):
@@ -310,7 +322,10 @@ class _Socket(socket.socket):
     def setblocking(self, flag: bool) -> None:
         if flag:
             raise SolipsismError("these sockets are nonblocking ones")
-        super().setblocking(flag)
+        super().setblocking(False)
+
+    def settimeout(self, value: float | None) -> None:
+        self.setblocking(value != 0)
 
     def setsockopt(self, level: int, name: int, *value: Any) -> None:
         """Do nothing; say so where that makes a difference."""
@@ -330,7 +345,8 @@ class _Socket(socket.socket):
 
     def __del__(self) -> None:
         # Nobody need close it.
-        self.close()
+        if self.fileno() >= 0:
+            self.close()
 
 
 def _in_its_world(name: str) -> Callable[..., Any]:
@@ -352,7 +368,31 @@ for _name in (
 del _name
 
 
-class Socket(_Socket):
+class _Connection:
+    """What the two sockets of a connection share: the loop in whose world they are."""
+
+    def __init__(self) -> None:
+        self.loop = _here()
+
+
+class _End(_Socket):
+    """One end of a connection."""
+
+    def __init__(self, connection: _Connection, descriptor: int) -> None:
+        self._connection = connection
+        super().__init__(socket.AF_UNIX, socket.SOCK_STREAM, fileno=descriptor)
+        self.setblocking(False)
+
+    def _come_in(self, loop: soliloop.SimulatedLoop) -> None:
+        if self._connection.loop is not loop and self.fileno() >= 0:
+            self._connection.loop.hand_over(self, loop)
+            self._connection.loop = loop
+
+    def _world(self) -> contextlib.AbstractContextManager[None]:
+        return _world_of(self._connection.loop)
+
+
+class Socket(_End):
     """One end of a connection. The other end is made of the same two queues, the other way round.
 
     Args:
@@ -369,24 +409,24 @@ class Socket(_Socket):
         sockname: tuple[Any, ...] | None = None,
         peername: tuple[Any, ...] | None = None,
     ) -> None:
-        names = _full_name(sockname), _full_name(peername)
+        self._names = _full_name(sockname), _full_name(peername)
+        self._queues = read_queue, write_queue  # and so the other end, until it is asked for
         match write_queue._far_end:
-            case (queue, connection, descriptor) if queue is read_queue:
+            case (queue, end) if queue is read_queue:
                 write_queue._far_end = None
+                super().__init__(end._connection, end.detach())
             case _:
                 connection = _Connection()
                 with connection.loop.inside():
-                    descriptor, other = (end.detach() for end in socket.socketpair())
-                read_queue._far_end = write_queue, connection, other
-        self._connection = connection
-        super().__init__(socket.AF_UNIX, socket.SOCK_STREAM, fileno=descriptor)
-        super().setblocking(False)
+                    near, far = (end.detach() for end in socket.socketpair())
+                super().__init__(connection, near)
+                read_queue._far_end = write_queue, _End(connection, far)
         if write_queue.capacity is not None:
             with self._world():
+                # In a simulation, this is what a socket may have sent that was not read.
                 socket.socket.setsockopt(
                     self, socket.SOL_SOCKET, socket.SO_SNDBUF, write_queue.capacity
                 )
-        self._names = names
 
     @property
     def family(self) -> socket.AddressFamily:
@@ -399,19 +439,12 @@ class Socket(_Socket):
             return socket.socket.recv(self, sys.maxsize if bufsize < 0 else bufsize, flags)
 
     def getsockname(self) -> tuple[Any, ...]:
+        """Return the name that it was given, with all four parts."""
         return self._names[0]
 
     def getpeername(self) -> tuple[Any, ...]:
+        """Return the name that the other end was said to have."""
         return self._names[1]
-
-    def _come_in(self, loop: soliloop.SimulatedLoop) -> None:
-        if self._connection.loop is not loop and self.fileno() >= 0:
-            self._connection.loop.hand_over(self, loop)
-            self._connection.loop = loop
-
-    def _world(self) -> contextlib.AbstractContextManager[None]:
-        loop = self._connection.loop
-        return contextlib.nullcontext() if loop.is_closed() else loop.inside()
 
 
 class ListenSocket(_Socket):
@@ -433,6 +466,7 @@ class ListenSocket(_Socket):
             self._come_in(loop)
 
     def getsockname(self) -> tuple[Any, ...]:
+        """Return the name that it was given, with all four parts, and the port that it has got."""
         return self._name
 
     def _come_in(self, loop: soliloop.SimulatedLoop) -> None:
@@ -450,8 +484,7 @@ class ListenSocket(_Socket):
         self._name = host, number, *rest
 
     def _world(self) -> contextlib.AbstractContextManager[None]:
-        loop = self._loop
-        return contextlib.nullcontext() if loop is None or loop.is_closed() else loop.inside()
+        return _world_of(self._loop)
 
 
 def socketpair(
