@@ -170,7 +170,7 @@ class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
         """
         self._check_closed()
         self._ensure_fd_no_transport(sock)
-        _hand_over(self, sock.fileno(), to)
+        _hand_over(self, sock, to)
 
     def _report_block(self, call: str, seconds: float) -> None:
         _reports.blocked(self, call, seconds, _reports.caller())

@@ -254,13 +254,18 @@ pub(crate) fn copy_token(core: &Bound<'_, LoopCore>, from: RawFd, to: RawFd) {
 /// # Errors
 /// `ValueError` if it is not at rest (see the engine's `moving`), or no simulated socket of the loop.
 #[pyfunction]
-pub(crate) fn _hand_over(core: &Bound<'_, LoopCore>, fd: RawFd, to: &Bound<'_, LoopCore>) -> PyResult<()> {
+pub(crate) fn _hand_over<'py>(
+    core: &Bound<'py, LoopCore>,
+    sock: &Bound<'py, PyAny>,
+    to: &Bound<'py, LoopCore>,
+) -> PyResult<()> {
     let py = core.py();
+    let given: RawFd = sock.call_method0(intern!(py, "fileno"))?.extract()?;
     let (World::Simulated(from), World::Simulated(other)) = (&core.get().world, &to.get().world) else {
         return Err(PyValueError::new_err("both loops must be simulated ones"));
     };
-    let Source::Simulated(id) = from.source(py, fd) else {
-        return Err(PyValueError::new_err(format!("descriptor {fd} is no socket of this simulation")));
+    let Source::Simulated(id) = from.source(py, given) else {
+        return Err(PyValueError::new_err(format!("descriptor {given} is no socket of this simulation")));
     };
     if core.is(to) {
         return Ok(());
@@ -273,8 +278,11 @@ pub(crate) fn _hand_over(core: &Bound<'_, LoopCore>, fd: RawFd, to: &Bound<'_, L
         )
     })?;
     for (before, id) in moved {
-        let tokens: Vec<(RawFd, Token)> =
-            from.with_tokens(py, |tokens| tokens.extract_if(.., |_, token| token.id == before).collect());
+        let tokens: Vec<(RawFd, Token)> = from.with_tokens(py, |tokens| {
+            let is_one = |(fd, token): (&RawFd, &Token)| (token.id == before).then_some(*fd);
+            let fds: Vec<RawFd> = tokens.iter().filter_map(is_one).collect();
+            fds.into_iter().filter_map(|fd| tokens.remove_entry(&fd)).collect()
+        });
         for (fd, token) in tokens {
             register(to, fd, id);
             other.with_tokens(py, |tokens| {
@@ -282,7 +290,9 @@ pub(crate) fn _hand_over(core: &Bound<'_, LoopCore>, fd: RawFd, to: &Bound<'_, L
                     new.resets = token.resets;
                 }
             });
-            if let Some(object) = token.owner.as_ref().and_then(|owner| owner.bind(py).upgrade()) {
+            if fd == given {
+                own(to, other, sock, fd, id)?;
+            } else if let Some(object) = token.owner.as_ref().and_then(|owner| owner.bind(py).upgrade()) {
                 own(to, other, &object, fd, id)?;
             }
         }
