@@ -270,6 +270,9 @@ def test_sockets_of_a_closed_loop_are_gone(event_loop: async_solipsism.EventLoop
     with pytest.raises(RuntimeError, match="closed"):
         another.run_until_complete(another.sock_recv(other, 1))
     another.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        other.send(b"x")
+    other.close()
 
 
 def test_pair_goes_to_another_loop(event_loop: async_solipsism.EventLoop) -> None:

@@ -296,13 +296,6 @@ def _here() -> soliloop.SimulatedLoop:
     return _nowhere()
 
 
-def _world_of(
-    loop: soliloop.SimulatedLoop | None,
-) -> contextlib.AbstractContextManager[None]:
-    """Where the sockets of a loop are used; those of a closed one can only be closed."""
-    return contextlib.nullcontext() if loop is None or loop.is_closed() else loop.inside()
-
-
 class Queue:
     """One direction of a connection: one socket writes to it, and another one reads from it.
 
@@ -336,11 +329,22 @@ class _Socket(socket.socket):
         """From now on the socket is in the world of a loop."""
         raise NotImplementedError
 
-    def _world(self) -> contextlib.AbstractContextManager[None]:
+    def _home(self) -> soliloop.SimulatedLoop | None:
+        """The loop in whose world it is, if that is known yet."""
         raise NotImplementedError
 
+    def _world(self) -> contextlib.AbstractContextManager[None]:
+        """Where it is used.
+
+        Raises:
+            RuntimeError: The loop is closed: so are the connections of its world.
+        """
+        loop = self._home()
+        return contextlib.nullcontext() if loop is None else loop.inside()
+
     def close(self) -> None:
-        with self._world():
+        loop = self._home()
+        with contextlib.nullcontext() if loop is None or loop.is_closed() else loop.inside():
             super().close()
 
     def __del__(self) -> None:
@@ -388,8 +392,8 @@ class _End(_Socket):
             self._connection.loop.hand_over(self, loop)
             self._connection.loop = loop
 
-    def _world(self) -> contextlib.AbstractContextManager[None]:
-        return _world_of(self._connection.loop)
+    def _home(self) -> soliloop.SimulatedLoop:
+        return self._connection.loop
 
 
 class Socket(_End):
@@ -483,8 +487,8 @@ class ListenSocket(_Socket):
                     raise
         self._name = host, number, *rest
 
-    def _world(self) -> contextlib.AbstractContextManager[None]:
-        return _world_of(self._loop)
+    def _home(self) -> soliloop.SimulatedLoop | None:
+        return self._loop
 
 
 def socketpair(
