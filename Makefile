@@ -87,7 +87,7 @@ py-libraries: build $(VENV)/.libraries  ## aiohttp, httpx, redis and others, unm
 py-slow: build  ## the slow tests alone (none is fine)
 	$(PY) -m pytest -m slow $(ARGS) || [ $$? -eq 5 ]
 
-conformance: build $(VENV)/.conformance  ## the suites of CPython, uvloop and nest_asyncio on our loop; two of them in simulated time too
+conformance: build $(VENV)/.conformance  ## the suites of CPython, uvloop, nest_asyncio and async_solipsism on our loop; two of them in simulated time too
 	$(PY) tests/conformance/run.py $(ARGS)
 
 bench: build $(VENV)/.bench  ## micro benchmarks beside other loops; ARGS=--quick shows that it runs
@@ -99,7 +99,7 @@ bench-io: build $(VENV)/.bench  ## input and output beside other loops; ARGS=--q
 lock: $(VENV)/.dev  ## make requirements/*.txt anew from the .in files
 	$(PY) -m venv .cache/lock
 	.cache/lock/bin/pip install --quiet 'uv~=$(UV_VERSION)'
-	cd requirements && for name in dev bench conformance libraries; do \
+	cd requirements && for name in dev bench conformance solipsism libraries; do \
 	  ../.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-annotate --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt || exit 1; \
 	done

@@ -86,7 +86,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     run = commands.add_parser(
         "run",
         help="run a program with soliloop in the place of asyncio's own loop",
-        usage="%(prog)s [--simulated [--start ISO] [--factor N] [--seed N [--entropy]] [--outside allow]] "
+        usage="%(prog)s [--simulated [--start ISO] [--factor N] [--seed N [--entropy]] [--outside WHAT]] "
         "FILE.py|MODULE[:main] [ARGS...]",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -119,8 +119,8 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     )
     run.add_argument(
         "--outside",
-        choices=("forbid", "allow"),
-        help="whether the program may use the real world: its network, processes and threads",
+        choices=("forbid", "threads", "allow"),
+        help="what the program may use of the real world: nothing, threads, or all of it",
     )
     return parser, run
 

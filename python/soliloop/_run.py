@@ -13,11 +13,11 @@ import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from soliloop import _reports
 from soliloop._loop import EventLoop
-from soliloop._simulated_loop import SimulatedLoop
+from soliloop._simulated_loop import Outreach, SimulatedLoop
 from soliloop._soliloop import OuterRun
 
 _T = TypeVar("_T")
@@ -57,7 +57,7 @@ def new_event_loop(
     factor: float | None = None,
     seed: int | None = None,
     entropy: bool = False,
-    outside: Literal["forbid", "allow"] | None = None,
+    outside: Outreach | None = None,
 ) -> EventLoop:
     """Make an event loop; also a ``loop_factory`` of ``asyncio.run`` and ``asyncio.Runner``.
 
@@ -252,7 +252,7 @@ def install(
     factor: float | None = None,
     seed: int | None = None,
     entropy: bool = False,
-    outside: Literal["forbid", "allow"] | None = None,
+    outside: Outreach | None = None,
 ) -> None:
     """Make soliloop's the loop of ``asyncio.run`` and of everything else that asks asyncio for a new loop.
 

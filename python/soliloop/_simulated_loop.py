@@ -16,7 +16,7 @@ from asyncio import selector_events
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from types import FrameType
-from typing import Any, Literal, Self, TypeVar, TypeVarTuple
+from typing import Any, Literal, Self, TypeVar, TypeVarTuple, get_args
 
 from soliloop import _reports
 from soliloop._host import Incarnation, current_host, running_on
@@ -24,7 +24,15 @@ from soliloop._loop import EventLoop
 from soliloop._network import context_of
 from soliloop._resolver import Resolving
 from soliloop._select import Selecting
-from soliloop._soliloop import LoopCore, Network, Outside, _end_threads, _is_simulated, _note_work
+from soliloop._soliloop import (
+    LoopCore,
+    Network,
+    Outside,
+    _end_threads,
+    _hand_over,
+    _is_simulated,
+    _note_work,
+)
 from soliloop._task import SimulatedTask
 from soliloop._threads import SimulatedPool
 
@@ -32,6 +40,7 @@ _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+Outreach = Literal["forbid", "threads", "allow"]
 DEFAULT_START = datetime(2000, 1, 1, tzinfo=UTC)
 # Of the default executor. asyncio has as many as the machine has processors, and some; a simulation is the same everywhere.
 DEFAULT_THREADS = 32
@@ -71,8 +80,8 @@ class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
 
     While it runs, the clocks of ``time`` and ``datetime`` show its time on this thread, and with a seed the module ``random``
     draws from that, as in ``soliloop.simulation()``, whose arguments it has; ``clocks=False`` leaves both alone. What would reach
-    the real world raises ``OutsideWorldError``, unless ``outside="allow"``. Also made by
-    ``soliloop.new_event_loop(simulated=True)``.
+    the real world raises ``OutsideWorldError``, unless ``outside="allow"``; with ``"threads"`` real threads may be started,
+    and no more. Also made by ``soliloop.new_event_loop(simulated=True)``.
     """
 
     _own_task_class = SimulatedTask
@@ -87,19 +96,20 @@ class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
         seed: int | None = None,
         entropy: bool = False,
         clocks: bool = True,
-        outside: Literal["forbid", "allow"] = "forbid",
+        outside: Outreach = "forbid",
     ) -> Self:
         instant = parse_start(start)
         if entropy and seed is None:
             raise ValueError("entropy=True needs a seed=, from which the random bytes are made")
-        if outside not in ("forbid", "allow"):
-            raise ValueError(f"outside is 'forbid' or 'allow', and not {outside!r}")
+        if outside not in get_args(Outreach):
+            raise ValueError(f"outside is 'forbid', 'threads' or 'allow', and not {outside!r}")
         plan: Any = {
             "factor": factor,
             "start_ns": _nanoseconds(instant) if clocks else None,
             "seed": None if seed is None else operator.index(seed),
             "entropy": entropy,
             "reaches_out": outside == "allow",
+            "allows_threads": outside != "forbid",
         }
         loop: Self = LoopCore.__new__(cls, nesting=nesting, simulated=plan)
         loop.start = instant
@@ -114,7 +124,7 @@ class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
         seed: int | None = None,
         entropy: bool = False,
         clocks: bool = True,
-        outside: Literal["forbid", "allow"] = "forbid",
+        outside: Outreach = "forbid",
     ) -> None:
         self._reaches_out = outside == "allow"
         super().__init__(nesting=nesting)
@@ -133,6 +143,32 @@ class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
     def outside(self) -> Outside:
         """Return a context manager in which this thread has left the simulation: clocks, sockets and threads are the real ones."""
         return Outside()
+
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[None]:
+        """Return a context manager in which this thread is in the simulation, whether the loop runs or not.
+
+        Sockets that are made there are the simulation's, and are to be used there or in a run.
+        """
+        self._check_closed()
+        self._enter_world()
+        try:
+            yield
+        finally:
+            self._leave_world()
+
+    def hand_over(self, sock: socket.socket, to: SimulatedLoop) -> None:
+        """Give a socket of this simulation, and the one that it is connected to, to another simulation.
+
+        What was sent and not read goes with them. For connected pairs and new sockets of streams, that no call or
+        transport waits for.
+
+        Raises:
+            ValueError: It is no such socket.
+        """
+        self._check_closed()
+        self._ensure_fd_no_transport(sock)
+        _hand_over(self, sock, to)
 
     def _report_block(self, call: str, seconds: float) -> None:
         _reports.blocked(self, call, seconds, _reports.caller())

@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from soliloop._errors import DeadlockError
 from soliloop._network import Host, Latency, Link, pairs
-from soliloop._simulated_loop import SimulatedLoop
+from soliloop._simulated_loop import Outreach, SimulatedLoop
 
 _T = TypeVar("_T")
 
@@ -166,7 +166,7 @@ def simulation(
     factor: float | None = None,
     seed: int | None = 0,
     entropy: bool = False,
-    outside: Literal["forbid", "allow"] = "forbid",
+    outside: Outreach = "forbid",
 ) -> Iterator[Simulation]:
     """Open a simulated world; at its end pending tasks are cancelled and the loop is closed.
 
@@ -185,7 +185,8 @@ def simulation(
             seed, too. (``uuid.uuid1`` stays the system's.)
         outside: With "allow" the program may use the real world as well: names and addresses that the simulation doesn't know,
             child processes, threads, signals, executors of processes. The simulated clock stands still while an answer of a real
-            peer, the end of a child process or a call in such an executor is waited for.
+            peer, the end of a child process or a call in such an executor is waited for. With "threads" it may start real threads
+            and nothing else: the clock does not wait for them, and they may not call the loop.
 
     Raises:
         ValueError: ``start`` has no time zone or is no date, ``factor`` is no positive number, or ``entropy`` has no seed.

@@ -178,8 +178,7 @@ def _suites(names: str) -> list[Suite]:
     return [SUITES[name] for name in names.split(",")]
 
 
-# All whose loops come from the package, its module `nest` and the simulated arms; async_solipsism's has a name of its own.
-DEFAULT = "cpython,uvloop,nest_asyncio,cpython-simulated,uvloop-simulated"
+DEFAULT = "cpython,uvloop,nest_asyncio,async_solipsism,cpython-simulated,uvloop-simulated"
 # More failures than this have a cause that a second try won't mend.
 TRY_AGAIN = 5
 

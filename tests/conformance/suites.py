@@ -229,7 +229,7 @@ _SUITES = {
                 "f9ce2b7f4ac650c543e87ec4d60947b4c7cd91e3f0b9c0570e98cd948bbcbc0c",
                 {"test": "test", "pyproject.toml": "pyproject.toml"},
             ),
-            install=("pytest>=9,<10", "pytest-asyncio>=1.4,<2", "pytest-mock>=3.15,<4"),
+            install=("--require-hashes", "-r", str(ROOT / "requirements" / "solipsism.txt")),
             needs=("pytest", "pytest-asyncio", "pytest-mock"),
             runner="pytest",
             stand_in=(

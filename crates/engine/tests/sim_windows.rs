@@ -94,3 +94,74 @@ fn much_arrives_whole_through_small_reads() {
     // A window a round trip, with the handshake before.
     assert!(time(&world) > millis(150) && time(&world) < millis(300), "{:?}", time(&world));
 }
+
+#[test]
+fn a_window_can_be_set_and_is_kept_to_the_byte() {
+    for quality in [Quality::PERFECT, slow(MILLIS_10)] {
+        let (mut world, a, b) = two_hosts(quality);
+        let (near, far) = connection(&mut world, a, b);
+        world.set_window(near, 10).unwrap();
+        assert_eq!(send(&mut world, near, &[7; 20]), Ok(10));
+        assert_eq!(send(&mut world, near, b"x"), Err(Fault::WouldBlock));
+        run(&mut world);
+        assert!(!world.readiness(near).unwrap().writable);
+        world.receive(far, &mut [0; 3], false).unwrap();
+        run(&mut world);
+        assert!(world.readiness(near).unwrap().writable);
+        assert_eq!(send(&mut world, near, &[7; 20]), Ok(3));
+        assert_eq!(send(&mut world, far, &vec![7; WINDOW + 1]), Ok(WINDOW), "the other direction has its own");
+    }
+}
+
+#[test]
+fn a_window_that_shrinks_below_what_is_in_it_waits_for_the_reader() {
+    let (mut world, a, b) = two_hosts(slow(MILLIS_10));
+    let (near, far) = connection(&mut world, a, b);
+    send(&mut world, near, &[7; 100]).unwrap();
+    run(&mut world);
+    // Too little to be credited, as long as the window is the usual one.
+    world.receive(far, &mut [0; 30], false).unwrap();
+    run(&mut world);
+    world.set_window(near, 50).unwrap();
+    run(&mut world);
+    assert_eq!(send(&mut world, near, b"x"), Err(Fault::WouldBlock));
+    world.receive(far, &mut [0; 30], false).unwrap();
+    run(&mut world);
+    assert_eq!(send(&mut world, near, &[7; 100]), Ok(10));
+    run(&mut world);
+    assert_eq!(read(&mut world, far).len(), 50);
+    run(&mut world);
+    assert_eq!(send(&mut world, near, &[7; 100]), Ok(50));
+}
+
+#[test]
+fn a_window_is_inherited_by_what_connects_and_what_is_accepted() {
+    for quality in [Quality::PERFECT, slow(MILLIS_10)] {
+        let (mut world, a, b) = two_hosts(quality);
+        let listener = serve(&mut world, b, PORT, 1);
+        world.set_window(listener, 5).unwrap();
+        let near = stream(&mut world, a);
+        world.set_window(near, 7).unwrap();
+        let to = port_of(&world, b, PORT);
+        let _ = world.connect(near, &to);
+        run(&mut world);
+        let (far, _) = world.accept(listener).unwrap();
+        for (sender, receiver, window) in [(near, far, 7), (far, near, 5)] {
+            assert_eq!(send(&mut world, sender, &[7; 100]), Ok(window));
+            run(&mut world);
+            world.receive(receiver, &mut [0; 1], false).unwrap();
+            run(&mut world);
+            assert_eq!(send(&mut world, sender, &[7; 100]), Ok(1), "each byte is credited");
+        }
+    }
+}
+
+#[test]
+fn a_window_has_a_byte_at_least_and_datagrams_have_none() {
+    let (mut world, a, b) = two_hosts(Quality::PERFECT);
+    let (near, _) = connection(&mut world, a, b);
+    world.set_window(near, 0).unwrap();
+    assert_eq!(send(&mut world, near, b"xy"), Ok(1));
+    let datagrams = datagrams(&mut world, a, PORT);
+    assert_eq!(world.set_window(datagrams, 1), Err(Fault::NotSupported));
+}

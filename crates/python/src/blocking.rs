@@ -117,7 +117,7 @@ fn block(core: &Bound<'_, LoopCore>, deadline: Option<Instant>, what: &str) -> P
             world.advance(py, deadline)?;
             Woken::Late
         }
-        (_, None) if world.reaches_out() => {
+        (_, None) if world.reaches_out() || (world.allows_threads() && has_other_threads(py)?) => {
             // A real thread may end the wait, and nothing tells of that.
             exit::detached(py, || std::thread::sleep(LOOKS_EVERY));
             py.check_signals()?;
@@ -148,5 +148,5 @@ pub(crate) fn has_other_threads(py: Python<'_>) -> PyResult<bool> {
 
 /// How often it is looked whether another real thread has let go of a lock, before that is taken for the simulation's own.
 const LOOKS: u32 = 100;
-/// How often a blocked loop that reaches the real world looks whether that has ended the wait.
+/// How often a blocked loop that knows real threads looks whether one of them has ended the wait.
 const LOOKS_EVERY: Duration = Duration::from_micros(200);

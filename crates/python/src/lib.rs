@@ -103,6 +103,7 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(inside::_intercepted, module)?)?;
     module.add_function(wrap_pyfunction!(inside::_not_intercepted, module)?)?;
     module.add_function(wrap_pyfunction!(sockets::select::_wait_for_sockets, module)?)?;
+    module.add_function(wrap_pyfunction!(sockets::_hand_over, module)?)?;
     module.add_function(wrap_pyfunction!(threads::_start_thread, module)?)?;
     module.add_function(wrap_pyfunction!(threads::_simulated_threads, module)?)?;
     module.add_function(wrap_pyfunction!(threads::_end_threads, module)?)?;

@@ -35,6 +35,8 @@ pub(crate) struct SimulatedWorld {
     outside: Option<RealWorld>,
     /// Whether the program may use the real world: then the clock stands still while that is at work.
     reaches_out: bool,
+    /// Whether it may start real threads, if nothing else.
+    allows_threads: bool,
     /// Work of the real world that no descriptor tells of.
     work: GilCell<usize>,
     /// Tasks that were made.
@@ -55,6 +57,8 @@ pub(crate) struct Plan {
     pub(crate) entropy: bool,
     /// Whether the program may use the real world.
     reaches_out: bool,
+    /// Whether it may start real threads.
+    allows_threads: bool,
 }
 
 /// A descriptor that stands for a simulated socket.
@@ -93,6 +97,7 @@ impl SimulatedWorld {
             outside: (reaches_out || pace.is_some()).then(RealWorld::new),
             pace,
             reaches_out,
+            allows_threads: plan.allows_threads,
             work: GilCell::new(0),
             tasks: AtomicUsize::new(0),
         })
@@ -118,6 +123,11 @@ impl SimulatedWorld {
     /// Whether the program may use the real world.
     pub(crate) const fn reaches_out(&self) -> bool {
         self.reaches_out
+    }
+
+    /// Whether the program may start real threads.
+    pub(crate) const fn allows_threads(&self) -> bool {
+        self.allows_threads
     }
 
     /// Work of the real world has begun, or has ended.

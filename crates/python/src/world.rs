@@ -132,6 +132,14 @@ impl World {
         }
     }
 
+    /// Whether the program may start real threads.
+    pub(crate) fn allows_threads(&self) -> bool {
+        match self {
+            Self::Real(_) => true,
+            Self::Simulated(world) => world.allows_threads(),
+        }
+    }
+
     /// Sets what is told of a source, from what was told before: nothing means that it is not registered.
     ///
     /// # Errors

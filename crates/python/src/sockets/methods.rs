@@ -350,9 +350,15 @@ fn getsockopt<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     Ok(Some(fault.map_or(0, errno).into_pyobject(call.py())?.into_any()))
 }
 
-/// The token takes every option; one of them is for the simulation as well.
+/// The token takes every option; two of them are for the simulation as well.
 fn setsockopt<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     let number = |place| call.arg(place).and_then(|value| value.extract::<i32>().ok());
+    if let (Some(libc::SOL_SOCKET), Some(libc::SO_SNDBUF), Some(bytes)) = (number(0), number(1), number(2))
+        && let Some(socket) = socket(call, "setsockopt")?
+    {
+        // Of datagrams there is no such thing.
+        let _ = socket.with(|sim, id| sim.set_window(id, usize::try_from(bytes).unwrap_or(0)))?;
+    }
     if (number(0), number(1)) == (Some(libc::SOL_SOCKET), Some(libc::SO_LINGER))
         && let Some(socket) = socket(call, "setsockopt")?
         && let World::Simulated(world) = &socket.core.get().world
@@ -394,7 +400,15 @@ fn receive_into(
 ) -> PyResult<(usize, Address)> {
     let (keeps, may_wait) = (flags & libc::MSG_PEEK != 0, flags & libc::MSG_DONTWAIT == 0);
     let memory = Writable::of(buffer)?;
-    let limit = limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+    let room = memory.fill(socket.py(), |bytes| Ok(bytes.len()))?;
+    let limit = limit.filter(|limit| *limit > 0).unwrap_or(room);
+    if limit > room {
+        return Err(PyValueError::new_err(if name == "recv_into" {
+            "buffer too small for requested bytes"
+        } else {
+            "nbytes is greater than the length of the buffer"
+        }));
+    }
     socket.persist(name, may_wait, Side::Reader, |sim, id| {
         let mut result = Err(Fault::WouldBlock);
         // The outer result is of memory only, and there is nothing to fail.

@@ -23,7 +23,7 @@ use crate::names::Names;
 use crate::port::Source;
 use crate::simulated::{SimulatedWorld, Token};
 use crate::world::World;
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyWeakrefReference};
@@ -205,8 +205,13 @@ fn own<'py>(
     let before = world.with_tokens(py, |tokens| {
         tokens.get_mut(&fd).filter(|token| token.id == id).and_then(|token| std::mem::replace(&mut token.owner, owner))
     });
-    drop(before);
+    forget(py, before);
     Ok(())
+}
+
+/// Lets go of an owner's reference now: as long as it is there, the death of the owner closes the socket.
+fn forget(py: Python<'_>, owner: Option<Py<PyWeakrefReference>>) {
+    drop(owner.map(|owner| owner.into_bound(py)));
 }
 
 /// A descriptor is closed; with the last one that stands for it a simulated socket is closed too.
@@ -244,10 +249,62 @@ pub(crate) fn copy_token(core: &Bound<'_, LoopCore>, from: RawFd, to: RawFd) {
     }
 }
 
+/// Hands a socket over to another simulated loop, with the one that it is connected to.
+///
+/// # Errors
+/// `ValueError` if it is not at rest (see the engine's `moving`), or no simulated socket of the loop.
+#[pyfunction]
+pub(crate) fn _hand_over<'py>(
+    core: &Bound<'py, LoopCore>,
+    sock: &Bound<'py, PyAny>,
+    to: &Bound<'py, LoopCore>,
+) -> PyResult<()> {
+    let py = core.py();
+    let given: RawFd = sock.call_method0(intern!(py, "fileno"))?.extract()?;
+    let (World::Simulated(from), World::Simulated(other)) = (&core.get().world, &to.get().world) else {
+        return Err(PyValueError::new_err("both loops must be simulated ones"));
+    };
+    let Source::Simulated(id) = from.source(py, given) else {
+        return Err(PyValueError::new_err(format!("descriptor {given} is no socket of this simulation")));
+    };
+    if core.is(to) {
+        return Ok(());
+    }
+    let host = host(to)?;
+    let moved = from.with(py, |sim| other.with(py, |other| sim.move_to(id, other, host)));
+    let moved = moved.map_err(|_| {
+        PyValueError::new_err(
+            "only a stream socket that is new, or a connected pair that nobody waits for, can be handed over",
+        )
+    })?;
+    for (before, id) in moved {
+        let tokens: Vec<(RawFd, Token)> = from.with_tokens(py, |tokens| {
+            let is_one = |(fd, token): (&RawFd, &Token)| (token.id == before).then_some(*fd);
+            let fds: Vec<RawFd> = tokens.iter().filter_map(is_one).collect();
+            fds.into_iter().filter_map(|fd| tokens.remove_entry(&fd)).collect()
+        });
+        for (fd, token) in tokens {
+            register(to, fd, id);
+            other.with_tokens(py, |tokens| {
+                if let Some(new) = tokens.get_mut(&fd) {
+                    new.resets = token.resets;
+                }
+            });
+            if fd == given {
+                own(to, other, sock, fd, id)?;
+            } else if let Some(object) = token.owner.as_ref().and_then(|owner| owner.bind(py).upgrade()) {
+                own(to, other, &object, fd, id)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The object lets go of its descriptor, which goes on standing for the simulated socket.
 pub(crate) fn disown(core: &Bound<'_, LoopCore>, fd: RawFd) {
     if let World::Simulated(world) = &core.get().world {
-        drop(world.with_tokens(core.py(), |tokens| tokens.get_mut(&fd).and_then(|token| token.owner.take())));
+        let owner = world.with_tokens(core.py(), |tokens| tokens.get_mut(&fd).and_then(|token| token.owner.take()));
+        forget(core.py(), owner);
     }
 }
 

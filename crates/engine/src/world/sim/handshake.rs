@@ -157,6 +157,7 @@ impl Simulated {
         let mut stream = Stream::new(Phase::Open, far);
         stream.peer_name = Some(to);
         if let Some(socket) = self.sockets.get_mut(id) {
+            stream.window = socket.window;
             socket.role = Role::Stream(Box::new(stream));
         }
         self.sockets.mark(id);
@@ -179,14 +180,19 @@ impl Simulated {
         let mut stream = Stream::new(Phase::Open, near_host);
         stream.peer = Some(caller);
         stream.peer_name = Some(seen(calling.name()));
+        end.window = listening.window;
+        stream.window = end.window;
         if let Role::Stream(calling) = &calling.role {
             end.local = calling.peer_name.clone().map(seen);
+            stream.least_credit = calling.step();
         }
+        let step = stream.step();
         end.role = Role::Stream(Box::new(stream));
         let end = self.sockets.insert(end);
         self.note(Noted::Connect, end, 1);
         if let Some(stream) = self.sockets.stream(caller) {
             stream.peer = Some(end);
+            stream.least_credit = step;
         }
         if let Some(Socket { role: Role::Listener(listening), .. }) = self.sockets.get_mut(listener) {
             listening.queue.push_back(end);

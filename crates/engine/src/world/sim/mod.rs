@@ -13,6 +13,7 @@
 //! | `stream` | the calls of connected sockets |
 //! | `handshake` | how connections come about |
 //! | `travel` | segments on their way, resets, stalls |
+//! | `moving` | sockets that go to another world |
 //! | `datagram` | what travels alone |
 //! | `fault` | what sockets refuse |
 //! | `snapshot` | the world as text |
@@ -39,6 +40,8 @@ pub use hosts::{HostError, HostId};
 mod inbox;
 mod link;
 pub use link::{Latency, Quality};
+
+mod moving;
 
 mod snapshot;
 pub use snapshot::Snapshot;

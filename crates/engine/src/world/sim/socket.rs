@@ -9,7 +9,7 @@ use super::datagram::Datagram;
 use super::fault::{Fault, Result};
 use super::handshake::Listener;
 use super::hosts::HostId;
-use super::stream::Stream;
+use super::stream::{Stream, WINDOW};
 use crate::world::{Interest, Readiness};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -39,6 +39,8 @@ pub(super) struct Socket {
     /// The address was not asked for: it came with a connection, and goes with it.
     pub(super) is_local_borrowed: bool,
     pub(super) role: Role,
+    /// What a stream of it may have under way and unread.
+    pub(super) window: usize,
     /// The owner has closed it; it stays until what it has sent has arrived.
     pub(super) is_closed: bool,
     interest: Interest,
@@ -88,6 +90,7 @@ impl Socket {
             local: None,
             is_local_borrowed: false,
             role,
+            window: WINDOW,
             is_closed: false,
             interest: Interest::NONE,
             is_listed: false,
@@ -98,6 +101,10 @@ impl Socket {
     pub(super) const fn set_closed(&mut self) {
         self.is_closed = true;
         self.interest = Interest::NONE;
+    }
+
+    pub(super) const fn is_unwatched(&self) -> bool {
+        self.interest.is_none()
     }
 
     /// The name of this end, as a system gives it to a socket that has none.

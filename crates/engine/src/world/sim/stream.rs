@@ -1,7 +1,7 @@
 //! Streams: one end of a connection, and the calls of a socket that has one.
 //!
 //! A stream never loses or reorders bytes, whatever the link is like. The window is real: a sender may have [`WINDOW`] bytes under way
-//! and unread, and what the reader takes is credited back over the link. How connections come about is in `handshake`, how things get to the
+//! and unread, or as many as its owner says, and what the reader takes is credited back over the link. How connections come about is in `handshake`, how things get to the
 //! other end in `travel`. Left out, because no program can tell: sequence numbers, congestion control, acknowledgements other than credit,
 //! `TIME_WAIT`.
 
@@ -30,8 +30,12 @@ pub(super) struct Stream {
     pub(super) reading: Reading,
     /// Bytes that were read, and not credited to the peer yet.
     pub(super) owed: usize,
-    /// Bytes that may still be sent.
-    pub(super) credit: usize,
+    /// So many are credited at once, at least.
+    pub(super) least_credit: usize,
+    /// How many bytes may be under way and unread.
+    pub(super) window: usize,
+    /// How many are, as far as this end knows.
+    pub(super) unread: usize,
     /// What is under way to the peer.
     pub(super) flight: VecDeque<Segment>,
     /// When the last of it arrives.
@@ -81,7 +85,9 @@ impl Stream {
             inbox: Inbox::new(),
             reading: Reading::Open,
             owed: 0,
-            credit: WINDOW,
+            least_credit: WINDOW / STEPS,
+            window: WINDOW,
+            unread: 0,
             flight: VecDeque::new(),
             last_arrival: Instant::ORIGIN,
             serial: 0,
@@ -100,7 +106,7 @@ impl Stream {
         let is_at_end = self.reading != Reading::Open;
         Readiness {
             readable: is_over || is_at_end || !self.inbox.is_empty(),
-            writable: is_over || self.has_ended || self.credit >= LOW_WINDOW,
+            writable: is_over || self.has_ended || self.may_write(),
             is_exceptional: is_over || is_at_end,
         }
     }
@@ -132,11 +138,22 @@ impl Stream {
 
     /// Whether the reading of what came is worth telling the peer.
     const fn owes_credit(&self) -> bool {
-        self.owed >= LEAST_CREDIT && self.is_open() && !self.has_peer_ended()
+        self.owed >= self.least_credit && self.is_open() && !self.has_peer_ended()
     }
 
+    /// How many bytes may be sent.
+    const fn room(&self) -> usize {
+        self.window.saturating_sub(self.unread)
+    }
+
+    /// Whether the sender is told that it may go on.
     pub(super) const fn may_write(&self) -> bool {
-        self.credit >= LOW_WINDOW
+        self.room() >= self.step()
+    }
+
+    /// What is worth an event. A window that somebody has set is kept to the byte.
+    pub(super) const fn step(&self) -> usize {
+        if self.window == WINDOW { WINDOW / STEPS } else { 1 }
     }
 
     /// The connection is over. What has come can still be read.
@@ -145,6 +162,11 @@ impl Stream {
         self.error = Some(fault);
         self.flight.clear();
         self.is_stalled = false;
+    }
+
+    /// Whether it has nothing under way, and waits for no answer.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.flight.is_empty() && !self.is_stalled && !matches!(self.phase, Phase::Connecting { .. })
     }
 
     pub(super) const fn take_error(&mut self) -> Option<Fault> {
@@ -238,11 +260,11 @@ impl Simulated {
             Phase::Open if stream.has_ended => return Err(Fault::BrokenPipe),
             Phase::Open => {}
         }
-        let count = total.min(stream.credit);
+        let count = total.min(stream.room());
         if count == 0 {
             return if total == 0 { Ok(0) } else { Err(Fault::WouldBlock) };
         }
-        stream.credit -= count;
+        stream.unread += count;
         let (peer, peer_host, is_alone) = (stream.peer, stream.peer_host, stream.flight.is_empty());
         self.note(Noted::Send, id, count);
         if is_alone && self.hosts.is_perfect(host, peer_host) {
@@ -300,6 +322,31 @@ impl Simulated {
             stream.has_ended = true;
             self.sockets.mark(peer);
         }
+    }
+
+    /// Sets how many bytes a stream, or one that comes of this socket, may have under way and unread; at least one.
+    ///
+    /// # Errors
+    /// [`Fault::NotSupported`] for datagrams.
+    pub fn set_window(&mut self, id: SocketId, bytes: usize) -> Result<()> {
+        let socket = self.sockets.open(id)?;
+        if matches!(socket.role, Role::Datagram(_)) {
+            return Err(Fault::NotSupported);
+        }
+        socket.window = bytes.max(1);
+        let Role::Stream(stream) = &mut socket.role else { return Ok(()) };
+        stream.window = socket.window;
+        let (step, peer) = (stream.step(), stream.peer);
+        if let Some(peer) = peer
+            && let Some(stream) = self.sockets.stream(peer)
+        {
+            stream.least_credit = step;
+            if stream.owes_credit() {
+                self.credit(peer);
+            }
+        }
+        self.sockets.mark(id);
+        Ok(())
     }
 
     /// How many bytes have come and were not read.
@@ -390,7 +437,5 @@ fn joined(chunks: &[IoSlice<'_>], count: usize) -> Vec<u8> {
 
 /// Bytes that a sender may have under way and unread.
 pub const WINDOW: usize = 256 * 1024;
-/// A sender is told that it may go on when it may send so many.
-const LOW_WINDOW: usize = WINDOW / 4;
-/// The reader credits so many at once.
-const LEAST_CREDIT: usize = WINDOW / 4;
+/// A sender is told that it may go on, and a reader credits, when it is this part of the window.
+const STEPS: usize = 4;

@@ -117,7 +117,7 @@ impl Simulated {
         match content {
             Content::Credit(count) => {
                 let could_write = stream.may_write();
-                stream.credit += count;
+                stream.unread = stream.unread.saturating_sub(count);
                 if !could_write {
                     self.sockets.mark(to);
                 }
