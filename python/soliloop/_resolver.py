@@ -17,6 +17,7 @@ from soliloop._host import current_host
 from soliloop._loop import EventLoop
 from soliloop._soliloop import Network, Outside
 
+_VERSIONS: dict[int, int] = {socket.AF_INET: 4, socket.AF_INET6: 6}
 _KINDS = ((socket.SOCK_STREAM, 6), (socket.SOCK_DGRAM, 17))
 
 
@@ -48,7 +49,7 @@ class Resolving(EventLoop):
             if self._reaches_out and not self._knows(_text(host), flags):
                 with Outside():
                     return _socket.getaddrinfo(host, port, family, type, proto, flags)
-            names = self._addresses(_text(host), flags)
+            names = self._addresses(_text(host), flags, _VERSIONS.get(family))
         if number is None:
             raise _error(socket.EAI_NONAME, "Name or service not known: neither a host nor a port")
         scope = _scope(_text(host)) if host is not None else 0
@@ -79,7 +80,7 @@ class Resolving(EventLoop):
         """Whether a name is the simulation's: a server's own always is."""
         return bool(flags & socket.AI_PASSIVE) or not name or self._network.knows(name)
 
-    def _addresses(self, name: str, flags: int = 0) -> list[str]:
+    def _addresses(self, name: str, flags: int = 0, version: int | None = None) -> list[str]:
         if not name:
             return ["0.0.0.0", "::"] if flags & socket.AI_PASSIVE else ["127.0.0.1", "::1"]
         try:
@@ -89,8 +90,8 @@ class Resolving(EventLoop):
                 raise _error(
                     socket.EAI_NONAME, f"Name or service not known: {name!r} is no address"
                 ) from None
-        addresses = self._network.resolve(name)
-        if not addresses:
+        addresses = self._network.resolve(name, version)
+        if not addresses and not self._network.resolve(name):
             raise self._unknown_name_error(name)
         return addresses
 
@@ -128,7 +129,7 @@ class Resolving(EventLoop):
     def _v4(self, name: str) -> Iterator[str]:
         found = [
             address
-            for address in self._addresses(name)
+            for address in self._addresses(name, version=4)
             if ipaddress.ip_address(address).version == 4
         ]
         if not found:
@@ -147,8 +148,8 @@ class Resolving(EventLoop):
         if not isinstance(address, tuple) or not self._network.is_open():
             return ConnectionRefusedError(111, f"Connect call failed {address}")
         host, port = address[:2]
-        name = self._network.name_of(host) or host
-        if name in ("localhost", "main") or ipaddress.ip_address(host).is_loopback:
+        name = self._network.name_of(self._addresses(_text(host))[0]) or host
+        if name in ("localhost", "main"):
             return ConnectionRefusedError(111, f"Connect call failed {address}")
         return UnservedError(
             111,

@@ -97,6 +97,7 @@ class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
         entropy: bool = False,
         clocks: bool = True,
         outside: Outreach = "forbid",
+        names: bool = False,
     ) -> Self:
         instant = parse_start(start)
         if entropy and seed is None:
@@ -108,8 +109,8 @@ class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
             "start_ns": _nanoseconds(instant) if clocks else None,
             "seed": None if seed is None else operator.index(seed),
             "entropy": entropy,
-            "reaches_out": outside == "allow",
-            "allows_threads": outside != "forbid",
+            "outside": outside,
+            "tells_names": names,
         }
         loop: Self = LoopCore.__new__(cls, nesting=nesting, simulated=plan)
         loop.start = instant
@@ -125,6 +126,7 @@ class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
         entropy: bool = False,
         clocks: bool = True,
         outside: Outreach = "forbid",
+        names: bool = False,
     ) -> None:
         self._reaches_out = outside == "allow"
         super().__init__(nesting=nesting)

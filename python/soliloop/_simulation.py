@@ -167,6 +167,7 @@ def simulation(
     seed: int | None = 0,
     entropy: bool = False,
     outside: Outreach = "forbid",
+    names: bool = False,
 ) -> Iterator[Simulation]:
     """Open a simulated world; at its end pending tasks are cancelled and the loop is closed.
 
@@ -187,6 +188,8 @@ def simulation(
             child processes, threads, signals, executors of processes. The simulated clock stands still while an answer of a real
             peer, the end of a child process or a call in such an executor is waited for. With "threads" it may start real threads
             and nothing else: the clock does not wait for them, and they may not call the loop.
+        names: What ``getsockname()`` and the like tell has the names of hosts in the place of their numbers:
+            ``("exchange", 80)`` rather than ``("10.0.0.2", 80)``. (Names are always fine as an address to connect or send to.)
 
     Raises:
         ValueError: ``start`` has no time zone or is no date, ``factor`` is no positive number, or ``entropy`` has no seed.
@@ -195,7 +198,13 @@ def simulation(
             to the loop's exception handler instead.)
     """
     loop = SimulatedLoop(
-        start=start, nesting=nesting, factor=factor, seed=seed, entropy=entropy, outside=outside
+        start=start,
+        nesting=nesting,
+        factor=factor,
+        seed=seed,
+        entropy=entropy,
+        outside=outside,
+        names=names,
     )
     try:
         loop._enter_world()

@@ -426,7 +426,7 @@ def test_listen_socket_accepts() -> None:
         loop = asyncio.get_running_loop()
         listening = async_solipsism.ListenSocket(("test.invalid", 1234))
         listening.listen()
-        client = socket.socket()
+        client = socket.socket(socket.AF_INET6)
         client.setblocking(False)
         accepting = asyncio.create_task(loop.sock_accept(listening))
         await loop.sock_connect(client, ("test.invalid", 1234))
@@ -444,6 +444,39 @@ def test_listen_socket_of_an_address_in_use() -> None:
         async with await asyncio.start_server(echo, "test.invalid", 1234):
             with pytest.raises(OSError, match="in use"):
                 async_solipsism.ListenSocket(("test.invalid", 1234))
+
+    run(main())
+
+
+def test_sockets_tell_names_and_ports_from_one_on() -> None:
+    async def main() -> None:
+        async with await asyncio.start_server(echo, "test.invalid", 1234) as server:
+            assert [sock.getsockname() for sock in server.sockets] == [("test.invalid", 1234, 0, 0)]
+            for own in (1, 2):
+                _, writer = await asyncio.open_connection("test.invalid", 1234)
+                assert writer.get_extra_info("peername") == ("test.invalid", 1234, 0, 0)
+                assert writer.get_extra_info("socket").getsockname() == ("::1", own, 0, 0)
+                writer.close()
+
+    run(main())
+
+
+def test_a_port_in_use_is_left_out() -> None:
+    async def main() -> None:
+        async with await asyncio.start_server(echo, "::1", 1):
+            _, writer = await asyncio.open_connection("::1", 1)
+            assert writer.get_extra_info("sockname") == ("::1", 2, 0, 0)
+            writer.close()
+
+    run(main())
+
+
+def test_addresses_of_version_4_work_as_well() -> None:
+    async def main() -> None:
+        async with await asyncio.start_server(echo, "127.0.0.1", 1234):
+            _, writer = await asyncio.open_connection("127.0.0.1", 1234)
+            assert writer.get_extra_info("peername") == ("127.0.0.1", 1234)
+            writer.close()
 
     run(main())
 
@@ -514,7 +547,7 @@ def test_start_connection_takes_the_first_that_answers() -> None:
 
             def factory(info: Any) -> socket.socket:
                 made.append(info)
-                return socket.socket(*info[:3])
+                return socket.socket(socket.AF_INET6, *info[1:3])
 
             for options in ({}, {"socket_factory": factory, "interleave": 1}):
                 sock = await start_connection(infos, **options)  # type: ignore[arg-type]
@@ -538,7 +571,7 @@ def test_start_connection_binds() -> None:
                     (*INFO, ("127.0.0.1", 4321)),
                 ],
             )
-            assert sock.getsockname()[1] == 4321
+            assert sock.getsockname() == ("::1", 5, 0, 0)
             sock.close()
 
     run(main())

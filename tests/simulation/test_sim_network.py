@@ -180,6 +180,66 @@ def test_names_of_hosts(sim: soliloop.Simulation) -> None:
     sim.run(main())
 
 
+def test_addresses_are_told_by_name_where_that_is_wanted() -> None:
+    with soliloop.simulation(names=True) as sim:
+        server, client = sim.host("exchange"), sim.host("trader")
+        seen: list[object] = []
+
+        def heard(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            seen.extend(writer.get_extra_info(name) for name in ("sockname", "peername"))
+            seen.append(writer.get_extra_info("socket").getpeername())
+            writer.close()
+
+        async def serve() -> None:
+            local = await asyncio.start_server(heard, "127.0.0.1", 81)
+            assert local.sockets[0].getsockname() == ("127.0.0.1", 81)
+            local.close()
+            async with await asyncio.start_server(heard, "exchange", 80):
+                await asyncio.sleep(60)
+
+        async def ask() -> object:
+            await asyncio.sleep(1)
+            reader, writer = await asyncio.open_connection("exchange", 80)
+            await reader.read()
+            writer.close()
+            await writer.wait_closed()
+            return writer.get_extra_info("peername")
+
+        async def datagrams() -> object:
+            with (
+                socket.socket(type=socket.SOCK_DGRAM) as one,
+                socket.socket(type=socket.SOCK_DGRAM) as other,
+            ):
+                one.bind(("trader", 53))
+                other.setblocking(False)
+                one.setblocking(False)
+                other.sendto(b"x", one.getsockname())
+                return (await asyncio.get_running_loop().sock_recvfrom(one, 9))[1][0]
+
+        serving = server.run(serve())
+        assert sim.run(client.run(ask())) == ("exchange", 80)
+        assert sim.run(client.run(datagrams())) == "trader"
+        sim.run(serving)
+        assert seen == [("exchange", 80), ("trader", 32768), ("trader", 32768)]
+
+
+def test_any_name_has_an_address_of_either_version(sim: soliloop.Simulation) -> None:
+    async def main() -> list[str]:
+        loop = asyncio.get_running_loop()
+        v6: dict[str, Any] = {"family": socket.AF_INET6}
+        server = await loop.create_server(asyncio.Protocol, "exchange", 80, **v6)
+        transport, _ = await loop.create_connection(asyncio.Protocol, "exchange", 80, **v6)
+        transport.close()
+        with socket.socket(socket.AF_INET) as client, pytest.raises(ConnectionRefusedError):
+            client.connect(("exchange", 80))
+        server.close()
+        await asyncio.sleep(1)
+        return [info[4][0] for info in socket.getaddrinfo("exchange", 80, type=socket.SOCK_STREAM)]
+
+    addresses = sim.run(main())
+    assert sorted(":" in address for address in addresses) == [False, True]
+
+
 def test_each_host_has_its_name(sim: soliloop.Simulation) -> None:
     async def name() -> list[str]:
         return [socket.gethostname(), await asyncio.to_thread(socket.gethostname)]

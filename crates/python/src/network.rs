@@ -62,9 +62,16 @@ impl Network {
         self.with(py, |sim| sim.addresses(host).iter().map(ToString::to_string).collect())
     }
 
-    /// The addresses of a name.
-    fn resolve(&self, py: Python<'_>, name: &str) -> PyResult<Vec<String>> {
-        self.with(py, |sim| sim.resolve(name).iter().map(ToString::to_string).collect())
+    /// The addresses of a name; those of one IP version, if that is given.
+    #[pyo3(signature = (name, version = None))]
+    fn resolve(&self, py: Python<'_>, name: &str, version: Option<u8>) -> PyResult<Vec<String>> {
+        self.with(py, |sim| {
+            let addresses = match version {
+                Some(version) => sim.resolve_in(name, version == 4).into_iter().collect(),
+                None => sim.resolve(name),
+            };
+            addresses.iter().map(ToString::to_string).collect()
+        })
     }
 
     /// The name of an address.

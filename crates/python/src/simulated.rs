@@ -20,6 +20,7 @@ use soliloop_engine::world::{Interest, Readiness};
 use soliloop_engine::{Instant, Wait};
 use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -37,6 +38,8 @@ pub(crate) struct SimulatedWorld {
     reaches_out: bool,
     /// Whether it may start real threads, if nothing else.
     allows_threads: bool,
+    /// Whether addresses are told with the names of hosts in place of their numbers.
+    tells_names: bool,
     /// Work of the real world that no descriptor tells of.
     work: GilCell<usize>,
     /// Tasks that were made.
@@ -55,10 +58,10 @@ pub(crate) struct Plan {
     pub(crate) seed: Option<Py<PyInt>>,
     /// Whether the system's random bytes are made of the seed as well.
     pub(crate) entropy: bool,
-    /// Whether the program may use the real world.
-    reaches_out: bool,
-    /// Whether it may start real threads.
-    allows_threads: bool,
+    /// What the program may use of the real world: "forbid", "threads" or "allow".
+    outside: String,
+    /// Whether addresses are told with the names of hosts in place of their numbers.
+    tells_names: bool,
 }
 
 /// A descriptor that stands for a simulated socket.
@@ -82,7 +85,7 @@ impl SimulatedWorld {
     /// # Errors
     /// `ValueError` if the factor is no positive number.
     pub(crate) fn new(py: Python<'_>, plan: &Plan) -> PyResult<Self> {
-        let (factor, reaches_out) = (plan.factor, plan.reaches_out);
+        let (factor, reaches_out) = (plan.factor, plan.outside == "allow");
         if let Some(factor) = factor.filter(|factor| !(factor.is_finite() && *factor > 0.0)) {
             return Err(PyValueError::new_err(format!("factor must be a positive number, not {factor}")));
         }
@@ -97,7 +100,8 @@ impl SimulatedWorld {
             outside: (reaches_out || pace.is_some()).then(RealWorld::new),
             pace,
             reaches_out,
-            allows_threads: plan.allows_threads,
+            allows_threads: plan.outside != "forbid",
+            tells_names: plan.tells_names,
             work: GilCell::new(0),
             tasks: AtomicUsize::new(0),
         })
@@ -128,6 +132,12 @@ impl SimulatedWorld {
     /// Whether the program may start real threads.
     pub(crate) const fn allows_threads(&self) -> bool {
         self.allows_threads
+    }
+
+    /// The name that a host is told by, if it is told by name. Loopback addresses are those of every host.
+    pub(crate) fn host_name(&self, py: Python<'_>, address: IpAddr) -> Option<String> {
+        let is_named = self.tells_names && !address.is_loopback();
+        if is_named { self.with(py, |sim| sim.name_of(address).map(str::to_owned)) } else { None }
     }
 
     /// Work of the real world has begun, or has ended.

@@ -11,6 +11,7 @@ use soliloop_engine::world::real::{Events, Real};
 use soliloop_engine::world::sim::{self, Simulated, SocketId};
 use soliloop_engine::{Instant, Pacing, Wait};
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -129,6 +130,14 @@ impl World {
         match self {
             Self::Real(_) => true,
             Self::Simulated(world) => world.reaches_out(),
+        }
+    }
+
+    /// The name that a host is told by, in a simulation that does so.
+    pub(crate) fn host_name(&self, py: Python<'_>, address: IpAddr) -> Option<String> {
+        match self {
+            Self::Real(_) => None,
+            Self::Simulated(world) => world.host_name(py, address),
         }
     }
 

@@ -8,9 +8,8 @@ What differs:
 
 - The clock counts whole nanoseconds, not microseconds: ``ResolutionWarning`` is never given.
 - A wait of a day or longer is a wait; ``async_solipsism`` takes it for one without end.
-- Sockets are the simulated network's. The two ends of a connection to a server have its addresses
-  (``("10.0.0.2", 1234)``) in the place of the names that were asked for; what ``socketpair`` and
-  ``ListenSocket`` make has the names that they were given.
+- Sockets are the simulated network's. As there, they are of IP version 6, tell the names that were
+  asked for, and those that connect have the ports from 1 on.
 - What is not supported there works here: ``getaddrinfo`` and ``getnameinfo``, TLS, datagrams, Unix
   sockets, pipes, and ``socket.socket`` objects that are made while the loop runs. What would reach
   the real world is refused with ``SolipsismError``, as it is there; real threads may be started.
@@ -28,6 +27,7 @@ import contextvars
 import errno
 import functools
 import inspect
+import itertools
 import socket
 import sys
 import warnings
@@ -93,11 +93,12 @@ class EventLoop(soliloop.SimulatedLoop):
 
     def __new__(cls, *_args: Any, **_options: Any) -> Self:
         """Keep the arguments, which are the subclasses' own, from the core."""
-        return super().__new__(cls, clocks=False, outside="threads")
+        return super().__new__(cls, clocks=False, outside="threads", names=True)
 
     def __init__(self, *, nesting: bool = False) -> None:
         super().__init__(nesting=nesting)
         self.__executor: concurrent.futures.ThreadPoolExecutor | None = None
+        self.__ports = itertools.count()
 
     def run_forever(self) -> None:
         """Run until ``stop()`` is called.
@@ -191,10 +192,32 @@ class EventLoop(soliloop.SimulatedLoop):
             ConnectionRefusedError: Nobody listens there.
         """
         _take_in(self, options.get("sock"))
+        is_bound = options.get("sock") is not None or options.get("local_addr") is not None
+        is_v4 = _family(host) == socket.AF_INET or options.get("family") == socket.AF_INET
+        connect = functools.partial(
+            super().create_connection, protocol_factory, _host_name(host), port
+        )
         with _refusals():
-            return await super().create_connection(
-                protocol_factory, _host_name(host), port, **options
-            )
+            if is_bound or is_v4:
+                return await connect(**options)
+            for _ in range(_LAST_PORT):
+                own = next(self.__ports) % _LAST_PORT + 1
+                try:
+                    return await connect(**options, local_addr=("::1", own))
+                except OSError as error:
+                    if error.errno != errno.EADDRINUSE:
+                        raise
+            raise OSError(errno.EADDRINUSE, "every port is in use")
+
+    async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> list[Any]:
+        """Look a name up (asyncio docs): any one has an address, of IP version 6 unless it is to be another."""
+        with _refusals():
+            if not options.get("family"):
+                with contextlib.suppress(socket.gaierror):
+                    return await super().getaddrinfo(
+                        host, port, **{**options, "family": socket.AF_INET6}
+                    )
+            return await super().getaddrinfo(host, port, **options)
 
     async def create_server(
         self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
@@ -462,9 +485,7 @@ class ListenSocket(_Socket):
     def __init__(self, sockname: tuple[Any, ...]) -> None:
         self._name = _full_name(sockname)
         self._loop: soliloop.SimulatedLoop | None = None
-        # The names that a simulation has not heard of have addresses of IP version 4.
-        family = socket.AF_INET6 if ":" in self._name[0] else socket.AF_INET
-        super().__init__(family, socket.SOCK_STREAM)
+        super().__init__(_family(self._name[0]), socket.SOCK_STREAM)
         super().setblocking(False)
         if (loop := _here()) is not _nowhere():
             self._come_in(loop)
@@ -538,6 +559,7 @@ async def aiohappyeyeballs_start_connection(
 
     Args:
         addr_infos: The addresses, as ``getaddrinfo`` gives them. None is tried before the last has failed.
+            Names are of IP version 6 here, whatever the entry says.
         local_addr_infos: Addresses to bind to.
         happy_eyeballs_delay: Ignored, and so is ``interleave``.
         loop: The loop, if it is not the running one.
@@ -548,12 +570,13 @@ async def aiohappyeyeballs_start_connection(
     """
     loop = loop or asyncio.get_running_loop()
     errors: list[OSError] = []
+    make = socket_factory or (lambda info: socket.socket(_family(info[4][0]), *info[1:3]))
     for info in addr_infos:
-        sock = socket.socket(*info[:3]) if socket_factory is None else socket_factory(info)
+        sock = make(info)
         try:
             sock.setblocking(False)
             for local in local_addr_infos or ():
-                if local[0] == info[0]:
+                if local[0] == sock.family:
                     sock.bind(local[4])
                     break
             await loop.sock_connect(sock, info[4])
@@ -577,6 +600,14 @@ def _full_name(name: tuple[Any, ...] | None) -> tuple[Any, ...]:
     if not (isinstance(name, tuple) and 2 <= len(name) <= 4):
         raise TypeError("AF_INET6 address must be a tuple (host, port[, flowinfo[, scopeid]])")
     return (*name, 0, 0)[:4]
+
+
+def _family(host: Any) -> socket.AddressFamily:
+    """The family of a host name: version 6, unless it is written as an address of version 4."""
+    with contextlib.suppress(OSError, TypeError):
+        socket.inet_pton(socket.AF_INET, host)
+        return socket.AF_INET
+    return socket.AF_INET6
 
 
 def _host_name(host: Any) -> Any:

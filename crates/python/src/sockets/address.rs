@@ -51,12 +51,13 @@ pub(crate) fn parse(
 
 /// An address as an object; a Unix socket without a name has the empty string, or `nameless`.
 pub(crate) fn object<'py>(
-    py: Python<'py>,
+    core: &Bound<'py, LoopCore>,
     address: &Address,
     nameless: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let py = core.py();
     Ok(match address {
-        Address::Internet(address) => address_object(py, Some(*address))?,
+        Address::Internet(address) => address_object(py, &core.get().world, Some(*address))?,
         Address::Path(path) if path.first() == Some(&0) => PyBytes::new(py, path).into_any(),
         Address::Path(path) => OsStr::from_bytes(path).into_pyobject(py)?.into_any(),
         Address::Nameless => nameless.clone(),
@@ -83,7 +84,7 @@ fn host(core: &Bound<'_, LoopCore>, family: Family, host: &Bound<'_, PyAny>) -> 
         return Ok(ip);
     }
     let World::Simulated(world) = &core.get().world else { return Ok(any) };
-    let found = world.with(core.py(), |sim| sim.resolve(&text)).into_iter().find(fits);
+    let found = world.with(core.py(), |sim| sim.resolve_in(&text, family == Family::V4));
     match found {
         Some(ip) => Ok(ip),
         None => Err(PyErr::from_value(core.call_method1(intern!(core.py(), "_unknown_name_error"), (text,))?)),

@@ -171,12 +171,12 @@ impl<'py> Simulated<'py> {
     }
 
     fn name(&self, address: &Address) -> PyResult<Bound<'py, PyAny>> {
-        address_object(self.py(), address, intern!(self.py(), "").as_any())
+        address_object(&self.core, address, intern!(self.py(), "").as_any())
     }
 
     /// The sender of a datagram; of a stream there is none.
     fn sender(&self, address: &Address) -> PyResult<Bound<'py, PyAny>> {
-        address_object(self.py(), address, self.py().None().bind(self.py()))
+        address_object(&self.core, address, self.py().None().bind(self.py()))
     }
 
     fn option(&self, level: i32, name: i32) -> bool {

@@ -233,11 +233,11 @@ impl DatagramTransport {
 
     #[inline]
     fn sender<'py>(&self, py: Python<'py>, sender: Sender) -> PyResult<Bound<'py, PyAny>> {
-        let Sender::Internet(address) = sender else { return peers::sender(py, sender) };
+        let Sender::Internet(address) = sender else { return peers::sender(py, &self.core.get().world, sender) };
         if let Some(tuple) = self.state.with(py, |state| state.peers.tuple(py, address)) {
             return Ok(tuple);
         }
-        let tuple = peers::sender(py, sender)?;
+        let tuple = peers::sender(py, &self.core.get().world, sender)?;
         self.state.with(py, |state| state.peers.keep(address, &tuple));
         Ok(tuple)
     }

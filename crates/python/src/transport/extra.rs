@@ -79,9 +79,9 @@ impl Extra {
                 }
                 None => return Ok(None),
             },
-            "peername" => address(py, addresses.peer)?,
+            "peername" => address(py, &transport.core.get().world, addresses.peer)?,
             "sockname" => match addresses.local {
-                Some(local) => address(py, Some(local))?,
+                Some(local) => address(py, &transport.core.get().world, Some(local))?,
                 None => local_name(py, &transport.core.get().world, transport.port)?,
             },
             "socket" => match transport.socket(py)? {
@@ -131,18 +131,17 @@ fn name<'py>(py: Python<'py>, answer: PyResult<Bound<'py, PyAny>>) -> PyResult<O
 
 /// The name of a socket that is open.
 fn local_name<'py>(py: Python<'py>, world: &World, port: Port) -> PyResult<Bound<'py, PyAny>> {
-    address(py, port.local_address(py, world).map_err(|error| error::of_system(&error))?)
+    address(py, world, port.local_address(py, world).map_err(|error| error::of_system(&error))?)
 }
 
 /// An internet address as the module `socket` writes it; no name for a socket that has none.
-pub(crate) fn address(py: Python<'_>, address: Option<SocketAddr>) -> PyResult<Bound<'_, PyAny>> {
+pub(crate) fn address<'py>(py: Python<'py>, world: &World, address: Option<SocketAddr>) -> PyResult<Bound<'py, PyAny>> {
+    let Some(address) = address else { return Ok(PyString::new(py, "").into_any()) };
+    let host = world.host_name(py, address.ip()).unwrap_or_else(|| address.ip().to_string());
     Ok(match address {
-        Some(SocketAddr::V4(address)) => (address.ip().to_string(), address.port()).into_pyobject(py)?.into_any(),
-        Some(SocketAddr::V6(address)) => {
-            (address.ip().to_string(), address.port(), u32::from_be(address.flowinfo()), address.scope_id())
-                .into_pyobject(py)?
-                .into_any()
+        SocketAddr::V4(address) => (host, address.port()).into_pyobject(py)?.into_any(),
+        SocketAddr::V6(address) => {
+            (host, address.port(), u32::from_be(address.flowinfo()), address.scope_id()).into_pyobject(py)?.into_any()
         }
-        None => PyString::new(py, "").into_any(),
     })
 }

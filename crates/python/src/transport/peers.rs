@@ -4,6 +4,7 @@
 //! last of all is known again when an answer is sent to it. What is kept holds nothing but strings and numbers: no code runs when it is dropped.
 
 use super::extra::address;
+use crate::world::World;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 use soliloop_engine::world::real::Sender;
@@ -97,10 +98,10 @@ fn place(address: SocketAddr) -> usize {
 }
 
 /// A sender without a tuple that could be kept, as the module `socket` writes it.
-pub(super) fn sender(py: Python<'_>, sender: Sender) -> PyResult<Bound<'_, PyAny>> {
+pub(super) fn sender<'py>(py: Python<'py>, world: &World, sender: Sender) -> PyResult<Bound<'py, PyAny>> {
     Ok(match sender {
         Sender::Nameless => py.None().into_bound(py),
-        Sender::Internet(internet) => address(py, Some(internet))?,
+        Sender::Internet(internet) => address(py, world, Some(internet))?,
         Sender::Path(path) => OsStr::from_bytes(&path).into_pyobject(py)?.into_any(),
         Sender::Abstract(name) => PyBytes::new(py, &[b"\0", &name[..]].concat()).into_any(),
     })

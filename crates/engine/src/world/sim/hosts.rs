@@ -28,7 +28,7 @@ pub(super) struct Hosts {
     /// By name, in lower case.
     ids: BTreeMap<String, HostId>,
     /// What other names an open world was asked for: they stand for the main host.
-    aliases: BTreeMap<String, IpAddr>,
+    aliases: BTreeMap<String, Vec<IpAddr>>,
     owners: BTreeMap<IpAddr, HostId>,
     names: BTreeMap<IpAddr, String>,
     directions: BTreeMap<(HostId, HostId), Direction>,
@@ -92,7 +92,7 @@ impl Hosts {
             }
         }
         // A name that stood for the main host so far is this one's from now on.
-        if let Some(address) = self.aliases.remove(&key) {
+        for address in self.aliases.remove(&key).unwrap_or_default() {
             self.owners.remove(&address);
             self.names.remove(&address);
         }
@@ -103,26 +103,47 @@ impl Hosts {
 
     /// The addresses of a name; one that is written as an address stands for itself. In an open world every name has one.
     pub(super) fn resolve(&mut self, name: &str) -> Vec<IpAddr> {
+        if let Some(addresses) = self.given_to(name) {
+            return addresses;
+        }
+        match self.aliases.get(&key(name)) {
+            Some(addresses) => addresses.clone(),
+            None => self.alias(name, true).into_iter().collect(),
+        }
+    }
+
+    /// The address of a name that is of one IP version. In an open world every name has one.
+    pub(super) fn resolve_in(&mut self, name: &str, is_v4: bool) -> Option<IpAddr> {
+        let fits = |address: &IpAddr| address.is_ipv4() == is_v4;
+        if let Some(addresses) = self.given_to(name) {
+            return addresses.into_iter().find(fits);
+        }
+        let known = self.aliases.get(&key(name)).and_then(|addresses| addresses.iter().copied().find(fits));
+        known.or_else(|| self.alias(name, is_v4))
+    }
+
+    /// The addresses of a name that stands for them whatever it is asked for.
+    fn given_to(&self, name: &str) -> Option<Vec<IpAddr>> {
         if let Ok(address) = name.parse() {
-            return vec![address];
+            return Some(vec![address]);
         }
         let key = key(name);
         if LOOPBACK_NAMES.contains(&key.as_str()) {
-            return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+            return Some(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         }
-        if let Some(host) = self.ids.get(&key) {
-            return self.addresses_of(*host).to_vec();
-        }
-        if let Some(address) = self.aliases.get(&key) {
-            return vec![*address];
-        }
+        self.ids.get(&key).map(|host| self.addresses_of(*host).to_vec())
+    }
+
+    /// Has a name stand for the main host.
+    fn alias(&mut self, name: &str, is_v4: bool) -> Option<IpAddr> {
         if !self.is_open {
-            return Vec::new();
+            return None;
         }
-        let [address, _] = self.next_addresses();
+        let [v4, v6] = self.next_addresses();
+        let (key, address) = (key(name), if is_v4 { v4 } else { v6 });
         self.own(HostId::MAIN, &key, &[address]);
-        self.aliases.insert(key, address);
-        vec![address]
+        self.aliases.entry(key).or_default().push(address);
+        Some(address)
     }
 
     pub(super) fn knows(&self, name: &str) -> bool {

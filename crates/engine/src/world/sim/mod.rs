@@ -320,6 +320,11 @@ impl Simulated {
         self.hosts.resolve(name)
     }
 
+    /// The address of a name that is of one IP version; in a world without set-up every name has one.
+    pub fn resolve_in(&mut self, name: &str, is_v4: bool) -> Option<IpAddr> {
+        self.hosts.resolve_in(name, is_v4)
+    }
+
     /// Whether a name is known: as an address, as a host's, or because a socket was bound to it.
     pub fn knows(&self, name: &str) -> bool {
         name.parse::<IpAddr>().is_ok() || self.hosts.knows(name)
