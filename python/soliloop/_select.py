@@ -1,7 +1,8 @@
 """The module ``select`` inside a simulation (Python docs, "select"): simulated sockets, waited for in simulated time.
 
-Descriptors of the real world are refused. ``epoll`` stays the system's, and takes no simulated socket: the objects of
-``selectors.PollSelector`` and ``selectors.SelectSelector`` do.
+Descriptors of the real world are refused, unless the simulation reaches it; those of both worlds can't be waited for at once.
+``epoll`` stays the system's, and takes no simulated socket: the objects of ``selectors.PollSelector`` and
+``selectors.SelectSelector`` do.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from soliloop._loop import EventLoop
-from soliloop._soliloop import _wait_for_sockets
+from soliloop._soliloop import Outside, _is_simulated, _wait_for_sockets
 
 _READS = select.POLLIN | select.POLLRDNORM
 _WRITES = select.POLLOUT | select.POLLWRNORM
 _DEFAULT = select.POLLIN | select.POLLPRI | select.POLLOUT
+# Seconds of the simulation that a look in vain at the real world takes at least: who looks until a time is past gets there.
+_LOOK = 1e-6
 
 
 class Selecting(EventLoop):
@@ -45,7 +48,7 @@ class Selecting(EventLoop):
         for fd, *_ in wanted:
             if not _is_open(fd):
                 raise OSError(9, os.strerror(9))
-        ready = _wait_for_sockets(self, wanted, timeout, "select.select()")
+        ready = _wait(self, wanted, timeout, "select.select()")
         readable = {fd for fd, is_readable, *_ in ready if is_readable}
         writable = {fd for fd, _, is_writable, _ in ready if is_writable}
         return (
@@ -94,12 +97,38 @@ class Poll:
             for fd, mask in self._masks.items()
             if (fd, select.POLLNVAL) not in gone
         ]
-        ready = _wait_for_sockets(self._loop, wanted, 0.0 if gone else seconds, "select.poll()")
+        ready = _wait(self._loop, wanted, 0.0 if gone else seconds, "select.poll()")
         return gone + [(fd, self._events(fd, *found)) for fd, *found in ready]
 
     def _events(self, fd: int, is_readable: bool, is_writable: bool, is_exceptional: bool) -> int:
         found = _READS * is_readable | _WRITES * is_writable | select.POLLRDHUP * is_exceptional
         return self._masks[fd] & found
+
+
+def _wait(
+    loop: Any, wanted: list[tuple[int, bool, bool]], timeout: float | None, what: str
+) -> list[tuple[int, bool, bool, bool]]:
+    """Wait for simulated sockets, or for descriptors of the real world: for those the clock stands still, unless it is in vain."""
+    if not (loop._reaches_out and wanted and not any(_is_simulated(loop, fd) for fd, *_ in wanted)):
+        return _wait_for_sockets(loop, wanted, timeout, what)
+    with Outside():
+        poll = select.poll()
+        for fd, reads, writes in wanted:
+            poll.register(fd, _READS * reads | _WRITES * writes)
+        found = poll.poll(None if timeout is None else timeout * 1000)
+    if not found and timeout is not None:
+        _wait_for_sockets(loop, [], max(timeout, _LOOK), what)
+    gone = select.POLLHUP | select.POLLERR
+    wishes = {fd: (reads, writes) for fd, reads, writes in wanted}
+    return [
+        (
+            fd,
+            bool(mask & (_READS | gone) and wishes[fd][0]),
+            bool(mask & (_WRITES | gone) and wishes[fd][1]),
+            bool(mask & gone),
+        )
+        for fd, mask in found
+    ]
 
 
 def _descriptor(file: Any) -> int:

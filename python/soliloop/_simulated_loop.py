@@ -46,6 +46,7 @@ DEFAULT_START = datetime(2000, 1, 1, tzinfo=UTC)
 DEFAULT_THREADS = 32
 _SELF_PIPE = selector_events.BaseSelectorEventLoop._make_self_pipe.__code__  # type: ignore[attr-defined]
 _PAIR = socket.socketpair.__code__
+_OF_PROCESSES = ("subprocess", "multiprocessing")
 # Of a coroutine that is being closed, until it is left alone.
 _MOST_AWAITS = 100
 
@@ -202,12 +203,18 @@ class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
         # Made anew each time: kept, it would be a ring.
         return Network(self)
 
-    def _makes_real_loop(self) -> bool:
-        """Whether the caller is a loop of asyncio's own that is being made: it waits in the real world."""
+    def _is_for_outside(self) -> bool:
+        """Whether the caller makes a pipe for the real world.
+
+        A loop of asyncio's own that is being made does, as it waits there; so do the modules for child processes.
+        """
         frame: FrameType | None = sys._getframe(1)
-        while frame is not None and frame.f_code is not _SELF_PIPE:
-            frame = frame.f_back if frame.f_code is _PAIR else None
-        return frame is not None
+        while frame is not None and frame.f_code is _PAIR:
+            frame = frame.f_back
+        if frame is None:
+            return False
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        return frame.f_code is _SELF_PIPE or (self._reaches_out and package in _OF_PROCESSES)
 
     def _host_number(self) -> int:
         return current_host()

@@ -24,6 +24,7 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 /// A world without an outside; or with as much of it as its pace needs.
 pub(crate) struct SimulatedWorld {
@@ -196,7 +197,8 @@ impl SimulatedWorld {
         let look = if is_ready {
             Wait::None
         } else if is_busy {
-            Wait::Forever
+            // Not for ever: some answers are waited for a while only.
+            Wait::Until(Real::now().after(LOOKS_EVERY))
         } else {
             // The past: it does not wait at all.
             Wait::Until(Instant::ORIGIN)
@@ -369,3 +371,6 @@ impl Pace {
 fn nanos(seconds: f64) -> u64 {
     (seconds * 1e9).round() as u64
 }
+
+/// How often it is looked whether the real world still owes an answer.
+const LOOKS_EVERY: Duration = Duration::from_millis(50);

@@ -206,7 +206,8 @@ impl Watchers {
             let is_busy = |sink: &Sink| match sink {
                 Sink::Stream(transport) => transport.get().is_asking(py),
                 Sink::Child(_) | Sink::Thread(_) => true,
-                Sink::Handle(_) | Sink::Datagram(_) | Sink::Listener(_) => false,
+                Sink::Datagram(transport) => transport.get().is_asking(py),
+                Sink::Handle(_) | Sink::Listener(_) => false,
             };
             watch.writer.is_some()
                 || watch.reader.as_ref().is_some_and(is_busy)

@@ -574,7 +574,7 @@ fn sendmsg<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
 fn socketpair<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     let py = call.py();
     let Some(core) = inside::current(py) else { return Ok(None) };
-    if core.call_method0(intern!(py, "_makes_real_loop"))?.is_truthy()? {
+    if core.call_method0(intern!(py, "_is_for_outside"))?.is_truthy()? {
         return Ok(None);
     }
     let pair = call.original()?;
@@ -600,6 +600,9 @@ fn pipe<'py>(call: &Call<'_, 'py>) -> Answer<'py> {
     let py = call.py();
     let Some(core) = inside::current(py) else { return Ok(None) };
     let World::Simulated(world) = &core.get().world else { return Ok(None) };
+    if core.call_method0(intern!(py, "_is_for_outside"))?.is_truthy()? {
+        return Ok(None);
+    }
     let ends = call.original()?;
     let host = host(&core)?;
     let (reader, writer) = world.with(py, |sim| sim.pair(host, Family::Unix, Kind::Stream));

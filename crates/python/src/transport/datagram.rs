@@ -9,7 +9,7 @@ use super::common::{DEFAULT_HIGH, LOST_WRITES, Reporter, close_unclosed, describ
 use super::extra::Extra;
 use super::is_transient;
 use super::peers::{self, Family, Peers};
-use super::state::{Phase, Step};
+use super::state::{Answer, Phase, Step};
 use super::writing::chunk;
 use crate::context;
 use crate::error;
@@ -83,6 +83,7 @@ struct State {
     waiter: Option<Py<PyAny>>,
     /// Why the end has come.
     error: Option<Py<PyAny>>,
+    answer: Answer,
 }
 
 /// A datagram that the system did not take at once.
@@ -104,6 +105,11 @@ impl DatagramTransport {
     fn schedule(slf: &Bound<'_, Self>, step: Step) {
         let job = Scheduled::Datagram(slf.clone().unbind(), step);
         slf.get().core.get().engine.with(slf.py(), |engine| engine.push(job));
+    }
+
+    /// Whether an answer of the real world may come.
+    pub(crate) fn is_asking(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.answer.is_due())
     }
 
     pub(crate) fn context<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
@@ -225,7 +231,10 @@ impl DatagramTransport {
         }
         let core = self.core.get();
         match core.io.receive_from(py, &core.world, self.port) {
-            Ok(Some((data, sender))) => Ok(Some((data.into_any(), self.sender(py, sender)?))),
+            Ok(Some((data, sender))) => {
+                self.state.with(py, |state| state.answer = Answer::None);
+                Ok(Some((data.into_any(), self.sender(py, sender)?)))
+            }
             Ok(None) => Ok(None),
             Err(error) => Err(error::of_system(&error)),
         }
@@ -263,7 +272,10 @@ impl DatagramTransport {
             Target::Object(address) => return self.transmit_slowly(py, data, address),
         };
         match self.port.send_to(py, &self.core.get().world, data, to) {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                self.state.with(py, |state| state.answer = Answer::possible(&self.core.get().world, self.port));
+                Ok(true)
+            }
             Err(error) if is_transient(&error) => Ok(false),
             Err(error) => Err(error::of_system(&error)),
         }
@@ -517,6 +529,7 @@ impl DatagramTransport {
             late: 0,
             waiter,
             error: None,
+            answer: Answer::None,
         };
         let transport = Self {
             made: Made::yes(),

@@ -1,6 +1,6 @@
 //! The reading half of a stream transport: one read per event, and what it brought goes to the protocol.
 
-use super::state::{Direction, Link, Phase};
+use super::state::{Answer, Direction, Link, Phase};
 use super::stream::StreamTransport;
 use super::tls::reading::Caller;
 use super::tls::{self, TlsProtocol};
@@ -24,7 +24,7 @@ pub(super) fn on_readable(slf: &Bound<'_, StreamTransport>) -> PyResult<()> {
     }
     let reader = this.state.with(py, |state| {
         let is_wanted = state.phase == Phase::Open && !state.is_paused;
-        state.is_asking = false;
+        state.answer = Answer::None;
         let protocol = state.protocol.as_ref().filter(|_| is_wanted)?;
         Some(match &state.link {
             Link::Stream(stream) => Reader::Stream(stream.clone_ref(py)),

@@ -2,10 +2,13 @@
 
 use super::tls::TlsProtocol;
 use super::{Extra, File};
+use crate::port::Port;
 use crate::streams::reader::StreamCore;
+use crate::world::World;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use soliloop_engine::flow::Flow;
+use std::time::{Duration, Instant};
 
 /// Which ways the bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +28,35 @@ pub(super) enum Phase {
     Losing,
     /// Nothing is left.
     Closed,
+}
+
+/// What a simulation that knows the real world waits for, while its clock stands still.
+#[derive(Clone, Copy)]
+pub(super) enum Answer {
+    None,
+    Due,
+    /// One that may not come.
+    DueUntil(Instant),
+}
+
+/// For how long an answer is waited for that may not come: to a datagram, and from a server that may speak first.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Answer {
+    /// One that may come from the real world.
+    #[inline]
+    pub(super) fn possible(world: &World, port: Port) -> Self {
+        let is_from_outside = world.is_simulated() && matches!(port, Port::Real(_));
+        if is_from_outside { Self::DueUntil(Instant::now() + PATIENCE) } else { Self::None }
+    }
+
+    pub(super) fn is_due(self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Due => true,
+            Self::DueUntil(end) => Instant::now() < end,
+        }
+    }
 }
 
 /// Where what comes goes without a detour over Python.
@@ -68,8 +100,7 @@ pub(super) struct State {
     pub(super) is_ending: bool,
     /// Whether it is among the transports that were written to in this turn.
     pub(super) is_unsent: bool,
-    /// It was written to, and nothing has come since.
-    pub(super) is_asking: bool,
+    pub(super) answer: Answer,
     /// What the loop watches for.
     pub(super) reads: bool,
     pub(super) writes: bool,

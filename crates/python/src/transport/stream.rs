@@ -5,7 +5,7 @@
 //! The descriptor is closed when the protocol has been told of the end, and not before: its number can't come up again meanwhile.
 
 use super::common::{Reporter, close_unclosed, describe, set_exception, set_result};
-use super::state::{Direction, Link, Phase, Rare, State};
+use super::state::{Answer, Direction, Link, Phase, Rare, State};
 use super::tls::TlsProtocol;
 use super::{Beginning, Extra, File, Step, reading, writing};
 use crate::context;
@@ -69,8 +69,7 @@ impl StreamTransport {
             is_at_end: false,
             is_ending: false,
             is_unsent: false,
-            // A server may speak first.
-            is_asking: given.server.is_none(),
+            answer: if given.server.is_none() { Answer::possible(&core.get().world, port) } else { Answer::None },
             reads: false,
             writes: false,
             is_readable: false,
@@ -126,7 +125,7 @@ impl StreamTransport {
                 Link::Stream(stream) => state.server.is_none() && stream.get().is_awaited(py),
                 Link::None | Link::Tls(_) => false,
             };
-            state.is_asking || !state.flow.is_empty() || is_awaited()
+            state.answer.is_due() || !state.flow.is_empty() || is_awaited()
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::common::{DEFAULT_HIGH, LOST_WRITES, set_exception, set_result, water_marks};
 use super::is_transient;
-use super::state::{Direction, Phase};
+use super::state::{Answer, Direction, Phase};
 use super::stream::StreamTransport;
 use crate::error;
 use crate::names::Names;
@@ -114,7 +114,7 @@ pub(super) fn send_if_unsent(slf: &Bound<'_, StreamTransport>) -> PyResult<()> {
 pub(super) fn send(slf: &Bound<'_, StreamTransport>) -> PyResult<()> {
     let (py, this) = (slf.py(), slf.get());
     let sent = this.state.with(py, |state| {
-        state.is_asking = state.server.is_none();
+        state.answer = if state.server.is_none() { Answer::Due } else { Answer::None };
         let sent = transmit(&mut state.flow, |pieces| this.port.transmit(py, &this.core.get().world, pieces));
         sent.map(|()| state.flow.is_empty())
     });
