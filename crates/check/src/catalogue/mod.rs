@@ -1,0 +1,155 @@
+//! What is known of code outside the program: what blocks, what it gives, and what it does with functions that it is handed.
+//!
+//! Names are paths: `time.sleep` is a function, `threading.Thread()` an instance, `threading.Thread().join` its method. A `*` at the end of
+//! a path stands for any further part.
+
+mod blocking;
+mod callbacks;
+mod types;
+
+use rustc_hash::FxHashMap;
+
+/// Why something must not be called on the loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Category {
+    /// It runs an event loop.
+    Nested,
+    /// It sleeps.
+    Sleep,
+    /// It waits for the network.
+    Network,
+    /// It waits for a child process.
+    Process,
+    /// It waits for a database.
+    Database,
+    /// It waits for a thread, a lock, a queue or a future.
+    Wait,
+    /// It waits for a disk.
+    File,
+    /// It waits for a person.
+    Input,
+    /// It waits for the loop's own thread to do something.
+    Deadlock,
+}
+
+/// When a call does not block after all, as its arguments say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unless {
+    Never,
+    /// This argument (by place and name) is false, or zero.
+    Falsy(usize, &'static str),
+    /// Either of two is false, or zero.
+    EitherFalsy((usize, &'static str), (usize, &'static str)),
+}
+
+/// Something that blocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sink {
+    pub(crate) category: Category,
+    pub(crate) unless: Unless,
+}
+
+/// What a function of another library does with its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handed {
+    /// Calls this argument at once.
+    Calls(usize, &'static str),
+    /// Has the loop call this argument, later.
+    OnLoop(usize, &'static str),
+    /// Has another thread or process call it.
+    Elsewhere(usize, &'static str),
+    /// Iterates over this argument.
+    Iterates(usize),
+}
+
+/// All of it, by path.
+pub(crate) struct Catalogue {
+    sinks: FxHashMap<String, Sink>,
+    /// Prefixes, the longest first.
+    wide_sinks: Vec<(String, Sink)>,
+    returns: FxHashMap<&'static str, &'static str>,
+    bases: FxHashMap<&'static str, &'static str>,
+    handed: FxHashMap<&'static str, Vec<Handed>>,
+}
+
+impl Catalogue {
+    /// The built-in tables, and blocking calls of the user's own.
+    pub(crate) fn new(extra: &[(String, Category)]) -> Self {
+        let mut sinks = FxHashMap::default();
+        let mut wide_sinks = Vec::new();
+        let own = blocking::SINKS.iter().flat_map(|(category, unless, paths)| {
+            paths.split_whitespace().map(|path| (path.to_owned(), Sink { category: *category, unless: *unless }))
+        });
+        let extra = extra.iter().map(|(path, category)| (path.clone(), Sink { category: *category, unless: Unless::Never }));
+        for (path, sink) in own.chain(extra) {
+            match path.strip_suffix('*') {
+                Some(prefix) => wide_sinks.push((prefix.to_owned(), sink)),
+                None => {
+                    sinks.insert(path, sink);
+                }
+            }
+        }
+        wide_sinks.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        let mut handed: FxHashMap<&str, Vec<Handed>> = FxHashMap::default();
+        for (paths, what) in callbacks::HANDED {
+            for path in paths.split_whitespace() {
+                handed.entry(path).or_default().push(*what);
+            }
+        }
+        let returns = types::RETURNS.iter().flat_map(|(given, paths)| paths.split_whitespace().map(|path| (path, *given)));
+        let bases = types::BASES.iter().copied();
+        Self { sinks, wide_sinks, returns: returns.collect(), bases: bases.collect(), handed }
+    }
+
+    /// Whether a call of it blocks.
+    pub(crate) fn sink(&self, path: &str) -> Option<Sink> {
+        self.inherited(path, |path| {
+            self.sinks.get(path).copied().or_else(|| {
+                let found = self.wide_sinks.iter().find(|(prefix, _)| path.starts_with(prefix.as_str()));
+                found.map(|(_, sink)| *sink)
+            })
+        })
+    }
+
+    /// What it does with functions that it is handed.
+    pub(crate) fn handed(&self, path: &str) -> &[Handed] {
+        self.inherited(path, |path| self.handed.get(path)).map_or(&[], Vec::as_slice)
+    }
+
+    /// What a call of it gives, if that is not an instance of it.
+    pub(crate) fn returned(&self, path: &str) -> Option<&'static str> {
+        self.inherited(path, |path| self.returns.get(path).copied())
+    }
+
+    /// The class that a class outside the program derives from.
+    pub(crate) fn base(&self, class: &str) -> Option<&'static str> {
+        self.bases.get(class).copied()
+    }
+
+    /// Looks at `Class().method`, and then at that of its bases.
+    fn inherited<T>(&self, path: &str, look: impl Fn(&str) -> Option<T>) -> Option<T> {
+        if let Some(found) = look(path) {
+            return Some(found);
+        }
+        let (class, method) = path.rsplit_once("().")?;
+        let mut base = self.bases.get(class)?;
+        loop {
+            if let Some(found) = look(&format!("{base}().{method}")) {
+                return Some(found);
+            }
+            base = self.bases.get(base)?;
+        }
+    }
+}
+
+/// The name that everybody uses for something that has several.
+pub(crate) fn canonical(path: &str) -> Option<String> {
+    for (prefix, canonical) in types::ALIASES {
+        if let Some(rest) = path.strip_prefix(prefix)
+            && (rest.is_empty() || rest.starts_with(['.', '(']))
+        {
+            return Some(format!("{canonical}{rest}").trim_start_matches('.').to_owned());
+        }
+    }
+    None
+}

@@ -1,0 +1,347 @@
+//! What is known of one file: its scopes, names, functions, classes, and what happens in them.
+//!
+//! Facts are data: they are made from the syntax tree of one file without a look at any other, can be kept on disk, and are all that linking
+//! and rules read. Nodes refer to each other by typed indexes; all belong to their file.
+
+mod index;
+
+pub(crate) use index::{Arena, Id};
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) type NameId = Id<Box<str>>;
+pub(crate) type ExprId = Id<Expr>;
+pub(crate) type BindingId = Id<Binding>;
+pub(crate) type ScopeId = Id<Scope>;
+pub(crate) type FunctionId = Id<Function>;
+pub(crate) type ClassId = Id<Class>;
+pub(crate) type GuardId = Id<Guard>;
+
+/// What is known of one file. Function 0 is the module's own code, scope 0 its names, expression 0 says nothing, guard 0 is no condition.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    pub(crate) names: Arena<Box<str>>,
+    pub(crate) exprs: Arena<Expr>,
+    /// Where each expression is.
+    pub(crate) spans: Vec<Span>,
+    pub(crate) bindings: Arena<Binding>,
+    pub(crate) scopes: Arena<Scope>,
+    pub(crate) functions: Arena<Function>,
+    pub(crate) classes: Arena<Class>,
+    pub(crate) guards: Arena<Guard>,
+    /// Attributes of other objects than `self` that are set.
+    pub(crate) stores: Vec<Store>,
+    pub(crate) handlers: Vec<Handler>,
+    pub(crate) polls: Vec<Poll>,
+    /// Lines with `noqa`.
+    pub(crate) suppressions: Vec<Suppression>,
+    /// What could not be read.
+    pub(crate) error: Option<(String, u32)>,
+}
+
+/// Bytes from the beginning of the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+/// What an expression is, as far as its value may matter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Expr {
+    Unknown,
+    /// A name of this function, with what it was last bound to.
+    Local(Box<[BindingId]>),
+    /// A name of a scope, whatever it is bound to there.
+    Free(ScopeId, NameId),
+    /// A name that the file doesn't bind: a built-in, or from a star import.
+    Global(NameId),
+    Attribute(ExprId, NameId),
+    Call(ExprId, Box<[Argument]>),
+    Await(ExprId),
+    Item(ExprId, Key),
+    /// What iterating gives.
+    Element(ExprId),
+    AsyncElement(ExprId),
+    /// What `with` gives.
+    Enter(ExprId),
+    AsyncEnter(ExprId),
+    /// One of several.
+    Union(Box<[ExprId]>),
+    /// A list, tuple, set or comprehension of them.
+    Sequence(Box<[ExprId]>),
+    Generator(ExprId),
+    Mapping(Box<[(Key, ExprId)]>),
+    Lambda(FunctionId),
+    Super(ClassId, FunctionId),
+    Constant(Constant),
+    Text(NameId),
+    Not(ExprId),
+    /// `and` (true) or `or`, of truths.
+    Logic(bool, Box<[ExprId]>),
+    /// `is` or `==`; the flag says whether it is negated.
+    Same(ExprId, ExprId, bool),
+    Operation(ExprId, ExprId),
+    /// An instance of one of these classes; or of none of them.
+    Narrowed { value: ExprId, classes: ExprId, is: bool },
+    /// What a function or class is before its decorators.
+    Bare(BindingId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum Constant {
+    None,
+    True,
+    False,
+    Zero,
+    /// Another number, or bytes.
+    Other,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum Key {
+    Unknown,
+    Text(NameId),
+    Index(i32),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Argument {
+    pub(crate) kind: ArgumentKind,
+    pub(crate) value: ExprId,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ArgumentKind {
+    Positional,
+    Star,
+    Keyword(NameId),
+    DoubleStar,
+}
+
+/// One place that gives a name its value.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Binding {
+    pub(crate) kind: BindingKind,
+    pub(crate) guard: GuardId,
+    /// Whether any use was seen.
+    pub(crate) is_used: bool,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum BindingKind {
+    Value(ExprId),
+    Annotated { annotation: ExprId, value: Option<ExprId> },
+    Parameter(FunctionId, u32),
+    /// `import a.b` binds `a`; `import a.b as c` binds the module itself.
+    Import { module: NameId, is_root: bool },
+    ImportFrom { module: NameId, level: u32, name: NameId },
+    Function(FunctionId),
+    Class(ClassId),
+    Unpacked(ExprId, i32),
+    Raised(ExprId),
+    /// Deleted, declared only, or out of reach of this analysis.
+    Unknown,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Scope {
+    pub(crate) kind: ScopeKind,
+    pub(crate) parent: ScopeId,
+    /// All that each name is bound to, in the order of the text.
+    pub(crate) names: Vec<(NameId, Vec<BindingId>)>,
+    /// Modules whose names are all taken over: module and level.
+    pub(crate) stars: Vec<(NameId, u32)>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ScopeKind {
+    #[default]
+    Module,
+    Function(FunctionId),
+    Class(ClassId),
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Function {
+    pub(crate) name: NameId,
+    /// As Python's `__qualname__`, without `<locals>`.
+    pub(crate) qualified: NameId,
+    pub(crate) is_async: bool,
+    pub(crate) is_generator: bool,
+    pub(crate) is_lambda: bool,
+    /// It awaits, or iterates or enters asynchronously.
+    pub(crate) awaits: bool,
+    /// Nothing but a docstring, `pass`, `...` or `raise NotImplementedError`.
+    pub(crate) is_stub: bool,
+    pub(crate) scope: ScopeId,
+    pub(crate) parent: FunctionId,
+    pub(crate) class: Option<ClassId>,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) decorators: Vec<ExprId>,
+    pub(crate) returns: Vec<(ExprId, GuardId)>,
+    pub(crate) annotation: Option<ExprId>,
+    pub(crate) yields: Vec<ExprId>,
+    pub(crate) events: Vec<Event>,
+    /// The name.
+    pub(crate) at: Span,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Parameter {
+    pub(crate) name: NameId,
+    pub(crate) kind: ParameterKind,
+    pub(crate) annotation: Option<ExprId>,
+    pub(crate) default: Option<ExprId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ParameterKind {
+    PositionalOnly,
+    Positional,
+    Variadic,
+    KeywordOnly,
+    VariadicKeyword,
+}
+
+/// What a function does.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Event {
+    pub(crate) kind: EventKind,
+    pub(crate) expr: ExprId,
+    pub(crate) guard: GuardId,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum EventKind {
+    /// A call, and what becomes of its value.
+    Call(Use),
+    /// An attribute that is read, other than to be called.
+    Read,
+    Await,
+    Enter,
+    AsyncEnter,
+    Iterate,
+    AsyncIterate,
+    /// An operator: the name of the special method of this operand.
+    Operator(NameId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Use {
+    Discarded,
+    Awaited,
+    /// The binding that it alone makes.
+    Bound(BindingId),
+    Other,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Class {
+    pub(crate) name: NameId,
+    pub(crate) qualified: NameId,
+    pub(crate) bases: Vec<ExprId>,
+    pub(crate) decorators: Vec<ExprId>,
+    pub(crate) scope: ScopeId,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) at: Span,
+}
+
+/// `self.name = value` in a method.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Field {
+    pub(crate) name: NameId,
+    pub(crate) value: Option<ExprId>,
+    pub(crate) annotation: Option<ExprId>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Store {
+    pub(crate) object: ExprId,
+    pub(crate) name: NameId,
+    pub(crate) value: ExprId,
+}
+
+/// Under which condition code runs: the last one, and those before it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Guard {
+    pub(crate) parent: GuardId,
+    pub(crate) condition: Condition,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Condition {
+    Always,
+    Test { expr: ExprId, is: bool },
+    /// In an exception handler of a `try` in which this was called; or after it went well.
+    Called { expr: ExprId, went_well: bool },
+    /// In a `try` with a handler for `Exception`, `BaseException` or all, at that place.
+    Covered(u32),
+    Within(ExprId),
+    AsyncWithin(ExprId),
+}
+
+/// An exception handler in a coroutine function.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Handler {
+    pub(crate) function: FunctionId,
+    pub(crate) span: Span,
+    /// What it catches; none for all.
+    pub(crate) types: Vec<ExprId>,
+    /// What the handlers before it catch.
+    pub(crate) earlier: Vec<ExprId>,
+    pub(crate) raises: bool,
+    /// The `try` awaits.
+    pub(crate) awaits: bool,
+    /// The only thing that is awaited, where it is one name.
+    pub(crate) awaited: Option<ExprId>,
+    /// It leaves the function or the loop.
+    pub(crate) leaves: bool,
+    pub(crate) is_in_loop: bool,
+}
+
+/// `while ...: await something()`, and no more.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Poll {
+    pub(crate) function: FunctionId,
+    pub(crate) span: Span,
+    pub(crate) test: ExprId,
+    pub(crate) call: ExprId,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Suppression {
+    /// The line that it stands on, from 1; 0 for the whole file.
+    pub(crate) line: u32,
+    /// All, if empty.
+    pub(crate) codes: Vec<String>,
+}
+
+impl Facts {
+    pub(crate) fn name(&self, id: NameId) -> &str {
+        &self.names[id]
+    }
+
+    pub(crate) fn span(&self, id: ExprId) -> Span {
+        self.spans[id.index()]
+    }
+
+    /// The conditions of code, the innermost first.
+    pub(crate) fn conditions(&self, guard: GuardId) -> impl Iterator<Item = Condition> {
+        let mut next = guard;
+        std::iter::from_fn(move || {
+            let guard = &self.guards[next];
+            let is_end = next.index() == 0;
+            next = guard.parent;
+            (!is_end).then_some(guard.condition)
+        })
+    }
+}
+
+/// No condition, no name's value, the module's own code and names.
+pub(crate) const MODULE: FunctionId = Id::new(0);
+pub(crate) const MODULE_SCOPE: ScopeId = Id::new(0);
+pub(crate) const UNKNOWN: ExprId = Id::new(0);
+pub(crate) const ALWAYS: GuardId = Id::new(0);

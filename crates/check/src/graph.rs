@@ -1,0 +1,448 @@
+//! Who calls whom, where, and with what: the calls of the whole program, and where it meets code outside.
+//!
+//! A call of a parameter (`fn(x)`, `self.pool.submit(...)` with an unannotated `pool`) is kept as a variable call of its function, and becomes an
+//! edge of each caller that says what the parameter is: what two callers hand over is never mixed up.
+
+use crate::catalogue::{Handed, Sink, Unless};
+use crate::facts::{Event, EventKind, ExprId, GuardId, Span, Use};
+use crate::link::values::{ArgsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId};
+use crate::link::{Program, Target, Truth};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::rc::Rc;
+
+/// A place in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Site {
+    pub(crate) file: FileId,
+    pub(crate) span: Span,
+}
+
+/// A function on the way of a variable call, and where it calls on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Hop {
+    pub(crate) function: FnId,
+    pub(crate) site: Site,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Edge {
+    pub(crate) caller: FnId,
+    pub(crate) callee: FnId,
+    pub(crate) site: Site,
+    pub(crate) env: EnvId,
+    /// The body runs at once; else a coroutine or generator is made.
+    pub(crate) runs: bool,
+    pub(crate) truth: Rc<Truth>,
+    pub(crate) via: Vec<Hop>,
+    pub(crate) expr: ExprId,
+}
+
+/// A call of something that blocks.
+#[derive(Clone, Debug)]
+pub(crate) struct SinkCall {
+    pub(crate) caller: FnId,
+    pub(crate) site: Site,
+    pub(crate) path: PathId,
+    pub(crate) sink: Sink,
+    pub(crate) truth: Rc<Truth>,
+    pub(crate) via: Vec<Hop>,
+}
+
+/// A function that the loop is told to call.
+#[derive(Clone, Debug)]
+pub(crate) struct Scheduled {
+    pub(crate) caller: FnId,
+    pub(crate) site: Site,
+    pub(crate) by: PathId,
+    pub(crate) callee: FnId,
+    pub(crate) truth: Rc<Truth>,
+}
+
+/// A call of a function outside the program, for rules that look for names.
+#[derive(Clone, Debug)]
+pub(crate) struct Outside {
+    pub(crate) caller: FnId,
+    pub(crate) path: PathId,
+    pub(crate) args: ArgsId,
+    pub(crate) event: Event,
+    pub(crate) site: Site,
+}
+
+#[derive(Clone, Debug)]
+struct Variable {
+    value: ValueId,
+    args: ArgsId,
+    site: Site,
+    expr: ExprId,
+    truth: Rc<Truth>,
+    via: Vec<Hop>,
+    use_: Option<Use>,
+}
+
+#[derive(Default)]
+pub(crate) struct Graph {
+    pub(crate) edges: Vec<Edge>,
+    /// Edges into each function.
+    pub(crate) into: Vec<Vec<usize>>,
+    pub(crate) from: Vec<Vec<usize>>,
+    pub(crate) sinks: Vec<SinkCall>,
+    pub(crate) scheduled: Vec<Scheduled>,
+    /// Functions that run in other threads or processes.
+    pub(crate) elsewhere: FxHashSet<FnId>,
+    pub(crate) outside: Vec<Outside>,
+    known: FxHashSet<(FnId, FnId, Site, EnvId, bool)>,
+    known_sinks: FxHashSet<(FnId, Site, PathId)>,
+    variables: Vec<Vec<Variable>>,
+    known_variables: FxHashSet<(FnId, ValueId, Site)>,
+    /// Calls of parameters of other functions, which only all callers together can tell.
+    foreign: Vec<(FnId, Variable)>,
+    /// Edges whose callee's variable calls are still to be looked at.
+    fresh: Vec<usize>,
+}
+
+struct Builder<'p> {
+    program: &'p mut Program,
+    graph: Graph,
+    truths: FxHashMap<(FileId, GuardId, FnId), Rc<Truth>>,
+    properties: FxHashSet<Symbol>,
+    specials: FxHashSet<Symbol>,
+}
+
+/// Looks at all that the program does.
+pub(crate) fn build(program: &mut Program) -> Graph {
+    let count = program.functions().count();
+    let graph = Graph {
+        into: vec![Vec::new(); count],
+        from: vec![Vec::new(); count],
+        variables: vec![Vec::new(); count],
+        ..Graph::default()
+    };
+    let (properties, specials) = (program.property_names(), program.special_names());
+    let mut builder = Builder { program, graph, truths: FxHashMap::default(), properties, specials };
+    for function in builder.program.functions() {
+        builder.function(function);
+    }
+    builder.spread();
+    builder.foreign();
+    builder.spread();
+    builder.graph
+}
+
+impl Builder<'_> {
+    fn function(&mut self, function: FnId) {
+        let file = self.program.file_of(function);
+        let events = self.program.function(function).events.clone();
+        for event in events {
+            self.event(file, function, event);
+        }
+    }
+
+    fn event(&mut self, file: FileId, function: FnId, event: Event) {
+        let mut targets = Vec::new();
+        let mut is_step = true;
+        match event.kind {
+            EventKind::Call(_) => {
+                let crate::facts::Expr::Call(callee, _) = *self.program.expr(file, event.expr) else { return };
+                let callees = self.program.eval(file, callee);
+                if callees == EMPTY {
+                    return;
+                }
+                let args = self.program.call_arguments(file, event.expr);
+                targets = self.program.targets(callees, args);
+                is_step = false;
+            }
+            EventKind::Read => self.read(file, event.expr, &mut targets),
+            EventKind::Enter => self.steps(file, event.expr, Step::Enter, &mut targets),
+            EventKind::Iterate => self.steps(file, event.expr, Step::Element, &mut targets),
+            EventKind::Operator(name) => {
+                let name = self.program.symbol(file, name);
+                if self.specials.contains(&name) {
+                    let name = self.program.values.text(name).to_owned();
+                    let values = self.program.eval(file, event.expr);
+                    for value in self.program.values.members(values).to_vec() {
+                        if matches!(self.program.values.get(value), Value::Instance { .. }) {
+                            self.program.special_targets(value, &[&name], &mut targets);
+                        }
+                    }
+                }
+            }
+            EventKind::Await | EventKind::AsyncEnter | EventKind::AsyncIterate => return,
+        }
+        if targets.is_empty() {
+            return;
+        }
+        let truth = self.truth(function, event.guard);
+        let site = Site { file, span: self.program.file(file).facts.span(event.expr) };
+        let use_ = match event.kind {
+            EventKind::Call(use_) => Some(use_),
+            _ => None,
+        };
+        for target in targets {
+            if let Target::External(path, args) = target {
+                self.graph.outside.push(Outside { caller: function, path, args, event, site });
+            }
+            self.target(function, site, event.expr, &truth, target, &[], is_step, use_);
+        }
+    }
+
+    fn truth(&mut self, function: FnId, guard: GuardId) -> Rc<Truth> {
+        let key = (self.program.file_of(function), guard, function);
+        if let Some(known) = self.truths.get(&key) {
+            return Rc::clone(known);
+        }
+        let truth = Rc::new(self.program.truth(function, guard));
+        self.truths.insert(key, Rc::clone(&truth));
+        truth
+    }
+
+    fn steps(&mut self, file: FileId, expr: ExprId, step: Step, targets: &mut Vec<Target>) {
+        let values = self.program.eval(file, expr);
+        for value in self.program.values.members(values).to_vec() {
+            self.program.targets_of_step(value, step, targets);
+        }
+    }
+
+    /// Reading an attribute may run a property's getter.
+    fn read(&mut self, file: FileId, expr: ExprId, targets: &mut Vec<Target>) {
+        let crate::facts::Expr::Attribute(object, name) = *self.program.expr(file, expr) else { return };
+        let name = self.program.symbol(file, name);
+        if !self.properties.contains(&name) {
+            return;
+        }
+        let objects = self.program.eval(file, object);
+        for object in self.program.values.members(objects).to_vec() {
+            for (function, env) in self.program.getters(object, name) {
+                targets.push(Target::Function(function, env));
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one event has that many sides")]
+    fn target(
+        &mut self,
+        caller: FnId,
+        site: Site,
+        expr: ExprId,
+        truth: &Rc<Truth>,
+        target: Target,
+        via: &[Hop],
+        is_step: bool,
+        use_: Option<Use>,
+    ) {
+        match target {
+            Target::Function(callee, env) => {
+                let function = self.program.function(callee);
+                let runs = !function.is_async && (is_step || !function.is_generator);
+                self.edge(Edge { caller, callee, site, env, runs, truth: Rc::clone(truth), via: via.to_vec(), expr });
+            }
+            Target::External(path, args) => self.external(caller, site, expr, truth, path, args, via, use_),
+            Target::Variable(value, args) => {
+                let variable = Variable { value, args, site, expr, truth: Rc::clone(truth), via: via.to_vec(), use_ };
+                self.variable(caller, variable);
+            }
+        }
+    }
+
+    fn edge(&mut self, edge: Edge) {
+        let key = (edge.caller, edge.callee, edge.site, edge.env, edge.runs);
+        if !self.graph.known.insert(key) {
+            return;
+        }
+        let index = self.graph.edges.len();
+        self.graph.into[edge.callee.0 as usize].push(index);
+        self.graph.from[edge.caller.0 as usize].push(index);
+        self.graph.edges.push(edge);
+        self.graph.fresh.push(index);
+    }
+
+    fn variable(&mut self, function: FnId, variable: Variable) {
+        let owner = self.root(variable.value);
+        if !self.graph.known_variables.insert((function, variable.value, variable.site)) {
+            return;
+        }
+        if !self.program.is_within(function, owner) {
+            self.graph.foreign.push((function, variable));
+            return;
+        }
+        let variables = &mut self.graph.variables[function.0 as usize];
+        if variables.len() < MOST_VARIABLES && variable.via.len() < LONGEST_VIA {
+            variables.push(variable);
+            // Whoever calls it is to be asked.
+            self.graph.fresh.extend(&self.graph.into[function.0 as usize]);
+        }
+    }
+
+    fn root(&self, value: ValueId) -> FnId {
+        let mut next = value;
+        loop {
+            match *self.program.values.get(next) {
+                Value::Step(inner, _) => next = inner,
+                Value::Parameter(function, _) => return function,
+                _ => return FnId(0),
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one event has that many sides")]
+    fn external(
+        &mut self,
+        caller: FnId,
+        site: Site,
+        expr: ExprId,
+        truth: &Rc<Truth>,
+        path: PathId,
+        args: ArgsId,
+        via: &[Hop],
+        use_: Option<Use>,
+    ) {
+        let text = self.program.values.path_text(path).to_owned();
+        if let Some(sink) = self.program.catalogue.sink(&text)
+            && use_ != Some(Use::Awaited)
+            && !self.is_harmless(sink, args)
+            && self.graph.known_sinks.insert((caller, site, path))
+        {
+            self.graph.sinks.push(SinkCall { caller, site, path, sink, truth: Rc::clone(truth), via: via.to_vec() });
+        }
+        let handed = self.program.catalogue.handed(&text).to_vec();
+        for what in handed {
+            let (place, name) = match what {
+                Handed::Calls(place, name) | Handed::OnLoop(place, name) | Handed::Elsewhere(place, name) => (place, name),
+                Handed::Iterates(place) => (place, ""),
+            };
+            let given = self.argument(args, place, name);
+            if given == EMPTY {
+                continue;
+            }
+            if let Handed::Iterates(_) = what {
+                let mut targets = Vec::new();
+                for value in self.program.values.members(given).to_vec() {
+                    self.program.targets_of_step(value, Step::Element, &mut targets);
+                }
+                for target in targets {
+                    self.target(caller, site, expr, truth, target, via, true, None);
+                }
+                continue;
+            }
+            for target in self.program.targets(given, NO_ARGS) {
+                match (what, target) {
+                    (Handed::Calls(..), _) => self.target(caller, site, expr, truth, target, via, false, None),
+                    (Handed::OnLoop(..), Target::Function(callee, _)) => {
+                        self.graph.scheduled.push(Scheduled { caller, site, by: path, callee, truth: Rc::clone(truth) });
+                    }
+                    (Handed::Elsewhere(..), Target::Function(callee, _)) => {
+                        self.graph.elsewhere.insert(callee);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn argument(&mut self, args: ArgsId, place: usize, name: &str) -> SetId {
+        let name = self.program.values.known_symbol(name);
+        let args = self.program.values.arguments(args);
+        let named = name.and_then(|name| args.keywords.iter().find(|(known, _)| *known == name));
+        named.map(|(_, set)| *set).or_else(|| args.positional.get(place).copied()).unwrap_or(EMPTY)
+    }
+
+    /// Whether the arguments say that it does not wait.
+    fn is_harmless(&mut self, sink: Sink, args: ArgsId) -> bool {
+        let mut is_falsy = |place: usize, name: &str| {
+            let given = self.argument(args, place, name);
+            matches!(
+                self.program.only_constant(given),
+                Some(crate::facts::Constant::False | crate::facts::Constant::Zero)
+            )
+        };
+        match sink.unless {
+            Unless::Never => false,
+            Unless::Falsy(place, name) => is_falsy(place, name),
+            Unless::EitherFalsy(one, two) => is_falsy(one.0, one.1) || is_falsy(two.0, two.1),
+        }
+    }
+
+    // --------------------------------------------------------- variable calls
+
+    /// Tells callers what the variable calls of their callees come to.
+    fn spread(&mut self) {
+        let mut rounds = 0;
+        while let Some(index) = self.graph.fresh.pop() {
+            rounds += 1;
+            if rounds > MOST_ROUNDS {
+                self.graph.fresh.clear();
+                return;
+            }
+            let edge = self.graph.edges[index].clone();
+            let variables = self.graph.variables[edge.callee.0 as usize].clone();
+            for variable in variables {
+                self.resolve(&edge, &variable);
+            }
+        }
+    }
+
+    fn resolve(&mut self, edge: &Edge, variable: &Variable) {
+        let filled = self.program.fill_value(variable.value, edge.env);
+        if self.program.values.members(filled) == [variable.value] {
+            return;
+        }
+        let args = self.program.fill_args(variable.args, edge.env);
+        // What a coroutine or generator calls, it calls itself, when it runs.
+        let (holder, site, expr, truth, via) = if edge.runs {
+            let mut via = edge.via.clone();
+            via.push(Hop { function: edge.callee, site: variable.site });
+            via.extend(&variable.via);
+            if edge.truth.is_outside || variable.truth.is_outside {
+                return;
+            }
+            (edge.caller, edge.site, edge.expr, Rc::clone(&edge.truth), via)
+        } else {
+            (edge.callee, variable.site, variable.expr, Rc::clone(&variable.truth), variable.via.clone())
+        };
+        let is_step = variable.use_.is_none();
+        for value in self.program.values.members(filled).to_vec() {
+            let targets = match (is_step, self.program.values.get(value).clone()) {
+                (true, Value::Step(..)) | (false, _) => {
+                    let one = self.program.values.set([value]);
+                    self.program.targets(one, args)
+                }
+                (true, Value::External(path)) => vec![Target::External(path, args)],
+                (true, _) => Vec::new(),
+            };
+            for target in targets {
+                self.target(holder, site, expr, &truth, target, &via, is_step, variable.use_);
+            }
+        }
+    }
+
+    /// Calls of what another function was handed: an instance's field that its constructor was given.
+    fn foreign(&mut self) {
+        let foreign = std::mem::take(&mut self.graph.foreign);
+        for (function, variable) in foreign {
+            let owner = self.root(variable.value);
+            let mut envs: Vec<EnvId> = self.graph.into[owner.0 as usize].iter().map(|edge| self.graph.edges[*edge].env).collect();
+            envs.sort_unstable();
+            envs.dedup();
+            if envs.len() > MOST_GIVERS {
+                continue;
+            }
+            for env in envs {
+                let filled = self.program.fill_value(variable.value, env);
+                if self.program.values.members(filled) == [variable.value] {
+                    continue;
+                }
+                let args = self.program.fill_args(variable.args, env);
+                for target in self.program.targets(filled, args) {
+                    if !matches!(target, Target::Variable(..)) {
+                        let is_step = variable.use_.is_none();
+                        self.target(function, variable.site, variable.expr, &variable.truth, target, &variable.via, is_step, variable.use_);
+                    }
+                }
+            }
+        }
+    }
+}
+
+const MOST_VARIABLES: usize = 24;
+const LONGEST_VIA: usize = 5;
+const MOST_ROUNDS: usize = 2_000_000;
+const MOST_GIVERS: usize = 12;

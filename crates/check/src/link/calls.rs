@@ -1,0 +1,678 @@
+//! From a value to the next: attributes, calls, iteration; how arguments meet parameters; and what variable parts become.
+
+use super::Program;
+use super::values::{Args, ArgsId, Decoration, EMPTY, EnvId, FileId, FnId, NO_ARGS, NO_ENV, SetId, Step, Symbol, Value, ValueId};
+use crate::catalogue::canonical;
+use crate::facts::{ArgumentKind, Expr, ExprId, ParameterKind};
+
+/// What a call or another event makes happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Target {
+    /// The body of this function runs, or, if it is a coroutine function or generator function, is made ready to.
+    Function(FnId, EnvId),
+    /// Something outside the program.
+    External(super::values::PathId, ArgsId),
+    /// What a parameter stands for is called.
+    Variable(ValueId, ArgsId),
+}
+
+impl Program {
+    pub(crate) fn step_set(&mut self, set: SetId, step: Step) -> SetId {
+        let mut all = EMPTY;
+        for value in self.values.members(set).to_vec() {
+            let next = self.step(value, step);
+            all = self.values.union(all, next);
+        }
+        all
+    }
+
+    /// What a value gives.
+    pub(crate) fn step(&mut self, value: ValueId, step: Step) -> SetId {
+        match (self.values.get(value).clone(), step) {
+            (Value::Parameter(..) | Value::Step(..), _) => self.variable_step(value, step),
+            (Value::External(path), _) => self.external_step(path, step),
+            (_, Step::Attribute(name)) => self.attribute(value, name),
+            (_, Step::Call(args)) => self.call(value, args),
+            (Value::Coroutine(function, env), Step::Await) => {
+                let set = self.returned(function);
+                self.fill(set, env)
+            }
+            (Value::Generator(function, env), Step::Element) | (Value::AsyncGenerator(function, env), Step::AsyncElement) => {
+                let set = self.yielded(function);
+                self.fill(set, env)
+            }
+            (Value::Manager(inner), Step::Enter) => self.step(inner, Step::Element),
+            (Value::Manager(inner), Step::AsyncEnter) => self.step(inner, Step::AsyncElement),
+            (Value::Sequence(parts), Step::Index(index)) => {
+                let place = if index < 0 { parts.len().checked_sub(index.unsigned_abs() as usize) } else { Some(index as usize) };
+                match place.and_then(|place| parts.get(place)) {
+                    Some(part) => *part,
+                    None => self.any_of(&parts),
+                }
+            }
+            (Value::Sequence(parts), Step::Item | Step::Element) => self.any_of(&parts),
+            (Value::Mapping(items), Step::Key(key)) => {
+                let exact: Vec<SetId> = items.iter().filter(|(known, _)| *known == Some(key)).map(|(_, set)| *set).collect();
+                let open: Vec<SetId> = items.iter().filter(|(known, _)| known.is_none()).map(|(_, set)| *set).collect();
+                self.any_of(&[exact, open].concat())
+            }
+            (Value::Mapping(items), Step::Item | Step::Index(_)) => {
+                let parts: Vec<SetId> = items.iter().map(|(_, set)| *set).collect();
+                self.any_of(&parts)
+            }
+            (Value::Instance { .. }, Step::Enter) => self.special(value, "__enter__"),
+            (Value::Instance { .. }, Step::AsyncEnter) => {
+                let made = self.special(value, "__aenter__");
+                self.step_set(made, Step::Await)
+            }
+            (Value::Instance { .. }, Step::Element) => {
+                let iterator = self.special(value, "__iter__");
+                let mut all = EMPTY;
+                for iterator in self.values.members(iterator).to_vec() {
+                    let next = match self.values.get(iterator) {
+                        Value::Instance { .. } => self.special(iterator, "__next__"),
+                        _ => self.step(iterator, Step::Element),
+                    };
+                    all = self.values.union(all, next);
+                }
+                all
+            }
+            (Value::Instance { .. }, Step::AsyncElement) => {
+                let iterator = self.special(value, "__aiter__");
+                let mut all = EMPTY;
+                for iterator in self.values.members(iterator).to_vec() {
+                    let next = match self.values.get(iterator) {
+                        Value::Instance { .. } => {
+                            let made = self.special(iterator, "__anext__");
+                            self.step_set(made, Step::Await)
+                        }
+                        _ => self.step(iterator, Step::AsyncElement),
+                    };
+                    all = self.values.union(all, next);
+                }
+                all
+            }
+            (Value::Instance { .. }, Step::Await) => {
+                let iterator = self.special(value, "__await__");
+                let _ = iterator;
+                EMPTY
+            }
+            (Value::Instance { .. }, Step::Item | Step::Index(_) | Step::Key(_)) => self.special(value, "__getitem__"),
+            _ => EMPTY,
+        }
+    }
+
+    fn any_of(&mut self, parts: &[SetId]) -> SetId {
+        parts.iter().fold(EMPTY, |all, part| self.values.union(all, *part))
+    }
+
+    /// What a special method gives.
+    fn special(&mut self, value: ValueId, name: &str) -> SetId {
+        let name = self.values.symbol(name);
+        let method = self.attribute(value, name);
+        self.step_set(method, Step::Call(NO_ARGS))
+    }
+
+    fn variable_step(&mut self, value: ValueId, step: Step) -> SetId {
+        let mut length = 0;
+        let mut next = value;
+        while let Value::Step(inner, _) = *self.values.get(next) {
+            next = inner;
+            length += 1;
+        }
+        if length >= LONGEST {
+            return EMPTY;
+        }
+        self.single(Value::Step(value, step))
+    }
+
+    fn external_step(&mut self, path: super::values::PathId, step: Step) -> SetId {
+        let text = self.values.path_text(path);
+        if text.len() > LONGEST_PATH {
+            return EMPTY;
+        }
+        let next = match step {
+            Step::Attribute(name) => format!("{text}.{}", self.values.text(name)),
+            Step::Call(args) => return self.external_call(path, args),
+            Step::Await => match text {
+                "asyncio.Task()" | "asyncio.Future()" => return EMPTY,
+                _ => text.to_owned(),
+            },
+            Step::Index(_) | Step::Key(_) | Step::Item => format!("{text}[]"),
+            Step::Element | Step::AsyncElement => format!("{text}[*]"),
+            // A file, connection or pool gives itself.
+            Step::Enter | Step::AsyncEnter => text.to_owned(),
+        };
+        self.external(&next)
+    }
+
+    fn external_call(&mut self, path: super::values::PathId, args: ArgsId) -> SetId {
+        let text = self.values.path_text(path).to_owned();
+        if let Some(found) = self.known_call(&text, args) {
+            return found;
+        }
+        match self.catalogue.returned(&text) {
+            Some(given) => self.external(given),
+            None => self.external(&format!("{text}()")),
+        }
+    }
+
+    /// Functions of the standard library whose value is one that was handed to them, or made of it.
+    fn known_call(&mut self, path: &str, args: ArgsId) -> Option<SetId> {
+        let arguments = self.values.arguments(args).clone();
+        let first = arguments.positional.first().copied();
+        match path {
+            "functools.partial" | "functools.partialmethod" => {
+                let callee = first?;
+                let mut rest = arguments.clone();
+                rest.positional.remove(0);
+                let rest = self.values.new_args(rest);
+                let mut all = Vec::new();
+                for callee in self.values.members(callee).to_vec() {
+                    all.push(self.value(Value::Partial(callee, rest)));
+                }
+                Some(self.values.set(all))
+            }
+            "functools.wraps()" | "functools.lru_cache" | "functools.cache" | "functools.lru_cache()" | "functools.singledispatch"
+            | "typing.cast" | "copy.copy" | "copy.deepcopy" | "weakref.proxy" | "typing.overload" | "abc.abstractmethod" | "typing.final"
+            | "asyncio.shield" | "asyncio.wait_for" | "iter" | "reversed" | "list" | "tuple" | "set" | "sorted" | "frozenset"
+            | "contextlib.closing" | "contextlib.aclosing" | "asyncio.ensure_future" | "asyncio.create_task" | "asyncio.coroutine"
+            | "types.coroutine" | "atexit.register" | "staticmethod()" | "asyncio.AbstractEventLoop().create_task"
+            | "asyncio.TaskGroup().create_task" => {
+                let index = usize::from(path == "typing.cast");
+                let given = arguments.positional.get(index).copied()?;
+                Some(match path {
+                    "asyncio.shield" | "asyncio.wait_for" | "asyncio.create_task" | "asyncio.ensure_future"
+                    | "asyncio.AbstractEventLoop().create_task" | "asyncio.TaskGroup().create_task" => self.task(path, given),
+                    "list" | "tuple" | "set" | "sorted" | "frozenset" | "reversed" | "iter" => {
+                        let element = self.step_set(given, Step::Element);
+                        if element == EMPTY {
+                            return None;
+                        }
+                        self.single(Value::Sequence([element].into()))
+                    }
+                    _ => given,
+                })
+            }
+            "enumerate" => {
+                let element = self.step_set(first?, Step::Element);
+                let pair = self.single(Value::Sequence([EMPTY, element].into()));
+                Some(self.single(Value::Sequence([pair].into())))
+            }
+            "zip" => {
+                let parts = arguments.positional.iter().map(|part| self.step_set(*part, Step::Element)).collect();
+                let tuple = self.single(Value::Sequence(parts));
+                Some(self.single(Value::Sequence([tuple].into())))
+            }
+            "next" => Some(self.step_set(first?, Step::Element)),
+            "anext" => Some(self.step_set(first?, Step::AsyncElement)),
+            "getattr" => {
+                let name = self.values.members(*arguments.positional.get(1)?).first().copied()?;
+                let Value::Text(name) = *self.values.get(name) else { return None };
+                Some(self.step_set(first?, Step::Attribute(name)))
+            }
+            "type" => {
+                let mut all = Vec::new();
+                for value in self.values.members(first?).to_vec() {
+                    if let Value::Instance { class, is_exact } = *self.values.get(value) {
+                        all.push(self.value(Value::Class { class, is_exact }));
+                    }
+                }
+                Some(self.values.set(all))
+            }
+            "property.setter" => first,
+            "property" | "functools.cached_property" | "abc.abstractproperty" => {
+                Some(self.decoration(Decoration::Property, first?))
+            }
+            "classmethod" => Some(self.decoration(Decoration::ClassMethod, first?)),
+            "staticmethod" => Some(self.decoration(Decoration::StaticMethod, first?)),
+            "contextlib.contextmanager" => Some(self.decoration(Decoration::ContextManager, first?)),
+            "contextlib.asynccontextmanager" => Some(self.decoration(Decoration::AsyncContextManager, first?)),
+            "asgiref.sync.sync_to_async" => Some(self.decoration(Decoration::Offloaded, first?)),
+            "asgiref.sync.async_to_sync" => Some(self.decoration(Decoration::Synchronous, first?)),
+            _ => None,
+        }
+    }
+
+    /// A task or future around what is awaited: awaiting it gives the same.
+    fn task(&mut self, path: &str, given: SetId) -> SetId {
+        let outside = match path {
+            "asyncio.wait_for" => EMPTY,
+            _ => self.external("asyncio.Task()"),
+        };
+        self.values.union(given, outside)
+    }
+
+    /// What a decorator makes of a function; nothing, if it is not known.
+    pub(super) fn decorate(&mut self, decorators: SetId, function: SetId) -> SetId {
+        let args = self.values.new_args(Args { positional: vec![function], ..Args::default() });
+        let mut all = EMPTY;
+        for decorator in self.values.members(decorators).to_vec() {
+            let made = match *self.values.get(decorator) {
+                Value::External(path) => {
+                    let path = self.values.path_text(path).to_owned();
+                    self.known_call(&path, args).unwrap_or(EMPTY)
+                }
+                _ => self.step(decorator, Step::Call(args)),
+            };
+            all = self.values.union(all, made);
+        }
+        all
+    }
+
+    fn decoration(&mut self, decoration: Decoration, inner: SetId) -> SetId {
+        self.single(Value::Decorated(decoration, inner))
+    }
+
+    // ------------------------------------------------------------------- calls
+
+    /// What a call gives.
+    fn call(&mut self, callee: ValueId, args: ArgsId) -> SetId {
+        match self.values.get(callee).clone() {
+            Value::Function(function, env) => self.call_function(function, env, None, args),
+            Value::Bound(function, env, receiver) => self.call_function(function, env, Some(receiver), args),
+            Value::Class { class, .. } => self.construct(class, args),
+            Value::Instance { .. } => {
+                let name = self.values.symbol("__call__");
+                let method = self.attribute(callee, name);
+                self.step_set(method, Step::Call(args))
+            }
+            Value::Partial(inner, first) => {
+                let args = self.joined(first, args);
+                self.step(inner, Step::Call(args))
+            }
+            Value::Decorated(decoration, inner) => {
+                let made = self.step_set(inner, Step::Call(args));
+                match decoration {
+                    Decoration::ContextManager | Decoration::AsyncContextManager => {
+                        let managers: Vec<ValueId> = self.values.members(made).to_vec();
+                        let managers: Vec<ValueId> = managers.into_iter().map(|made| self.value(Value::Manager(made))).collect();
+                        self.values.set(managers)
+                    }
+                    Decoration::Synchronous => self.step_set(made, Step::Await),
+                    _ => made,
+                }
+            }
+            _ => EMPTY,
+        }
+    }
+
+    fn call_function(&mut self, function: FnId, env: EnvId, receiver: Option<ValueId>, args: ArgsId) -> SetId {
+        let env = self.bind(function, env, receiver, args);
+        let (is_async, is_generator) = (self.function(function).is_async, self.function(function).is_generator);
+        match (is_async, is_generator) {
+            (true, true) => self.single(Value::AsyncGenerator(function, env)),
+            (true, false) => self.single(Value::Coroutine(function, env)),
+            (false, true) => self.single(Value::Generator(function, env)),
+            (false, false) => {
+                let set = self.returned(function);
+                self.fill(set, env)
+            }
+        }
+    }
+
+    /// Arguments that were given before, and those given now.
+    fn joined(&mut self, first: ArgsId, then: ArgsId) -> ArgsId {
+        let (mut all, then) = (self.values.arguments(first).clone(), self.values.arguments(then).clone());
+        all.positional.extend(then.positional);
+        all.keywords.retain(|(name, _)| !then.keywords.iter().any(|(known, _)| known == name));
+        all.keywords.extend(then.keywords);
+        all.star = all.star.or(then.star);
+        all.double_star = all.double_star.or(then.double_star);
+        self.values.new_args(all)
+    }
+
+    /// The arguments of a call expression.
+    pub(crate) fn call_arguments(&mut self, file: FileId, call: ExprId) -> ArgsId {
+        let Expr::Call(_, arguments) = self.expr(file, call).clone() else { return NO_ARGS };
+        let mut args = Args::default();
+        for argument in &arguments {
+            let value = self.eval(file, argument.value);
+            match argument.kind {
+                ArgumentKind::Positional => args.positional.push(value),
+                ArgumentKind::Keyword(name) => args.keywords.push((self.symbol(file, name), value)),
+                ArgumentKind::Star => match self.fixed_parts(value) {
+                    Some(parts) if args.star.is_none() => args.positional.extend(parts),
+                    _ => args.star = Some(value),
+                },
+                ArgumentKind::DoubleStar => args.double_star = Some(value),
+            }
+        }
+        self.values.new_args(args)
+    }
+
+    /// The parts of a sequence of known length.
+    fn fixed_parts(&self, set: SetId) -> Option<Vec<SetId>> {
+        let [one] = self.values.members(set) else { return None };
+        match self.values.get(*one) {
+            Value::Sequence(parts) => Some(parts.to_vec()),
+            _ => None,
+        }
+    }
+
+    /// What a call's arguments make of the function's parameters.
+    pub(crate) fn bind(&mut self, function: FnId, env: EnvId, receiver: Option<ValueId>, args: ArgsId) -> EnvId {
+        let parameters = self.function(function).parameters.clone();
+        if parameters.is_empty() {
+            return env;
+        }
+        let file = self.file_of(function);
+        let args = self.values.arguments(args).clone();
+        let mut positional = Vec::with_capacity(args.positional.len() + 1);
+        if let Some(receiver) = receiver {
+            positional.push(self.values.set([receiver]));
+        }
+        positional.extend(args.positional);
+        let mut entries: Vec<((FnId, u32), SetId)> = self.values.env(env).to_vec();
+        let mut taken = vec![false; args.keywords.len()];
+        let mut next = 0;
+        for (index, parameter) in (0..).zip(&parameters) {
+            let name = self.symbol(file, parameter.name);
+            let keyword = args.keywords.iter().position(|(known, _)| *known == name);
+            let value = match parameter.kind {
+                ParameterKind::Variadic => {
+                    let rest: Vec<SetId> = positional.get(next..).map_or_else(Vec::new, <[SetId]>::to_vec);
+                    next = positional.len();
+                    match args.star {
+                        Some(star) if rest.is_empty() => star,
+                        _ => self.single(Value::Sequence(rest.into())),
+                    }
+                }
+                ParameterKind::VariadicKeyword => {
+                    let rest = args.keywords.iter().zip(&taken).filter(|(_, taken)| !**taken);
+                    let rest: Box<[_]> = rest.map(|((name, set), _)| (Some(*name), *set)).collect();
+                    match args.double_star {
+                        Some(double_star) if rest.is_empty() => double_star,
+                        _ => self.single(Value::Mapping(rest)),
+                    }
+                }
+                kind => {
+                    let is_positional = kind != ParameterKind::KeywordOnly;
+                    if is_positional && next < positional.len() {
+                        next += 1;
+                        positional[next - 1]
+                    } else if let Some(keyword) = keyword {
+                        taken[keyword] = true;
+                        args.keywords[keyword].1
+                    } else {
+                        // Only `*args` and `**kwargs` can fill it, or its default.
+                        let star = args.star.filter(|_| is_positional).map(|star| (star, (next - positional.len()) as i32));
+                        next += usize::from(is_positional);
+                        self.absent(file, parameter.default, star, args.double_star.map(|double_star| (double_star, name)))
+                    }
+                }
+            };
+            if value != EMPTY {
+                entries.push(((function, index), value));
+            }
+        }
+        // A later entry for the same parameter, as in recursion, wins.
+        entries.reverse();
+        entries.sort_by_key(|(key, _)| *key);
+        entries.dedup_by_key(|(key, _)| *key);
+        self.values.new_env(entries)
+    }
+
+    /// What a parameter is that no argument was written for.
+    fn absent(&mut self, file: FileId, default: Option<ExprId>, star: Option<(SetId, i32)>, named: Option<(SetId, Symbol)>) -> SetId {
+        let mut value = EMPTY;
+        if let Some((star, place)) = star {
+            value = self.step_set(star, Step::Index(place));
+        }
+        if let Some((double_star, name)) = named {
+            let named = self.step_set(double_star, Step::Key(name));
+            value = self.values.union(value, named);
+        }
+        match default {
+            Some(default) if value == EMPTY => self.eval(file, default),
+            _ => value,
+        }
+    }
+
+    // ------------------------------------------------------------ substitution
+
+    /// The set, with what the environment says for its variable parts.
+    pub(crate) fn fill(&mut self, set: SetId, env: EnvId) -> SetId {
+        if env == NO_ENV || !self.values.is_open_set(set) || self.depth > DEEPEST_FILL {
+            return set;
+        }
+        self.depth += 1;
+        let mut all = EMPTY;
+        for value in self.values.members(set).to_vec() {
+            let filled = self.fill_value(value, env);
+            all = self.values.union(all, filled);
+        }
+        self.depth -= 1;
+        all
+    }
+
+    pub(crate) fn fill_value(&mut self, value: ValueId, env: EnvId) -> SetId {
+        if !self.values.is_open(value) {
+            return self.values.set([value]);
+        }
+        let filled = match self.values.get(value).clone() {
+            Value::Parameter(function, index) => {
+                let known = self.values.env(env).iter().find(|(key, _)| *key == (function, index)).map(|(_, set)| *set);
+                return known.unwrap_or_else(|| self.values.set([value]));
+            }
+            Value::Step(inner, step) => {
+                let base = self.fill_value(inner, env);
+                let step = match step {
+                    Step::Call(args) => Step::Call(self.fill_args(args, env)),
+                    other => other,
+                };
+                return self.step_set(base, step);
+            }
+            Value::Function(function, own) => Value::Function(function, self.fill_closure(function, own, env)),
+            Value::Bound(function, own, receiver) => {
+                let own = self.fill_closure(function, own, env);
+                let receivers = self.fill_value(receiver, env);
+                let mut all = Vec::new();
+                for receiver in self.values.members(receivers).to_vec() {
+                    all.push(self.value(Value::Bound(function, own, receiver)));
+                }
+                return self.values.set(all);
+            }
+            Value::Coroutine(function, own) => Value::Coroutine(function, self.fill_env(function, own, env)),
+            Value::Generator(function, own) => Value::Generator(function, self.fill_env(function, own, env)),
+            Value::AsyncGenerator(function, own) => Value::AsyncGenerator(function, self.fill_env(function, own, env)),
+            Value::Manager(inner) => {
+                let filled = self.fill_value(inner, env);
+                let filled: Vec<ValueId> = self.values.members(filled).to_vec();
+                let filled: Vec<ValueId> = filled.into_iter().map(|inner| self.value(Value::Manager(inner))).collect();
+                return self.values.set(filled);
+            }
+            Value::Sequence(parts) => Value::Sequence(parts.iter().map(|part| self.fill(*part, env)).collect()),
+            Value::Mapping(items) => Value::Mapping(items.iter().map(|(key, part)| (*key, self.fill(*part, env))).collect()),
+            Value::Partial(inner, args) => {
+                let args = self.fill_args(args, env);
+                let filled = self.fill_value(inner, env);
+                let filled: Vec<ValueId> = self.values.members(filled).to_vec();
+                let filled: Vec<ValueId> = filled.into_iter().map(|inner| self.value(Value::Partial(inner, args))).collect();
+                return self.values.set(filled);
+            }
+            Value::Decorated(decoration, inner) => Value::Decorated(decoration, self.fill(inner, env)),
+            Value::Super(class, receiver) => {
+                let filled = self.fill_value(receiver, env);
+                match self.values.members(filled).first() {
+                    Some(receiver) => Value::Super(class, *receiver),
+                    None => return EMPTY,
+                }
+            }
+            _ => return self.values.set([value]),
+        };
+        self.single(filled)
+    }
+
+    /// What a closure learns about the parameters of the functions around it.
+    fn fill_closure(&mut self, function: FnId, own: EnvId, env: EnvId) -> EnvId {
+        let outer = self.closure_env(function, env);
+        self.fill_env_with(own, outer, env)
+    }
+
+    fn fill_env(&mut self, function: FnId, own: EnvId, env: EnvId) -> EnvId {
+        self.fill_closure(function, own, env)
+    }
+
+    fn fill_env_with(&mut self, own: EnvId, outer: EnvId, env: EnvId) -> EnvId {
+        let mut entries: Vec<((FnId, u32), SetId)> = Vec::new();
+        for (key, set) in self.values.env(own).to_vec() {
+            let set = self.fill(set, env);
+            entries.push((key, set));
+        }
+        for (key, set) in self.values.env(outer).to_vec() {
+            if !entries.iter().any(|(known, _)| *known == key) {
+                entries.push((key, set));
+            }
+        }
+        self.values.new_env(entries)
+    }
+
+    pub(crate) fn fill_args(&mut self, args: ArgsId, env: EnvId) -> ArgsId {
+        let mut filled = self.values.arguments(args).clone();
+        for set in &mut filled.positional {
+            *set = self.fill(*set, env);
+        }
+        for (_, set) in &mut filled.keywords {
+            *set = self.fill(*set, env);
+        }
+        filled.star = filled.star.map(|set| self.fill(set, env));
+        filled.double_star = filled.double_star.map(|set| self.fill(set, env));
+        if let Some(star) = filled.star
+            && let Some(parts) = self.fixed_parts(star)
+        {
+            filled.positional.extend(parts);
+            filled.star = None;
+        }
+        if let Some(double_star) = filled.double_star
+            && let [one] = self.values.members(double_star)
+            && let Value::Mapping(items) = self.values.get(*one).clone()
+        {
+            filled.keywords.extend(items.iter().filter_map(|(name, set)| Some(((*name)?, *set))));
+            filled.double_star = None;
+        }
+        self.values.new_args(filled)
+    }
+
+    // ----------------------------------------------------------------- targets
+
+    /// What happens when one of these values is called.
+    pub(crate) fn targets(&mut self, callees: SetId, args: ArgsId) -> Vec<Target> {
+        let mut all = Vec::new();
+        for callee in self.values.members(callees).to_vec() {
+            self.add_targets(callee, args, &mut all, 0);
+        }
+        all
+    }
+
+    fn add_targets(&mut self, callee: ValueId, args: ArgsId, all: &mut Vec<Target>, depth: u32) {
+        if depth > DEEPEST_CALL {
+            return;
+        }
+        match self.values.get(callee).clone() {
+            Value::Function(function, env) => {
+                let env = self.bind(function, env, None, args);
+                all.push(Target::Function(function, env));
+            }
+            Value::Bound(function, env, receiver) => {
+                let env = self.bind(function, env, Some(receiver), args);
+                all.push(Target::Function(function, env));
+            }
+            Value::External(path) => all.push(Target::External(path, args)),
+            Value::Parameter(..) | Value::Step(..) => all.push(Target::Variable(callee, args)),
+            Value::Partial(inner, first) => {
+                let args = self.joined(first, args);
+                self.add_targets(inner, args, all, depth + 1);
+            }
+            Value::Class { class, is_exact } => {
+                let instance = self.value(Value::Instance { class, is_exact });
+                for name in ["__init__", "__post_init__"] {
+                    let name = self.values.symbol(name);
+                    for method in self.class_attribute(class, true, instance, name) {
+                        self.add_targets(method, args, all, depth + 1);
+                    }
+                }
+                self.add_external_constructor(class, args, all);
+            }
+            Value::Instance { .. } => {
+                let name = self.values.symbol("__call__");
+                let methods = self.attribute(callee, name);
+                for method in self.values.members(methods).to_vec() {
+                    self.add_targets(method, args, all, depth + 1);
+                }
+            }
+            Value::Decorated(Decoration::Offloaded, _) => {}
+            Value::Decorated(Decoration::Synchronous, _) => {
+                let path = self.values.path("asgiref.sync.async_to_sync()()");
+                all.push(Target::External(path, args));
+            }
+            Value::Decorated(_, inner) => {
+                for inner in self.values.members(inner).to_vec() {
+                    self.add_targets(inner, args, all, depth + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What runs when something is stepped into, iterated or entered.
+    pub(crate) fn targets_of_step(&mut self, value: ValueId, step: Step, all: &mut Vec<Target>) {
+        match (self.values.get(value).clone(), step) {
+            (Value::Generator(function, env), Step::Element) | (Value::Generator(function, env), Step::Enter) => {
+                all.push(Target::Function(function, env));
+            }
+            (Value::Manager(inner), Step::Enter) => self.targets_of_step(inner, Step::Element, all),
+            (Value::Instance { .. }, Step::Element) => {
+                self.special_targets(value, &["__iter__"], all);
+                let name = self.values.symbol("__iter__");
+                let method = self.attribute(value, name);
+                let iterators = self.step_set(method, Step::Call(NO_ARGS));
+                for iterator in self.values.members(iterators).to_vec() {
+                    match self.values.get(iterator) {
+                        Value::Instance { .. } => self.special_targets(iterator, &["__next__"], all),
+                        Value::Generator(..) => self.targets_of_step(iterator, Step::Element, all),
+                        _ => {}
+                    }
+                }
+            }
+            (Value::Instance { .. }, Step::Enter) => self.special_targets(value, &["__enter__", "__exit__"], all),
+            (Value::External(path), Step::Element) => {
+                let text = format!("{}[*]", self.values.path_text(path));
+                let path = self.values.path(&text);
+                all.push(Target::External(path, NO_ARGS));
+            }
+            (Value::Parameter(..) | Value::Step(..), _) => {
+                for next in self.variable_members(value, step) {
+                    all.push(Target::Variable(next, NO_ARGS));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn variable_members(&mut self, value: ValueId, step: Step) -> Vec<ValueId> {
+        let set = self.variable_step(value, step);
+        self.values.members(set).to_vec()
+    }
+
+    pub(crate) fn special_targets(&mut self, value: ValueId, names: &[&str], all: &mut Vec<Target>) {
+        for name in names {
+            let name = self.values.symbol(name);
+            let method = self.attribute(value, name);
+            all.extend(self.targets(method, NO_ARGS));
+        }
+    }
+
+    pub(crate) fn path_symbol(&mut self, text: &str) -> super::values::PathId {
+        match canonical(text) {
+            Some(text) => self.values.path(&text),
+            None => self.values.path(text),
+        }
+    }
+}
+
+/// Steps from a parameter.
+const LONGEST: usize = 6;
+const LONGEST_PATH: usize = 160;
+const DEEPEST_FILL: u32 = 300;
+const DEEPEST_CALL: u32 = 8;

@@ -1,0 +1,585 @@
+//! Classes: what they derive from, what derives from them, and what an attribute of their instances is.
+
+use super::values::{ClsId, Decoration, EMPTY, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId};
+use super::{Busy, Program};
+use crate::facts::{ArgumentKind, BindingKind, Expr, ExprId, EventKind, MODULE_SCOPE};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// Who derives from whom.
+#[derive(Default)]
+pub(super) struct Hierarchy {
+    /// Each class and its bases, in the order in which Python looks.
+    orders: Vec<Vec<Ancestor>>,
+    /// All that derive from a class, in the order of the text.
+    heirs: Vec<Vec<ClsId>>,
+    /// Classes of which instances may exist: those that are called, or handed on.
+    live: FxHashSet<ClsId>,
+    /// The class bodies' names.
+    members: Vec<FxHashMap<Symbol, usize>>,
+    /// Where each class's fields of a name are.
+    fields: Vec<FxHashMap<Symbol, Vec<usize>>>,
+    protocols: FxHashSet<ClsId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ancestor {
+    Class(ClsId),
+    External(PathId),
+}
+
+impl Program {
+    /// Looks at all classes, before anything else is evaluated.
+    pub(super) fn learn_classes(&mut self) {
+        let count = self.cls_files.len() as u32;
+        for class in (0..count).map(ClsId) {
+            let (file, scope) = (self.class_file(class), self.class(class).scope);
+            let this = self.file(file);
+            let names = this.facts.scopes[scope].names.iter().enumerate();
+            let members = names.map(|(place, (name, _))| (this.symbols[name.index()], place)).collect();
+            let mut fields: FxHashMap<Symbol, Vec<usize>> = FxHashMap::default();
+            for (place, field) in self.class(class).fields.iter().enumerate() {
+                fields.entry(this.symbols[field.name.index()]).or_default().push(place);
+            }
+            self.hierarchy.members.push(members);
+            self.hierarchy.fields.push(fields);
+        }
+        let mut bases = Vec::with_capacity(count as usize);
+        for class in (0..count).map(ClsId) {
+            bases.push(self.bases(class));
+        }
+        for class in (0..count).map(ClsId) {
+            let mut order = Vec::new();
+            linearize(Ancestor::Class(class), &bases, &mut order, 0);
+            self.hierarchy.orders.push(order);
+        }
+        self.hierarchy.heirs = vec![Vec::new(); count as usize];
+        for class in (0..count).map(ClsId) {
+            for ancestor in self.hierarchy.orders[class.0 as usize].clone() {
+                match ancestor {
+                    Ancestor::Class(base) if base != class => self.hierarchy.heirs[base.0 as usize].push(class),
+                    Ancestor::External(path) if matches!(self.values.path_text(path), "typing.Protocol" | "typing_extensions.Protocol") => {
+                        let is_direct = bases[class.0 as usize].contains(&ancestor);
+                        if is_direct {
+                            self.hierarchy.protocols.insert(class);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.learn_live();
+        self.learn_protocols();
+        // What was evaluated until now knew no overrides.
+        self.memo.fill(super::Memo::Open);
+        self.returned.clear();
+        self.yielded.clear();
+        self.decorated.clear();
+    }
+
+    fn bases(&mut self, class: ClsId) -> Vec<Ancestor> {
+        let file = self.class_file(class);
+        let exprs = self.class(class).bases.clone();
+        let mut bases = Vec::new();
+        for expr in exprs {
+            let set = self.eval(file, expr);
+            for value in self.values.members(set).to_vec() {
+                match *self.values.get(value) {
+                    Value::Class { class, .. } => bases.push(Ancestor::Class(class)),
+                    Value::External(path) => bases.push(Ancestor::External(path)),
+                    _ => {}
+                }
+            }
+        }
+        bases
+    }
+
+    // -------------------------------------------------------------- instances
+
+    /// Classes that are named where a value is: called, handed on, returned, stored.
+    fn learn_live(&mut self) {
+        let mut names: FxHashSet<Symbol> = FxHashSet::default();
+        for index in 0..self.files.len() {
+            let file = FileId(index as u32);
+            let facts = &self.file(file).facts;
+            let mut exprs: Vec<ExprId> = Vec::new();
+            for (_, function) in facts.functions.iter() {
+                for event in &function.events {
+                    let (EventKind::Call(_), Expr::Call(callee, arguments)) = (event.kind, &facts.exprs[event.expr]) else { continue };
+                    exprs.push(*callee);
+                    let is_question = matches!(&facts.exprs[*callee], Expr::Global(name) if matches!(facts.name(*name), "isinstance" | "issubclass"));
+                    if !is_question {
+                        exprs.extend(arguments.iter().map(|argument| argument.value));
+                    }
+                }
+                exprs.extend(function.returns.iter().map(|(expr, _)| *expr));
+                exprs.extend(&function.decorators);
+            }
+            for (_, binding) in facts.bindings.iter() {
+                match binding.kind {
+                    BindingKind::Value(expr) | BindingKind::Annotated { value: Some(expr), .. } => exprs.push(expr),
+                    _ => {}
+                }
+            }
+            for (_, class) in facts.classes.iter() {
+                exprs.extend(class.fields.iter().filter_map(|field| field.value));
+                exprs.extend(&class.decorators);
+            }
+            let mut at = 0;
+            while let Some(&expr) = exprs.get(at) {
+                at += 1;
+                match &facts.exprs[expr] {
+                    Expr::Free(_, name) | Expr::Global(name) | Expr::Attribute(_, name) => {
+                        names.insert(self.file(file).symbols[name.index()]);
+                        if let Expr::Free(scope, name) = &facts.exprs[expr] {
+                            let known = &facts.scopes[*scope].names;
+                            if let Ok(place) = known.binary_search_by_key(name, |(name, _)| *name) {
+                                self.original_names(file, &known[place].1, &mut names);
+                            }
+                        }
+                    }
+                    Expr::Local(bindings) => self.original_names(file, bindings, &mut names),
+                    Expr::Union(parts) | Expr::Sequence(parts) | Expr::Logic(_, parts) => exprs.extend(parts),
+                    Expr::Mapping(items) => exprs.extend(items.iter().map(|(_, value)| *value)),
+                    _ => {}
+                }
+            }
+        }
+        for class in (0..self.cls_files.len() as u32).map(ClsId) {
+            let name = self.symbol(self.class_file(class), self.class(class).name);
+            if names.contains(&name) {
+                self.hierarchy.live.insert(class);
+            }
+        }
+    }
+
+    /// What imported names are called where they come from.
+    fn original_names(&self, file: FileId, bindings: &[crate::facts::BindingId], names: &mut FxHashSet<Symbol>) {
+        let this = self.file(file);
+        for binding in bindings {
+            match this.facts.bindings[*binding].kind {
+                BindingKind::ImportFrom { name, .. } => {
+                    names.insert(this.symbols[name.index()]);
+                }
+                BindingKind::Class(class) => {
+                    names.insert(this.symbols[this.facts.classes[class].name.index()]);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whoever has all methods of a protocol is one.
+    fn learn_protocols(&mut self) {
+        let mut protocols: Vec<ClsId> = self.hierarchy.protocols.iter().copied().collect();
+        protocols.sort_unstable();
+        for protocol in protocols {
+            let members = &self.hierarchy.members[protocol.0 as usize];
+            let wanted: Vec<Symbol> = members.keys().copied().filter(|name| !self.values.text(*name).starts_with("__")).collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            let is_test = self.file(self.class_file(protocol)).is_test;
+            let mut found = Vec::new();
+            for class in (0..self.cls_files.len() as u32).map(ClsId) {
+                let has_all = || wanted.iter().all(|name| self.defining(class, *name).is_some());
+                let is_possible = is_test || !self.file(self.class_file(class)).is_test;
+                if class != protocol && is_possible && self.hierarchy.live.contains(&class) && has_all() {
+                    found.push(class);
+                }
+            }
+            let heirs = &mut self.hierarchy.heirs[protocol.0 as usize];
+            for class in found {
+                if !heirs.contains(&class) {
+                    heirs.push(class);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn ancestors(&self, class: ClsId) -> impl Iterator<Item = ClsId> + '_ {
+        self.hierarchy.orders[class.0 as usize].iter().filter_map(|ancestor| match ancestor {
+            Ancestor::Class(class) => Some(*class),
+            Ancestor::External(_) => None,
+        })
+    }
+
+    /// Paths of the classes outside the program that it derives from.
+    pub(crate) fn external_bases(&self, class: ClsId) -> Vec<String> {
+        let order = self.hierarchy.orders[class.0 as usize].iter();
+        order
+            .filter_map(|ancestor| match ancestor {
+                Ancestor::External(path) => Some(self.values.path_text(*path).to_owned()),
+                Ancestor::Class(_) => None,
+            })
+            .collect()
+    }
+
+    pub(crate) fn heirs(&self, class: ClsId) -> &[ClsId] {
+        &self.hierarchy.heirs[class.0 as usize]
+    }
+
+    pub(super) fn is_subclass(&self, class: ClsId, base: ClsId) -> bool {
+        class == base || self.ancestors(class).any(|ancestor| ancestor == base)
+    }
+
+    fn defining(&self, class: ClsId, name: Symbol) -> Option<ClsId> {
+        self.ancestors(class).find(|ancestor| self.has_own(*ancestor, name))
+    }
+
+    fn has_own(&self, class: ClsId, name: Symbol) -> bool {
+        self.hierarchy.members[class.0 as usize].contains_key(&name) || self.hierarchy.fields[class.0 as usize].contains_key(&name)
+    }
+
+    // -------------------------------------------------------------- attributes
+
+    /// What an attribute of a value is.
+    pub(crate) fn attribute(&mut self, value: ValueId, name: Symbol) -> SetId {
+        match self.values.get(value).clone() {
+            Value::Module(file) => {
+                if let Some(found) = self.module_member(file, name)
+                    && found != EMPTY
+                {
+                    return found;
+                }
+                let full = format!("{}.{}", self.file(file).module, self.values.text(name));
+                match self.modules.find(&full, file) {
+                    Some(file) => self.single(Value::Module(file)),
+                    None => EMPTY,
+                }
+            }
+            Value::Namespace(module) => {
+                let full = format!("{}.{}", self.values.text(module), self.values.text(name));
+                // Any file will do: packages have the same names for all.
+                self.module(FileId(0), &full)
+            }
+            Value::Instance { class, is_exact } | Value::Class { class, is_exact } => {
+                let found = self.class_attribute(class, is_exact, value, name);
+                self.values.set(found)
+            }
+            Value::Super(class, receiver) => self.super_attribute(class, receiver, name),
+            Value::Decorated(Decoration::Property, _) => {
+                let setter = self.values.path("property.setter");
+                let setter = self.value(Value::External(setter));
+                let itself = self.values.set([value]);
+                let args = self.values.new_args(super::values::Args { positional: vec![itself], ..Default::default() });
+                self.single(Value::Partial(setter, args))
+            }
+            Value::Parameter(..) | Value::Step(..) | Value::External(_) => self.step(value, Step::Attribute(name)),
+            Value::Sequence(_) => {
+                let path = format!("list().{}", self.values.text(name));
+                self.external(&path)
+            }
+            Value::Mapping(items) => {
+                let parts: Vec<SetId> = items.iter().map(|(_, set)| *set).collect();
+                let mut all = EMPTY;
+                for part in parts {
+                    all = self.values.union(all, part);
+                }
+                self.mapping_method(all, name)
+            }
+            Value::Function(..) | Value::Bound(..) | Value::Partial(..) if matches!(self.values.text(name), "__wrapped__" | "func") => {
+                self.values.set([value])
+            }
+            _ => EMPTY,
+        }
+    }
+
+    /// `get`, `values` and `items` give what is in it.
+    fn mapping_method(&mut self, parts: SetId, name: Symbol) -> SetId {
+        let made = match self.values.text(name) {
+            "get" | "pop" | "setdefault" => parts,
+            "values" => self.single(Value::Sequence([parts].into())),
+            "items" => {
+                let pair = self.single(Value::Sequence([EMPTY, parts].into()));
+                self.single(Value::Sequence([pair].into()))
+            }
+            _ => return EMPTY,
+        };
+        // Calling it gives that, whatever the arguments.
+        let cast = self.values.path("typing.cast");
+        let cast = self.value(Value::External(cast));
+        let args = self.values.new_args(super::values::Args { positional: vec![EMPTY, made], ..Default::default() });
+        self.single(Value::Partial(cast, args))
+    }
+
+    /// All that an attribute may be, of a class or of its instances.
+    pub(super) fn class_attribute(&mut self, class: ClsId, is_exact: bool, receiver: ValueId, name: Symbol) -> Vec<ValueId> {
+        let mut all = Vec::new();
+        let own = self.defining(class, name);
+        if let Some(own) = own {
+            self.add_members(own, receiver, name, &mut all);
+            // A field may be set by a class and declared by its base.
+            for ancestor in self.ancestors(class).collect::<Vec<_>>() {
+                if ancestor != own && self.hierarchy.fields[ancestor.0 as usize].contains_key(&name) {
+                    self.add_fields(ancestor, name, &mut all);
+                }
+            }
+        }
+        if !is_exact {
+            self.add_overrides(class, own.is_some(), receiver, name, &mut all);
+        }
+        if own.is_none() {
+            let is_class = matches!(self.values.get(receiver), Value::Class { .. });
+            for base in self.external_bases(class) {
+                if base == "object" || base.starts_with("typing.") || base.starts_with("abc.") {
+                    continue;
+                }
+                let path = format!("{base}{}.{}", if is_class { "" } else { "()" }, self.values.text(name));
+                let path = self.path_symbol(&path);
+                all.push(self.value(Value::External(path)));
+            }
+        }
+        all
+    }
+
+    /// What heirs have instead; or, for a name that only they have, what they have.
+    fn add_overrides(&mut self, class: ClsId, is_known: bool, receiver: ValueId, name: Symbol, all: &mut Vec<ValueId>) {
+        let is_test = self.file(self.class_file(class)).is_test;
+        let mut heirs = Vec::new();
+        for &heir in self.heirs(class) {
+            let has = self.has_own(heir, name);
+            let is_possible = is_test || !self.file(self.class_file(heir)).is_test;
+            if has && is_possible && self.is_live(heir) {
+                heirs.push(heir);
+            }
+        }
+        if !is_known && heirs.is_empty() {
+            for heir in self.heirs(class).to_vec() {
+                if let Some(defining) = self.defining(heir, name)
+                    && self.is_live(heir)
+                    && !heirs.contains(&defining)
+                {
+                    heirs.push(defining);
+                }
+            }
+        }
+        // Too many to say anything.
+        if heirs.len() > WIDEST {
+            return;
+        }
+        for heir in heirs {
+            let own = match self.values.get(receiver) {
+                Value::Class { .. } => Value::Class { class: heir, is_exact: false },
+                _ => Value::Instance { class: heir, is_exact: false },
+            };
+            let own = self.value(own);
+            self.add_members(heir, own, name, all);
+        }
+    }
+
+    /// It, or one that derives from it, has instances.
+    pub(crate) fn is_live(&self, class: ClsId) -> bool {
+        self.hierarchy.live.contains(&class) || self.heirs(class).iter().any(|heir| self.hierarchy.live.contains(heir))
+    }
+
+    fn super_attribute(&mut self, class: ClsId, receiver: ValueId, name: Symbol) -> SetId {
+        let order: Vec<Ancestor> = self.hierarchy.orders[class.0 as usize][1..].to_vec();
+        let mut all = Vec::new();
+        for ancestor in order {
+            match ancestor {
+                Ancestor::Class(base) if self.has_own(base, name) => {
+                    self.add_members(base, receiver, name, &mut all);
+                    break;
+                }
+                Ancestor::External(path) => {
+                    let path = format!("{}().{}", self.values.path_text(path), self.values.text(name));
+                    let path = self.path_symbol(&path);
+                    all.push(self.value(Value::External(path)));
+                }
+                Ancestor::Class(_) => {}
+            }
+        }
+        self.values.set(all)
+    }
+
+    fn add_members(&mut self, class: ClsId, receiver: ValueId, name: Symbol, all: &mut Vec<ValueId>) {
+        let key = Busy::Member(class, name);
+        if !self.busy.insert(key) {
+            return;
+        }
+        let (file, scope) = (self.class_file(class), self.class(class).scope);
+        if let Some(&place) = self.hierarchy.members[class.0 as usize].get(&name) {
+            let bindings = self.file(file).facts.scopes[scope].names[place].1.clone();
+            let set = self.eval_bindings(file, &bindings);
+            for value in self.values.members(set).to_vec() {
+                let bound = self.bind_member(value, receiver);
+                all.extend_from_slice(self.values.members(bound));
+            }
+        }
+        self.add_fields(class, name, all);
+        self.busy.remove(&key);
+    }
+
+    fn add_fields(&mut self, class: ClsId, name: Symbol, all: &mut Vec<ValueId>) {
+        let Some(places) = self.hierarchy.fields[class.0 as usize].get(&name).cloned() else { return };
+        let file = self.class_file(class);
+        let mut found = EMPTY;
+        let mut declared = Vec::new();
+        for place in places {
+            let field = self.class(class).fields[place].clone();
+            if let Some(value) = field.value {
+                let set = self.eval(file, value);
+                found = self.values.union(found, set);
+            }
+            declared.extend(field.annotation);
+        }
+        let is_known = self.values.members(found).iter().any(|value| !matches!(self.values.get(*value), Value::Constant(_)) && !self.values.is_open(*value));
+        if !is_known {
+            for annotation in declared {
+                let set = self.annotated(file, annotation);
+                found = self.values.union(found, set);
+            }
+        }
+        all.extend_from_slice(self.values.members(found));
+    }
+
+    /// A class's member, as an instance or the class itself gives it.
+    fn bind_member(&mut self, member: ValueId, receiver: ValueId) -> SetId {
+        let is_class = matches!(self.values.get(receiver), Value::Class { .. });
+        match self.values.get(member).clone() {
+            Value::Function(function, env) if !is_class => {
+                let name = self.file(self.file_of(function)).facts.name(self.function(function).name);
+                if name == "__new__" {
+                    return self.values.set([member]);
+                }
+                self.single(Value::Bound(function, env, receiver))
+            }
+            Value::Decorated(Decoration::Property, inner) if !is_class => {
+                let getter = self.bind_members(inner, receiver);
+                self.step_set(getter, Step::Call(NO_ARGS))
+            }
+            Value::Decorated(Decoration::ClassMethod, inner) => {
+                let class = match *self.values.get(receiver) {
+                    Value::Instance { class, is_exact } => self.value(Value::Class { class, is_exact }),
+                    _ => receiver,
+                };
+                let mut all = EMPTY;
+                for value in self.values.members(inner).to_vec() {
+                    let bound = match *self.values.get(value) {
+                        Value::Function(function, env) => self.single(Value::Bound(function, env, class)),
+                        _ => self.values.set([value]),
+                    };
+                    all = self.values.union(all, bound);
+                }
+                all
+            }
+            Value::Decorated(Decoration::StaticMethod, inner) => inner,
+            Value::Decorated(decoration, inner) if !is_class => {
+                let inner = self.bind_members(inner, receiver);
+                self.single(Value::Decorated(decoration, inner))
+            }
+            _ => self.values.set([member]),
+        }
+    }
+
+    fn bind_members(&mut self, members: SetId, receiver: ValueId) -> SetId {
+        let mut all = EMPTY;
+        for member in self.values.members(members).to_vec() {
+            let bound = self.bind_member(member, receiver);
+            all = self.values.union(all, bound);
+        }
+        all
+    }
+
+    /// The getters that reading an attribute runs.
+    pub(crate) fn getters(&mut self, value: ValueId, name: Symbol) -> Vec<(FnId, super::values::EnvId)> {
+        let (class, is_exact) = match *self.values.get(value) {
+            Value::Instance { class, is_exact } => (class, is_exact),
+            _ => return Vec::new(),
+        };
+        let mut classes: Vec<ClsId> = self.defining(class, name).into_iter().collect();
+        if !is_exact {
+            let is_test = self.file(self.class_file(class)).is_test;
+            let heirs = self.heirs(class).iter().copied();
+            classes.extend(heirs.filter(|heir| {
+                self.has_own(*heir, name) && self.is_live(*heir) && (is_test || !self.file(self.class_file(*heir)).is_test)
+            }));
+        }
+        if classes.len() > WIDEST {
+            classes.truncate(1);
+        }
+        let mut found = Vec::new();
+        for class in classes {
+            let (file, scope) = (self.class_file(class), self.class(class).scope);
+            let Some(&place) = self.hierarchy.members[class.0 as usize].get(&name) else { continue };
+            let bindings = self.file(file).facts.scopes[scope].names[place].1.clone();
+            let set = self.eval_bindings(file, &bindings);
+            for member in self.values.members(set).to_vec() {
+                let Value::Decorated(Decoration::Property, inner) = *self.values.get(member) else { continue };
+                for getter in self.values.members(inner).to_vec() {
+                    if let Value::Function(function, env) = *self.values.get(getter) {
+                        let env = self.bind(function, env, Some(value), NO_ARGS);
+                        found.push((function, env));
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// What making an instance gives.
+    pub(super) fn construct(&mut self, class: ClsId, _: super::values::ArgsId) -> SetId {
+        self.single(Value::Instance { class, is_exact: true })
+    }
+
+    /// A class of the program without a constructor of its own, of a base outside it.
+    pub(super) fn add_external_constructor(&mut self, class: ClsId, args: super::values::ArgsId, all: &mut Vec<super::Target>) {
+        let init = self.values.symbol("__init__");
+        if self.defining(class, init).is_some() {
+            return;
+        }
+        for base in self.external_bases(class) {
+            let path = self.values.path(&base);
+            all.push(super::Target::External(path, args));
+        }
+    }
+
+    /// Whether some class has a property of that name.
+    pub(crate) fn property_names(&self) -> FxHashSet<Symbol> {
+        let mut names = FxHashSet::default();
+        for file in &self.files {
+            for (_, function) in file.facts.functions.iter() {
+                let is_property = |decorator: &ExprId| match &file.facts.exprs[*decorator] {
+                    Expr::Global(name) | Expr::Attribute(_, name) | Expr::Free(_, name) => file.facts.name(*name).contains("property"),
+                    Expr::Local(bindings) => bindings.iter().any(|binding| match file.facts.bindings[*binding].kind {
+                        BindingKind::ImportFrom { name, .. } => file.facts.name(name).contains("property"),
+                        _ => false,
+                    }),
+                    _ => false,
+                };
+                if function.class.is_some() && function.decorators.iter().any(is_property) {
+                    names.insert(file.symbols[function.name.index()]);
+                }
+            }
+        }
+        names
+    }
+
+    /// Special methods that classes of the program define.
+    pub(crate) fn special_names(&self) -> FxHashSet<Symbol> {
+        let members = self.hierarchy.members.iter().flat_map(FxHashMap::keys);
+        members.copied().filter(|name| self.values.text(*name).starts_with("__")).collect()
+    }
+}
+
+/// The order in which Python looks at a class and its bases (C3, near enough: depth first, with shared bases last).
+fn linearize(class: Ancestor, bases: &[Vec<Ancestor>], order: &mut Vec<Ancestor>, depth: usize) {
+    if depth > 60 {
+        return;
+    }
+    if let Some(place) = order.iter().position(|known| *known == class) {
+        if depth == 0 || place == 0 {
+            return;
+        }
+        order.remove(place);
+    }
+    order.push(class);
+    if let Ancestor::Class(id) = class {
+        for base in &bases[id.0 as usize] {
+            linearize(*base, bases, order, depth + 1);
+        }
+    }
+}
+
+/// Overrides of one method.
+const WIDEST: usize = 12;

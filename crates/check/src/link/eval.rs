@@ -1,0 +1,502 @@
+//! What an expression may be.
+
+use super::values::{Decoration, EMPTY, EnvId, FileId, FnId, NO_ENV, PathId, SetId, Step, Symbol, Value, ValueId};
+use super::{Busy, Memo, Program};
+use crate::catalogue::canonical;
+use crate::facts::{BindingId, BindingKind, Constant, Expr, ExprId, FunctionId, Key, MODULE_SCOPE, NameId, ScopeId, ScopeKind, UNKNOWN};
+
+impl Program {
+    /// What an expression may be.
+    pub(crate) fn eval(&mut self, file: FileId, expr: ExprId) -> SetId {
+        let place = (self.file(file).first_expr + expr.raw()) as usize;
+        match self.memo[place] {
+            Memo::Known(set) => return set,
+            Memo::Busy => return EMPTY,
+            Memo::Open => {}
+        }
+        if self.depth >= DEEPEST {
+            return EMPTY;
+        }
+        self.memo[place] = Memo::Busy;
+        self.depth += 1;
+        let set = self.eval_fresh(file, expr);
+        self.depth -= 1;
+        self.memo[place] = Memo::Known(set);
+        set
+    }
+
+    fn eval_fresh(&mut self, file: FileId, expr: ExprId) -> SetId {
+        match self.expr(file, expr).clone() {
+            Expr::Unknown | Expr::Not(_) | Expr::Same(..) => EMPTY,
+            Expr::Local(bindings) => self.eval_bindings(file, &bindings),
+            Expr::Free(scope, name) => self.eval_scope_name(file, scope, name),
+            Expr::Global(name) => self.eval_global(file, name),
+            Expr::Attribute(value, name) => {
+                let value = self.eval(file, value);
+                let name = self.symbol(file, name);
+                self.step_set(value, Step::Attribute(name))
+            }
+            Expr::Call(callee, _) => {
+                let callee = self.eval(file, callee);
+                if callee == EMPTY {
+                    return EMPTY;
+                }
+                let args = self.call_arguments(file, expr);
+                self.step_set(callee, Step::Call(args))
+            }
+            Expr::Await(value) => self.eval_step(file, value, Step::Await),
+            Expr::Item(value, key) => {
+                let step = match key {
+                    Key::Unknown => Step::Item,
+                    Key::Text(name) => Step::Key(self.symbol(file, name)),
+                    Key::Index(index) => Step::Index(index),
+                };
+                self.eval_step(file, value, step)
+            }
+            Expr::Element(value) => self.eval_step(file, value, Step::Element),
+            Expr::AsyncElement(value) => self.eval_step(file, value, Step::AsyncElement),
+            Expr::Enter(value) => self.eval_step(file, value, Step::Enter),
+            Expr::AsyncEnter(value) => self.eval_step(file, value, Step::AsyncEnter),
+            Expr::Union(parts) | Expr::Logic(_, parts) => self.eval_all(file, &parts),
+            Expr::Sequence(parts) => {
+                let parts = parts.iter().map(|part| self.eval(file, *part)).collect();
+                self.single(Value::Sequence(parts))
+            }
+            Expr::Generator(part) => {
+                let part = self.eval(file, part);
+                self.single(Value::Sequence([part].into()))
+            }
+            Expr::Mapping(items) => {
+                let items = items.iter().map(|(key, value)| {
+                    let key = match key {
+                        Key::Text(name) => Some(self.symbol(file, *name)),
+                        _ => None,
+                    };
+                    (key, self.eval(file, *value))
+                });
+                let items = items.collect();
+                self.single(Value::Mapping(items))
+            }
+            Expr::Lambda(function) => {
+                let function = self.global_fn(file, function);
+                self.single(Value::Function(function, NO_ENV))
+            }
+            Expr::Super(class, function) => {
+                let class = self.global_cls(file, class);
+                let function = self.global_fn(file, function);
+                let receiver = self.receiver(function).unwrap_or(Value::Instance { class, is_exact: false });
+                let receiver = self.value(receiver);
+                self.single(Value::Super(class, receiver))
+            }
+            Expr::Constant(constant) => self.single(Value::Constant(constant)),
+            Expr::Text(name) => {
+                let text = self.symbol(file, name);
+                self.single(Value::Text(text))
+            }
+            Expr::Operation(left, _) => {
+                // `path / "name"` is a path; other results of operators are of no use here.
+                let left = self.eval(file, left);
+                let is_path = |value: &ValueId| matches!(self.values.get(*value), Value::External(path) if self.values.path_text(*path) == "pathlib.Path()");
+                let paths: Vec<ValueId> = self.values.members(left).iter().copied().filter(is_path).collect();
+                self.values.set(paths)
+            }
+            Expr::Narrowed { value, classes, is } => self.narrowed(file, value, classes, is),
+            Expr::Bare(binding) => self.eval_binding(file, binding),
+        }
+    }
+
+    fn eval_step(&mut self, file: FileId, value: ExprId, step: Step) -> SetId {
+        let value = self.eval(file, value);
+        self.step_set(value, step)
+    }
+
+    pub(super) fn eval_all(&mut self, file: FileId, parts: &[ExprId]) -> SetId {
+        let mut all = EMPTY;
+        for part in parts {
+            let part = self.eval(file, *part);
+            all = self.values.union(all, part);
+        }
+        all
+    }
+
+    // ------------------------------------------------------------------- names
+
+    pub(super) fn eval_bindings(&mut self, file: FileId, bindings: &[BindingId]) -> SetId {
+        let mut all = EMPTY;
+        for binding in bindings {
+            let set = self.eval_binding(file, *binding);
+            all = self.values.union(all, set);
+        }
+        all
+    }
+
+    fn eval_binding(&mut self, file: FileId, binding: BindingId) -> SetId {
+        match self.file(file).facts.bindings[binding].kind.clone() {
+            BindingKind::Value(expr) => self.eval(file, expr),
+            BindingKind::Annotated { annotation, value } => {
+                let known = value.map_or(EMPTY, |value| self.eval(file, value));
+                let is_known = self.values.members(known).iter().any(|value| !matches!(self.values.get(*value), Value::Constant(_)));
+                if is_known { known } else { self.annotated(file, annotation) }
+            }
+            BindingKind::Parameter(function, index) => {
+                let function = self.global_fn(file, function);
+                self.parameter(function, index)
+            }
+            BindingKind::Import { module, is_root } => {
+                let name = self.file(file).facts.name(module).to_owned();
+                let name = if is_root { name.split('.').next().unwrap_or(&name).to_owned() } else { name };
+                self.module(file, &name)
+            }
+            BindingKind::ImportFrom { module, level, name } => {
+                let Some(module) = self.imported_module(file, module, level) else { return EMPTY };
+                let name = self.symbol(file, name);
+                self.imported(file, &module, name)
+            }
+            BindingKind::Function(function) => {
+                let function = self.global_fn(file, function);
+                self.decorated(function)
+            }
+            BindingKind::Class(class) => {
+                let class = self.global_cls(file, class);
+                self.single(Value::Class { class, is_exact: true })
+            }
+            BindingKind::Unpacked(value, index) => self.eval_step(file, value, Step::Index(index)),
+            BindingKind::Raised(class) => {
+                let class = self.eval(file, class);
+                self.instances(class)
+            }
+            BindingKind::Unknown => EMPTY,
+        }
+    }
+
+    fn eval_scope_name(&mut self, file: FileId, scope: ScopeId, name: NameId) -> SetId {
+        let symbol = self.symbol(file, name);
+        if scope == MODULE_SCOPE {
+            return self.module_member(file, symbol).unwrap_or(EMPTY);
+        }
+        let names = &self.file(file).facts.scopes[scope].names;
+        let Ok(place) = names.binary_search_by_key(&name, |(name, _)| *name) else { return EMPTY };
+        let bindings = names[place].1.clone();
+        self.eval_bindings(file, &bindings)
+    }
+
+    /// A name that the file does not bind.
+    fn eval_global(&mut self, file: FileId, name: NameId) -> SetId {
+        let symbol = self.symbol(file, name);
+        if let Some(found) = self.from_stars(file, symbol) {
+            return found;
+        }
+        let text = self.values.text(symbol).to_owned();
+        if BUILTINS.contains(&text.as_str()) {
+            return self.external(&text);
+        }
+        EMPTY
+    }
+
+    /// What a module has under a name; none, if it has no such name.
+    pub(super) fn module_member(&mut self, file: FileId, name: Symbol) -> Option<SetId> {
+        let this = self.file(file);
+        let bindings = this.members.get(&name).map(|place| this.facts.scopes[MODULE_SCOPE].names[*place].1.clone());
+        let Some(bindings) = bindings else { return self.from_stars(file, name) };
+        let key = Busy::Global(file, name);
+        if !self.busy.insert(key) {
+            return Some(EMPTY);
+        }
+        let set = self.eval_bindings(file, &bindings);
+        self.busy.remove(&key);
+        Some(set)
+    }
+
+    fn from_stars(&mut self, file: FileId, name: Symbol) -> Option<SetId> {
+        let stars = self.file(file).facts.scopes[MODULE_SCOPE].stars.clone();
+        for (module, level) in stars {
+            let Some(module) = self.imported_module(file, module, level) else { continue };
+            let Some(target) = self.modules.find(&module, file) else { continue };
+            let key = Busy::Global(file, name);
+            if target == file || !self.busy.insert(key) {
+                continue;
+            }
+            let found = self.module_member(target, name);
+            self.busy.remove(&key);
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    fn imported_module(&self, file: FileId, module: NameId, level: u32) -> Option<String> {
+        let this = self.file(file);
+        let rest = this.facts.name(module);
+        if level == 0 { Some(rest.to_owned()) } else { self.modules.absolute(file, &this.module, level, rest) }
+    }
+
+    /// A module by its name: of the program, or from outside.
+    pub(super) fn module(&mut self, importer: FileId, name: &str) -> SetId {
+        if let Some(file) = self.modules.find(name, importer) {
+            return self.single(Value::Module(file));
+        }
+        if self.modules.is_namespace(name) {
+            let symbol = self.values.symbol(name);
+            return self.single(Value::Namespace(symbol));
+        }
+        self.external(name)
+    }
+
+    /// `from module import name`
+    fn imported(&mut self, importer: FileId, module: &str, name: Symbol) -> SetId {
+        let full = format!("{module}.{}", self.values.text(name));
+        if let Some(file) = self.modules.find(module, importer) {
+            if let Some(found) = self.module_member(file, name)
+                && found != EMPTY
+            {
+                return found;
+            }
+            return match self.modules.find(&full, importer) {
+                Some(file) => self.single(Value::Module(file)),
+                None => EMPTY,
+            };
+        }
+        if self.modules.is_namespace(module) {
+            return self.module(importer, &full);
+        }
+        self.external(&full)
+    }
+
+    pub(super) fn external(&mut self, path: &str) -> SetId {
+        let path = self.external_path(path);
+        self.single(Value::External(path))
+    }
+
+    fn external_path(&mut self, path: &str) -> PathId {
+        match canonical(path) {
+            Some(path) => self.values.path(&path),
+            None => self.values.path(path),
+        }
+    }
+
+    // -------------------------------------------------------------- parameters
+
+    /// What a parameter is inside its function.
+    fn parameter(&mut self, function: FnId, index: u32) -> SetId {
+        if index == 0
+            && let Some(receiver) = self.receiver(function)
+        {
+            return self.single(receiver);
+        }
+        let file = self.file_of(function);
+        let parameter = self.function(function).parameters[index as usize].clone();
+        let declared = match parameter.annotation {
+            Some(annotation) => self.parameter_type(file, &parameter, annotation),
+            None => EMPTY,
+        };
+        let is_useful = self.values.members(declared).iter().any(|value| !matches!(self.values.get(*value), Value::Constant(_)));
+        if is_useful { declared } else { self.single(Value::Parameter(function, index)) }
+    }
+
+    /// What the first parameter of a method is.
+    pub(super) fn receiver(&self, function: FnId) -> Option<Value> {
+        let class = self.class_of(function)?;
+        if self.function(function).parameters.is_empty() {
+            return None;
+        }
+        let name = self.file(self.file_of(function)).facts.name(self.function(function).name);
+        match self.method_kind(function) {
+            Some(Decoration::StaticMethod) => None,
+            Some(Decoration::ClassMethod) => Some(Value::Class { class, is_exact: false }),
+            _ if matches!(name, "__new__" | "__init_subclass__" | "__class_getitem__") => Some(Value::Class { class, is_exact: false }),
+            _ => Some(Value::Instance { class, is_exact: false }),
+        }
+    }
+
+    /// Whether a method is a class method or static, as its decorators say.
+    pub(super) fn method_kind(&self, function: FnId) -> Option<Decoration> {
+        let file = self.file(self.file_of(function));
+        self.function(function).decorators.iter().find_map(|decorator| match &file.facts.exprs[*decorator] {
+            Expr::Global(name) => match file.facts.name(*name) {
+                "classmethod" => Some(Decoration::ClassMethod),
+                "staticmethod" => Some(Decoration::StaticMethod),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
+    // --------------------------------------------------------------- functions
+
+    /// What the name of a function is bound to: the function, as its decorators make it.
+    pub(crate) fn decorated(&mut self, function: FnId) -> SetId {
+        if let Some(&known) = self.decorated.get(&function) {
+            return known;
+        }
+        let bare = self.single(Value::Function(function, NO_ENV));
+        let key = Busy::Decorated(function);
+        if !self.busy.insert(key) {
+            return bare;
+        }
+        let file = self.file_of(function);
+        let decorators = self.function(function).decorators.clone();
+        let mut value = bare;
+        for decorator in decorators.into_iter().rev() {
+            let decorator = self.eval(file, decorator);
+            let made = self.decorate(decorator, value);
+            // A decorator of which nothing is known leaves the function as it is.
+            if made != EMPTY {
+                value = made;
+            }
+        }
+        self.busy.remove(&key);
+        self.decorated.insert(function, value);
+        value
+    }
+
+    /// What a function returns, with its parameters variable.
+    pub(super) fn returned(&mut self, function: FnId) -> SetId {
+        if let Some(&known) = self.returned.get(&function) {
+            return known;
+        }
+        let key = Busy::Returned(function);
+        if !self.busy.insert(key) {
+            return EMPTY;
+        }
+        let file = self.file_of(function);
+        let returns: Vec<ExprId> = self.function(function).returns.iter().map(|(expr, _)| *expr).filter(|expr| *expr != UNKNOWN).collect();
+        let mut set = self.eval_all(file, &returns);
+        let is_known = self.values.members(set).iter().any(|value| !matches!(self.values.get(*value), Value::Constant(_)));
+        if !is_known && let Some(annotation) = self.function(function).annotation {
+            let declared = self.annotated(file, annotation);
+            set = self.values.union(set, declared);
+        }
+        self.busy.remove(&key);
+        self.returned.insert(function, set);
+        set
+    }
+
+    /// What a generator yields.
+    pub(super) fn yielded(&mut self, function: FnId) -> SetId {
+        if let Some(&known) = self.yielded.get(&function) {
+            return known;
+        }
+        let key = Busy::Yielded(function);
+        if !self.busy.insert(key) {
+            return EMPTY;
+        }
+        let file = self.file_of(function);
+        let yields = self.function(function).yields.clone();
+        let mut set = self.eval_all(file, &yields);
+        if set == EMPTY && let Some(annotation) = self.function(function).annotation {
+            let declared = self.annotated(file, annotation);
+            set = self.step_set(declared, Step::Element);
+        }
+        self.busy.remove(&key);
+        self.yielded.insert(function, set);
+        set
+    }
+
+    // --------------------------------------------------------------- narrowing
+
+    fn narrowed(&mut self, file: FileId, value: ExprId, classes: ExprId, is: bool) -> SetId {
+        let value = self.eval(file, value);
+        let classes = self.eval(file, classes);
+        let mut wanted = Vec::new();
+        for class in self.values.members(classes).to_vec() {
+            match self.values.get(class).clone() {
+                Value::Sequence(parts) => {
+                    for part in parts {
+                        wanted.extend_from_slice(self.values.members(part));
+                    }
+                }
+                _ => wanted.push(class),
+            }
+        }
+        let mut kept = Vec::new();
+        for one in self.values.members(value).to_vec() {
+            match self.is_instance(one, &wanted) {
+                Some(matches) if matches != is => {}
+                _ => kept.push(one),
+            }
+        }
+        let is_known = kept.iter().any(|one| !self.values.is_open(*one));
+        if is && !is_known {
+            // Of what it was nothing was known; now it is.
+            let wanted = self.values.set(wanted);
+            return self.instances_of(wanted);
+        }
+        self.values.set(kept)
+    }
+
+    fn instances_of(&mut self, classes: SetId) -> SetId {
+        let mut all = Vec::new();
+        for class in self.values.members(classes).to_vec() {
+            match self.values.get(class).clone() {
+                Value::Class { class, .. } => all.push(self.value(Value::Instance { class, is_exact: false })),
+                Value::External(path) => {
+                    let path = format!("{}()", self.values.path_text(path));
+                    let path = self.external_path(&path);
+                    all.push(self.value(Value::External(path)));
+                }
+                _ => {}
+            }
+        }
+        self.values.set(all)
+    }
+
+    /// What instances of these classes are.
+    pub(super) fn instances(&mut self, classes: SetId) -> SetId {
+        self.instances_of(classes)
+    }
+
+    /// Whether the value is an instance of one of the classes, where that is known.
+    fn is_instance(&mut self, value: ValueId, classes: &[ValueId]) -> Option<bool> {
+        match self.values.get(value).clone() {
+            Value::Instance { class, is_exact } => {
+                for wanted in classes {
+                    if let Value::Class { class: wanted, .. } = *self.values.get(*wanted) {
+                        if self.is_subclass(class, wanted) {
+                            return Some(true);
+                        }
+                        if !is_exact && self.is_subclass(wanted, class) {
+                            return None;
+                        }
+                    }
+                }
+                Some(false)
+            }
+            Value::External(path) => {
+                let text = self.values.path_text(path).to_owned();
+                let class = text.strip_suffix("()")?;
+                let is_one = classes.iter().any(|wanted| {
+                    matches!(self.values.get(*wanted), Value::External(wanted) if self.values.path_text(*wanted) == class)
+                });
+                is_one.then_some(true)
+            }
+            Value::Constant(Constant::None) | Value::Sequence(_) | Value::Mapping(_) => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The scope of the function around, for names that its parameters fill.
+    pub(crate) fn function_of_scope(&self, file: FileId, scope: ScopeId) -> Option<FunctionId> {
+        match self.file(file).facts.scopes[scope].kind {
+            ScopeKind::Function(function) => Some(function),
+            ScopeKind::Module | ScopeKind::Class(_) => None,
+        }
+    }
+
+    /// Nothing but what closures need of an environment.
+    pub(super) fn closure_env(&mut self, function: FnId, env: EnvId) -> EnvId {
+        let entries: Vec<_> = self.values.env(env).to_vec();
+        let kept = entries.into_iter().filter(|((owner, _), _)| *owner != function && self.is_within(function, *owner)).collect();
+        self.values.new_env(kept)
+    }
+}
+
+/// Built-in functions that matter here.
+const BUILTINS: &[&str] = &[
+    "open", "input", "sorted", "min", "max", "map", "filter", "list", "tuple", "set", "frozenset", "dict", "sum", "any", "all", "enumerate",
+    "zip", "reversed", "next", "iter", "property", "classmethod", "staticmethod", "isinstance", "len", "str", "repr", "bytes", "bytearray",
+    "getattr", "type", "Exception", "BaseException", "RuntimeError", "ConnectionRefusedError", "OSError", "KeyboardInterrupt", "GeneratorExit",
+    "TimeoutError", "super", "object", "print", "int", "float", "bool", "anext", "aiter", "ExceptionGroup", "BaseExceptionGroup",
+];
+/// Expressions within expressions, over all files.
+const DEEPEST: u32 = 400;

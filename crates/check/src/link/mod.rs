@@ -1,0 +1,224 @@
+//! The whole program: facts of all files, put together. What a name of another module is, what an expression may be, what a call calls.
+//!
+//! Evaluation is lazy and remembered per expression. What depends on a function's parameters stays symbolic ([`Value::Parameter`]) and is
+//! filled in per call, so that two callers of a helper are not mixed up. A cycle sees nothing of itself.
+
+mod calls;
+mod classes;
+mod eval;
+mod modules;
+mod truth;
+mod types;
+pub(crate) mod values;
+
+pub(crate) use calls::Target;
+pub(crate) use modules::{Source, module_name};
+pub(crate) use truth::{Met, Need, Truth};
+
+use crate::catalogue::Catalogue;
+use crate::facts::{self, ClassId, Expr, ExprId, Facts, FunctionId, NameId};
+use modules::Modules;
+use rustc_hash::{FxHashMap, FxHashSet};
+use values::{ClsId, FileId, FnId, SetId, Symbol, Value, ValueId, Values};
+
+/// One file of the program.
+pub(crate) struct File {
+    pub(crate) path: String,
+    /// Its name as a module: `shop.tax`.
+    pub(crate) module: String,
+    pub(crate) is_test: bool,
+    pub(crate) facts: Facts,
+    symbols: Vec<Symbol>,
+    /// What the module binds: where its scope has it.
+    members: FxHashMap<Symbol, usize>,
+    first_fn: u32,
+    first_cls: u32,
+    first_expr: u32,
+}
+
+pub(crate) struct Program {
+    pub(crate) files: Vec<File>,
+    pub(crate) values: Values,
+    pub(crate) catalogue: Catalogue,
+    modules: Modules,
+    fn_files: Vec<FileId>,
+    cls_files: Vec<FileId>,
+    /// What each expression may be; expressions of all files in a row.
+    memo: Vec<Memo>,
+    returned: FxHashMap<FnId, SetId>,
+    yielded: FxHashMap<FnId, SetId>,
+    decorated: FxHashMap<FnId, SetId>,
+    /// What is being looked at, against cycles.
+    busy: FxHashSet<Busy>,
+    hierarchy: classes::Hierarchy,
+    /// What parameters were given anywhere: for values that left their function.
+    given: FxHashMap<(FnId, u32), SetId>,
+    depth: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Memo {
+    Open,
+    Busy,
+    Known(SetId),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Busy {
+    Returned(FnId),
+    Yielded(FnId),
+    Decorated(FnId),
+    Global(FileId, Symbol),
+    Member(ClsId, Symbol),
+    Given(FnId, u32),
+}
+
+impl Program {
+    /// Puts the files together; `sources` in the order of their paths.
+    pub(crate) fn new(sources: Vec<Source>, catalogue: Catalogue) -> Self {
+        let mut values = Values::new();
+        let modules = Modules::new(&sources);
+        let mut files: Vec<File> = Vec::with_capacity(sources.len());
+        let (mut fn_files, mut cls_files) = (Vec::new(), Vec::new());
+        let mut exprs = 0;
+        for (index, source) in sources.into_iter().enumerate() {
+            let symbols: Vec<Symbol> = source.facts.names.iter().map(|(_, name)| values.symbol(name)).collect();
+            let members = source.facts.scopes[facts::MODULE_SCOPE].names.iter().enumerate();
+            let members = members.map(|(place, (name, _))| (symbols[name.index()], place)).collect();
+            let file = FileId(index as u32);
+            let (first_fn, first_cls, first_expr) = (fn_files.len() as u32, cls_files.len() as u32, exprs);
+            fn_files.extend(std::iter::repeat_n(file, source.facts.functions.len()));
+            cls_files.extend(std::iter::repeat_n(file, source.facts.classes.len()));
+            exprs += source.facts.exprs.len() as u32;
+            let is_test = modules::is_test(&source.path);
+            files.push(File {
+                path: source.path,
+                module: source.module,
+                is_test,
+                facts: source.facts,
+                symbols,
+                members,
+                first_fn,
+                first_cls,
+                first_expr,
+            });
+        }
+        let mut program = Self {
+            files,
+            values,
+            catalogue,
+            modules,
+            fn_files,
+            cls_files,
+            memo: vec![Memo::Open; exprs as usize],
+            returned: FxHashMap::default(),
+            yielded: FxHashMap::default(),
+            decorated: FxHashMap::default(),
+            busy: FxHashSet::default(),
+            hierarchy: classes::Hierarchy::default(),
+            given: FxHashMap::default(),
+            depth: 0,
+        };
+        program.learn_classes();
+        program
+    }
+
+    pub(crate) fn file(&self, id: FileId) -> &File {
+        &self.files[id.0 as usize]
+    }
+
+    pub(crate) fn functions(&self) -> impl Iterator<Item = FnId> + use<> {
+        (0..self.fn_files.len() as u32).map(FnId)
+    }
+
+    pub(crate) fn file_of(&self, function: FnId) -> FileId {
+        self.fn_files[function.0 as usize]
+    }
+
+    pub(crate) fn function(&self, function: FnId) -> &facts::Function {
+        let file = self.file(self.file_of(function));
+        &file.facts.functions[FunctionId::new(function.0 - file.first_fn)]
+    }
+
+    pub(crate) fn global_fn(&self, file: FileId, function: FunctionId) -> FnId {
+        FnId(self.file(file).first_fn + function.raw())
+    }
+
+    pub(crate) fn class_file(&self, class: ClsId) -> FileId {
+        self.cls_files[class.0 as usize]
+    }
+
+    pub(crate) fn class(&self, class: ClsId) -> &facts::Class {
+        let file = self.file(self.class_file(class));
+        &file.facts.classes[ClassId::new(class.0 - file.first_cls)]
+    }
+
+    pub(crate) fn global_cls(&self, file: FileId, class: ClassId) -> ClsId {
+        ClsId(self.file(file).first_cls + class.raw())
+    }
+
+    /// The class whose method it is.
+    pub(crate) fn class_of(&self, function: FnId) -> Option<ClsId> {
+        let class = self.function(function).class?;
+        Some(self.global_cls(self.file_of(function), class))
+    }
+
+    pub(crate) fn symbol(&self, file: FileId, name: NameId) -> Symbol {
+        self.file(file).symbols[name.index()]
+    }
+
+    pub(crate) fn expr(&self, file: FileId, expr: ExprId) -> &Expr {
+        &self.file(file).facts.exprs[expr]
+    }
+
+    /// `orders.Broker.fetch`
+    pub(crate) fn qualified_name(&self, function: FnId) -> String {
+        let file = self.file(self.file_of(function));
+        format!("{}.{}", file.module, file.facts.name(self.function(function).qualified))
+    }
+
+    /// A function's parameters are variable in it, and in the functions within.
+    pub(crate) fn is_within(&self, inner: FnId, outer: FnId) -> bool {
+        if self.file_of(inner) != self.file_of(outer) {
+            return false;
+        }
+        let mut next = inner;
+        loop {
+            if next == outer {
+                return true;
+            }
+            let function = self.function(next);
+            if function.parent == facts::MODULE {
+                return false;
+            }
+            next = self.global_fn(self.file_of(next), function.parent);
+        }
+    }
+
+    /// Whether the loop calls it: a method of an `asyncio` protocol.
+    pub(crate) fn is_protocol_method(&self, function: FnId) -> bool {
+        let Some(class) = self.class_of(function) else { return false };
+        let name = self.file(self.file_of(function)).facts.name(self.function(function).name);
+        PROTOCOL_METHODS.contains(&name) && self.external_bases(class).iter().any(|base| {
+            base == "asyncio.BaseProtocol" || self.catalogue.base(base) == Some("asyncio.BaseProtocol")
+        })
+    }
+
+    fn value(&mut self, value: Value) -> ValueId {
+        let (fn_files, files) = (&self.fn_files, &self.files);
+        self.values.value(value, |function| {
+            let file = &files[fn_files[function.0 as usize].0 as usize];
+            file.facts.functions[FunctionId::new(function.0 - file.first_fn)].parent != facts::MODULE
+        })
+    }
+
+    fn single(&mut self, value: Value) -> SetId {
+        let value = self.value(value);
+        self.values.set([value])
+    }
+}
+
+const PROTOCOL_METHODS: &[&str] = &[
+    "connection_made", "connection_lost", "pause_writing", "resume_writing", "data_received", "eof_received", "get_buffer", "buffer_updated",
+    "datagram_received", "error_received", "pipe_data_received", "pipe_connection_lost", "process_exited",
+];

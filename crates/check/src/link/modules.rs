@@ -1,0 +1,129 @@
+//! Which file a module's name means.
+
+use super::values::FileId;
+use crate::facts::Facts;
+use rustc_hash::FxHashMap;
+
+/// A file that was read: its path below the place where the check began, and what is known of it.
+pub(crate) struct Source {
+    pub(crate) path: String,
+    /// Its name as a module, from the outermost folder with an `__init__.py` on.
+    pub(crate) module: String,
+    pub(crate) facts: Facts,
+}
+
+/// All names of modules.
+#[derive(Default)]
+pub(crate) struct Modules {
+    /// By the name that the packages give.
+    names: FxHashMap<String, FileId>,
+    /// By each folder that scripts may be run in: the names from there.
+    paths: FxHashMap<String, FileId>,
+    /// Folders, by dotted name: packages without a file.
+    namespaces: FxHashMap<String, ()>,
+    folders: Vec<String>,
+    is_package: Vec<bool>,
+}
+
+impl Modules {
+    pub(crate) fn new(sources: &[Source]) -> Self {
+        let mut modules = Self::default();
+        for (index, source) in (0..).zip(sources) {
+            let file = FileId(index);
+            let dotted = dotted(&source.path);
+            modules.names.entry(source.module.clone()).or_insert(file);
+            for (place, _) in dotted.match_indices('.') {
+                modules.namespaces.insert(dotted[..place].to_owned(), ());
+            }
+            for (place, _) in source.module.match_indices('.') {
+                modules.namespaces.insert(source.module[..place].to_owned(), ());
+            }
+            modules.paths.insert(dotted, file);
+            modules.folders.push(folder(&source.path).to_owned());
+            modules.is_package.push(source.path.ends_with("__init__.py"));
+        }
+        for (index, source) in (0..).zip(sources) {
+            // A layout with `src`, or several projects in one tree.
+            let dotted = dotted(&source.path);
+            for prefix in ["src.", "lib.", "python."] {
+                if let Some(rest) = dotted.strip_prefix(prefix) {
+                    modules.names.entry(rest.to_owned()).or_insert(FileId(index));
+                    for (place, _) in rest.match_indices('.') {
+                        modules.namespaces.insert(rest[..place].to_owned(), ());
+                    }
+                }
+            }
+        }
+        modules
+    }
+
+    /// The file of a module, as an import in `importer` means it.
+    pub(crate) fn find(&self, name: &str, importer: FileId) -> Option<FileId> {
+        if let Some(&file) = self.names.get(name) {
+            return Some(file);
+        }
+        // A script finds what is beside it.
+        let folder = &self.folders[importer.0 as usize];
+        let beside = if folder.is_empty() { name.to_owned() } else { format!("{}.{name}", folder.replace('/', ".")) };
+        self.paths.get(&beside).or_else(|| self.paths.get(name)).copied()
+    }
+
+    pub(crate) fn is_namespace(&self, name: &str) -> bool {
+        self.namespaces.contains_key(name)
+    }
+
+    /// The name that a relative import means: `level` dots, and the rest.
+    pub(crate) fn absolute(&self, importer: FileId, importer_name: &str, level: u32, rest: &str) -> Option<String> {
+        let is_package = self.is_package[importer.0 as usize];
+        let mut parts: Vec<&str> = importer_name.split('.').collect();
+        let drop = level as usize - usize::from(is_package);
+        if drop > parts.len() {
+            return None;
+        }
+        parts.truncate(parts.len() - drop);
+        if !rest.is_empty() {
+            parts.push(rest);
+        }
+        Some(parts.join("."))
+    }
+}
+
+/// Whether code there is a test: production code never calls it.
+pub(crate) fn is_test(path: &str) -> bool {
+    let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
+    folders.split('/').any(|folder| matches!(folder, "tests" | "test" | "testing"))
+        || name.starts_with("test_")
+        || name.ends_with("_test.py")
+        || matches!(name, "conftest.py" | "tests.py")
+}
+
+/// The module's name, if all folders of these paths with an `__init__.py` are packages.
+pub(crate) fn module_name(path: &str, has_init: impl Fn(&str) -> bool) -> String {
+    let mut name = stem(path);
+    let mut folder = folder(path);
+    while !folder.is_empty() && has_init(folder) {
+        let last = folder.rsplit('/').next().unwrap_or(folder);
+        name = if name.is_empty() { last.to_owned() } else { format!("{last}.{name}") };
+        folder = self::folder(folder);
+    }
+    if name.is_empty() { "__init__".to_owned() } else { name }
+}
+
+fn stem(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let name = name.strip_suffix(".py").or_else(|| name.strip_suffix(".pyi")).unwrap_or(name);
+    if name == "__init__" { String::new() } else { name.to_owned() }
+}
+
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+fn dotted(path: &str) -> String {
+    let folder = folder(path).replace('/', ".");
+    match (folder.is_empty(), stem(path)) {
+        (true, stem) => stem,
+        (false, stem) if stem.is_empty() => folder,
+        (false, stem) => format!("{folder}.{stem}"),
+    }
+}

@@ -1,0 +1,290 @@
+//! Conditions: what they say about a running loop, and about parameters.
+
+use super::Program;
+use super::values::{EMPTY, FileId, FnId, SetId, Value};
+use crate::facts::{BindingKind, Condition, Constant, Expr, ExprId, GuardId};
+
+/// What is known where some code runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Truth {
+    /// No loop runs there.
+    pub(crate) is_outside: bool,
+    /// Code for callers that said they are not asynchronous.
+    pub(crate) is_dual: bool,
+    /// A handler hides errors: where it is.
+    pub(crate) covered: Option<u32>,
+    /// What parameters must be.
+    pub(crate) needs: Vec<Need>,
+}
+
+/// A parameter of the function is true, or is None; or is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Need {
+    pub(crate) parameter: u32,
+    pub(crate) is_none: bool,
+    pub(crate) is: bool,
+}
+
+/// Whether a need is met by an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Met {
+    Yes,
+    No,
+    /// It depends on this parameter of the caller.
+    Passes(u32),
+    Maybe,
+}
+
+impl Program {
+    /// What is known where an event of this function happens.
+    pub(crate) fn truth(&mut self, function: FnId, guard: GuardId) -> Truth {
+        let file = self.file_of(function);
+        let conditions: Vec<Condition> = self.file(file).facts.conditions(guard).collect();
+        let mut truth = Truth::default();
+        for condition in conditions {
+            match condition {
+                Condition::Called { expr, went_well } => {
+                    if !went_well && self.asks_for_running_loop(file, expr) {
+                        truth.is_outside = true;
+                    }
+                }
+                Condition::Test { expr, is } => self.learn(file, function, expr, is, &mut truth),
+                Condition::Covered(place) => truth.covered = truth.covered.or(Some(place)),
+                Condition::Always | Condition::Within(_) | Condition::AsyncWithin(_) => {}
+            }
+        }
+        truth.needs.sort_unstable();
+        truth.needs.dedup();
+        truth
+    }
+
+    fn learn(&mut self, file: FileId, function: FnId, expr: ExprId, is: bool, truth: &mut Truth) {
+        match self.expr(file, expr).clone() {
+            Expr::Not(inner) => return self.learn(file, function, inner, !is, truth),
+            Expr::Logic(is_and, parts) if is_and == is => {
+                for part in parts {
+                    self.learn(file, function, part, is, truth);
+                }
+                return;
+            }
+            Expr::Local(bindings) => {
+                if let [binding] = *bindings
+                    && let BindingKind::Parameter(owner, parameter) = self.file(file).facts.bindings[binding].kind
+                    && self.global_fn(file, owner) == function
+                {
+                    truth.needs.push(Need { parameter, is_none: false, is });
+                    let name = self.function(function).parameters[parameter as usize].name;
+                    truth.is_dual |= !is && is_dual_name(self.file(file).facts.name(name));
+                    return;
+                }
+            }
+            Expr::Attribute(_, name) => truth.is_dual |= !is && is_dual_name(self.file(file).facts.name(name)),
+            Expr::Same(left, right, is_negated) => {
+                let right_set = self.eval(file, right);
+                let constant = self.only_constant(right_set);
+                if let (Expr::Local(bindings), Some(constant)) = (self.expr(file, left).clone(), constant)
+                    && let [binding] = *bindings
+                    && let BindingKind::Parameter(owner, parameter) = self.file(file).facts.bindings[binding].kind
+                    && self.global_fn(file, owner) == function
+                {
+                    let is = is != is_negated;
+                    match constant {
+                        Constant::None => truth.needs.push(Need { parameter, is_none: true, is }),
+                        Constant::True => truth.needs.push(Need { parameter, is_none: false, is }),
+                        Constant::False => truth.needs.push(Need { parameter, is_none: false, is: !is }),
+                        _ => {}
+                    }
+                    return;
+                }
+            }
+            _ => {}
+        }
+        if let Some(means_running) = self.loop_truth(file, expr, 0)
+            && means_running != is
+        {
+            truth.is_outside = true;
+        }
+    }
+
+    /// Whether the expression is true just if a loop runs (true), or just if none does.
+    fn loop_truth(&mut self, file: FileId, expr: ExprId, depth: u32) -> Option<bool> {
+        if depth > 6 {
+            return None;
+        }
+        match self.expr(file, expr).clone() {
+            Expr::Not(inner) => self.loop_truth(file, inner, depth + 1).map(|is| !is),
+            Expr::Same(left, right, is_negated) => {
+                let right = self.eval(file, right);
+                match self.only_constant(right)? {
+                    Constant::None => self.is_loop_or_none(file, left).then_some(is_negated),
+                    Constant::True => self.loop_truth(file, left, depth + 1).map(|is| is != is_negated),
+                    Constant::False => self.loop_truth(file, left, depth + 1).map(|is| is == is_negated),
+                    _ => None,
+                }
+            }
+            Expr::Logic(true, parts) => {
+                // `loop and loop.is_running()`
+                parts.iter().find_map(|part| self.loop_truth(file, *part, depth + 1).filter(|is| *is))
+            }
+            Expr::Call(callee, _) => {
+                let callee = self.eval(file, callee);
+                for value in self.values.members(callee).to_vec() {
+                    match self.values.get(value).clone() {
+                        Value::External(path) if self.is_question(path) => return Some(true),
+                        Value::Function(function, _) | Value::Bound(function, ..) => {
+                            if let Some(found) = self.returns_loop_truth(function, depth + 1) {
+                                return Some(found);
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+                self.is_loop_or_none(file, expr).then_some(true)
+            }
+            Expr::Local(bindings) => {
+                let flags: Vec<(ExprId, GuardId)> = bindings
+                    .iter()
+                    .filter_map(|binding| {
+                        let binding = &self.file(file).facts.bindings[*binding];
+                        match binding.kind {
+                            BindingKind::Value(value) => Some((value, binding.guard)),
+                            _ => None,
+                        }
+                    })
+                    .collect();
+                if flags.len() == bindings.len()
+                    && let Some(found) = self.agreeing(file, &flags, depth + 1)
+                {
+                    return Some(found);
+                }
+                self.is_loop_or_none(file, expr).then_some(true)
+            }
+            _ => self.is_loop_or_none(file, expr).then_some(true),
+        }
+    }
+
+    fn returns_loop_truth(&mut self, function: FnId, depth: u32) -> Option<bool> {
+        let file = self.file_of(function);
+        let returns = self.function(function).returns.clone();
+        self.agreeing(file, &returns, depth)
+    }
+
+    /// Flags that are set where a loop is known to run, or known not to.
+    fn agreeing(&mut self, file: FileId, flags: &[(ExprId, GuardId)], depth: u32) -> Option<bool> {
+        let mut answer = None;
+        for (expr, guard) in flags {
+            let set = self.eval(file, *expr);
+            let found = match self.only_constant(set) {
+                Some(constant @ (Constant::True | Constant::False)) => match self.runs_under(file, *guard) {
+                    Some(runs) => Some(runs == (constant == Constant::True)),
+                    None => continue,
+                },
+                _ => self.loop_truth(file, *expr, depth),
+            };
+            match (answer, found?) {
+                (None, found) => answer = Some(found),
+                (Some(known), found) if known != found => return None,
+                _ => {}
+            }
+        }
+        answer
+    }
+
+    /// Whether a loop runs under these conditions, as the question for it went.
+    fn runs_under(&mut self, file: FileId, guard: GuardId) -> Option<bool> {
+        let conditions: Vec<Condition> = self.file(file).facts.conditions(guard).collect();
+        for condition in conditions {
+            if let Condition::Called { expr, went_well } = condition
+                && self.asks_for_running_loop(file, expr)
+            {
+                return Some(went_well);
+            }
+        }
+        None
+    }
+
+    fn asks_for_running_loop(&mut self, file: FileId, call: ExprId) -> bool {
+        let set = self.eval(file, call);
+        self.values.members(set).iter().any(|value| {
+            matches!(self.values.get(*value), Value::External(path) if self.values.path_text(*path) == "asyncio.RunningLoop()")
+        })
+    }
+
+    fn is_question(&self, path: super::values::PathId) -> bool {
+        let text = self.values.path_text(path);
+        matches!(
+            text,
+            "asyncio.AbstractEventLoop().is_running"
+                | "asyncio.RunningLoop().is_running"
+                | "asyncio.RunningLoopOrNone().is_running"
+                | "asyncio.current_task"
+                | "sniffio.current_async_library"
+        )
+    }
+
+    fn is_loop_or_none(&mut self, file: FileId, expr: ExprId) -> bool {
+        let set = self.eval(file, expr);
+        let (mut is_loop, mut is_none) = (false, false);
+        for value in self.values.members(set) {
+            match self.values.get(*value) {
+                Value::External(path) => match self.values.path_text(*path) {
+                    "asyncio.RunningLoop()" => is_loop = true,
+                    "asyncio.RunningLoopOrNone()" => (is_loop, is_none) = (true, true),
+                    _ => {}
+                },
+                Value::Constant(Constant::None) => is_none = true,
+                _ => {}
+            }
+        }
+        is_loop && is_none
+    }
+
+    pub(crate) fn only_constant(&self, set: SetId) -> Option<Constant> {
+        match self.values.members(set) {
+            [one] => match self.values.get(*one) {
+                Value::Constant(constant) => Some(*constant),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether an argument meets a need.
+    pub(crate) fn meets(&self, argument: SetId, need: Need, caller: FnId) -> Met {
+        if argument == EMPTY {
+            return Met::Maybe;
+        }
+        let mut answer = None;
+        for value in self.values.members(argument) {
+            let truth = match self.values.get(*value) {
+                Value::Constant(Constant::None) => need.is_none,
+                Value::Constant(Constant::False | Constant::Zero) => false,
+                Value::Constant(_) | Value::Text(_) | Value::Function(..) | Value::Bound(..) | Value::Class { .. } | Value::Instance { .. } => {
+                    !need.is_none
+                }
+                Value::Parameter(owner, parameter) if *owner == caller && self.values.members(argument).len() == 1 => {
+                    return Met::Passes(*parameter);
+                }
+                Value::External(_) if need.is_none => false,
+                _ => return Met::Maybe,
+            };
+            let is_met = truth == need.is;
+            match answer {
+                None => answer = Some(is_met),
+                Some(known) if known != is_met => return Met::Maybe,
+                _ => {}
+            }
+        }
+        match answer {
+            Some(true) => Met::Yes,
+            Some(false) => Met::No,
+            None => Met::Maybe,
+        }
+    }
+}
+
+/// Parameters by which callers say that they want a coroutine.
+fn is_dual_name(name: &str) -> bool {
+    matches!(name, "asynchronous" | "is_async" | "_asynchronous" | "_is_async" | "async_" | "run_async" | "use_async" | "_async")
+}
+

@@ -1,0 +1,130 @@
+//! What annotations say.
+
+use super::Program;
+use super::values::{EMPTY, FileId, SetId, Value, ValueId};
+use crate::facts::{Expr, ExprId, Parameter, ParameterKind};
+
+impl Program {
+    /// What a value with this annotation may be.
+    pub(super) fn annotated(&mut self, file: FileId, annotation: ExprId) -> SetId {
+        match self.expr(file, annotation).clone() {
+            Expr::Union(parts) => self.any_annotated(file, &parts),
+            Expr::Constant(constant) => self.single(Value::Constant(constant)),
+            Expr::Call(generic, arguments) => {
+                let parts = match arguments.first().map(|argument| self.expr(file, argument.value).clone()) {
+                    Some(Expr::Sequence(parts)) => parts,
+                    _ => Box::default(),
+                };
+                self.generic(file, generic, &parts)
+            }
+            Expr::Sequence(parts) => self.any_annotated(file, &parts),
+            _ => {
+                let classes = self.eval(file, annotation);
+                self.instances_of_type(classes)
+            }
+        }
+    }
+
+    pub(super) fn parameter_type(&mut self, file: FileId, parameter: &Parameter, annotation: ExprId) -> SetId {
+        let declared = self.annotated(file, annotation);
+        if declared == EMPTY {
+            return EMPTY;
+        }
+        match parameter.kind {
+            ParameterKind::Variadic => self.single(Value::Sequence([declared].into())),
+            ParameterKind::VariadicKeyword => self.single(Value::Mapping([(None, declared)].into())),
+            _ => declared,
+        }
+    }
+
+    fn any_annotated(&mut self, file: FileId, parts: &[ExprId]) -> SetId {
+        let mut all = EMPTY;
+        for part in parts {
+            let part = self.annotated(file, *part);
+            all = self.values.union(all, part);
+        }
+        all
+    }
+
+    fn instances_of_type(&mut self, classes: SetId) -> SetId {
+        let mut all = Vec::new();
+        for class in self.values.members(classes).to_vec() {
+            match self.values.get(class) {
+                Value::External(path) => {
+                    let path = self.values.path_text(*path);
+                    // Types of `typing` stand for something else; built-in types are of no use.
+                    if path.starts_with("typing") || path.starts_with("collections.abc") || !path.contains('.') {
+                        continue;
+                    }
+                    all.push(class);
+                }
+                Value::Class { .. } => all.push(class),
+                _ => {}
+            }
+        }
+        let classes = self.values.set(all);
+        self.instances(classes)
+    }
+
+    fn generic(&mut self, file: FileId, generic: ExprId, parts: &[ExprId]) -> SetId {
+        let values = self.eval(file, generic);
+        let name = match self.generic_name(file, generic, values) {
+            Some(name) => name,
+            None => return self.instances_of_type(values),
+        };
+        let last = parts.last().copied();
+        match name.as_str() {
+            "Optional" | "Union" => self.any_annotated(file, parts),
+            "Annotated" | "Final" | "ClassVar" | "Required" | "NotRequired" | "ReadOnly" => match parts.first() {
+                Some(first) => self.annotated(file, *first),
+                None => EMPTY,
+            },
+            "type" | "Type" => {
+                let Some(first) = parts.first() else { return EMPTY };
+                let classes = self.eval(file, *first);
+                let mut all: Vec<ValueId> = Vec::new();
+                for class in self.values.members(classes).to_vec() {
+                    if let Value::Class { class, .. } = *self.values.get(class) {
+                        all.push(self.value(Value::Class { class, is_exact: false }));
+                    }
+                }
+                self.values.set(all)
+            }
+            "list" | "List" | "set" | "Set" | "frozenset" | "FrozenSet" | "Sequence" | "Iterable" | "Iterator" | "Collection" | "deque"
+            | "Deque" | "MutableSequence" | "AbstractSet" | "Generator" | "Container" | "tuple" | "Tuple" => {
+                let is_tuple = matches!(name.as_str(), "tuple" | "Tuple");
+                let used = if is_tuple { parts } else { &parts[..parts.len().min(1)] };
+                let parts: Box<[SetId]> = used.iter().map(|part| self.annotated(file, *part)).collect();
+                if parts.iter().all(|part| *part == EMPTY) {
+                    return EMPTY;
+                }
+                self.single(Value::Sequence(parts))
+            }
+            "dict" | "Dict" | "Mapping" | "MutableMapping" | "defaultdict" | "DefaultDict" | "OrderedDict" | "WeakValueDictionary" => {
+                let Some(last) = last else { return EMPTY };
+                let value = self.annotated(file, last);
+                if value == EMPTY {
+                    return EMPTY;
+                }
+                self.single(Value::Mapping([(None, value)].into()))
+            }
+            _ => self.instances_of_type(values),
+        }
+    }
+
+    /// The name of a generic type of `typing`, `collections` or the built-in ones.
+    fn generic_name(&mut self, file: FileId, generic: ExprId, values: SetId) -> Option<String> {
+        let external = self.values.members(values).iter().find_map(|value| match self.values.get(*value) {
+            Value::External(path) => Some(self.values.path_text(*path).to_owned()),
+            _ => None,
+        });
+        if let Some(path) = external {
+            let (module, name) = path.rsplit_once('.').unwrap_or(("", &path));
+            return matches!(module, "" | "typing" | "typing_extensions" | "collections" | "collections.abc" | "weakref").then(|| name.to_owned());
+        }
+        match self.expr(file, generic) {
+            Expr::Global(name) => Some(self.file(file).facts.name(*name).to_owned()),
+            _ => None,
+        }
+    }
+}

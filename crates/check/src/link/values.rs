@@ -1,0 +1,286 @@
+//! What expressions may be at run time: interned values, sets of them, and what they are substituted with.
+//!
+//! A set holds a few values; one that would grow beyond [`MOST`] stops growing, as what is nearly anything says nothing.
+
+use crate::facts::Constant;
+use rustc_hash::FxHashMap;
+
+/// A string that files share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Symbol(pub(crate) u32);
+
+/// A function of the program, across files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct FnId(pub(crate) u32);
+
+/// A class of the program, across files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ClsId(pub(crate) u32);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct FileId(pub(crate) u32);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ValueId(u32);
+
+/// An interned set of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SetId(u32);
+
+/// Interned values of parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct EnvId(u32);
+
+/// The arguments of a call, interned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ArgsId(u32);
+
+/// Something with a name outside the program: `time.sleep`; an instance of `threading.Thread` is `threading.Thread()`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct PathId(u32);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Value {
+    Module(FileId),
+    /// A package without a file of its own, or of which only a part is known.
+    Namespace(Symbol),
+    External(PathId),
+    Function(FnId, EnvId),
+    /// A function that has its first argument.
+    Bound(FnId, EnvId, ValueId),
+    /// A class; unless exact, any of its subclasses too.
+    Class { class: ClsId, is_exact: bool },
+    Instance { class: ClsId, is_exact: bool },
+    Coroutine(FnId, EnvId),
+    Generator(FnId, EnvId),
+    AsyncGenerator(FnId, EnvId),
+    /// What `contextlib` makes of a generator function's generator.
+    Manager(ValueId),
+    Sequence(Box<[SetId]>),
+    Mapping(Box<[(Option<Symbol>, SetId)]>),
+    /// A callable with arguments given already.
+    Partial(ValueId, ArgsId),
+    Decorated(Decoration, SetId),
+    Super(ClsId, ValueId),
+    Constant(Constant),
+    Text(Symbol),
+    /// Whatever this parameter is given; the variable part of summaries.
+    Parameter(FnId, u32),
+    /// What becomes of a variable part.
+    Step(ValueId, Step),
+}
+
+/// What a decorator of the standard library makes of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Decoration {
+    Property,
+    ClassMethod,
+    StaticMethod,
+    ContextManager,
+    AsyncContextManager,
+    /// Its calls run in a thread, and are awaited.
+    Offloaded,
+    /// Its calls run a coroutine to its end.
+    Synchronous,
+}
+
+/// From a value to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Step {
+    Attribute(Symbol),
+    Call(ArgsId),
+    Await,
+    Index(i32),
+    Key(Symbol),
+    Item,
+    Element,
+    AsyncElement,
+    Enter,
+    AsyncEnter,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Args {
+    pub(crate) positional: Vec<SetId>,
+    pub(crate) keywords: Vec<(Symbol, SetId)>,
+    /// `*args`, of which the positions are not known.
+    pub(crate) star: Option<SetId>,
+    pub(crate) double_star: Option<SetId>,
+}
+
+pub(crate) type Env = Box<[((FnId, u32), SetId)]>;
+
+/// The interner of all of them.
+#[derive(Default)]
+pub(crate) struct Values {
+    values: Table<Value>,
+    /// Whether each value has a variable part.
+    open: Vec<bool>,
+    sets: Table<Box<[ValueId]>>,
+    open_sets: Vec<bool>,
+    envs: Table<Env>,
+    args: Table<Args>,
+    symbols: Table<Box<str>>,
+    paths: Table<Box<str>>,
+}
+
+struct Table<T> {
+    items: Vec<T>,
+    ids: FxHashMap<T, u32>,
+}
+
+impl<T: Clone + Eq + std::hash::Hash> Table<T> {
+    fn intern(&mut self, item: T) -> (u32, bool) {
+        if let Some(&id) = self.ids.get(&item) {
+            return (id, false);
+        }
+        let id = self.items.len() as u32;
+        self.items.push(item.clone());
+        self.ids.insert(item, id);
+        (id, true)
+    }
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), ids: FxHashMap::default() }
+    }
+}
+
+impl Values {
+    pub(crate) fn new() -> Self {
+        let mut values = Self::default();
+        values.set([]);
+        values.envs.intern(Box::new([]));
+        values.args.intern(Args::default());
+        values
+    }
+
+    pub(crate) fn symbol(&mut self, text: &str) -> Symbol {
+        if let Some(&id) = self.symbols.ids.get(text) {
+            return Symbol(id);
+        }
+        Symbol(self.symbols.intern(text.into()).0)
+    }
+
+    /// The symbol, if any file has that string.
+    pub(crate) fn known_symbol(&self, text: &str) -> Option<Symbol> {
+        self.symbols.ids.get(text).copied().map(Symbol)
+    }
+
+    pub(crate) fn text(&self, symbol: Symbol) -> &str {
+        &self.symbols.items[symbol.0 as usize]
+    }
+
+    pub(crate) fn path(&mut self, text: &str) -> PathId {
+        if let Some(&id) = self.paths.ids.get(text) {
+            return PathId(id);
+        }
+        PathId(self.paths.intern(text.into()).0)
+    }
+
+    pub(crate) fn path_text(&self, path: PathId) -> &str {
+        &self.paths.items[path.0 as usize]
+    }
+
+    /// `is_closure`: functions whose meaning depends on parameters of the functions around them.
+    pub(crate) fn value(&mut self, value: Value, is_closure: impl Fn(FnId) -> bool) -> ValueId {
+        let is_open = match &value {
+            Value::Parameter(..) | Value::Step(..) => true,
+            Value::Function(function, env) => is_closure(*function) || self.is_open_env(*env),
+            Value::Coroutine(function, env) | Value::Generator(function, env) | Value::AsyncGenerator(function, env) => {
+                is_closure(*function) || self.is_open_env(*env)
+            }
+            Value::Bound(function, env, receiver) => {
+                is_closure(*function) || self.is_open_env(*env) || self.open[receiver.0 as usize]
+            }
+            Value::Manager(inner) | Value::Super(_, inner) => self.open[inner.0 as usize],
+            Value::Sequence(parts) => parts.iter().any(|part| self.is_open_set(*part)),
+            Value::Mapping(items) => items.iter().any(|(_, part)| self.is_open_set(*part)),
+            Value::Partial(inner, args) => self.open[inner.0 as usize] || self.is_open_args(*args),
+            Value::Decorated(_, inner) => self.is_open_set(*inner),
+            _ => false,
+        };
+        let (id, is_new) = self.values.intern(value);
+        if is_new {
+            self.open.push(is_open);
+        }
+        ValueId(id)
+    }
+
+    pub(crate) fn get(&self, value: ValueId) -> &Value {
+        &self.values.items[value.0 as usize]
+    }
+
+    pub(crate) fn is_open(&self, value: ValueId) -> bool {
+        self.open[value.0 as usize]
+    }
+
+    pub(crate) fn is_open_set(&self, set: SetId) -> bool {
+        self.open_sets[set.0 as usize]
+    }
+
+    fn is_open_env(&self, env: EnvId) -> bool {
+        self.env(env).iter().any(|(_, set)| self.is_open_set(*set))
+    }
+
+    fn is_open_args(&self, args: ArgsId) -> bool {
+        let args = self.arguments(args);
+        let keywords = args.keywords.iter().map(|(_, set)| set);
+        args.positional.iter().chain(keywords).chain(&args.star).chain(&args.double_star).any(|set| self.is_open_set(*set))
+    }
+
+    pub(crate) fn set(&mut self, values: impl IntoIterator<Item = ValueId>) -> SetId {
+        let mut values: Vec<ValueId> = values.into_iter().collect();
+        values.sort_unstable();
+        values.dedup();
+        values.truncate(MOST);
+        let is_open = values.iter().any(|value| self.is_open(*value));
+        let (id, is_new) = self.sets.intern(values.into());
+        if is_new {
+            self.open_sets.push(is_open);
+        }
+        SetId(id)
+    }
+
+    pub(crate) fn members(&self, set: SetId) -> &[ValueId] {
+        &self.sets.items[set.0 as usize]
+    }
+
+    pub(crate) fn union(&mut self, one: SetId, two: SetId) -> SetId {
+        if one == two || two == EMPTY {
+            return one;
+        }
+        if one == EMPTY {
+            return two;
+        }
+        let all: Vec<ValueId> = self.members(one).iter().chain(self.members(two)).copied().collect();
+        self.set(all)
+    }
+
+    pub(crate) fn new_env(&mut self, mut entries: Vec<((FnId, u32), SetId)>) -> EnvId {
+        entries.retain(|(_, set)| *set != EMPTY);
+        entries.sort_unstable();
+        entries.dedup_by_key(|(key, _)| *key);
+        EnvId(self.envs.intern(entries.into()).0)
+    }
+
+    pub(crate) fn env(&self, env: EnvId) -> &[((FnId, u32), SetId)] {
+        &self.envs.items[env.0 as usize]
+    }
+
+    pub(crate) fn new_args(&mut self, args: Args) -> ArgsId {
+        ArgsId(self.args.intern(args).0)
+    }
+
+    pub(crate) fn arguments(&self, args: ArgsId) -> &Args {
+        &self.args.items[args.0 as usize]
+    }
+}
+
+/// No value is known.
+pub(crate) const EMPTY: SetId = SetId(0);
+pub(crate) const NO_ENV: EnvId = EnvId(0);
+pub(crate) const NO_ARGS: ArgsId = ArgsId(0);
+/// The most values of a set.
+const MOST: usize = 24;

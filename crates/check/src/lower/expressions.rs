@@ -1,0 +1,448 @@
+//! Expressions: what they are, and what happens in them.
+
+use super::Lowering;
+use crate::facts::{
+    Argument, ArgumentKind, BindingKind, Condition, Constant, EventKind, Expr as Fact, ExprId, Key, NameId, UNKNOWN, Use,
+};
+use crate::syntax::{self, BoolOp, CmpOp, Expr, Number, Operator, Ranged, TextRange, UnaryOp, ast};
+
+impl Lowering {
+    /// What an expression is; all that it does is noted.
+    pub(super) fn expr(&mut self, expr: &Expr) -> ExprId {
+        self.used_expr(expr, Use::Other)
+    }
+
+    pub(super) fn used_expr(&mut self, expr: &Expr, becomes: Use) -> ExprId {
+        match expr {
+            Expr::Name(name) => {
+                let name = self.name(&name.id);
+                self.look_up(name)
+            }
+            Expr::Attribute(attribute) => {
+                let id = self.attribute(attribute);
+                self.event(EventKind::Read, id);
+                id
+            }
+            Expr::Call(call) => self.call(call, becomes),
+            Expr::Await(await_) => {
+                let value = self.used_expr(&await_.value, Use::Awaited);
+                self.function().awaits = true;
+                let id = self.add(Fact::Await(value), await_.range);
+                self.event(EventKind::Await, id);
+                id
+            }
+            Expr::Subscript(subscript) => self.subscript(subscript),
+            Expr::Named(named) => {
+                let value = self.expr(&named.value);
+                self.assign(&named.target, value);
+                value
+            }
+            Expr::If(conditional) => {
+                let test = self.expr(&conditional.test);
+                let guard = self.frame().guard;
+                self.guard(Condition::Test { expr: test, is: true });
+                let body = self.expr(&conditional.body);
+                self.frame().guard = guard;
+                self.guard(Condition::Test { expr: test, is: false });
+                let orelse = self.expr(&conditional.orelse);
+                self.frame().guard = guard;
+                self.union(vec![body, orelse], conditional.range)
+            }
+            Expr::BoolOp(logic) => self.logic(logic),
+            Expr::UnaryOp(unary) => {
+                let operand = self.expr(&unary.operand);
+                match unary.op {
+                    UnaryOp::Not => self.add(Fact::Not(operand), unary.range),
+                    UnaryOp::USub if matches!(&*unary.operand, Expr::NumberLiteral(_)) => operand,
+                    _ => UNKNOWN,
+                }
+            }
+            Expr::BinOp(binary) => self.binary(binary),
+            Expr::Compare(compare) => self.compare(compare),
+            Expr::Lambda(lambda) => self.lambda(lambda),
+            Expr::List(ast::ExprList { elts, range, .. })
+            | Expr::Tuple(ast::ExprTuple { elts, range, .. })
+            | Expr::Set(ast::ExprSet { elts, range, .. }) => {
+                let parts: Vec<ExprId> = elts.iter().map(|part| self.part(part)).collect();
+                self.add(Fact::Sequence(parts.into()), *range)
+            }
+            Expr::Starred(starred) => self.expr(&starred.value),
+            Expr::Dict(dict) => self.dict(dict),
+            Expr::ListComp(ast::ExprListComp { elt, generators, range, .. })
+            | Expr::SetComp(ast::ExprSetComp { elt, generators, range, .. }) => {
+                let part = self.comprehension(generators, |this| this.expr(elt));
+                self.add(Fact::Sequence([part].into()), *range)
+            }
+            Expr::Generator(generator) => {
+                let part = self.comprehension(&generator.generators, |this| this.expr(&generator.elt));
+                self.add(Fact::Generator(part), generator.range)
+            }
+            Expr::DictComp(comprehension) => {
+                let part = self.comprehension(&comprehension.generators, |this| {
+                    comprehension.key.as_deref().map(|key| this.expr(key));
+                    this.expr(&comprehension.value)
+                });
+                self.add(Fact::Mapping([(Key::Unknown, part)].into()), comprehension.range)
+            }
+            Expr::Yield(yield_) => {
+                let value = yield_.value.as_deref().map_or(UNKNOWN, |value| self.expr(value));
+                self.function().yields.push(value);
+                UNKNOWN
+            }
+            Expr::YieldFrom(yield_) => {
+                let value = self.expr(&yield_.value);
+                let element = self.add(Fact::Element(value), yield_.range);
+                self.event(EventKind::Iterate, value);
+                self.function().yields.push(element);
+                UNKNOWN
+            }
+            Expr::StringLiteral(text) => {
+                let text = text.value.to_str();
+                // Long texts are no keys, and no names.
+                if text.len() > LONGEST_TEXT {
+                    return UNKNOWN;
+                }
+                let name = self.name(text);
+                self.add(Fact::Text(name), expr.range())
+            }
+            Expr::FString(text) => {
+                self.interpolated(text.value.elements());
+                UNKNOWN
+            }
+            Expr::TString(text) => {
+                self.interpolated(text.value.elements());
+                UNKNOWN
+            }
+            Expr::NumberLiteral(number) => self.constant(match &number.value {
+                Number::Int(int) if int.as_u8() == Some(0) => Constant::Zero,
+                Number::Float(float) if *float == 0.0 => Constant::Zero,
+                _ => Constant::Other,
+            }),
+            Expr::BooleanLiteral(boolean) => self.constant(if boolean.value { Constant::True } else { Constant::False }),
+            Expr::NoneLiteral(_) => self.constant(Constant::None),
+            Expr::BytesLiteral(_) => self.constant(Constant::Other),
+            Expr::Slice(slice) => {
+                for part in [&slice.lower, &slice.upper, &slice.step].into_iter().flatten() {
+                    self.expr(part);
+                }
+                UNKNOWN
+            }
+            Expr::EllipsisLiteral(_) | Expr::IpyEscapeCommand(_) => UNKNOWN,
+        }
+    }
+
+    fn constant(&mut self, constant: Constant) -> ExprId {
+        self.add(Fact::Constant(constant), TextRange::default())
+    }
+
+    fn part(&mut self, part: &Expr) -> ExprId {
+        match part {
+            Expr::Starred(starred) => {
+                let value = self.expr(&starred.value);
+                self.event(EventKind::Iterate, value);
+                self.add(Fact::Element(value), starred.range)
+            }
+            other => self.expr(other),
+        }
+    }
+
+    pub(super) fn union(&mut self, parts: Vec<ExprId>, range: TextRange) -> ExprId {
+        match parts.as_slice() {
+            [one] => *one,
+            _ => self.add(Fact::Union(parts.into()), range),
+        }
+    }
+
+    /// An attribute as a value: it may be known better for a while.
+    fn attribute(&mut self, attribute: &ast::ExprAttribute) -> ExprId {
+        if !self.frame().narrowed.is_empty()
+            && let Some(path) = path_of(attribute)
+            && let Some((_, known)) = self.frame().narrowed.iter().rev().find(|(known, _)| *known == path)
+        {
+            return *known;
+        }
+        let value = self.expr(&attribute.value);
+        let name = self.name(&attribute.attr);
+        self.add(Fact::Attribute(value, name), attribute.range)
+    }
+
+    fn call(&mut self, call: &ast::ExprCall, becomes: Use) -> ExprId {
+        let range = call.range();
+        if let Some(id) = self.super_call(call) {
+            return id;
+        }
+        let callee = match &*call.func {
+            // What is called is not read.
+            Expr::Attribute(attribute) => self.attribute(attribute),
+            other => self.expr(other),
+        };
+        let mut arguments = Vec::with_capacity(call.arguments.len());
+        for argument in &call.arguments.args {
+            arguments.push(match argument {
+                Expr::Starred(starred) => Argument { kind: ArgumentKind::Star, value: self.expr(&starred.value) },
+                other => Argument { kind: ArgumentKind::Positional, value: self.expr(other) },
+            });
+        }
+        for keyword in &call.arguments.keywords {
+            let kind = keyword.arg.as_ref().map_or(ArgumentKind::DoubleStar, |name| ArgumentKind::Keyword(self.name(name)));
+            arguments.push(Argument { kind, value: self.expr(&keyword.value) });
+        }
+        let id = self.add(Fact::Call(callee, arguments.into()), range);
+        self.event(EventKind::Call(becomes), id);
+        id
+    }
+
+    /// `super()` in a method.
+    fn super_call(&mut self, call: &ast::ExprCall) -> Option<ExprId> {
+        let is_super = matches!(&*call.func, Expr::Name(name) if name.id == "super");
+        if !is_super {
+            return None;
+        }
+        let frame = self.frames.iter().rev().find(|frame| frame.class.is_some())?;
+        let (class, function) = (frame.class?, frame.function);
+        Some(self.add(Fact::Super(class, function), call.range()))
+    }
+
+    fn subscript(&mut self, subscript: &ast::ExprSubscript) -> ExprId {
+        let value = self.expr(&subscript.value);
+        let key = self.key(&subscript.slice);
+        self.expr(&subscript.slice);
+        let id = self.add(Fact::Item(value, key), subscript.range);
+        let name = self.name("__getitem__");
+        self.event(EventKind::Operator(name), value);
+        id
+    }
+
+    pub(super) fn key(&mut self, key: &Expr) -> Key {
+        match key {
+            Expr::StringLiteral(text) if text.value.to_str().len() <= LONGEST_TEXT => Key::Text(self.name(text.value.to_str())),
+            Expr::NumberLiteral(ast::ExprNumberLiteral { value: Number::Int(int), .. }) => int.as_i32().map_or(Key::Unknown, Key::Index),
+            _ => Key::Unknown,
+        }
+    }
+
+    fn logic(&mut self, logic: &ast::ExprBoolOp) -> ExprId {
+        let is_and = matches!(logic.op, BoolOp::And);
+        let guard = self.frame().guard;
+        let known = self.frame().narrowed.len();
+        let flow = self.frame().flow.clone();
+        let mut parts = Vec::with_capacity(logic.values.len());
+        for value in &logic.values {
+            let part = self.expr(value);
+            parts.push(part);
+            // What follows `and` is looked at if it was true.
+            self.guard(Condition::Test { expr: part, is: is_and });
+            self.narrow(value, is_and);
+        }
+        let frame = self.frame();
+        frame.guard = guard;
+        frame.narrowed.truncate(known);
+        frame.flow.join(&flow);
+        self.add(Fact::Logic(is_and, parts.into()), logic.range)
+    }
+
+    fn binary(&mut self, binary: &ast::ExprBinOp) -> ExprId {
+        let (left, right) = (self.expr(&binary.left), self.expr(&binary.right));
+        let name = self.name(special_name(binary.op));
+        self.event(EventKind::Operator(name), left);
+        if left == UNKNOWN && right == UNKNOWN {
+            return UNKNOWN;
+        }
+        self.add(Fact::Operation(left, right), binary.range)
+    }
+
+    fn compare(&mut self, compare: &ast::ExprCompare) -> ExprId {
+        let left = self.expr(&compare.left);
+        let rights: Vec<ExprId> = compare.comparators.iter().map(|right| self.expr(right)).collect();
+        if let ([operator], [right]) = (&*compare.ops, &*rights) {
+            let is_negated = match operator {
+                CmpOp::Is | CmpOp::Eq => false,
+                CmpOp::IsNot | CmpOp::NotEq => true,
+                CmpOp::In | CmpOp::NotIn => {
+                    let name = self.name("__contains__");
+                    self.event(EventKind::Operator(name), *right);
+                    return UNKNOWN;
+                }
+                _ => return UNKNOWN,
+            };
+            if matches!(operator, CmpOp::Eq | CmpOp::NotEq) {
+                let name = self.name("__eq__");
+                self.event(EventKind::Operator(name), left);
+            }
+            return self.add(Fact::Same(left, *right, is_negated), compare.range);
+        }
+        UNKNOWN
+    }
+
+    fn dict(&mut self, dict: &ast::ExprDict) -> ExprId {
+        let mut items = Vec::with_capacity(dict.items.len());
+        for item in &dict.items {
+            let key = match &item.key {
+                Some(key) => {
+                    let known = self.key(key);
+                    if known == Key::Unknown {
+                        self.expr(key);
+                    }
+                    known
+                }
+                None => Key::Unknown,
+            };
+            items.push((key, self.expr(&item.value)));
+        }
+        self.add(Fact::Mapping(items.into()), dict.range)
+    }
+
+    /// Its targets are names of its own, whose values are known where it is.
+    fn comprehension(&mut self, generators: &[ast::Comprehension], element: impl FnOnce(&mut Self) -> ExprId) -> ExprId {
+        let known = self.frame().overlay.len();
+        let (guard, narrowed) = (self.frame().guard, self.frame().narrowed.len());
+        for generator in generators {
+            let iter = self.expr(&generator.iter);
+            let value = self.iterate(iter, generator.is_async, generator.iter.range());
+            self.overlay(&generator.target, value, None);
+            for condition in &generator.ifs {
+                let test = self.expr(condition);
+                self.guard(Condition::Test { expr: test, is: true });
+                self.narrow(condition, true);
+            }
+        }
+        let element = element(self);
+        let frame = self.frame();
+        frame.overlay.truncate(known);
+        frame.narrowed.truncate(narrowed);
+        frame.guard = guard;
+        element
+    }
+
+    fn overlay(&mut self, target: &Expr, value: ExprId, index: Option<i32>) {
+        match target {
+            Expr::Name(name) => {
+                let name_id = self.name(&name.id);
+                let kind = index.map_or(BindingKind::Value(value), |index| BindingKind::Unpacked(value, index));
+                let guard = self.frame().guard;
+                let binding = crate::facts::Binding { kind, guard, is_used: true, span: super::span(name.range) };
+                let binding = self.facts.bindings.push(binding);
+                self.frame().overlay.push((name_id, binding));
+            }
+            Expr::Tuple(ast::ExprTuple { elts, .. }) | Expr::List(ast::ExprList { elts, .. }) => {
+                let value = index.map_or(value, |index| self.add(Fact::Item(value, Key::Index(index)), target.range()));
+                for (index, part) in (0..).zip(elts) {
+                    self.overlay(part, value, Some(index));
+                }
+            }
+            Expr::Starred(starred) => self.overlay(&starred.value, UNKNOWN, None),
+            _ => {}
+        }
+    }
+
+    /// What a loop over it gives; and that it is looped over.
+    pub(super) fn iterate(&mut self, value: ExprId, is_async: bool, range: TextRange) -> ExprId {
+        if is_async {
+            self.function().awaits = true;
+        }
+        self.event(if is_async { EventKind::AsyncIterate } else { EventKind::Iterate }, value);
+        if value == UNKNOWN {
+            return UNKNOWN;
+        }
+        self.add(if is_async { Fact::AsyncElement(value) } else { Fact::Element(value) }, range)
+    }
+
+    fn interpolated<'e>(&mut self, elements: impl Iterator<Item = &'e ast::InterpolatedStringElement>) {
+        for element in elements {
+            let Some(part) = element.as_interpolation() else { continue };
+            let value = self.expr(&part.expression);
+            let name = self.name("__str__");
+            self.event(EventKind::Operator(name), value);
+            if let Some(format) = &part.format_spec {
+                self.interpolated(format.elements.iter());
+            }
+        }
+    }
+
+    /// An annotation; those in quotes are read as well.
+    pub(super) fn annotation(&mut self, annotation: &Expr) -> ExprId {
+        match annotation {
+            Expr::StringLiteral(text) => match syntax::parse_annotation(text.value.to_str()) {
+                Some(inner) => self.annotation(&inner),
+                None => UNKNOWN,
+            },
+            Expr::Subscript(subscript) => {
+                let value = self.annotation(&subscript.value);
+                let parts: Vec<ExprId> = match &*subscript.slice {
+                    Expr::Tuple(tuple) => tuple.elts.iter().map(|part| self.annotation(part)).collect(),
+                    other => vec![self.annotation(other)],
+                };
+                let parts = self.add(Fact::Sequence(parts.into()), subscript.range);
+                // A generic type with its arguments is a call of the type with them.
+                let arguments = [Argument { kind: ArgumentKind::Positional, value: parts }];
+                self.add(Fact::Call(value, arguments.into()), subscript.range)
+            }
+            Expr::BinOp(ast::ExprBinOp { left, op: Operator::BitOr, right, range, .. }) => {
+                let parts = vec![self.annotation(left), self.annotation(right)];
+                self.union(parts, *range)
+            }
+            Expr::List(list) => {
+                let parts: Vec<ExprId> = list.elts.iter().map(|part| self.annotation(part)).collect();
+                self.add(Fact::Sequence(parts.into()), list.range)
+            }
+            Expr::Attribute(attribute) => {
+                let value = self.annotation(&attribute.value);
+                let name = self.name(&attribute.attr);
+                self.add(Fact::Attribute(value, name), attribute.range)
+            }
+            Expr::Name(name) => {
+                let name = self.name(&name.id);
+                self.look_up_type(name)
+            }
+            Expr::NoneLiteral(_) => self.constant(Constant::None),
+            _ => UNKNOWN,
+        }
+    }
+
+    /// A name in an annotation may be defined later in the text.
+    fn look_up_type(&mut self, name: NameId) -> ExprId {
+        for index in (0..self.frames.len()).rev() {
+            let frame = &self.frames[index];
+            if index + 1 < self.frames.len() && frame.is_class_body {
+                continue;
+            }
+            if frame.locals.contains_key(&name) {
+                let scope = frame.scope;
+                return self.free(scope, name);
+            }
+        }
+        self.look_up(name)
+    }
+}
+
+/// `a.b.c`, if it is no more than names.
+pub(super) fn path_of(attribute: &ast::ExprAttribute) -> Option<String> {
+    let mut path = match &*attribute.value {
+        Expr::Name(name) => name.id.to_string(),
+        Expr::Attribute(inner) => path_of(inner)?,
+        _ => return None,
+    };
+    path.push('.');
+    path.push_str(&attribute.attr);
+    Some(path)
+}
+
+const fn special_name(operator: Operator) -> &'static str {
+    match operator {
+        Operator::Add => "__add__",
+        Operator::Sub => "__sub__",
+        Operator::Mult => "__mul__",
+        Operator::MatMult => "__matmul__",
+        Operator::Div => "__truediv__",
+        Operator::Mod => "__mod__",
+        Operator::Pow => "__pow__",
+        Operator::LShift => "__lshift__",
+        Operator::RShift => "__rshift__",
+        Operator::BitOr => "__or__",
+        Operator::BitXor => "__xor__",
+        Operator::BitAnd => "__and__",
+        Operator::FloorDiv => "__floordiv__",
+    }
+}
+
+const LONGEST_TEXT: usize = 60;

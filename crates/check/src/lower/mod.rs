@@ -1,0 +1,277 @@
+//! From the syntax tree of one file to its facts.
+//!
+//! One walk in the order of the text. Uses of a function's own names are bound by flow: each sees the bindings that reach it, so shadowing,
+//! rebinding and branches are right; uses in nested functions see all bindings of the name. Nothing here knows what a name of another file is.
+
+mod bound;
+mod expressions;
+mod flow;
+mod functions;
+mod statements;
+mod suppressions;
+
+use crate::facts::{
+    ALWAYS, Arena, Binding, BindingId, BindingKind, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, Function, FunctionId, Guard,
+    GuardId, MODULE, MODULE_SCOPE, NameId, Scope, ScopeId, ScopeKind, Span, UNKNOWN,
+};
+use crate::syntax::{Module, Ranged, TextRange};
+use flow::Flow;
+use rustc_hash::FxHashMap;
+
+/// What is known of a file with this text.
+pub(crate) fn facts(text: &str) -> Facts {
+    let module = Module::parse(text);
+    let mut lowering = Lowering::new();
+    lowering.module(module.body());
+    let mut facts = lowering.finish();
+    facts.error = module.error().map(|error| (error.message, error.at));
+    facts.suppressions = suppressions::of(&module, text);
+    facts
+}
+
+struct Lowering {
+    facts: Facts,
+    interned: FxHashMap<Box<str>, NameId>,
+    /// Names of whole scopes, which have no place of their own.
+    free: FxHashMap<(ScopeId, NameId), ExprId>,
+    globals: FxHashMap<NameId, ExprId>,
+    /// Where a scope has its names.
+    places: FxHashMap<(ScopeId, NameId), usize>,
+    /// From the module to the innermost function or class body.
+    frames: Vec<Frame>,
+}
+
+/// The body of a module, function or class while it is walked.
+struct Frame {
+    scope: ScopeId,
+    /// The function whose events these are: a class body is part of the function around it.
+    function: FunctionId,
+    /// The class whose body this is, or whose method.
+    class: Option<ClassId>,
+    is_class_body: bool,
+    /// What `self` or `cls` is called here.
+    receiver: Option<NameId>,
+    locals: FxHashMap<NameId, usize>,
+    /// Declared `global` (true) or `nonlocal`.
+    declared: FxHashMap<NameId, bool>,
+    flow: Flow,
+    /// Names of the comprehensions around.
+    overlay: Vec<(NameId, BindingId)>,
+    /// Attributes whose class is known for a while: the text of the expression, and what it is.
+    narrowed: Vec<(String, ExprId)>,
+    guard: GuardId,
+    loops: u32,
+}
+
+impl Lowering {
+    fn new() -> Self {
+        let mut facts = Facts::default();
+        facts.exprs.push(Expr::Unknown);
+        facts.spans.push(Span::default());
+        facts.guards.push(Guard { parent: ALWAYS, condition: Condition::Always });
+        let mut lowering = Self {
+            facts,
+            interned: FxHashMap::default(),
+            free: FxHashMap::default(),
+            globals: FxHashMap::default(),
+            places: FxHashMap::default(),
+            frames: Vec::new(),
+        };
+        let name = lowering.name("<module>");
+        lowering.facts.functions.push(Function { name, qualified: name, ..Function::default() });
+        lowering.facts.scopes.push(Scope::default());
+        lowering
+    }
+
+    fn module(&mut self, body: &[crate::syntax::Stmt]) {
+        let (locals, declared) = self.bound_names(body, &[]);
+        self.frames.push(Frame::new(MODULE_SCOPE, MODULE, locals, declared));
+        self.body(body);
+        self.frames.pop();
+    }
+
+    fn finish(mut self) -> Facts {
+        for &(scope, name) in self.free.keys() {
+            let Some(&place) = self.places.get(&(scope, name)) else { continue };
+            for &binding in &self.facts.scopes[scope].names[place].1 {
+                self.facts.bindings[binding].is_used = true;
+            }
+        }
+        for scope in self.facts.scopes.iter_mut() {
+            scope.names.sort_unstable_by_key(|(name, _)| *name);
+        }
+        self.facts
+    }
+
+    fn frame(&mut self) -> &mut Frame {
+        let index = self.frames.len() - 1;
+        &mut self.frames[index]
+    }
+
+    fn function(&mut self) -> &mut Function {
+        let function = self.frame().function;
+        &mut self.facts.functions[function]
+    }
+
+    fn name(&mut self, text: &str) -> NameId {
+        if let Some(&id) = self.interned.get(text) {
+            return id;
+        }
+        let id = self.facts.names.push(text.into());
+        self.interned.insert(text.into(), id);
+        id
+    }
+
+    fn add(&mut self, expr: Expr, range: TextRange) -> ExprId {
+        self.facts.spans.push(span(range));
+        self.facts.exprs.push(expr)
+    }
+
+    fn event(&mut self, kind: EventKind, expr: ExprId) {
+        if expr != UNKNOWN {
+            let guard = self.frame().guard;
+            self.function().events.push(Event { kind, expr, guard });
+        }
+    }
+
+    /// A condition that holds from here on, until the guard is put back.
+    fn guard(&mut self, condition: Condition) {
+        let parent = self.frame().guard;
+        let guard = self.facts.guards.push(Guard { parent, condition });
+        self.frame().guard = guard;
+    }
+
+    /// Gives a name of this scope a value.
+    fn bind(&mut self, name: NameId, kind: BindingKind, range: TextRange) -> BindingId {
+        let guard = self.frame().guard;
+        let binding = self.facts.bindings.push(Binding { kind, guard, is_used: false, span: span(range) });
+        let frame = self.frame();
+        let (scope, declared) = (frame.scope, frame.declared.get(&name).copied());
+        let home = match declared {
+            Some(true) => MODULE_SCOPE,
+            Some(false) => self.outer_scope(name).unwrap_or(scope),
+            None => {
+                if let Some(&local) = frame.locals.get(&name) {
+                    frame.flow.bind(local, binding);
+                }
+                scope
+            }
+        };
+        self.remember(home, name, binding);
+        binding
+    }
+
+    fn remember(&mut self, scope: ScopeId, name: NameId, binding: BindingId) {
+        let names = &mut self.facts.scopes[scope].names;
+        let place = *self.places.entry((scope, name)).or_insert_with(|| {
+            names.push((name, Vec::new()));
+            names.len() - 1
+        });
+        names[place].1.push(binding);
+    }
+
+    /// The scope around this one that has the name.
+    fn outer_scope(&self, name: NameId) -> Option<ScopeId> {
+        let mut outer = self.frames.iter().rev().skip(1);
+        outer.find(|frame| !frame.is_class_body && frame.locals.contains_key(&name)).map(|frame| frame.scope)
+    }
+
+    fn look_up(&mut self, name: NameId) -> ExprId {
+        let innermost = self.frames.len() - 1;
+        for index in (0..=innermost).rev() {
+            let frame = &self.frames[index];
+            if let Some(&(_, binding)) = frame.overlay.iter().rev().find(|(known, _)| *known == name) {
+                self.facts.bindings[binding].is_used = true;
+                return self.add(Expr::Local(Box::new([binding])), TextRange::default());
+            }
+            if index < innermost && frame.is_class_body {
+                continue;
+            }
+            if frame.declared.get(&name) == Some(&true) {
+                return self.free(MODULE_SCOPE, name);
+            }
+            if frame.declared.contains_key(&name) {
+                continue;
+            }
+            if let Some(&local) = frame.locals.get(&name) {
+                let scope = frame.scope;
+                if index < innermost {
+                    return self.free(scope, name);
+                }
+                return match frame.flow.reaching(local) {
+                    Some(bindings) => {
+                        let bindings: Box<[BindingId]> = bindings.into();
+                        for &binding in &bindings {
+                            self.facts.bindings[binding].is_used = true;
+                        }
+                        if bindings.is_empty() && self.frames[index].is_class_body {
+                            // Not bound yet in the class body: Python looks outside.
+                            continue;
+                        }
+                        self.add(Expr::Local(bindings), TextRange::default())
+                    }
+                    None => self.free(scope, name),
+                };
+            }
+        }
+        if let Some(&expr) = self.globals.get(&name) {
+            return expr;
+        }
+        let expr = self.add(Expr::Global(name), TextRange::default());
+        self.globals.insert(name, expr);
+        expr
+    }
+
+    fn free(&mut self, scope: ScopeId, name: NameId) -> ExprId {
+        if let Some(&expr) = self.free.get(&(scope, name)) {
+            return expr;
+        }
+        let expr = self.add(Expr::Free(scope, name), TextRange::default());
+        self.free.insert((scope, name), expr);
+        expr
+    }
+
+    fn new_scope(&mut self, kind: ScopeKind) -> ScopeId {
+        let parent = self.frame().scope;
+        self.facts.scopes.push(Scope { kind, parent, ..Scope::default() })
+    }
+
+    /// The qualified name of something that is defined here.
+    fn qualified(&mut self, name: &str) -> NameId {
+        let mut parts = Vec::new();
+        for frame in &self.frames[1..] {
+            let own = match frame.class {
+                Some(class) if frame.is_class_body => self.facts.classes[class].name,
+                _ => self.facts.functions[frame.function].name,
+            };
+            parts.push(self.facts.name(own));
+        }
+        parts.push(name);
+        let text = parts.join(".");
+        self.name(&text)
+    }
+}
+
+impl Frame {
+    fn new(scope: ScopeId, function: FunctionId, locals: FxHashMap<NameId, usize>, declared: FxHashMap<NameId, bool>) -> Self {
+        let flow = Flow::new(locals.len());
+        Self {
+            scope,
+            function,
+            class: None,
+            is_class_body: false,
+            receiver: None,
+            locals,
+            declared,
+            flow,
+            overlay: Vec::new(),
+            narrowed: Vec::new(),
+            guard: ALWAYS,
+            loops: 0,
+        }
+    }
+}
+
+pub(super) fn span(range: TextRange) -> Span {
+    Span { start: range.start().to_u32(), end: range.end().to_u32() }
+}

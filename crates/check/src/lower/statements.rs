@@ -1,0 +1,703 @@
+//! Statements: which way the code goes, what names get, and under which conditions things happen.
+
+use super::Lowering;
+use super::expressions::path_of;
+use super::flow::Flow;
+use crate::facts::{
+    BindingKind, Condition, EventKind, Expr as Fact, ExprId, Field, GuardId, Handler, Key, Poll, Store, UNKNOWN, Use,
+};
+use crate::syntax::{ExceptHandler, Expr, Pattern, Ranged, Stmt, ast};
+
+impl Lowering {
+    pub(super) fn body(&mut self, body: &[Stmt]) {
+        for statement in body {
+            self.statement(statement);
+        }
+    }
+
+    fn statement(&mut self, statement: &Stmt) {
+        match statement {
+            Stmt::FunctionDef(definition) => self.function_definition(definition),
+            Stmt::ClassDef(definition) => self.class_definition(definition),
+            Stmt::Expr(expr) => {
+                self.used_expr(&expr.value, Use::Discarded);
+            }
+            Stmt::Assign(assign) => self.assignment(assign),
+            Stmt::AnnAssign(assign) => self.annotated(assign),
+            Stmt::AugAssign(assign) => {
+                let value = self.expr(&assign.value);
+                if let Expr::Name(name) = &*assign.target {
+                    let id = self.name(&name.id);
+                    let before = self.look_up(id);
+                    let both = self.union(vec![before, value], assign.range);
+                    self.bind(id, BindingKind::Value(both), name.range);
+                } else {
+                    self.expr(&assign.target);
+                }
+            }
+            Stmt::Return(return_) => {
+                let value = return_.value.as_deref().map_or(UNKNOWN, |value| self.expr(value));
+                let guard = self.frame().guard;
+                self.function().returns.push((value, guard));
+                self.frame().flow.is_dead = true;
+            }
+            Stmt::Raise(raise) => {
+                for part in [&raise.exc, &raise.cause].into_iter().flatten() {
+                    self.expr(part);
+                }
+                self.frame().flow.is_dead = true;
+            }
+            Stmt::Break(_) | Stmt::Continue(_) => self.frame().flow.is_dead = true,
+            Stmt::If(if_) => self.if_(if_),
+            Stmt::While(while_) => self.while_(while_),
+            Stmt::For(for_) => self.for_(for_),
+            Stmt::With(with) => self.with(with),
+            Stmt::Try(try_) => self.try_(try_),
+            Stmt::Match(match_) => self.match_(match_),
+            Stmt::Assert(assert) => {
+                self.expr(&assert.test);
+                if let Some(message) = &assert.msg {
+                    self.expr(message);
+                }
+                self.narrow(&assert.test, true);
+            }
+            Stmt::Delete(delete) => {
+                for target in &delete.targets {
+                    if let Expr::Name(name) = target {
+                        let name_id = self.name(&name.id);
+                        self.bind(name_id, BindingKind::Unknown, name.range);
+                    } else {
+                        self.expr(target);
+                    }
+                }
+            }
+            Stmt::Import(import) => self.import(import),
+            Stmt::ImportFrom(import) => self.import_from(import),
+            Stmt::TypeAlias(alias) => {
+                if let Expr::Name(name) = &*alias.name {
+                    let value = self.annotation(&alias.value);
+                    let name_id = self.name(&name.id);
+                    self.bind(name_id, BindingKind::Value(value), name.range);
+                }
+            }
+            Stmt::Global(_) | Stmt::Nonlocal(_) | Stmt::Pass(_) | Stmt::IpyEscapeCommand(_) => {}
+        }
+    }
+
+    // ------------------------------------------------------------- assignments
+
+    fn assignment(&mut self, assign: &ast::StmtAssign) {
+        if let [Expr::Name(name)] = assign.targets.as_slice() {
+            // The call's only trace may be this name.
+            let binding = self.facts.bindings.next_id();
+            if let Expr::Call(_) = &*assign.value {
+                let event = |kind: &EventKind| matches!(kind, EventKind::Call(_));
+                let value = self.expr(&assign.value);
+                let name_id = self.name(&name.id);
+                let bound = self.bind(name_id, BindingKind::Value(value), name.range);
+                let last = self.function().events.iter_mut().rev().find(|known| known.expr == value && event(&known.kind));
+                if let Some(last) = last {
+                    last.kind = EventKind::Call(Use::Bound(bound));
+                }
+                return;
+            }
+            let _ = binding;
+        }
+        if let ([Expr::Tuple(targets)], Expr::Tuple(values)) = (assign.targets.as_slice(), &*assign.value)
+            && targets.elts.len() == values.elts.len()
+            && !values.elts.iter().chain(&targets.elts).any(Expr::is_starred_expr)
+        {
+            let values: Vec<ExprId> = values.elts.iter().map(|value| self.expr(value)).collect();
+            for (target, value) in targets.elts.iter().zip(values) {
+                self.assign(target, value);
+            }
+            return;
+        }
+        let value = self.expr(&assign.value);
+        for target in &assign.targets {
+            self.assign(target, value);
+        }
+    }
+
+    pub(super) fn assign(&mut self, target: &Expr, value: ExprId) {
+        match target {
+            Expr::Name(name) => {
+                let name_id = self.name(&name.id);
+                self.forget_narrowed(&name.id);
+                self.bind(name_id, BindingKind::Value(value), name.range);
+            }
+            Expr::Attribute(attribute) => self.store(attribute, Some(value), None),
+            Expr::Subscript(subscript) => {
+                let object = self.expr(&subscript.value);
+                self.expr(&subscript.slice);
+                let name = self.name("__setitem__");
+                self.event(EventKind::Operator(name), object);
+                self.add_item(&subscript.value, value);
+            }
+            Expr::Tuple(ast::ExprTuple { elts, .. }) | Expr::List(ast::ExprList { elts, .. }) => {
+                let star = elts.iter().position(Expr::is_starred_expr);
+                for (index, part) in (0..).zip(elts) {
+                    if star.is_some_and(|star| index as usize >= star) {
+                        let element = self.add(Fact::Element(value), part.range());
+                        match part {
+                            Expr::Starred(starred) => {
+                                let rest = self.add(Fact::Sequence([element].into()), part.range());
+                                self.assign(&starred.value, rest);
+                            }
+                            other => self.assign(other, element),
+                        }
+                    } else {
+                        let item = self.add(Fact::Item(value, Key::Index(index)), part.range());
+                        self.assign(part, item);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// `table[key] = value`: the table may have that value too.
+    fn add_item(&mut self, object: &Expr, value: ExprId) {
+        if value == UNKNOWN {
+            return;
+        }
+        let item = self.add(Fact::Mapping([(Key::Unknown, value)].into()), object.range());
+        match object {
+            Expr::Name(name) => {
+                let name_id = self.name(&name.id);
+                let is_own = self.frame().locals.contains_key(&name_id);
+                if is_own {
+                    let before = self.look_up(name_id);
+                    let both = self.union(vec![before, item], name.range);
+                    self.bind(name_id, BindingKind::Value(both), name.range);
+                } else if let Some(scope) = self.outer_scope(name_id) {
+                    let guard = self.frame().guard;
+                    let binding = crate::facts::Binding {
+                        kind: BindingKind::Value(item),
+                        guard,
+                        is_used: true,
+                        span: super::span(name.range),
+                    };
+                    let binding = self.facts.bindings.push(binding);
+                    self.remember(scope, name_id, binding);
+                }
+            }
+            Expr::Attribute(attribute) => self.store(attribute, Some(item), None),
+            _ => {}
+        }
+    }
+
+    fn store(&mut self, attribute: &ast::ExprAttribute, value: Option<ExprId>, annotation: Option<ExprId>) {
+        let name = self.name(&attribute.attr);
+        let receiver = self.frames.iter().rev().find_map(|frame| Some((frame.receiver?, frame.class?)));
+        if let (Expr::Name(object), Some((receiver, class))) = (&*attribute.value, receiver)
+            && self.name(&object.id) == receiver
+        {
+            if let Some(path) = path_of(attribute) {
+                self.forget_narrowed(&path);
+            }
+            self.facts.classes[class].fields.push(Field { name, value, annotation });
+            return;
+        }
+        let object = self.expr(&attribute.value);
+        if let Some(value) = value {
+            self.facts.stores.push(Store { object, name, value });
+        }
+    }
+
+    fn annotated(&mut self, assign: &ast::StmtAnnAssign) {
+        let annotation = self.annotation(&assign.annotation);
+        let value = assign.value.as_deref().map(|value| self.expr(value));
+        match &*assign.target {
+            Expr::Name(name) => {
+                let name_id = self.name(&name.id);
+                self.bind(name_id, BindingKind::Annotated { annotation, value }, name.range);
+            }
+            Expr::Attribute(attribute) => self.store(attribute, value, Some(annotation)),
+            _ => {}
+        }
+    }
+
+    fn import(&mut self, import: &ast::StmtImport) {
+        for alias in &import.names {
+            let module = self.name(&alias.name);
+            let root = alias.name.split('.').next().unwrap_or(&alias.name);
+            let bound = self.name(alias.asname.as_ref().map_or(root, |name| name.as_str()));
+            let kind = BindingKind::Import { module, is_root: alias.asname.is_none() };
+            self.bind(bound, kind, alias.range);
+        }
+    }
+
+    fn import_from(&mut self, import: &ast::StmtImportFrom) {
+        let module = self.name(import.module.as_ref().map_or("", |module| module.as_str()));
+        for alias in &import.names {
+            if alias.name.as_str() == "*" {
+                let scope = self.frame().scope;
+                self.facts.scopes[scope].stars.push((module, import.level));
+                continue;
+            }
+            let name = self.name(&alias.name);
+            let bound = self.name(alias.asname.as_ref().unwrap_or(&alias.name));
+            let kind = BindingKind::ImportFrom { module, level: import.level, name };
+            self.bind(bound, kind, alias.range);
+        }
+    }
+
+    // ---------------------------------------------------------------- branches
+
+    fn if_(&mut self, if_: &ast::StmtIf) {
+        let guard = self.frame().guard;
+        let known = self.frame().narrowed.len();
+        let mut after: Option<Flow> = None;
+        // What holds after the branches that leave.
+        let mut rest = guard;
+        let mut falls = true;
+        let clauses = if_.elif_else_clauses.iter().map(|clause| (clause.test.as_ref(), clause.body.as_slice()));
+        for (test, body) in std::iter::once((Some(&*if_.test), if_.body.as_slice())).chain(clauses) {
+            let condition = test.map(|test| (test, self.expr(test)));
+            let before = self.frame().flow.clone();
+            let outside = self.frame().guard;
+            if let Some((test, expr)) = condition {
+                self.guard(Condition::Test { expr, is: true });
+                self.narrow(test, true);
+            }
+            self.body(body);
+            let frame = self.frame();
+            let leaves = frame.flow.is_dead;
+            let end = std::mem::replace(&mut frame.flow, before);
+            match &mut after {
+                Some(after) => after.join(&end),
+                None => after = Some(end),
+            }
+            frame.guard = outside;
+            frame.narrowed.truncate(known);
+            match condition {
+                Some((test, expr)) => {
+                    self.guard(Condition::Test { expr, is: false });
+                    self.narrow(test, false);
+                    if leaves {
+                        rest = self.frame().guard;
+                    }
+                }
+                None => falls = false,
+            }
+        }
+        let frame = self.frame();
+        frame.narrowed.truncate(known);
+        frame.guard = rest;
+        if let Some(mut after) = after {
+            if falls {
+                let skipped = std::mem::replace(&mut frame.flow, Flow::new(0));
+                after.join(&skipped);
+            }
+            frame.flow = after;
+        }
+        // A test that left: the rest of the body is under its opposite, which may say what a name is.
+        if if_.elif_else_clauses.is_empty() && rest != guard {
+            self.narrow(&if_.test, false);
+        }
+    }
+
+    /// Learns from a condition what its names are.
+    pub(super) fn narrow(&mut self, test: &Expr, is: bool) {
+        match test {
+            Expr::UnaryOp(unary) if unary.op == ast::UnaryOp::Not => self.narrow(&unary.operand, !is),
+            Expr::BoolOp(logic) if matches!(logic.op, ast::BoolOp::And) == is => {
+                for value in &logic.values {
+                    self.narrow(value, is);
+                }
+            }
+            Expr::Call(call) => {
+                let is_check = matches!(&*call.func, Expr::Name(name) if name.id == "isinstance");
+                let [object, classes] = &*call.arguments.args else { return };
+                if is_check {
+                    self.narrow_to(object, classes, is);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn narrow_to(&mut self, object: &Expr, classes: &Expr, is: bool) {
+        let class_expr = self.expr(classes);
+        match object {
+            Expr::Name(name) => {
+                let name_id = self.name(&name.id);
+                let value = self.look_up(name_id);
+                let narrowed = self.add(Fact::Narrowed { value, classes: class_expr, is }, name.range);
+                if self.frame().locals.contains_key(&name_id) && !self.frame().overlay.iter().any(|(known, _)| *known == name_id) {
+                    // Known here only: the scope does not learn of it.
+                    let guard = self.frame().guard;
+                    let binding = crate::facts::Binding {
+                        kind: BindingKind::Value(narrowed),
+                        guard,
+                        is_used: true,
+                        span: super::span(name.range),
+                    };
+                    let binding = self.facts.bindings.push(binding);
+                    let frame = self.frame();
+                    if let Some(&local) = frame.locals.get(&name_id) {
+                        frame.flow.bind(local, binding);
+                    }
+                }
+            }
+            Expr::Attribute(attribute) => {
+                let Some(path) = path_of(attribute) else { return };
+                let value = self.expr(object);
+                let narrowed = self.add(Fact::Narrowed { value, classes: class_expr, is }, attribute.range);
+                self.frame().narrowed.push((path, narrowed));
+            }
+            _ => {}
+        }
+    }
+
+    /// A name or attribute has a new value.
+    fn forget_narrowed(&mut self, path: &str) {
+        let is_part = |known: &str| known.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        self.frame().narrowed.retain(|(known, _)| !is_part(known));
+    }
+
+    fn match_(&mut self, match_: &ast::StmtMatch) {
+        let subject = self.expr(&match_.subject);
+        let before = self.frame().flow.clone();
+        let mut after = before.clone();
+        let guard = self.frame().guard;
+        for case in &match_.cases {
+            self.frame().flow = before.clone();
+            self.pattern(&case.pattern, subject, Some(&match_.subject));
+            if let Some(test) = &case.guard {
+                let test = self.expr(test);
+                self.guard(Condition::Test { expr: test, is: true });
+            }
+            self.body(&case.body);
+            let frame = self.frame();
+            after.join(&frame.flow);
+            frame.guard = guard;
+        }
+        self.frame().flow = after;
+    }
+
+    fn pattern(&mut self, pattern: &Pattern, value: ExprId, subject: Option<&Expr>) {
+        match pattern {
+            Pattern::MatchAs(named) => {
+                if let Some(inner) = &named.pattern {
+                    self.pattern(inner, value, None);
+                }
+                let Some(name) = &named.name else { return };
+                let value = match named.pattern.as_deref() {
+                    Some(Pattern::MatchClass(class)) => {
+                        let classes = self.expr(&class.cls);
+                        self.add(Fact::Narrowed { value, classes, is: true }, named.range)
+                    }
+                    _ => value,
+                };
+                let name_id = self.name(name);
+                self.bind(name_id, BindingKind::Value(value), name.range);
+            }
+            Pattern::MatchClass(class) => {
+                if let Some(subject) = subject {
+                    self.narrow_to(subject, &class.cls, true);
+                } else {
+                    self.expr(&class.cls);
+                }
+                let parts = class.arguments.patterns.iter().chain(class.arguments.keywords.iter().map(|keyword| &keyword.pattern));
+                for part in parts {
+                    self.pattern(part, UNKNOWN, None);
+                }
+            }
+            Pattern::MatchSequence(sequence) => {
+                for part in &sequence.patterns {
+                    let element = self.add(Fact::Element(value), part.range());
+                    self.pattern(part, element, None);
+                }
+            }
+            Pattern::MatchMapping(mapping) => {
+                for part in &mapping.patterns {
+                    self.pattern(part, UNKNOWN, None);
+                }
+                if let Some(rest) = &mapping.rest {
+                    let name = self.name(rest);
+                    self.bind(name, BindingKind::Unknown, rest.range);
+                }
+            }
+            Pattern::MatchOr(either) => {
+                for part in &either.patterns {
+                    self.pattern(part, value, None);
+                }
+            }
+            Pattern::MatchStar(star) => {
+                if let Some(name) = &star.name {
+                    let name_id = self.name(name);
+                    self.bind(name_id, BindingKind::Unknown, name.range);
+                }
+            }
+            Pattern::MatchValue(literal) => {
+                self.expr(&literal.value);
+            }
+            Pattern::MatchSingleton(_) => {}
+        }
+    }
+
+    // ------------------------------------------------------------------- loops
+
+    /// What the body binds may be bound when it begins again.
+    fn forget_rebound(&mut self, body: &[Stmt], target: Option<&Expr>) {
+        for name in self.rebound(body, target) {
+            let frame = self.frame();
+            if let Some(&local) = frame.locals.get(&name) {
+                frame.flow.forget(local);
+            }
+            let text = self.facts.name(name).to_owned();
+            self.forget_narrowed(&text);
+        }
+    }
+
+    fn loop_body(&mut self, body: &[Stmt]) {
+        self.frame().loops += 1;
+        self.body(body);
+        let frame = self.frame();
+        frame.loops -= 1;
+        frame.flow.is_dead = false;
+    }
+
+    fn while_(&mut self, while_: &ast::StmtWhile) {
+        let guard = self.frame().guard;
+        self.forget_rebound(&while_.body, None);
+        let test = self.expr(&while_.test);
+        let before = self.frame().flow.clone();
+        self.guard(Condition::Test { expr: test, is: true });
+        let known = self.frame().narrowed.len();
+        self.narrow(&while_.test, true);
+        self.loop_body(&while_.body);
+        let frame = self.frame();
+        frame.narrowed.truncate(known);
+        frame.guard = guard;
+        frame.flow.join(&before);
+        let never_ends = matches!(&*while_.test, Expr::BooleanLiteral(literal) if literal.value) && !has_break(&while_.body);
+        self.body(&while_.orelse);
+        self.poll(while_, test);
+        if never_ends {
+            self.frame().flow.is_dead = true;
+        }
+    }
+
+    /// A loop that only sleeps.
+    fn poll(&mut self, while_: &ast::StmtWhile, test: ExprId) {
+        let [Stmt::Expr(expr)] = while_.body.as_slice() else { return };
+        let Expr::Await(await_) = &*expr.value else { return };
+        let Expr::Call(call) = &*await_.value else { return };
+        let wanted = super::span(call.range());
+        let function = self.frame().function;
+        let found = self.facts.functions[function].events.iter().rev().find(|event| {
+            self.facts.spans[event.expr.index()] == wanted && matches!(event.kind, EventKind::Call(_))
+        });
+        if let Some(event) = found {
+            let poll = Poll { function, span: super::span(while_.range), test, call: event.expr };
+            self.facts.polls.push(poll);
+        }
+    }
+
+    fn for_(&mut self, for_: &ast::StmtFor) {
+        let iter = self.expr(&for_.iter);
+        let value = self.iterate(iter, for_.is_async, for_.iter.range());
+        let before = self.frame().flow.clone();
+        self.forget_rebound(&for_.body, None);
+        self.assign(&for_.target, value);
+        let guard = self.frame().guard;
+        self.loop_body(&for_.body);
+        let frame = self.frame();
+        frame.guard = guard;
+        frame.flow.join(&before);
+        self.forget_rebound(&for_.body, Some(&for_.target));
+        self.body(&for_.orelse);
+    }
+
+    // ------------------------------------------------------- with, try, except
+
+    fn with(&mut self, with: &ast::StmtWith) {
+        let guard = self.frame().guard;
+        for item in &with.items {
+            let context = self.expr(&item.context_expr);
+            self.event(if with.is_async { EventKind::AsyncEnter } else { EventKind::Enter }, context);
+            if with.is_async {
+                self.function().awaits = true;
+            }
+            if let Some(target) = &item.optional_vars {
+                let fact = if with.is_async { Fact::AsyncEnter(context) } else { Fact::Enter(context) };
+                let value = self.add(fact, item.range);
+                self.assign(target, value);
+            }
+            self.guard(if with.is_async { Condition::AsyncWithin(context) } else { Condition::Within(context) });
+        }
+        let before = self.frame().flow.clone();
+        self.body(&with.body);
+        let frame = self.frame();
+        frame.guard = guard;
+        // The context may swallow what was raised.
+        if frame.flow.is_dead && with.items.iter().any(|item| is_suppress(&item.context_expr)) {
+            frame.flow.join(&before);
+            frame.flow.is_dead = false;
+        }
+    }
+
+    fn try_(&mut self, try_: &ast::StmtTry) {
+        let guard = self.frame().guard;
+        let before = self.frame().flow.clone();
+        if let Some(place) = broad_handler(&try_.handlers) {
+            self.guard(Condition::Covered(place));
+        }
+        let events_before = self.function().events.len();
+        let covered = self.frame().guard;
+        self.body(&try_.body);
+        let question = self.asks_for_the_loop(events_before);
+        self.frame().guard = covered;
+        let inside = self.frame().flow.clone();
+        self.frame().guard = guard;
+        if let Some(expr) = question {
+            self.guard(Condition::Called { expr, went_well: true });
+        }
+        let well = self.frame().guard;
+        self.body(&try_.orelse);
+        let mut after = self.frame().flow.clone();
+        let mut all_leave = !try_.handlers.is_empty();
+        let (awaits, awaited) = self.awaits_since(events_before, covered);
+        let mut earlier = Vec::new();
+        for handler in &try_.handlers {
+            let mut begin = before.clone();
+            let mut end_of_body = inside.clone();
+            end_of_body.is_dead = false;
+            begin.join(&end_of_body);
+            self.frame().flow = begin;
+            self.frame().guard = guard;
+            if let Some(expr) = question {
+                self.guard(Condition::Called { expr, went_well: false });
+            }
+            self.handler(handler, (awaits, awaited), &mut earlier);
+            let frame = self.frame();
+            all_leave &= frame.flow.is_dead;
+            after.join(&frame.flow);
+        }
+        let frame = self.frame();
+        frame.flow = after;
+        frame.guard = if question.is_some() && all_leave { well } else { guard };
+        let is_dead = std::mem::replace(&mut frame.flow.is_dead, false);
+        self.body(&try_.finalbody);
+        self.frame().flow.is_dead |= is_dead;
+    }
+
+    /// The call in a `try` that fails where no loop runs.
+    fn asks_for_the_loop(&mut self, since: usize) -> Option<ExprId> {
+        let function = self.frame().function;
+        let events = &self.facts.functions[function].events[since..];
+        let found = events.iter().find(|event| {
+            let Fact::Call(callee, _) = &self.facts.exprs[event.expr] else { return false };
+            match &self.facts.exprs[*callee] {
+                Fact::Attribute(_, name) | Fact::Global(name) | Fact::Free(_, name) => self.facts.name(*name) == "get_running_loop",
+                Fact::Local(_) => {
+                    let span = self.facts.span(event.expr);
+                    span.end - span.start == "get_running_loop()".len() as u32
+                }
+                _ => false,
+            }
+        });
+        found.map(|event| event.expr)
+    }
+
+    /// Whether a `try` awaits; and what, if it is one name.
+    fn awaits_since(&mut self, since: usize, _: GuardId) -> (bool, Option<ExprId>) {
+        let function = self.frame().function;
+        let events = &self.facts.functions[function].events[since..];
+        let mut awaits = events.iter().filter(|event| {
+            matches!(event.kind, EventKind::Await | EventKind::AsyncEnter | EventKind::AsyncIterate)
+        });
+        let first = awaits.next();
+        let only = first.filter(|_| awaits.next().is_none()).and_then(|event| match &self.facts.exprs[event.expr] {
+            Fact::Await(value) => Some(*value),
+            _ => None,
+        });
+        (first.is_some(), only)
+    }
+
+    fn handler(&mut self, handler: &ExceptHandler, (awaits, awaited): (bool, Option<ExprId>), earlier: &mut Vec<ExprId>) {
+        let ExceptHandler::ExceptHandler(handler) = handler;
+        let mut types = Vec::new();
+        match handler.type_.as_deref() {
+            Some(Expr::Tuple(tuple)) => types.extend(tuple.elts.iter().map(|part| self.expr(part))),
+            Some(one) => types.push(self.expr(one)),
+            None => {}
+        }
+        if let Some(name) = &handler.name {
+            let kind = types.first().map_or(BindingKind::Unknown, |class| BindingKind::Raised(*class));
+            let name_id = self.name(name);
+            self.bind(name_id, kind, name.range);
+        }
+        self.body(&handler.body);
+        let frame = self.frame();
+        let (function, is_in_loop) = (frame.function, frame.loops > 0);
+        let known = earlier.clone();
+        earlier.extend(types.iter().copied());
+        if self.facts.functions[function].is_async {
+            self.facts.handlers.push(Handler {
+                function,
+                span: super::span(handler.range),
+                types,
+                earlier: known,
+                raises: raises(&handler.body),
+                awaits,
+                awaited,
+                leaves: handler.body.iter().any(|statement| matches!(statement, Stmt::Return(_) | Stmt::Break(_))),
+                is_in_loop,
+            });
+        }
+    }
+}
+
+fn is_suppress(context: &Expr) -> bool {
+    let Expr::Call(call) = context else { return false };
+    match &*call.func {
+        Expr::Name(name) => name.id == "suppress",
+        Expr::Attribute(attribute) => attribute.attr.as_str() == "suppress",
+        _ => false,
+    }
+}
+
+/// Where a handler begins that would hide an error of any kind.
+fn broad_handler(handlers: &[ExceptHandler]) -> Option<u32> {
+    let is_broad = |class: &Expr| matches!(class, Expr::Name(name) if name.id == "Exception" || name.id == "BaseException" || name.id == "RuntimeError");
+    handlers.iter().find_map(|ExceptHandler::ExceptHandler(handler)| {
+        let is_broad = match handler.type_.as_deref() {
+            None => true,
+            Some(Expr::Tuple(tuple)) => tuple.elts.iter().any(is_broad),
+            Some(one) => is_broad(one),
+        };
+        (is_broad && !raises(&handler.body)).then(|| handler.range.start().to_u32())
+    })
+}
+
+/// Whether the error goes on, on some way.
+fn raises(body: &[Stmt]) -> bool {
+    body.iter().any(|statement| match statement {
+        Stmt::Raise(_) => true,
+        Stmt::If(if_) => raises(&if_.body) || if_.elif_else_clauses.iter().any(|clause| raises(&clause.body)),
+        Stmt::With(with) => raises(&with.body),
+        Stmt::For(for_) => raises(&for_.body),
+        Stmt::While(while_) => raises(&while_.body),
+        Stmt::Try(try_) => raises(&try_.body) || raises(&try_.finalbody) || raises(&try_.orelse),
+        Stmt::Match(match_) => match_.cases.iter().any(|case| raises(&case.body)),
+        _ => false,
+    })
+}
+
+fn has_break(body: &[Stmt]) -> bool {
+    body.iter().any(|statement| match statement {
+        Stmt::Break(_) => true,
+        Stmt::If(if_) => has_break(&if_.body) || if_.elif_else_clauses.iter().any(|clause| has_break(&clause.body)),
+        Stmt::With(with) => has_break(&with.body),
+        Stmt::Try(try_) => {
+            let handlers = try_.handlers.iter().any(|ExceptHandler::ExceptHandler(handler)| has_break(&handler.body));
+            handlers || [&try_.body, &try_.orelse, &try_.finalbody].into_iter().any(|body| has_break(body))
+        }
+        Stmt::Match(match_) => match_.cases.iter().any(|case| has_break(&case.body)),
+        _ => false,
+    })
+}

@@ -1,0 +1,57 @@
+//! The parser: the only module that names its crates, whose interfaces change with every release.
+//!
+//! Nothing here knows rules or facts. Sources that do not parse give what could be read of them, and an error with its place.
+
+pub(crate) use ruff_python_ast::token::TokenKind;
+pub(crate) use ruff_python_ast::visitor::{Visitor, walk_except_handler, walk_expr, walk_pattern, walk_stmt};
+pub(crate) use ruff_python_ast::{
+    self as ast, BoolOp, CmpOp, ExceptHandler, Expr, Number, Operator, Parameters, Pattern, Stmt, UnaryOp,
+};
+pub(crate) use ruff_source_file::{LineIndex, OneIndexed};
+pub(crate) use ruff_text_size::{Ranged, TextRange, TextSize};
+
+use ruff_python_ast::ModModule;
+use ruff_python_parser::{Parsed, parse_expression, parse_unchecked_source};
+use ruff_python_ast::PySourceType;
+
+/// A module that was read.
+pub(crate) struct Module {
+    parsed: Parsed<ModModule>,
+}
+
+/// Why a module could be read in part only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SyntaxError {
+    /// What is wrong, in the parser's words.
+    pub(crate) message: String,
+    /// Where, in bytes from the beginning.
+    pub(crate) at: u32,
+}
+
+impl Module {
+    /// Reads Python of any version.
+    pub(crate) fn parse(text: &str) -> Self {
+        Self { parsed: parse_unchecked_source(text, PySourceType::Python) }
+    }
+
+    pub(crate) fn body(&self) -> &[Stmt] {
+        &self.parsed.syntax().body
+    }
+
+    /// The first thing that is no Python.
+    pub(crate) fn error(&self) -> Option<SyntaxError> {
+        let error = self.parsed.errors().first()?;
+        Some(SyntaxError { message: error.error.to_string(), at: error.location.start().to_u32() })
+    }
+
+    /// Where the comments are, each with its text.
+    pub(crate) fn comments<'t>(&self, text: &'t str) -> impl Iterator<Item = (TextRange, &'t str)> {
+        let comments = self.parsed.tokens().iter().filter(|token| token.kind() == TokenKind::Comment);
+        comments.map(|token| (token.range(), &text[token.range()]))
+    }
+}
+
+/// An annotation that was written as a string.
+pub(crate) fn parse_annotation(text: &str) -> Option<Expr> {
+    parse_expression(text).ok().map(Parsed::into_expr)
+}
