@@ -168,6 +168,13 @@ impl Builder<'_> {
             }
             EventKind::Await | EventKind::AsyncEnter | EventKind::AsyncIterate => return,
         }
+        if event.kind == EventKind::Call(Use::Awaited) {
+            // What is awaited was no plain function, if it may have been a coroutine function.
+            let is_async = |target: &Target| matches!(target, Target::Function(callee, _) if self.program.function(*callee).is_async);
+            if targets.iter().any(is_async) {
+                targets.retain(is_async);
+            }
+        }
         if targets.is_empty() {
             return;
         }

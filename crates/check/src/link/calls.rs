@@ -34,8 +34,7 @@ impl Program {
             (_, Step::Attribute(name)) => self.attribute(value, name),
             (_, Step::Call(args)) => self.call(value, args),
             (Value::Coroutine(function, env), Step::Await) => {
-                let set = self.returned(function);
-                self.fill(set, env)
+                self.returned(function, env)
             }
             (Value::Generator(function, env), Step::Element) | (Value::AsyncGenerator(function, env), Step::AsyncElement) => {
                 let set = self.yielded(function);
@@ -305,8 +304,7 @@ impl Program {
             (true, false) => self.single(Value::Coroutine(function, env)),
             (false, true) => self.single(Value::Generator(function, env)),
             (false, false) => {
-                let set = self.returned(function);
-                self.fill(set, env)
+                self.returned(function, env)
             }
         }
     }

@@ -43,6 +43,8 @@ impl Program {
             self.hierarchy.members.push(members);
             self.hierarchy.fields.push(fields);
         }
+        self.hierarchy.orders = vec![Vec::new(); count as usize];
+        self.hierarchy.heirs = vec![Vec::new(); count as usize];
         let mut bases = Vec::with_capacity(count as usize);
         for class in (0..count).map(ClsId) {
             bases.push(self.bases(class));
@@ -50,9 +52,8 @@ impl Program {
         for class in (0..count).map(ClsId) {
             let mut order = Vec::new();
             linearize(Ancestor::Class(class), &bases, &mut order, 0);
-            self.hierarchy.orders.push(order);
+            self.hierarchy.orders[class.0 as usize] = order;
         }
-        self.hierarchy.heirs = vec![Vec::new(); count as usize];
         for class in (0..count).map(ClsId) {
             for ancestor in self.hierarchy.orders[class.0 as usize].clone() {
                 match ancestor {

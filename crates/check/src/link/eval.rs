@@ -1,9 +1,10 @@
 //! What an expression may be.
 
 use super::values::{Decoration, EMPTY, EnvId, FileId, FnId, NO_ENV, PathId, SetId, Step, Symbol, Value, ValueId};
-use super::{Busy, Memo, Program};
+use super::{Busy, Memo, Met, Program, Returned};
+use std::rc::Rc;
 use crate::catalogue::canonical;
-use crate::facts::{BindingId, BindingKind, Constant, Expr, ExprId, FunctionId, Key, MODULE_SCOPE, NameId, ScopeId, ScopeKind, UNKNOWN};
+use crate::facts::{BindingId, BindingKind, Constant, Expr, ExprId, FunctionId, Key, MODULE_SCOPE, NameId, ScopeId, ScopeKind};
 
 impl Program {
     /// What an expression may be.
@@ -350,26 +351,55 @@ impl Program {
         value
     }
 
-    /// What a function returns, with its parameters variable.
-    pub(super) fn returned(&mut self, function: FnId) -> SetId {
-        if let Some(&known) = self.returned.get(&function) {
-            return known;
+    /// What a call of a function returns, whose parameters are these.
+    pub(super) fn returned(&mut self, function: FnId, env: EnvId) -> SetId {
+        let ways = self.ways_to_return(function);
+        let mut all = EMPTY;
+        for way in &*ways {
+            let is_possible = way.needs.iter().all(|need| {
+                let given = self.values.env(env).iter().find(|(key, _)| *key == (function, need.parameter));
+                given.is_none_or(|(_, set)| self.meets(*set, *need, function) != Met::No)
+            });
+            if is_possible {
+                let set = self.fill(way.set, env);
+                all = self.values.union(all, set);
+            }
+        }
+        all
+    }
+
+    fn ways_to_return(&mut self, function: FnId) -> Rc<[Returned]> {
+        if let Some(known) = self.returned.get(&function) {
+            return Rc::clone(known);
         }
         let key = Busy::Returned(function);
         if !self.busy.insert(key) {
-            return EMPTY;
+            return Rc::new([]);
         }
         let file = self.file_of(function);
-        let returns: Vec<ExprId> = self.function(function).returns.iter().map(|(expr, _)| *expr).filter(|expr| *expr != UNKNOWN).collect();
-        let mut set = self.eval_all(file, &returns);
-        let is_known = self.values.members(set).iter().any(|value| !matches!(self.values.get(*value), Value::Constant(_)));
+        let returns = self.function(function).returns.clone();
+        let mut ways: Vec<Returned> = Vec::new();
+        let mut is_known = false;
+        for (expr, guard) in returns {
+            let set = self.eval(file, expr);
+            if set == EMPTY {
+                continue;
+            }
+            is_known |= self.values.members(set).iter().any(|value| !matches!(self.values.get(*value), Value::Constant(_)));
+            let needs = self.truth(function, guard).needs;
+            match ways.iter_mut().find(|way| way.needs == needs) {
+                Some(way) => way.set = self.values.union(way.set, set),
+                None => ways.push(Returned { set, needs }),
+            }
+        }
         if !is_known && let Some(annotation) = self.function(function).annotation {
-            let declared = self.annotated(file, annotation);
-            set = self.values.union(set, declared);
+            let set = self.annotated(file, annotation);
+            ways.push(Returned { set, needs: Vec::new() });
         }
         self.busy.remove(&key);
-        self.returned.insert(function, set);
-        set
+        let ways: Rc<[Returned]> = ways.into();
+        self.returned.insert(function, Rc::clone(&ways));
+        ways
     }
 
     /// What a generator yields.

@@ -19,6 +19,7 @@ use crate::catalogue::Catalogue;
 use crate::facts::{self, ClassId, Expr, ExprId, Facts, FunctionId, NameId};
 use modules::Modules;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::rc::Rc;
 use values::{ClsId, FileId, FnId, SetId, Symbol, Value, ValueId, Values};
 
 /// One file of the program.
@@ -45,7 +46,7 @@ pub(crate) struct Program {
     cls_files: Vec<FileId>,
     /// What each expression may be; expressions of all files in a row.
     memo: Vec<Memo>,
-    returned: FxHashMap<FnId, SetId>,
+    returned: FxHashMap<FnId, Rc<[Returned]>>,
     yielded: FxHashMap<FnId, SetId>,
     decorated: FxHashMap<FnId, SetId>,
     /// What is being looked at, against cycles.
@@ -54,6 +55,13 @@ pub(crate) struct Program {
     /// What parameters were given anywhere: for values that left their function.
     given: FxHashMap<(FnId, u32), SetId>,
     depth: u32,
+}
+
+/// What a function returns, and what its parameters must be for that.
+#[derive(Clone, Debug)]
+struct Returned {
+    set: SetId,
+    needs: Vec<Need>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -114,6 +114,9 @@ impl Program {
         match self.expr(file, expr).clone() {
             Expr::Not(inner) => self.loop_truth(file, inner, depth + 1).map(|is| !is),
             Expr::Same(left, right, is_negated) => {
+                if self.is_thread_of_loop(file, left, right) || self.is_thread_of_loop(file, right, left) {
+                    return Some(!is_negated);
+                }
                 let right = self.eval(file, right);
                 match self.only_constant(right)? {
                     Constant::None => self.is_loop_or_none(file, left).then_some(is_negated),
@@ -208,6 +211,20 @@ impl Program {
         self.values.members(set).iter().any(|value| {
             matches!(self.values.get(*value), Value::External(path) if self.values.path_text(*path) == "asyncio.RunningLoop()")
         })
+    }
+
+    /// `loop_thread_id == threading.get_ident()`
+    fn is_thread_of_loop(&mut self, file: FileId, one: ExprId, other: ExprId) -> bool {
+        let set = self.eval(file, other);
+        let asks = self.values.members(set).iter().any(|value| {
+            matches!(self.values.get(*value), Value::External(path)
+                if matches!(self.values.path_text(*path), "threading.get_ident()" | "threading.current_thread()" | "threading.get_native_id()"))
+        });
+        let name = match self.expr(file, one) {
+            Expr::Attribute(_, name) | Expr::Free(_, name) | Expr::Global(name) => Some(*name),
+            _ => None,
+        };
+        asks && name.is_some_and(|name| self.file(file).facts.name(name).contains("loop"))
     }
 
     fn is_question(&self, path: super::values::PathId) -> bool {
