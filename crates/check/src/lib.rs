@@ -7,10 +7,13 @@ mod facts;
 mod graph;
 mod link;
 mod lower;
+mod rules;
 mod search;
 mod syntax;
 
-use catalogue::{Catalogue, Category};
+use catalogue::Catalogue;
+pub use catalogue::Category;
+pub use rules::{RULES, Rule, Severity};
 use link::{Program, Source, module_name};
 
 /// temporary
@@ -29,26 +32,22 @@ pub fn check(files: Vec<(String, String)>) -> String {
     let mut program = Program::new(sources, Catalogue::new(&[]));
     let graph = graph::build(&mut program);
     let search = search::Search::new(&program, &graph);
+    let mut context = rules::Context { program: &mut program, graph: &graph, search: &search, found: Vec::new() };
+    rules::run(&mut context);
     let mut out = Vec::new();
-    for witness in search.witnesses(&program) {
-        let code = match witness.category {
-            Category::Nested => "SL001",
-            Category::Sleep => "SL002",
-            Category::Deadlock => "SL013",
-            _ => "SL003",
-        };
-        let file = witness.first_site.file;
+    let found = context.found;
+    for raw in found {
+        let file = raw.site.file;
         let index = syntax::LineIndex::from_source_text(&texts[file.0 as usize]);
-        let line = index.line_index((witness.first_site.span.start).into()).get();
-        let mut chain: Vec<String> = Vec::new();
-        match &witness.scheduled_by {
-            Some(by) => chain.push(by.clone()),
-            None => chain.push(program.qualified_name(witness.root)),
-        }
-        chain.extend(witness.hops.iter().map(|hop| program.qualified_name(hop.function)));
-        chain.push(witness.sink.replace("()", ""));
-        let chain: Vec<String> = chain.iter().map(|name| format!("{name:?}")).collect();
-        out.push(format!("{{\"path\":{:?},\"line\":{line},\"code\":\"{code}\",\"chain\":[{}]}}", program.file(file).path, chain.join(",")));
+        let line = index.line_index(raw.site.span.start.into()).get();
+        let chain: Vec<String> = raw.chain.iter().map(|(name, _)| format!("{name:?}")).collect();
+        out.push(format!(
+            "{{\"path\":{:?},\"line\":{line},\"code\":\"{}\",\"message\":{:?},\"chain\":[{}]}}",
+            program.file(file).path,
+            raw.rule.code,
+            raw.message,
+            chain.join(",")
+        ));
     }
     format!("{{\"findings\":[{}]}}", out.join(",\n"))
 }

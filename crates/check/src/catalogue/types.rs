@@ -11,7 +11,7 @@ pub(super) const RETURNS: &[(&str, &str)] = &[
     ),
     ("asyncio.RunningLoop()", "asyncio.get_running_loop"),
     ("asyncio.RunningLoopOrNone()", "asyncio._get_running_loop"),
-    ("asyncio.Task()", "asyncio.create_task asyncio.ensure_future asyncio.AbstractEventLoop().create_task asyncio.TaskGroup().create_task"),
+    ("asyncio.Task()", "asyncio.create_task asyncio.ensure_future asyncio.AbstractEventLoop().create_task"),
     ("asyncio.Future()", "asyncio.AbstractEventLoop().create_future asyncio.gather asyncio.wrap_future asyncio.shield
          asyncio.AbstractEventLoop().run_in_executor"),
     ("concurrent.futures.Future()", "concurrent.futures.Executor().submit"),
@@ -61,6 +61,7 @@ pub(super) const BASES: &[(&str, &str)] = &[
     ("http.server.ThreadingHTTPServer", "socketserver.BaseServer"),
     ("ssl.SSLSocket", "socket.socket"),
     ("asyncio.Task", "asyncio.Future"),
+    ("asyncio.KeptTask", "asyncio.Task"),
     ("asyncio.RunningLoop", "asyncio.AbstractEventLoop"),
     ("asyncio.RunningLoopOrNone", "asyncio.RunningLoop"),
     ("asyncio.threadsafe.Future", "concurrent.futures.Future"),

@@ -33,6 +33,8 @@ pub(crate) struct Facts {
     pub(crate) stores: Vec<Store>,
     pub(crate) handlers: Vec<Handler>,
     pub(crate) polls: Vec<Poll>,
+    /// `async for` loops that may be left early, and the function they are in: what they loop over.
+    pub(crate) early_exits: Vec<(FunctionId, ExprId)>,
     /// Lines with `noqa`.
     pub(crate) suppressions: Vec<Suppression>,
     /// What could not be read.
@@ -173,6 +175,8 @@ pub(crate) struct Function {
     pub(crate) is_lambda: bool,
     /// It awaits, or iterates or enters asynchronously.
     pub(crate) awaits: bool,
+    /// It yields in a `try` with a `finally`, or in a `with`: there is something to clean up.
+    pub(crate) cleans_up: bool,
     /// Nothing but a docstring, `pass`, `...` or `raise NotImplementedError`.
     pub(crate) is_stub: bool,
     pub(crate) scope: ScopeId,

@@ -237,6 +237,7 @@ impl Program {
     fn task(&mut self, path: &str, given: SetId) -> SetId {
         let outside = match path {
             "asyncio.wait_for" => EMPTY,
+            "asyncio.TaskGroup().create_task" => self.external("asyncio.KeptTask()"),
             _ => self.external("asyncio.Task()"),
         };
         self.values.union(given, outside)

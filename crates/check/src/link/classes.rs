@@ -223,11 +223,17 @@ impl Program {
         class == base || self.ancestors(class).any(|ancestor| ancestor == base)
     }
 
+    /// Some protocol asks for a method of that name, and the class has all that it asks for.
+    pub(crate) fn fits_protocol(&self, class: ClsId, name: Symbol) -> bool {
+        let mut protocols = self.hierarchy.protocols.iter();
+        protocols.any(|protocol| self.has_own(*protocol, name) && self.heirs(*protocol).contains(&class))
+    }
+
     fn defining(&self, class: ClsId, name: Symbol) -> Option<ClsId> {
         self.ancestors(class).find(|ancestor| self.has_own(*ancestor, name))
     }
 
-    fn has_own(&self, class: ClsId, name: Symbol) -> bool {
+    pub(crate) fn has_own(&self, class: ClsId, name: Symbol) -> bool {
         self.hierarchy.members[class.0 as usize].contains_key(&name) || self.hierarchy.fields[class.0 as usize].contains_key(&name)
     }
 

@@ -504,6 +504,10 @@ impl Lowering {
         self.forget_rebound(&for_.body, None);
         self.assign(&for_.target, value);
         let guard = self.frame().guard;
+        if for_.is_async && leaves(&for_.body) {
+            let function = self.frame().function;
+            self.facts.early_exits.push((function, iter));
+        }
         self.loop_body(&for_.body);
         let frame = self.frame();
         frame.guard = guard;
@@ -530,7 +534,10 @@ impl Lowering {
             self.guard(if with.is_async { Condition::AsyncWithin(context) } else { Condition::Within(context) });
         }
         let before = self.frame().flow.clone();
+        let yields = self.function().yields.len();
         self.body(&with.body);
+        let function = self.function();
+        function.cleans_up |= function.yields.len() > yields;
         let frame = self.frame();
         frame.guard = guard;
         // The context may swallow what was raised.
@@ -547,8 +554,13 @@ impl Lowering {
             self.guard(Condition::Covered(place));
         }
         let events_before = self.function().events.len();
+        let yields = self.function().yields.len();
         let covered = self.frame().guard;
         self.body(&try_.body);
+        if !try_.finalbody.is_empty() {
+            let function = self.function();
+            function.cleans_up |= function.yields.len() > yields;
+        }
         let question = self.asks_for_the_loop(events_before);
         self.frame().guard = covered;
         let inside = self.frame().flow.clone();
@@ -676,28 +688,39 @@ fn broad_handler(handlers: &[ExceptHandler]) -> Option<u32> {
 
 /// Whether the error goes on, on some way.
 fn raises(body: &[Stmt]) -> bool {
-    body.iter().any(|statement| match statement {
-        Stmt::Raise(_) => true,
-        Stmt::If(if_) => raises(&if_.body) || if_.elif_else_clauses.iter().any(|clause| raises(&clause.body)),
-        Stmt::With(with) => raises(&with.body),
-        Stmt::For(for_) => raises(&for_.body),
-        Stmt::While(while_) => raises(&while_.body),
-        Stmt::Try(try_) => raises(&try_.body) || raises(&try_.finalbody) || raises(&try_.orelse),
-        Stmt::Match(match_) => match_.cases.iter().any(|case| raises(&case.body)),
+    any_statement(body, false, &|statement, _| matches!(statement, Stmt::Raise(_)))
+}
+
+fn has_break(body: &[Stmt]) -> bool {
+    any_statement(body, false, &|statement, is_inner_loop| matches!(statement, Stmt::Break(_)) && !is_inner_loop)
+}
+
+/// Whether a loop's body may leave it: by `break`, or by `return`.
+fn leaves(body: &[Stmt]) -> bool {
+    any_statement(body, false, &|statement, is_inner_loop| match statement {
+        Stmt::Break(_) => !is_inner_loop,
+        Stmt::Return(_) => true,
         _ => false,
     })
 }
 
-fn has_break(body: &[Stmt]) -> bool {
-    body.iter().any(|statement| match statement {
-        Stmt::Break(_) => true,
-        Stmt::If(if_) => has_break(&if_.body) || if_.elif_else_clauses.iter().any(|clause| has_break(&clause.body)),
-        Stmt::With(with) => has_break(&with.body),
-        Stmt::Try(try_) => {
-            let handlers = try_.handlers.iter().any(|ExceptHandler::ExceptHandler(handler)| has_break(&handler.body));
-            handlers || [&try_.body, &try_.orelse, &try_.finalbody].into_iter().any(|body| has_break(body))
-        }
-        Stmt::Match(match_) => match_.cases.iter().any(|case| has_break(&case.body)),
-        _ => false,
+/// Looks at all statements of a body but those of functions in it; the flag says whether one is in an inner loop.
+fn any_statement(body: &[Stmt], is_inner_loop: bool, test: &impl Fn(&Stmt, bool) -> bool) -> bool {
+    let any = |body: &[Stmt]| any_statement(body, is_inner_loop, test);
+    body.iter().any(|statement| {
+        test(statement, is_inner_loop)
+            || match statement {
+                Stmt::If(if_) => any(&if_.body) || if_.elif_else_clauses.iter().any(|clause| any(&clause.body)),
+                Stmt::With(with) => any(&with.body),
+                Stmt::Try(try_) => {
+                    let handlers = try_.handlers.iter().any(|ExceptHandler::ExceptHandler(handler)| any(&handler.body));
+                    handlers || [&try_.body, &try_.orelse, &try_.finalbody].into_iter().any(|body| any(body))
+                }
+                Stmt::Match(match_) => match_.cases.iter().any(|case| any(&case.body)),
+                Stmt::For(ast::StmtFor { body, orelse, .. }) | Stmt::While(ast::StmtWhile { body, orelse, .. }) => {
+                    any_statement(body, true, test) || any(orelse)
+                }
+                _ => false,
+            }
     })
 }

@@ -1,0 +1,214 @@
+//! Nested runs, sleeps and other blocking calls on the loop, however many functions deep; and waits for the loop on its own thread.
+
+use super::{Context, Raw, Rule, Severity, plain};
+use crate::catalogue::Category;
+use crate::graph::Site;
+use crate::search::Witness;
+
+/// `SL001`
+pub(super) const NESTED_RUN: Rule = Rule {
+    code: "SL001",
+    name: "nested-run",
+    severity: Severity::Error,
+    summary: "a coroutine gets to a call that runs an event loop",
+    documentation: "\
+## What it does
+Finds ways from a coroutine, or a callback of the loop, over any number of synchronous functions to `asyncio.run`, `run_until_complete` and
+their like.
+
+## Why is this bad?
+A loop runs one callback at a time. While it runs, asyncio refuses another run on its thread: \"This event loop is already running\", or
+\"asyncio.run() cannot be called from a running event loop\". Under a broad `except` the error is swallowed, and the work is silently left out.
+
+## Example
+```python
+def load():
+    return asyncio.run(fetch())
+
+async def main():
+    load()
+```
+
+## Use instead
+```python
+async def load():
+    return await fetch()
+
+async def main():
+    await load()
+```
+`soliloop check --fix` rewrites such chains. Where a function cannot become a coroutine function, `soliloop.run(main(), nested=True)` allows
+nested runs, or `await asyncio.to_thread(load)` gives it a loop of its own.
+",
+};
+
+/// `SL002`
+pub(super) const BLOCKING_SLEEP: Rule = Rule {
+    code: "SL002",
+    name: "blocking-sleep",
+    severity: Severity::Error,
+    summary: "a coroutine gets to a call that sleeps",
+    documentation: "\
+## What it does
+Finds ways from a coroutine, or a callback of the loop, to `time.sleep`.
+
+## Why is this bad?
+The loop stands still meanwhile: no other task, timer or connection goes on.
+
+## Example
+```python
+def pause():
+    time.sleep(1)
+
+async def main():
+    pause()
+```
+
+## Use instead
+```python
+async def pause():
+    await asyncio.sleep(1)
+
+async def main():
+    await pause()
+```
+",
+};
+
+/// `SL003`
+pub(super) const BLOCKING_CALL: Rule = Rule {
+    code: "SL003",
+    name: "blocking-call",
+    severity: Severity::Error,
+    summary: "a coroutine gets to a call that blocks: network, child process, database, lock, file",
+    documentation: "\
+## What it does
+Finds ways from a coroutine, or a callback of the loop, to calls that wait for something: `requests.get`, `subprocess.run`, `Future.result`,
+`Thread.join`, database drivers, `open`. More can be named in `pyproject.toml`:
+
+```toml
+[tool.soliloop.check.blocking-calls]
+network = [\"ourlib.Client().fetch\"]
+```
+
+## Why is this bad?
+The loop stands still until it returns. Files are warnings: mostly they are fast.
+
+## Example
+```python
+def rate(country):
+    return requests.get(URL + country).json()
+
+async def checkout(cart):
+    return cart.total * rate(cart.country)
+```
+
+## Use instead
+```python
+async def checkout(cart):
+    return cart.total * await asyncio.to_thread(rate, cart.country)
+```
+or a library with coroutines.
+",
+};
+
+/// `SL013`
+pub(super) const SELF_DEADLOCK: Rule = Rule {
+    code: "SL013",
+    name: "self-deadlock",
+    severity: Severity::Error,
+    summary: "the loop's own thread waits for what only the loop can do",
+    documentation: "\
+## What it does
+Finds `asyncio.run_coroutine_threadsafe(...).result()` where the loop's own thread gets to it.
+
+## Why is this bad?
+The coroutine can only run when the loop goes on, and the loop waits for the coroutine: for ever.
+
+## Example
+```python
+def call(coro, loop):
+    return asyncio.run_coroutine_threadsafe(coro, loop).result()
+
+async def main():
+    call(work(), asyncio.get_running_loop())
+```
+
+## Use instead
+```python
+async def main():
+    await work()
+```
+",
+};
+
+pub(super) fn check(context: &mut Context<'_>) {
+    for witness in context.search.witnesses(context.program) {
+        let raw = tell(context, &witness);
+        context.found.push(raw);
+    }
+}
+
+fn tell(context: &Context<'_>, witness: &Witness) -> Raw {
+    let program = &*context.program;
+    let rule = match witness.category {
+        Category::Nested => &NESTED_RUN,
+        Category::Sleep => &BLOCKING_SLEEP,
+        Category::Deadlock => &SELF_DEADLOCK,
+        _ => &BLOCKING_CALL,
+    };
+    let mut chain: Vec<(String, Option<Site>)> = Vec::new();
+    let first = match &witness.scheduled_by {
+        Some(by) => by.clone(),
+        None => program.qualified_name(witness.root),
+    };
+    chain.push((first, Some(witness.first_site)));
+    chain.extend(witness.hops.iter().map(|hop| (program.qualified_name(hop.function), Some(hop.site))));
+    let sink = plain(&witness.sink);
+    let caller = match (&witness.scheduled_by, program.function(witness.root).is_async) {
+        (Some(by), _) => format!("`{by}` has the loop call `{}`, which", name_of(program, witness)),
+        (None, true) => format!("coroutine `{}`", name_of(program, witness)),
+        (None, false) => format!("`{}`, which the loop calls,", name_of(program, witness)),
+    };
+    let verb = if witness.hops.is_empty() { "calls" } else { "gets to" };
+    let mut message = format!("{caller} {verb} `{sink}`, which {}", consequence(witness.category));
+    if let (Category::Nested, Some(_)) = (witness.category, witness.covered) {
+        message.push_str("; a broad `except` on the way hides that error, and the work is left out silently");
+    }
+    chain.push((sink, None));
+    let severity = if matches!(witness.category, Category::File) { Severity::Warning } else { rule.severity };
+    Raw { rule, severity, site: witness.first_site, message, help: help(witness.category, witness.hops.is_empty()).to_owned(), chain }
+}
+
+fn name_of(program: &crate::link::Program, witness: &Witness) -> String {
+    let file = program.file(program.file_of(witness.root));
+    file.facts.name(program.function(witness.root).qualified).to_owned()
+}
+
+const fn consequence(category: Category) -> &'static str {
+    match category {
+        Category::Nested => "runs an event loop: this event loop is already running",
+        Category::Sleep => "sleeps: the loop stands still meanwhile",
+        Category::Network => "waits for the network: the loop stands still meanwhile",
+        Category::Process => "waits for a child process: the loop stands still meanwhile",
+        Category::Database => "waits for a database: the loop stands still meanwhile",
+        Category::Wait => "waits for another thread: the loop stands still meanwhile",
+        Category::File => "waits for a disk: the loop stands still meanwhile",
+        Category::Input => "waits for a person: the loop stands still meanwhile",
+        Category::Deadlock => "waits for the loop on the loop's own thread: for ever",
+    }
+}
+
+const fn help(category: Category, is_direct: bool) -> &'static str {
+    match (category, is_direct) {
+        (Category::Nested, true) => "`await` the coroutine",
+        (Category::Nested, false) => {
+            "make the functions on the way `async def` and `await` them (--fix does); or allow nested runs: `soliloop.run(main(), nested=True)`"
+        }
+        (Category::Sleep, true) => "`await asyncio.sleep(...)`",
+        (Category::Sleep, false) => "make the functions on the way `async def`, and `await asyncio.sleep(...)` at the end (--fix does)",
+        (Category::Deadlock, _) => "`await` the coroutine: this is the loop's own thread",
+        (_, true) => "`await asyncio.to_thread(...)`, or use a library with coroutines",
+        (_, false) => "`await asyncio.to_thread(...)` of the first function, or use a library with coroutines",
+    }
+}

@@ -1,0 +1,121 @@
+//! The rules: one file each, with its documentation; this is their list.
+//!
+//! A rule reads the program and its graph, and says what it finds. It knows no format of output, and no file.
+
+mod async_generator_not_closed;
+mod async_without_await;
+mod await_under_sync_lock;
+mod blocking;
+mod busy_wait;
+mod coroutine_never_awaited;
+mod deprecated_get_event_loop;
+mod loop_from_other_thread;
+mod loop_lifecycle;
+mod nest_asyncio;
+mod swallowed_cancellation;
+mod task_dropped;
+
+use crate::facts::Span;
+use crate::graph::{Graph, Site};
+use crate::link::Program;
+use crate::link::values::FnId;
+use crate::search::Search;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth a look.
+    Warning,
+    /// It stalls the loop, or breaks the program.
+    Error,
+}
+
+/// A rule, and what people may read about it.
+#[derive(Debug)]
+pub struct Rule {
+    /// `SL001`
+    pub code: &'static str,
+    /// `nested-run`
+    pub name: &'static str,
+    /// How bad its findings are, unless they say otherwise.
+    pub severity: Severity,
+    /// In one line, what it finds.
+    pub summary: &'static str,
+    /// What it does, why that is bad, an example, and what to do instead; Markdown.
+    pub documentation: &'static str,
+}
+
+/// What a rule says.
+pub(crate) struct Raw {
+    pub(crate) rule: &'static Rule,
+    pub(crate) severity: Severity,
+    pub(crate) site: Site,
+    pub(crate) message: String,
+    pub(crate) help: String,
+    /// The functions on the way, from the one that runs on the loop; and where each calls the next.
+    pub(crate) chain: Vec<(String, Option<Site>)>,
+}
+
+/// What rules look at, and where they say what they found.
+pub(crate) struct Context<'c> {
+    pub(crate) program: &'c mut Program,
+    pub(crate) graph: &'c Graph,
+    pub(crate) search: &'c Search<'c>,
+    pub(crate) found: Vec<Raw>,
+}
+
+/// All rules, by code.
+pub const RULES: &[&Rule] = &[
+    &blocking::NESTED_RUN,
+    &blocking::BLOCKING_SLEEP,
+    &blocking::BLOCKING_CALL,
+    &deprecated_get_event_loop::RULE,
+    &coroutine_never_awaited::RULE,
+    &task_dropped::RULE,
+    &nest_asyncio::RULE,
+    &async_without_await::RULE,
+    &loop_from_other_thread::RULE,
+    &swallowed_cancellation::RULE,
+    &await_under_sync_lock::RULE,
+    &loop_lifecycle::RULE,
+    &blocking::SELF_DEADLOCK,
+    &async_generator_not_closed::RULE,
+    &busy_wait::RULE,
+];
+
+/// Has all rules look.
+pub(crate) fn run(context: &mut Context<'_>) {
+    blocking::check(context);
+    deprecated_get_event_loop::check(context);
+    coroutine_never_awaited::check(context);
+    task_dropped::check(context);
+    nest_asyncio::check(context);
+    async_without_await::check(context);
+    loop_from_other_thread::check(context);
+    swallowed_cancellation::check(context);
+    await_under_sync_lock::check(context);
+    loop_lifecycle::check(context);
+    async_generator_not_closed::check(context);
+    busy_wait::check(context);
+}
+
+impl Context<'_> {
+    /// Says something about a place in a function.
+    fn report(&mut self, rule: &'static Rule, function: FnId, span: Span, message: String, help: &str, then: &[String]) {
+        let site = Site { file: self.program.file_of(function), span };
+        let mut chain = vec![(self.program.qualified_name(function), Some(site))];
+        chain.extend(then.iter().map(|name| (name.clone(), None)));
+        self.found.push(Raw { rule, severity: rule.severity, site, message, help: help.to_owned(), chain });
+    }
+}
+
+/// The last part of a path, without calls: `run_until_complete`.
+fn last_part(path: &str) -> String {
+    let path = path.trim_end_matches("()");
+    path.rsplit('.').next().unwrap_or(path).to_owned()
+}
+
+/// A path as people write it: `threading.Thread.join`.
+fn plain(path: &str) -> String {
+    path.replace("()", "").replace("[*]", "").replace("[]", "")
+}

@@ -1,0 +1,38 @@
+//! `nest_asyncio.apply`.
+
+use super::{Context, Rule, Severity};
+
+/// `SL007`
+pub(super) const RULE: Rule = Rule {
+    code: "SL007",
+    name: "nest-asyncio",
+    severity: Severity::Warning,
+    summary: "nest_asyncio patches asyncio",
+    documentation: "\
+## What it does
+Finds calls of `nest_asyncio.apply`.
+
+## Why is this bad?
+It replaces asyncio's own classes with slow ones for the whole process, works with asyncio's loop only, and holds back each outer call until
+the innermost has ended.
+
+## Example
+```python
+nest_asyncio.apply()
+```
+
+## Use instead
+`await` all the way up (`soliloop check --fix`), or `soliloop.run(main(), nested=True)`, which changes its own loop only.
+",
+};
+
+pub(super) fn check(context: &mut Context<'_>) {
+    for call in &context.graph.outside {
+        if context.program.values.path_text(call.path) == "nest_asyncio.apply" {
+            let (function, span) = (call.caller, call.site.span);
+            let message = "`nest_asyncio.apply` patches asyncio for the whole process".to_owned();
+            let help = "`await` all the way up, or `soliloop.run(main(), nested=True)`";
+            context.report(&RULE, function, span, message, help, &["nest_asyncio.apply".to_owned()]);
+        }
+    }
+}
