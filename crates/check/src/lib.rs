@@ -1,4 +1,7 @@
 //! Finds, explains and repairs what makes asyncio programs stall: nested runs, blocking calls, and their kin, across a whole program.
+//!
+//! [`check`] takes the text of files and gives what is wrong with them. It opens no file, prints nothing, and never imports or runs what it
+//! reads. Files become facts ([`lower`]), facts a program ([`link`]), the program a graph of calls ([`graph`]); rules read those.
 
 #![forbid(unsafe_code)]
 
@@ -7,47 +10,204 @@ mod facts;
 mod graph;
 mod link;
 mod lower;
+pub mod report;
 mod rules;
 mod search;
+pub mod settings;
 mod syntax;
 
-use catalogue::Catalogue;
 pub use catalogue::Category;
 pub use rules::{RULES, Rule, Severity};
-use link::{Program, Source, module_name};
+pub use settings::Settings;
 
-/// temporary
-pub fn check(files: Vec<(String, String)>) -> String {
-    let inits: std::collections::BTreeSet<String> =
-        files.iter().filter_map(|(path, _)| path.strip_suffix("/__init__.py").map(str::to_owned)).collect();
-    let texts: Vec<String> = files.iter().map(|(_, text)| text.clone()).collect();
-    let sources = files
-        .into_iter()
-        .map(|(path, text)| {
-            let facts = lower::facts(&text);
-            let module = module_name(&path, |folder| inits.contains(folder));
-            Source { path, module, facts }
-        })
-        .collect();
-    let mut program = Program::new(sources, Catalogue::new(&[]));
+use catalogue::Catalogue;
+use facts::Facts;
+use graph::Site;
+use link::{Program, Source, module_name};
+use rustc_hash::FxHashSet;
+use syntax::LineIndex;
+
+/// A file to check.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Its path below the folder where the check begins, with `/`.
+    pub path: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// What is known of one file, and can be kept for the next time.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct Knowledge(Facts);
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// In the order of their places.
+    pub findings: Vec<Finding>,
+    /// Files that could not be read, or in part only.
+    pub problems: Vec<Problem>,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Where it is.
+    pub place: Place,
+    /// The rule's code, as `SL001`.
+    pub code: &'static str,
+    /// The rule's name, as `nested-run`.
+    pub name: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, in a sentence.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+    /// From what runs on the loop to what blocks it.
+    pub chain: Vec<Link>,
+}
+
+/// A function on the way, and where it calls the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// `orders.Broker.fetch`
+    pub name: String,
+    /// Whether it is a coroutine function.
+    pub is_async: bool,
+    /// Where it calls the next; the last one calls none.
+    pub place: Option<Place>,
+}
+
+/// A range of a file's text; lines and columns count from 1, columns in characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// As in [`File::path`].
+    pub path: String,
+    /// The line where it begins.
+    pub line: usize,
+    /// The column where it begins.
+    pub column: usize,
+    /// The line where it ends.
+    pub end_line: usize,
+    /// The column behind its end.
+    pub end_column: usize,
+}
+
+/// A file that is no Python, or could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// As in [`File::path`].
+    pub path: String,
+    /// From 1; 0 if it is about the whole file.
+    pub line: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// What is known of a file with this text.
+pub fn know(text: &str) -> Knowledge {
+    match syntax::too_deep(text) {
+        Some(at) => Knowledge(Facts { error: Some(("nested too deeply: not checked".to_owned(), at)), ..lower::facts("") }),
+        None => Knowledge(lower::facts(text)),
+    }
+}
+
+/// Checks a program.
+///
+/// `files` in the order of their paths, `known` what [`know`] says of each.
+pub fn check(files: &[File], known: Vec<Knowledge>, settings: &Settings) -> Report {
+    let packages: FxHashSet<&str> = files.iter().filter_map(|file| file.path.strip_suffix("/__init__.py")).collect();
+    let mut texts = Texts { files, lines: files.iter().map(|_| None).collect() };
+    let mut problems = Vec::new();
+    let mut sources = Vec::with_capacity(files.len());
+    for (index, (file, Knowledge(facts))) in files.iter().zip(known).enumerate() {
+        if let Some((message, at)) = &facts.error {
+            let line = texts.lines(index).line_index((*at).into()).get();
+            problems.push(Problem { path: file.path.clone(), line, message: message.clone() });
+        }
+        let module = module_name(&file.path, |folder| packages.contains(folder));
+        sources.push(Source { path: file.path.clone(), module, facts });
+    }
+    let mut program = Program::new(sources, Catalogue::new(&settings.blocking));
     let graph = graph::build(&mut program);
     let search = search::Search::new(&program, &graph);
     let mut context = rules::Context { program: &mut program, graph: &graph, search: &search, found: Vec::new() };
     rules::run(&mut context);
-    let mut out = Vec::new();
     let found = context.found;
+    let mut findings: Vec<Finding> = Vec::new();
     for raw in found {
-        let file = raw.site.file;
-        let index = syntax::LineIndex::from_source_text(&texts[file.0 as usize]);
-        let line = index.line_index(raw.site.span.start.into()).get();
-        let chain: Vec<String> = raw.chain.iter().map(|(name, _)| format!("{name:?}")).collect();
-        out.push(format!(
-            "{{\"path\":{:?},\"line\":{line},\"code\":\"{}\",\"message\":{:?},\"chain\":[{}]}}",
-            program.file(file).path,
-            raw.rule.code,
-            raw.message,
-            chain.join(",")
-        ));
+        let is_wanted = settings.is_selected(raw.rule.code) && !settings.is_ignored_in(raw.rule.code, &program.file(raw.site.file).path);
+        if is_wanted && !is_silenced(&program, &mut texts, &raw) {
+            findings.push(texts.tell(raw));
+        }
     }
-    format!("{{\"findings\":[{}]}}", out.join(",\n"))
+    findings.sort_by(|one, other| (&one.place, one.code, &one.message).cmp(&(&other.place, other.code, &other.message)));
+    findings.dedup();
+    Report { findings, problems }
+}
+
+/// Whether a comment silences it, where it is or where its chain ends.
+fn is_silenced(program: &Program, texts: &mut Texts<'_>, raw: &rules::Raw) -> bool {
+    let end = raw.chain.iter().rev().find_map(|(_, site)| *site);
+    let mut places: Vec<Site> = vec![raw.site];
+    places.extend(end);
+    places.into_iter().any(|site| {
+        let suppressions = &program.file(site.file).facts.suppressions;
+        if suppressions.is_empty() {
+            return false;
+        }
+        let lines = texts.lines(site.file.0 as usize);
+        let first = lines.line_index(site.span.start.into()).get() as u32;
+        let last = lines.line_index(site.span.end.into()).get() as u32;
+        suppressions.iter().any(|suppression| {
+            let is_there = suppression.line == 0 || suppression.line == first || suppression.line == last;
+            is_there && (suppression.codes.is_empty() || suppression.codes.iter().any(|code| code == raw.rule.code))
+        })
+    })
+}
+
+/// The texts, and where their lines begin.
+struct Texts<'f> {
+    files: &'f [File],
+    lines: Vec<Option<LineIndex>>,
+}
+
+impl Texts<'_> {
+    fn lines(&mut self, file: usize) -> &LineIndex {
+        let text = &self.files[file].text;
+        self.lines[file].get_or_insert_with(|| LineIndex::from_source_text(text))
+    }
+
+    fn place(&mut self, site: Site) -> Place {
+        let file = site.file.0 as usize;
+        let text = &self.files[file].text;
+        let lines = self.lines(file);
+        let (start, end) = (lines.line_column(site.span.start.into(), text), lines.line_column(site.span.end.into(), text));
+        Place {
+            path: self.files[file].path.clone(),
+            line: start.line.get(),
+            column: start.column.get(),
+            end_line: end.line.get(),
+            end_column: end.column.get(),
+        }
+    }
+
+    fn tell(&mut self, raw: rules::Raw) -> Finding {
+        let chain = raw.chain.into_iter().enumerate().map(|(index, (name, site))| Link {
+            is_async: index == 0 && raw.is_async,
+            place: site.map(|site| self.place(site)),
+            name,
+        });
+        let chain = chain.collect();
+        Finding {
+            place: self.place(raw.site),
+            code: raw.rule.code,
+            name: raw.rule.name,
+            severity: raw.severity,
+            message: raw.message,
+            help: raw.help,
+            chain,
+        }
+    }
 }

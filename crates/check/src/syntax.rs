@@ -55,3 +55,47 @@ impl Module {
 pub(crate) fn parse_annotation(text: &str) -> Option<Expr> {
     parse_expression(text).ok().map(Parsed::into_expr)
 }
+
+/// Where brackets or operators nest deeper than any program's: trees of them would not fit a stack.
+pub(crate) fn too_deep(text: &str) -> Option<u32> {
+    let bytes = text.as_bytes();
+    let (mut at, mut depth, mut run) = (0, 0_u32, 0_u32);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'#' => at += bytes[at..].iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len() - at),
+            quote @ (b'"' | b'\'') => at = end_of_string(bytes, at, quote),
+            b'(' | b'[' | b'{' => (depth, run) = (depth + 1, 0),
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' | b'\n' | b';' => run = 0,
+            b'+' | b'-' | b'*' | b'/' | b'.' | b'~' | b'|' | b'&' | b'^' | b'%' | b' ' | b':' => run += 1,
+            _ => {}
+        }
+        if depth > DEEPEST || run > LONGEST_RUN {
+            return Some(at.min(bytes.len() - 1) as u32);
+        }
+        at += 1;
+    }
+    None
+}
+
+/// The last byte of the string that begins there.
+fn end_of_string(bytes: &[u8], start: usize, quote: u8) -> usize {
+    let is_triple = bytes[start..].starts_with(&[quote; 3]);
+    let mut at = start + if is_triple { 3 } else { 1 };
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' => at += 1,
+            b'\n' if !is_triple => return at - 1,
+            byte if byte == quote && !is_triple => return at,
+            byte if byte == quote && bytes[at..].starts_with(&[quote; 3]) => return at + 2,
+            _ => {}
+        }
+        at += 1;
+    }
+    bytes.len()
+}
+
+/// Brackets in brackets; Python itself takes 200.
+const DEEPEST: u32 = 250;
+/// Operators and spaces in a row, without a comma or the end of the line.
+const LONGEST_RUN: u32 = 20_000;

@@ -177,7 +177,7 @@ fn tell(context: &Context<'_>, witness: &Witness) -> Raw {
     }
     chain.push((sink, None));
     let severity = if matches!(witness.category, Category::File) { Severity::Warning } else { rule.severity };
-    Raw { rule, severity, site: witness.first_site, message, help: help(witness.category, witness.hops.is_empty()).to_owned(), chain }
+    Raw { rule, severity, site: witness.first_site, message, help: help(witness.category, witness.hops.is_empty()).to_owned(), chain, is_async: witness.scheduled_by.is_none() && program.function(witness.root).is_async }
 }
 
 fn name_of(program: &crate::link::Program, witness: &Witness) -> String {

@@ -54,6 +54,8 @@ pub(crate) struct Raw {
     pub(crate) help: String,
     /// The functions on the way, from the one that runs on the loop; and where each calls the next.
     pub(crate) chain: Vec<(String, Option<Site>)>,
+    /// The first of them is a coroutine function.
+    pub(crate) is_async: bool,
 }
 
 /// What rules look at, and where they say what they found.
@@ -105,7 +107,8 @@ impl Context<'_> {
         let site = Site { file: self.program.file_of(function), span };
         let mut chain = vec![(self.program.qualified_name(function), Some(site))];
         chain.extend(then.iter().map(|name| (name.clone(), None)));
-        self.found.push(Raw { rule, severity: rule.severity, site, message, help: help.to_owned(), chain });
+        let is_async = self.program.function(function).is_async;
+        self.found.push(Raw { rule, severity: rule.severity, site, message, help: help.to_owned(), chain, is_async });
     }
 }
 

@@ -1,0 +1,12 @@
+//! The command `soliloop-check`: `soliloop check` without Python.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let answer = soliloop_cli::run(std::env::args_os().skip(1).collect());
+    // Whoever has closed the pipe wants no more.
+    let _ = std::io::stderr().write_all(answer.complaint.as_bytes());
+    let _ = std::io::stdout().write_all(answer.output.as_bytes());
+    ExitCode::from(answer.status)
+}
