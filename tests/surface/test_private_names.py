@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 ROWS = {part for name, *_ in CPYTHON_PRIVATE_NAMES for part in name.split(".")}
 PRIVATE_NAME = r"_[a-zA-Z]\w*"
 # Names of our own that asyncio happens to have as well.
-OURS = {"_incoming", "_name", "_outgoing", "_poll", "_start", "_watcher"}
+OURS = {"_incoming", "_name", "_outgoing", "_poll", "_start", "_thread", "_watcher"}
 
 
 def exists(dotted: str) -> bool:
