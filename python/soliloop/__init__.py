@@ -4,6 +4,7 @@ This module only re-exports; each name has its one home in a private module besi
 """
 
 from soliloop import nest
+from soliloop._check import check
 from soliloop._errors import (
     DeadlockError,
     HostCrashedError,
@@ -34,6 +35,7 @@ __all__ = [
     "Simulation",
     "TimerHandle",
     "UnservedError",
+    "check",
     "install",
     "nest",
     "new_event_loop",

@@ -1,4 +1,4 @@
-"""The command ``soliloop``: runs programs with soliloop in the place of asyncio's own loop.
+"""The command ``soliloop``: runs programs with soliloop in the place of asyncio's own loop, and checks them.
 
 It uses soliloop's public names only. It ignores what a program returns: one that wants an exit
 status raises ``SystemExit``, as in Python. What is wrong with the command line itself gives exit
@@ -50,6 +50,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     parser, run_parser = _parsers()
     words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["check"]:
+        # Its words are the checker's own.
+        sys.exit(soliloop.check(words[1:]))
     program_args: list[str] = []
     if words[:1] == ["run"]:
         words, program_args = _split(words)
@@ -121,6 +124,9 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         "--outside",
         choices=("forbid", "threads", "allow"),
         help="what the program may use of the real world: nothing, threads, or all of it",
+    )
+    commands.add_parser(
+        "check", help="find nested runs, blocking calls and their kin in a program's source"
     )
     return parser, run
 

@@ -63,8 +63,6 @@ pub(crate) struct Scheduled {
 pub(crate) struct Outside {
     pub(crate) caller: FnId,
     pub(crate) path: PathId,
-    pub(crate) args: ArgsId,
-    pub(crate) event: Event,
     pub(crate) site: Site,
 }
 
@@ -86,6 +84,8 @@ pub(crate) struct Graph {
     pub(crate) into: Vec<Vec<usize>>,
     pub(crate) from: Vec<Vec<usize>>,
     pub(crate) sinks: Vec<SinkCall>,
+    /// Those of each function.
+    pub(crate) sinks_of: Vec<Vec<usize>>,
     pub(crate) scheduled: Vec<Scheduled>,
     /// Functions that run in other threads or processes.
     pub(crate) elsewhere: FxHashSet<FnId>,
@@ -114,6 +114,7 @@ pub(crate) fn build(program: &mut Program) -> Graph {
     let graph = Graph {
         into: vec![Vec::new(); count],
         from: vec![Vec::new(); count],
+        sinks_of: vec![Vec::new(); count],
         variables: vec![Vec::new(); count],
         ..Graph::default()
     };
@@ -185,8 +186,8 @@ impl Builder<'_> {
             _ => None,
         };
         for target in targets {
-            if let Target::External(path, args) = target {
-                self.graph.outside.push(Outside { caller: function, path, args, event, site });
+            if let Target::External(path, _) = target {
+                self.graph.outside.push(Outside { caller: function, path, site });
             }
             self.target(function, site, event.expr, &truth, target, &[], is_step, use_);
         }
@@ -308,12 +309,15 @@ impl Builder<'_> {
             && !self.is_harmless(sink, args)
             && self.graph.known_sinks.insert((caller, site, path))
         {
+            self.graph.sinks_of[caller.0 as usize].push(self.graph.sinks.len());
             self.graph.sinks.push(SinkCall { caller, site, path, sink, truth: Rc::clone(truth), via: via.to_vec() });
         }
         let handed = self.program.catalogue.handed(&text).to_vec();
         for what in handed {
             let (place, name) = match what {
-                Handed::Calls(place, name) | Handed::OnLoop(place, name) | Handed::Elsewhere(place, name) => (place, name),
+                Handed::Calls(place, name) | Handed::OnLoop(place, name) | Handed::Elsewhere(place, name) => {
+                    (place, name)
+                }
                 Handed::Iterates(place) => (place, ""),
             };
             let given = self.argument(args, place, name);
@@ -334,7 +338,13 @@ impl Builder<'_> {
                 match (what, target) {
                     (Handed::Calls(..), _) => self.target(caller, site, expr, truth, target, via, false, None),
                     (Handed::OnLoop(..), Target::Function(callee, _)) => {
-                        self.graph.scheduled.push(Scheduled { caller, site, by: path, callee, truth: Rc::clone(truth) });
+                        self.graph.scheduled.push(Scheduled {
+                            caller,
+                            site,
+                            by: path,
+                            callee,
+                            truth: Rc::clone(truth),
+                        });
                     }
                     (Handed::Elsewhere(..), Target::Function(callee, _)) => {
                         self.graph.elsewhere.insert(callee);
@@ -426,7 +436,8 @@ impl Builder<'_> {
         let foreign = std::mem::take(&mut self.graph.foreign);
         for (function, variable) in foreign {
             let owner = self.root(variable.value);
-            let mut envs: Vec<EnvId> = self.graph.into[owner.0 as usize].iter().map(|edge| self.graph.edges[*edge].env).collect();
+            let mut envs: Vec<EnvId> =
+                self.graph.into[owner.0 as usize].iter().map(|edge| self.graph.edges[*edge].env).collect();
             envs.sort_unstable();
             envs.dedup();
             if envs.len() > MOST_GIVERS {
@@ -441,7 +452,16 @@ impl Builder<'_> {
                 for target in self.program.targets(filled, args) {
                     if !matches!(target, Target::Variable(..)) {
                         let is_step = variable.use_.is_none();
-                        self.target(function, variable.site, variable.expr, &variable.truth, target, &variable.via, is_step, variable.use_);
+                        self.target(
+                            function,
+                            variable.site,
+                            variable.expr,
+                            &variable.truth,
+                            target,
+                            &variable.via,
+                            is_step,
+                            variable.use_,
+                        );
                     }
                 }
             }

@@ -4,6 +4,12 @@
 //! reads. Files become facts ([`lower`]), facts a program ([`link`]), the program a graph of calls ([`graph`]); rules read those.
 
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "offsets and counts are 32 bits wide: no file has 4 GiB, and no program as many parts"
+)]
 
 mod catalogue;
 mod facts;
@@ -108,7 +114,9 @@ pub struct Problem {
 /// What is known of a file with this text.
 pub fn know(text: &str) -> Knowledge {
     match syntax::too_deep(text) {
-        Some(at) => Knowledge(Facts { error: Some(("nested too deeply: not checked".to_owned(), at)), ..lower::facts("") }),
+        Some(at) => {
+            Knowledge(Facts { error: Some(("nested too deeply: not checked".to_owned(), at)), ..lower::facts("") })
+        }
         None => Knowledge(lower::facts(text)),
     }
 }
@@ -137,12 +145,14 @@ pub fn check(files: &[File], known: Vec<Knowledge>, settings: &Settings) -> Repo
     let found = context.found;
     let mut findings: Vec<Finding> = Vec::new();
     for raw in found {
-        let is_wanted = settings.is_selected(raw.rule.code) && !settings.is_ignored_in(raw.rule.code, &program.file(raw.site.file).path);
+        let is_wanted = settings.is_selected(raw.rule.code)
+            && !settings.is_ignored_in(raw.rule.code, &program.file(raw.site.file).path);
         if is_wanted && !is_silenced(&program, &mut texts, &raw) {
             findings.push(texts.tell(raw));
         }
     }
-    findings.sort_by(|one, other| (&one.place, one.code, &one.message).cmp(&(&other.place, other.code, &other.message)));
+    findings
+        .sort_by(|one, other| (&one.place, one.code, &one.message).cmp(&(&other.place, other.code, &other.message)));
     findings.dedup();
     Report { findings, problems }
 }
@@ -183,7 +193,8 @@ impl Texts<'_> {
         let file = site.file.0 as usize;
         let text = &self.files[file].text;
         let lines = self.lines(file);
-        let (start, end) = (lines.line_column(site.span.start.into(), text), lines.line_column(site.span.end.into(), text));
+        let (start, end) =
+            (lines.line_column(site.span.start.into(), text), lines.line_column(site.span.end.into(), text));
         Place {
             path: self.files[file].path.clone(),
             line: start.line.get(),

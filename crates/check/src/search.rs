@@ -1,12 +1,12 @@
 //! From what blocks back to the loop: the shortest way for each function and each reason.
 
 use crate::catalogue::Category;
-use crate::graph::{Edge, Graph, Hop, Site, SinkCall};
-use crate::link::Program;
-use crate::link::values::{EMPTY, FnId};
-use crate::link::Truth;
-use crate::link::Need;
+use crate::graph::{Edge, Graph, Hop, SinkCall, Site};
 use crate::link::Met;
+use crate::link::Need;
+use crate::link::Program;
+use crate::link::Truth;
+use crate::link::values::{EMPTY, FnId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BinaryHeap;
 
@@ -55,7 +55,12 @@ impl<'g> Search<'g> {
         let mut queue: BinaryHeap<std::cmp::Reverse<(u32, u32, usize)>> = BinaryHeap::new();
         for (index, sink) in graph.sinks.iter().enumerate() {
             if let Some(needs) = usable(&sink.truth) {
-                let way = Way { category: sink.sink.category, needs, length: 1 + sink.via.len() as u32, first: First::Sink(index) };
+                let way = Way {
+                    category: sink.sink.category,
+                    needs,
+                    length: 1 + sink.via.len() as u32,
+                    first: First::Sink(index),
+                };
                 search.add(sink.caller, way, &mut queue);
             }
         }
@@ -110,7 +115,10 @@ impl<'g> Search<'g> {
         }
         let mut seen = FxHashSet::default();
         for scheduled in &self.graph.scheduled {
-            if scheduled.truth.is_outside || roots.contains(&scheduled.callee) || program.function(scheduled.callee).is_async {
+            if scheduled.truth.is_outside
+                || roots.contains(&scheduled.callee)
+                || program.function(scheduled.callee).is_async
+            {
                 continue;
             }
             let mut by_category: FxHashMap<Category, usize> = FxHashMap::default();
@@ -153,7 +161,8 @@ impl<'g> Search<'g> {
                 *entry = (length, first);
             }
         };
-        for (index, sink) in self.graph.sinks.iter().enumerate().filter(|(_, sink)| sink.caller == root) {
+        for &index in &self.graph.sinks_of[root.0 as usize] {
+            let sink = &self.graph.sinks[index];
             if usable(&sink.truth).is_some_and(|needs| self.may_meet(program, root, &needs)) {
                 offer(sink.site, sink.sink.category, 1 + sink.via.len() as u32, First::Sink(index));
             }

@@ -39,15 +39,21 @@ impl Settings {
     /// # Errors
     /// Names what is wrong: an unknown code or category, or a bad glob.
     pub fn new(table: Table, select: Option<Vec<String>>, ignore: Vec<String>) -> Result<Self, SettingsError> {
-        let mut settings = Self { select: select.or(table.select).unwrap_or_default(), ignore: table.ignore, ..Self::default() };
+        let mut settings =
+            Self { select: select.or(table.select).unwrap_or_default(), ignore: table.ignore, ..Self::default() };
         settings.ignore.extend(ignore);
         for code in settings.select.iter().chain(&settings.ignore).chain(table.per_file_ignores.values().flatten()) {
             if code != "ALL" && !crate::RULES.iter().any(|rule| is_of(rule.code, code)) {
-                return Err(SettingsError(format!("unknown rule `{code}`: rules are SL001 to SL{:03}", crate::RULES.len())));
+                return Err(SettingsError(format!(
+                    "unknown rule `{code}`: rules are SL001 to SL{:03}",
+                    crate::RULES.len()
+                )));
             }
         }
         for (glob, codes) in table.per_file_ignores {
-            let matcher = Glob::new(&glob).map_err(|error| SettingsError(format!("per-file-ignores: {error}")))?.compile_matcher();
+            let matcher = Glob::new(&glob)
+                .map_err(|error| SettingsError(format!("per-file-ignores: {error}")))?
+                .compile_matcher();
             settings.per_file.push((matcher, codes));
         }
         for (name, paths) in table.blocking_calls {
@@ -71,7 +77,8 @@ impl Settings {
     pub(crate) fn is_ignored_in(&self, code: &str, path: &str) -> bool {
         let name = path.rsplit('/').next().unwrap_or(path);
         self.per_file.iter().any(|(glob, codes)| {
-            (glob.is_match(path) || glob.is_match(name)) && codes.iter().any(|known| known == "ALL" || is_of(code, known))
+            (glob.is_match(path) || glob.is_match(name))
+                && codes.iter().any(|known| known == "ALL" || is_of(code, known))
         })
     }
 }

@@ -7,12 +7,12 @@ pub(crate) use ruff_python_ast::visitor::{Visitor, walk_except_handler, walk_exp
 pub(crate) use ruff_python_ast::{
     self as ast, BoolOp, CmpOp, ExceptHandler, Expr, Number, Operator, Parameters, Pattern, Stmt, UnaryOp,
 };
-pub(crate) use ruff_source_file::{LineIndex, OneIndexed};
-pub(crate) use ruff_text_size::{Ranged, TextRange, TextSize};
+pub(crate) use ruff_source_file::LineIndex;
+pub(crate) use ruff_text_size::{Ranged, TextRange};
 
 use ruff_python_ast::ModModule;
-use ruff_python_parser::{Parsed, parse_expression, parse_unchecked_source};
 use ruff_python_ast::PySourceType;
+use ruff_python_parser::{Parsed, parse_expression, parse_unchecked_source};
 
 /// A module that was read.
 pub(crate) struct Module {

@@ -33,7 +33,8 @@ pub(crate) fn read(paths: &[PathBuf], root: &Path, exclude: &[String]) -> Result
         }
     }
     let base = base_of(paths, root);
-    let mut found: Vec<(String, PathBuf)> = found.into_iter().map(|path| (shown(&normal(&path), &base), path)).collect();
+    let mut found: Vec<(String, PathBuf)> =
+        found.into_iter().map(|path| (shown(&normal(&path), &base), path)).collect();
     found.sort_unstable();
     found.dedup();
     let texts: Vec<Result<File, Problem>> = found.into_par_iter().map(|(path, full)| one(path, &full)).collect();
@@ -79,7 +80,11 @@ fn walk(folder: &Path, root: &Path, exclude: &GlobSet, found: &mut Vec<PathBuf>,
                 let path = entry.path();
                 let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
                 let is_python = path.extension().is_some_and(|extension| extension == "py");
-                if is_file && is_python && !exclude.is_match(shown(path, root)) && !exclude.is_match(path.file_name().unwrap_or_default()) {
+                if is_file
+                    && is_python
+                    && !exclude.is_match(shown(path, root))
+                    && !exclude.is_match(path.file_name().unwrap_or_default())
+                {
                     found.push(path.to_owned());
                 }
             }

@@ -46,7 +46,8 @@ fn answer(arguments: &Arguments) -> Result<Answer, String> {
     }
     let root = std::env::current_dir().map_err(|error| format!("no working directory: {error}"))?;
     let table = if arguments.isolated { project::Found::default() } else { project::find(&arguments.paths, &root)? };
-    let settings = Settings::new(table.table, arguments.select.clone(), arguments.ignore.clone()).map_err(|error| error.0)?;
+    let settings =
+        Settings::new(table.table, arguments.select.clone(), arguments.ignore.clone()).map_err(|error| error.0)?;
     let read = files::read(&arguments.paths, &root, &settings.exclude)?;
     let known = files::know(&read.files);
     let mut report = soliloop_check::check(&read.files, known, &settings);
@@ -54,7 +55,7 @@ fn answer(arguments: &Arguments) -> Result<Answer, String> {
     report.problems.sort_by(|one, other| (&one.path, one.line).cmp(&(&other.path, other.line)));
     let found = !report.findings.is_empty();
     let output = tell(arguments, &report, &read.files);
-    let status = if found && !arguments.exit_zero { 1 } else { 0 };
+    let status = u8::from(found && !arguments.exit_zero);
     Ok(Answer { output, complaint: String::new(), status })
 }
 
@@ -71,7 +72,8 @@ fn tell(arguments: &Arguments, report: &Report, files: &[soliloop_check::File]) 
     }
     match arguments.format {
         Format::Full => {
-            let texts: HashMap<&str, &str> = files.iter().map(|file| (file.path.as_str(), file.text.as_str())).collect();
+            let texts: HashMap<&str, &str> =
+                files.iter().map(|file| (file.path.as_str(), file.text.as_str())).collect();
             report::text(report, &|path, line| texts.get(path)?.lines().nth(line - 1).map(str::to_owned))
         }
         Format::Concise => report::concise(report),

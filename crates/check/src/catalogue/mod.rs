@@ -80,7 +80,8 @@ impl Catalogue {
         let own = blocking::SINKS.iter().flat_map(|(category, unless, paths)| {
             paths.split_whitespace().map(|path| (path.to_owned(), Sink { category: *category, unless: *unless }))
         });
-        let extra = extra.iter().map(|(path, category)| (path.clone(), Sink { category: *category, unless: Unless::Never }));
+        let extra =
+            extra.iter().map(|(path, category)| (path.clone(), Sink { category: *category, unless: Unless::Never }));
         for (path, sink) in own.chain(extra) {
             match path.strip_suffix('*') {
                 Some(prefix) => wide_sinks.push((prefix.to_owned(), sink)),
@@ -96,7 +97,8 @@ impl Catalogue {
                 handed.entry(path).or_default().push(*what);
             }
         }
-        let returns = types::RETURNS.iter().flat_map(|(given, paths)| paths.split_whitespace().map(|path| (path, *given)));
+        let returns =
+            types::RETURNS.iter().flat_map(|(given, paths)| paths.split_whitespace().map(|path| (path, *given)));
         let bases = types::BASES.iter().copied();
         Self { sinks, wide_sinks, returns: returns.collect(), bases: bases.collect(), handed }
     }

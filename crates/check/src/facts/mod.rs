@@ -85,7 +85,11 @@ pub(crate) enum Expr {
     Same(ExprId, ExprId, bool),
     Operation(ExprId, ExprId),
     /// An instance of one of these classes; or of none of them.
-    Narrowed { value: ExprId, classes: ExprId, is: bool },
+    Narrowed {
+        value: ExprId,
+        classes: ExprId,
+        is: bool,
+    },
     /// What a function or class is before its decorators.
     Bare(BindingId),
 }
@@ -134,11 +138,21 @@ pub(crate) struct Binding {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum BindingKind {
     Value(ExprId),
-    Annotated { annotation: ExprId, value: Option<ExprId> },
+    Annotated {
+        annotation: ExprId,
+        value: Option<ExprId>,
+    },
     Parameter(FunctionId, u32),
     /// `import a.b` binds `a`; `import a.b as c` binds the module itself.
-    Import { module: NameId, is_root: bool },
-    ImportFrom { module: NameId, level: u32, name: NameId },
+    Import {
+        module: NameId,
+        is_root: bool,
+    },
+    ImportFrom {
+        module: NameId,
+        level: u32,
+        name: NameId,
+    },
     Function(FunctionId),
     Class(ClassId),
     Unpacked(ExprId, i32),
@@ -165,6 +179,7 @@ pub(crate) enum ScopeKind {
     Class(ClassId),
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not a state")]
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Function {
     pub(crate) name: NameId,
@@ -278,9 +293,15 @@ pub(crate) struct Guard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Condition {
     Always,
-    Test { expr: ExprId, is: bool },
+    Test {
+        expr: ExprId,
+        is: bool,
+    },
     /// In an exception handler of a `try` in which this was called; or after it went well.
-    Called { expr: ExprId, went_well: bool },
+    Called {
+        expr: ExprId,
+        went_well: bool,
+    },
     /// In a `try` with a handler for `Exception`, `BaseException` or all, at that place.
     Covered(u32),
     Within(ExprId),
@@ -288,6 +309,7 @@ pub(crate) enum Condition {
 }
 
 /// An exception handler in a coroutine function.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not a state")]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Handler {
     pub(crate) function: FunctionId,

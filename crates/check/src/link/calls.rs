@@ -1,7 +1,9 @@
 //! From a value to the next: attributes, calls, iteration; how arguments meet parameters; and what variable parts become.
 
 use super::Program;
-use super::values::{Args, ArgsId, Decoration, EMPTY, EnvId, FileId, FnId, NO_ARGS, NO_ENV, SetId, Step, Symbol, Value, ValueId};
+use super::values::{
+    Args, ArgsId, Decoration, EMPTY, EnvId, FileId, FnId, NO_ARGS, NO_ENV, SetId, Step, Symbol, Value, ValueId,
+};
 use crate::catalogue::canonical;
 use crate::facts::{ArgumentKind, Expr, ExprId, ParameterKind};
 
@@ -33,17 +35,20 @@ impl Program {
             (Value::External(path), _) => self.external_step(path, step),
             (_, Step::Attribute(name)) => self.attribute(value, name),
             (_, Step::Call(args)) => self.call(value, args),
-            (Value::Coroutine(function, env), Step::Await) => {
-                self.returned(function, env)
-            }
-            (Value::Generator(function, env), Step::Element) | (Value::AsyncGenerator(function, env), Step::AsyncElement) => {
+            (Value::Coroutine(function, env), Step::Await) => self.returned(function, env),
+            (Value::Generator(function, env), Step::Element)
+            | (Value::AsyncGenerator(function, env), Step::AsyncElement) => {
                 let set = self.yielded(function);
                 self.fill(set, env)
             }
             (Value::Manager(inner), Step::Enter) => self.step(inner, Step::Element),
             (Value::Manager(inner), Step::AsyncEnter) => self.step(inner, Step::AsyncElement),
             (Value::Sequence(parts), Step::Index(index)) => {
-                let place = if index < 0 { parts.len().checked_sub(index.unsigned_abs() as usize) } else { Some(index as usize) };
+                let place = if index < 0 {
+                    parts.len().checked_sub(index.unsigned_abs() as usize)
+                } else {
+                    Some(index as usize)
+                };
                 match place.and_then(|place| parts.get(place)) {
                     Some(part) => *part,
                     None => self.any_of(&parts),
@@ -51,7 +56,8 @@ impl Program {
             }
             (Value::Sequence(parts), Step::Item | Step::Element) => self.any_of(&parts),
             (Value::Mapping(items), Step::Key(key)) => {
-                let exact: Vec<SetId> = items.iter().filter(|(known, _)| *known == Some(key)).map(|(_, set)| *set).collect();
+                let exact: Vec<SetId> =
+                    items.iter().filter(|(known, _)| *known == Some(key)).map(|(_, set)| *set).collect();
                 let open: Vec<SetId> = items.iter().filter(|(known, _)| known.is_none()).map(|(_, set)| *set).collect();
                 self.any_of(&[exact, open].concat())
             }
@@ -157,6 +163,7 @@ impl Program {
     }
 
     /// Functions of the standard library whose value is one that was handed to them, or made of it.
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn known_call(&mut self, path: &str, args: ArgsId) -> Option<SetId> {
         let arguments = self.values.arguments(args).clone();
         let first = arguments.positional.first().copied();
@@ -172,17 +179,46 @@ impl Program {
                 }
                 Some(self.values.set(all))
             }
-            "functools.wraps()" | "functools.lru_cache" | "functools.cache" | "functools.lru_cache()" | "functools.singledispatch"
-            | "typing.cast" | "copy.copy" | "copy.deepcopy" | "weakref.proxy" | "typing.overload" | "abc.abstractmethod" | "typing.final"
-            | "asyncio.shield" | "asyncio.wait_for" | "iter" | "reversed" | "list" | "tuple" | "set" | "sorted" | "frozenset"
-            | "contextlib.closing" | "contextlib.aclosing" | "asyncio.ensure_future" | "asyncio.create_task" | "asyncio.coroutine"
-            | "types.coroutine" | "atexit.register" | "staticmethod()" | "asyncio.AbstractEventLoop().create_task"
+            "functools.wraps()"
+            | "functools.lru_cache"
+            | "functools.cache"
+            | "functools.lru_cache()"
+            | "functools.singledispatch"
+            | "typing.cast"
+            | "copy.copy"
+            | "copy.deepcopy"
+            | "weakref.proxy"
+            | "typing.overload"
+            | "abc.abstractmethod"
+            | "typing.final"
+            | "asyncio.shield"
+            | "asyncio.wait_for"
+            | "iter"
+            | "reversed"
+            | "list"
+            | "tuple"
+            | "set"
+            | "sorted"
+            | "frozenset"
+            | "contextlib.closing"
+            | "contextlib.aclosing"
+            | "asyncio.ensure_future"
+            | "asyncio.create_task"
+            | "asyncio.coroutine"
+            | "types.coroutine"
+            | "atexit.register"
+            | "staticmethod()"
+            | "asyncio.AbstractEventLoop().create_task"
             | "asyncio.TaskGroup().create_task" => {
                 let index = usize::from(path == "typing.cast");
                 let given = arguments.positional.get(index).copied()?;
                 Some(match path {
-                    "asyncio.shield" | "asyncio.wait_for" | "asyncio.create_task" | "asyncio.ensure_future"
-                    | "asyncio.AbstractEventLoop().create_task" | "asyncio.TaskGroup().create_task" => self.task(path, given),
+                    "asyncio.shield"
+                    | "asyncio.wait_for"
+                    | "asyncio.create_task"
+                    | "asyncio.ensure_future"
+                    | "asyncio.AbstractEventLoop().create_task"
+                    | "asyncio.TaskGroup().create_task" => self.task(path, given),
                     "list" | "tuple" | "set" | "sorted" | "frozenset" | "reversed" | "iter" => {
                         let element = self.step_set(given, Step::Element);
                         if element == EMPTY {
@@ -286,7 +322,8 @@ impl Program {
                 match decoration {
                     Decoration::ContextManager | Decoration::AsyncContextManager => {
                         let managers: Vec<ValueId> = self.values.members(made).to_vec();
-                        let managers: Vec<ValueId> = managers.into_iter().map(|made| self.value(Value::Manager(made))).collect();
+                        let managers: Vec<ValueId> =
+                            managers.into_iter().map(|made| self.value(Value::Manager(made))).collect();
                         self.values.set(managers)
                     }
                     Decoration::Synchronous => self.step_set(made, Step::Await),
@@ -304,9 +341,7 @@ impl Program {
             (true, true) => self.single(Value::AsyncGenerator(function, env)),
             (true, false) => self.single(Value::Coroutine(function, env)),
             (false, true) => self.single(Value::Generator(function, env)),
-            (false, false) => {
-                self.returned(function, env)
-            }
+            (false, false) => self.returned(function, env),
         }
     }
 
@@ -395,9 +430,15 @@ impl Program {
                         args.keywords[keyword].1
                     } else {
                         // Only `*args` and `**kwargs` can fill it, or its default.
-                        let star = args.star.filter(|_| is_positional).map(|star| (star, (next - positional.len()) as i32));
+                        let star =
+                            args.star.filter(|_| is_positional).map(|star| (star, (next - positional.len()) as i32));
                         next += usize::from(is_positional);
-                        self.absent(file, parameter.default, star, args.double_star.map(|double_star| (double_star, name)))
+                        self.absent(
+                            file,
+                            parameter.default,
+                            star,
+                            args.double_star.map(|double_star| (double_star, name)),
+                        )
                     }
                 }
             };
@@ -413,7 +454,13 @@ impl Program {
     }
 
     /// What a parameter is that no argument was written for.
-    fn absent(&mut self, file: FileId, default: Option<ExprId>, star: Option<(SetId, i32)>, named: Option<(SetId, Symbol)>) -> SetId {
+    fn absent(
+        &mut self,
+        file: FileId,
+        default: Option<ExprId>,
+        star: Option<(SetId, i32)>,
+        named: Option<(SetId, Symbol)>,
+    ) -> SetId {
         let mut value = EMPTY;
         if let Some((star, place)) = star {
             value = self.step_set(star, Step::Index(place));
@@ -482,12 +529,15 @@ impl Program {
                 return self.values.set(filled);
             }
             Value::Sequence(parts) => Value::Sequence(parts.iter().map(|part| self.fill(*part, env)).collect()),
-            Value::Mapping(items) => Value::Mapping(items.iter().map(|(key, part)| (*key, self.fill(*part, env))).collect()),
+            Value::Mapping(items) => {
+                Value::Mapping(items.iter().map(|(key, part)| (*key, self.fill(*part, env))).collect())
+            }
             Value::Partial(inner, args) => {
                 let args = self.fill_args(args, env);
                 let filled = self.fill_value(inner, env);
                 let filled: Vec<ValueId> = self.values.members(filled).to_vec();
-                let filled: Vec<ValueId> = filled.into_iter().map(|inner| self.value(Value::Partial(inner, args))).collect();
+                let filled: Vec<ValueId> =
+                    filled.into_iter().map(|inner| self.value(Value::Partial(inner, args))).collect();
                 return self.values.set(filled);
             }
             Value::Decorated(decoration, inner) => Value::Decorated(decoration, self.fill(inner, env)),
@@ -617,7 +667,7 @@ impl Program {
     /// What runs when something is stepped into, iterated or entered.
     pub(crate) fn targets_of_step(&mut self, value: ValueId, step: Step, all: &mut Vec<Target>) {
         match (self.values.get(value).clone(), step) {
-            (Value::Generator(function, env), Step::Element) | (Value::Generator(function, env), Step::Enter) => {
+            (Value::Generator(function, env), Step::Element | Step::Enter) => {
                 all.push(Target::Function(function, env));
             }
             (Value::Manager(inner), Step::Enter) => self.targets_of_step(inner, Step::Element, all),

@@ -2,7 +2,7 @@
 
 use super::values::{ClsId, Decoration, EMPTY, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId};
 use super::{Busy, Program};
-use crate::facts::{ArgumentKind, BindingKind, Expr, ExprId, EventKind, MODULE_SCOPE};
+use crate::facts::{BindingKind, EventKind, Expr, ExprId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Who derives from whom.
@@ -58,7 +58,9 @@ impl Program {
             for ancestor in self.hierarchy.orders[class.0 as usize].clone() {
                 match ancestor {
                     Ancestor::Class(base) if base != class => self.hierarchy.heirs[base.0 as usize].push(class),
-                    Ancestor::External(path) if matches!(self.values.path_text(path), "typing.Protocol" | "typing_extensions.Protocol") => {
+                    Ancestor::External(path)
+                        if matches!(self.values.path_text(path), "typing.Protocol" | "typing_extensions.Protocol") =>
+                    {
                         let is_direct = bases[class.0 as usize].contains(&ancestor);
                         if is_direct {
                             self.hierarchy.protocols.insert(class);
@@ -105,7 +107,10 @@ impl Program {
             let mut exprs: Vec<ExprId> = Vec::new();
             for (_, function) in facts.functions.iter() {
                 for event in &function.events {
-                    let (EventKind::Call(_), Expr::Call(callee, arguments)) = (event.kind, &facts.exprs[event.expr]) else { continue };
+                    let (EventKind::Call(_), Expr::Call(callee, arguments)) = (event.kind, &facts.exprs[event.expr])
+                    else {
+                        continue;
+                    };
                     exprs.push(*callee);
                     let is_question = matches!(&facts.exprs[*callee], Expr::Global(name) if matches!(facts.name(*name), "isinstance" | "issubclass"));
                     if !is_question {
@@ -175,7 +180,8 @@ impl Program {
         protocols.sort_unstable();
         for protocol in protocols {
             let members = &self.hierarchy.members[protocol.0 as usize];
-            let wanted: Vec<Symbol> = members.keys().copied().filter(|name| !self.values.text(*name).starts_with("__")).collect();
+            let wanted: Vec<Symbol> =
+                members.keys().copied().filter(|name| !self.values.text(*name).starts_with("__")).collect();
             if wanted.is_empty() {
                 continue;
             }
@@ -234,7 +240,8 @@ impl Program {
     }
 
     pub(crate) fn has_own(&self, class: ClsId, name: Symbol) -> bool {
-        self.hierarchy.members[class.0 as usize].contains_key(&name) || self.hierarchy.fields[class.0 as usize].contains_key(&name)
+        self.hierarchy.members[class.0 as usize].contains_key(&name)
+            || self.hierarchy.fields[class.0 as usize].contains_key(&name)
     }
 
     // -------------------------------------------------------------- attributes
@@ -284,7 +291,9 @@ impl Program {
                 }
                 self.mapping_method(all, name)
             }
-            Value::Function(..) | Value::Bound(..) | Value::Partial(..) if matches!(self.values.text(name), "__wrapped__" | "func") => {
+            Value::Function(..) | Value::Bound(..) | Value::Partial(..)
+                if matches!(self.values.text(name), "__wrapped__" | "func") =>
+            {
                 self.values.set([value])
             }
             _ => EMPTY,
@@ -310,7 +319,13 @@ impl Program {
     }
 
     /// All that an attribute may be, of a class or of its instances.
-    pub(super) fn class_attribute(&mut self, class: ClsId, is_exact: bool, receiver: ValueId, name: Symbol) -> Vec<ValueId> {
+    pub(super) fn class_attribute(
+        &mut self,
+        class: ClsId,
+        is_exact: bool,
+        receiver: ValueId,
+        name: Symbol,
+    ) -> Vec<ValueId> {
         let mut all = Vec::new();
         let own = self.defining(class, name);
         if let Some(own) = own {
@@ -430,7 +445,11 @@ impl Program {
             }
             declared.extend(field.annotation);
         }
-        let is_known = self.values.members(found).iter().any(|value| !matches!(self.values.get(*value), Value::Constant(_)) && !self.values.is_open(*value));
+        let is_known = self
+            .values
+            .members(found)
+            .iter()
+            .any(|value| !matches!(self.values.get(*value), Value::Constant(_)) && !self.values.is_open(*value));
         if !is_known {
             for annotation in declared {
                 let set = self.annotated(file, annotation);
@@ -490,16 +509,15 @@ impl Program {
 
     /// The getters that reading an attribute runs.
     pub(crate) fn getters(&mut self, value: ValueId, name: Symbol) -> Vec<(FnId, super::values::EnvId)> {
-        let (class, is_exact) = match *self.values.get(value) {
-            Value::Instance { class, is_exact } => (class, is_exact),
-            _ => return Vec::new(),
-        };
+        let Value::Instance { class, is_exact } = *self.values.get(value) else { return Vec::new() };
         let mut classes: Vec<ClsId> = self.defining(class, name).into_iter().collect();
         if !is_exact {
             let is_test = self.file(self.class_file(class)).is_test;
             let heirs = self.heirs(class).iter().copied();
             classes.extend(heirs.filter(|heir| {
-                self.has_own(*heir, name) && self.is_live(*heir) && (is_test || !self.file(self.class_file(*heir)).is_test)
+                self.has_own(*heir, name)
+                    && self.is_live(*heir)
+                    && (is_test || !self.file(self.class_file(*heir)).is_test)
             }));
         }
         if classes.len() > WIDEST {
@@ -530,7 +548,12 @@ impl Program {
     }
 
     /// A class of the program without a constructor of its own, of a base outside it.
-    pub(super) fn add_external_constructor(&mut self, class: ClsId, args: super::values::ArgsId, all: &mut Vec<super::Target>) {
+    pub(super) fn add_external_constructor(
+        &mut self,
+        class: ClsId,
+        args: super::values::ArgsId,
+        all: &mut Vec<super::Target>,
+    ) {
         let init = self.values.symbol("__init__");
         if self.defining(class, init).is_some() {
             return;
@@ -547,7 +570,9 @@ impl Program {
         for file in &self.files {
             for (_, function) in file.facts.functions.iter() {
                 let is_property = |decorator: &ExprId| match &file.facts.exprs[*decorator] {
-                    Expr::Global(name) | Expr::Attribute(_, name) | Expr::Free(_, name) => file.facts.name(*name).contains("property"),
+                    Expr::Global(name) | Expr::Attribute(_, name) | Expr::Free(_, name) => {
+                        file.facts.name(*name).contains("property")
+                    }
                     Expr::Local(bindings) => bindings.iter().any(|binding| match file.facts.bindings[*binding].kind {
                         BindingKind::ImportFrom { name, .. } => file.facts.name(name).contains("property"),
                         _ => false,

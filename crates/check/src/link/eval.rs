@@ -2,9 +2,9 @@
 
 use super::values::{Decoration, EMPTY, EnvId, FileId, FnId, NO_ENV, PathId, SetId, Step, Symbol, Value, ValueId};
 use super::{Busy, Memo, Met, Program, Returned};
-use std::rc::Rc;
 use crate::catalogue::canonical;
-use crate::facts::{BindingId, BindingKind, Constant, Expr, ExprId, FunctionId, Key, MODULE_SCOPE, NameId, ScopeId, ScopeKind};
+use crate::facts::{BindingId, BindingKind, Constant, Expr, ExprId, Key, MODULE_SCOPE, NameId, ScopeId};
+use std::rc::Rc;
 
 impl Program {
     /// What an expression may be.
@@ -136,7 +136,11 @@ impl Program {
             BindingKind::Value(expr) => self.eval(file, expr),
             BindingKind::Annotated { annotation, value } => {
                 let known = value.map_or(EMPTY, |value| self.eval(file, value));
-                let is_known = self.values.members(known).iter().any(|value| !matches!(self.values.get(*value), Value::Constant(_)));
+                let is_known = self
+                    .values
+                    .members(known)
+                    .iter()
+                    .any(|value| !matches!(self.values.get(*value), Value::Constant(_)));
                 if is_known { known } else { self.annotated(file, annotation) }
             }
             BindingKind::Parameter(function, index) => {
@@ -184,7 +188,7 @@ impl Program {
     /// A name that the file does not bind.
     fn eval_global(&mut self, file: FileId, name: NameId) -> SetId {
         let symbol = self.symbol(file, name);
-        if let Some(found) = self.from_stars(file, symbol) {
+        if let Some(found) = self.starred_member(file, symbol) {
             return found;
         }
         let text = self.values.text(symbol).to_owned();
@@ -198,7 +202,7 @@ impl Program {
     pub(super) fn module_member(&mut self, file: FileId, name: Symbol) -> Option<SetId> {
         let this = self.file(file);
         let bindings = this.members.get(&name).map(|place| this.facts.scopes[MODULE_SCOPE].names[*place].1.clone());
-        let Some(bindings) = bindings else { return self.from_stars(file, name) };
+        let Some(bindings) = bindings else { return self.starred_member(file, name) };
         let key = Busy::Global(file, name);
         if !self.busy.insert(key) {
             return Some(EMPTY);
@@ -208,7 +212,7 @@ impl Program {
         Some(set)
     }
 
-    fn from_stars(&mut self, file: FileId, name: Symbol) -> Option<SetId> {
+    fn starred_member(&mut self, file: FileId, name: Symbol) -> Option<SetId> {
         let stars = self.file(file).facts.scopes[MODULE_SCOPE].stars.clone();
         for (module, level) in stars {
             let Some(module) = self.imported_module(file, module, level) else { continue };
@@ -291,7 +295,8 @@ impl Program {
             Some(annotation) => self.parameter_type(file, &parameter, annotation),
             None => EMPTY,
         };
-        let is_useful = self.values.members(declared).iter().any(|value| !matches!(self.values.get(*value), Value::Constant(_)));
+        let is_useful =
+            self.values.members(declared).iter().any(|value| !matches!(self.values.get(*value), Value::Constant(_)));
         if is_useful { declared } else { self.single(Value::Parameter(function, index)) }
     }
 
@@ -305,7 +310,9 @@ impl Program {
         match self.method_kind(function) {
             Some(Decoration::StaticMethod) => None,
             Some(Decoration::ClassMethod) => Some(Value::Class { class, is_exact: false }),
-            _ if matches!(name, "__new__" | "__init_subclass__" | "__class_getitem__") => Some(Value::Class { class, is_exact: false }),
+            _ if matches!(name, "__new__" | "__init_subclass__" | "__class_getitem__") => {
+                Some(Value::Class { class, is_exact: false })
+            }
             _ => Some(Value::Instance { class, is_exact: false }),
         }
     }
@@ -385,7 +392,8 @@ impl Program {
             if set == EMPTY {
                 continue;
             }
-            is_known |= self.values.members(set).iter().any(|value| !matches!(self.values.get(*value), Value::Constant(_)));
+            is_known |=
+                self.values.members(set).iter().any(|value| !matches!(self.values.get(*value), Value::Constant(_)));
             let needs = self.truth(function, guard).needs;
             match ways.iter_mut().find(|way| way.needs == needs) {
                 Some(way) => way.set = self.values.union(way.set, set),
@@ -414,7 +422,9 @@ impl Program {
         let file = self.file_of(function);
         let yields = self.function(function).yields.clone();
         let mut set = self.eval_all(file, &yields);
-        if set == EMPTY && let Some(annotation) = self.function(function).annotation {
+        if set == EMPTY
+            && let Some(annotation) = self.function(function).annotation
+        {
             let declared = self.annotated(file, annotation);
             set = self.step_set(declared, Step::Element);
         }
@@ -505,28 +515,68 @@ impl Program {
         }
     }
 
-    /// The scope of the function around, for names that its parameters fill.
-    pub(crate) fn function_of_scope(&self, file: FileId, scope: ScopeId) -> Option<FunctionId> {
-        match self.file(file).facts.scopes[scope].kind {
-            ScopeKind::Function(function) => Some(function),
-            ScopeKind::Module | ScopeKind::Class(_) => None,
-        }
-    }
-
     /// Nothing but what closures need of an environment.
     pub(super) fn closure_env(&mut self, function: FnId, env: EnvId) -> EnvId {
         let entries: Vec<_> = self.values.env(env).to_vec();
-        let kept = entries.into_iter().filter(|((owner, _), _)| *owner != function && self.is_within(function, *owner)).collect();
+        let kept = entries
+            .into_iter()
+            .filter(|((owner, _), _)| *owner != function && self.is_within(function, *owner))
+            .collect();
         self.values.new_env(kept)
     }
 }
 
 /// Built-in functions that matter here.
 const BUILTINS: &[&str] = &[
-    "open", "input", "sorted", "min", "max", "map", "filter", "list", "tuple", "set", "frozenset", "dict", "sum", "any", "all", "enumerate",
-    "zip", "reversed", "next", "iter", "property", "classmethod", "staticmethod", "isinstance", "len", "str", "repr", "bytes", "bytearray",
-    "getattr", "type", "Exception", "BaseException", "RuntimeError", "ConnectionRefusedError", "OSError", "KeyboardInterrupt", "GeneratorExit",
-    "TimeoutError", "super", "object", "print", "int", "float", "bool", "anext", "aiter", "ExceptionGroup", "BaseExceptionGroup",
+    "open",
+    "input",
+    "sorted",
+    "min",
+    "max",
+    "map",
+    "filter",
+    "list",
+    "tuple",
+    "set",
+    "frozenset",
+    "dict",
+    "sum",
+    "any",
+    "all",
+    "enumerate",
+    "zip",
+    "reversed",
+    "next",
+    "iter",
+    "property",
+    "classmethod",
+    "staticmethod",
+    "isinstance",
+    "len",
+    "str",
+    "repr",
+    "bytes",
+    "bytearray",
+    "getattr",
+    "type",
+    "Exception",
+    "BaseException",
+    "RuntimeError",
+    "ConnectionRefusedError",
+    "OSError",
+    "KeyboardInterrupt",
+    "GeneratorExit",
+    "TimeoutError",
+    "super",
+    "object",
+    "print",
+    "int",
+    "float",
+    "bool",
+    "anext",
+    "aiter",
+    "ExceptionGroup",
+    "BaseExceptionGroup",
 ];
 /// Expressions within expressions, over all files.
 const DEEPEST: u32 = 400;

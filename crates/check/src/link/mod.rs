@@ -52,8 +52,6 @@ pub(crate) struct Program {
     /// What is being looked at, against cycles.
     busy: FxHashSet<Busy>,
     hierarchy: classes::Hierarchy,
-    /// What parameters were given anywhere: for values that left their function.
-    given: FxHashMap<(FnId, u32), SetId>,
     depth: u32,
 }
 
@@ -78,7 +76,6 @@ enum Busy {
     Decorated(FnId),
     Global(FileId, Symbol),
     Member(ClsId, Symbol),
-    Given(FnId, u32),
 }
 
 impl Program {
@@ -124,7 +121,6 @@ impl Program {
             decorated: FxHashMap::default(),
             busy: FxHashSet::default(),
             hierarchy: classes::Hierarchy::default(),
-            given: FxHashMap::default(),
             depth: 0,
         };
         program.learn_classes();
@@ -207,9 +203,11 @@ impl Program {
     pub(crate) fn is_protocol_method(&self, function: FnId) -> bool {
         let Some(class) = self.class_of(function) else { return false };
         let name = self.file(self.file_of(function)).facts.name(self.function(function).name);
-        PROTOCOL_METHODS.contains(&name) && self.external_bases(class).iter().any(|base| {
-            base == "asyncio.BaseProtocol" || self.catalogue.base(base) == Some("asyncio.BaseProtocol")
-        })
+        PROTOCOL_METHODS.contains(&name)
+            && self
+                .external_bases(class)
+                .iter()
+                .any(|base| base == "asyncio.BaseProtocol" || self.catalogue.base(base) == Some("asyncio.BaseProtocol"))
     }
 
     fn value(&mut self, value: Value) -> ValueId {
@@ -227,6 +225,17 @@ impl Program {
 }
 
 const PROTOCOL_METHODS: &[&str] = &[
-    "connection_made", "connection_lost", "pause_writing", "resume_writing", "data_received", "eof_received", "get_buffer", "buffer_updated",
-    "datagram_received", "error_received", "pipe_data_received", "pipe_connection_lost", "process_exited",
+    "connection_made",
+    "connection_lost",
+    "pause_writing",
+    "resume_writing",
+    "data_received",
+    "eof_received",
+    "get_buffer",
+    "buffer_updated",
+    "datagram_received",
+    "error_received",
+    "pipe_data_received",
+    "pipe_connection_lost",
+    "process_exited",
 ];

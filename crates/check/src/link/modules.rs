@@ -2,7 +2,7 @@
 
 use super::values::FileId;
 use crate::facts::Facts;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A file that was read: its path below the place where the check began, and what is known of it.
 pub(crate) struct Source {
@@ -20,7 +20,7 @@ pub(crate) struct Modules {
     /// By each folder that scripts may be run in: the names from there.
     paths: FxHashMap<String, FileId>,
     /// Folders, by dotted name: packages without a file.
-    namespaces: FxHashMap<String, ()>,
+    namespaces: FxHashSet<String>,
     folders: Vec<String>,
     is_package: Vec<bool>,
 }
@@ -33,10 +33,10 @@ impl Modules {
             let dotted = dotted(&source.path);
             modules.names.entry(source.module.clone()).or_insert(file);
             for (place, _) in dotted.match_indices('.') {
-                modules.namespaces.insert(dotted[..place].to_owned(), ());
+                modules.namespaces.insert(dotted[..place].to_owned());
             }
             for (place, _) in source.module.match_indices('.') {
-                modules.namespaces.insert(source.module[..place].to_owned(), ());
+                modules.namespaces.insert(source.module[..place].to_owned());
             }
             modules.paths.insert(dotted, file);
             modules.folders.push(folder(&source.path).to_owned());
@@ -49,7 +49,7 @@ impl Modules {
                 if let Some(rest) = dotted.strip_prefix(prefix) {
                     modules.names.entry(rest.to_owned()).or_insert(FileId(index));
                     for (place, _) in rest.match_indices('.') {
-                        modules.namespaces.insert(rest[..place].to_owned(), ());
+                        modules.namespaces.insert(rest[..place].to_owned());
                     }
                 }
             }
@@ -69,7 +69,7 @@ impl Modules {
     }
 
     pub(crate) fn is_namespace(&self, name: &str) -> bool {
-        self.namespaces.contains_key(name)
+        self.namespaces.contains(name)
     }
 
     /// The name that a relative import means: `level` dots, and the rest.

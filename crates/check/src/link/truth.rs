@@ -276,9 +276,12 @@ impl Program {
             let truth = match self.values.get(*value) {
                 Value::Constant(Constant::None) => need.is_none,
                 Value::Constant(Constant::False | Constant::Zero) => false,
-                Value::Constant(_) | Value::Text(_) | Value::Function(..) | Value::Bound(..) | Value::Class { .. } | Value::Instance { .. } => {
-                    !need.is_none
-                }
+                Value::Constant(_)
+                | Value::Text(_)
+                | Value::Function(..)
+                | Value::Bound(..)
+                | Value::Class { .. }
+                | Value::Instance { .. } => !need.is_none,
                 Value::Parameter(owner, parameter) if *owner == caller && self.values.members(argument).len() == 1 => {
                     return Met::Passes(*parameter);
                 }
@@ -302,6 +305,8 @@ impl Program {
 
 /// Parameters by which callers say that they want a coroutine.
 fn is_dual_name(name: &str) -> bool {
-    matches!(name, "asynchronous" | "is_async" | "_asynchronous" | "_is_async" | "async_" | "run_async" | "use_async" | "_async")
+    matches!(
+        name,
+        "asynchronous" | "is_async" | "_asynchronous" | "_is_async" | "async_" | "run_async" | "use_async" | "_async"
+    )
 }
-

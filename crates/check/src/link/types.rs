@@ -8,7 +8,7 @@ impl Program {
     /// What a value with this annotation may be.
     pub(super) fn annotated(&mut self, file: FileId, annotation: ExprId) -> SetId {
         match self.expr(file, annotation).clone() {
-            Expr::Union(parts) => self.any_annotated(file, &parts),
+            Expr::Union(parts) | Expr::Sequence(parts) => self.any_annotated(file, &parts),
             Expr::Constant(constant) => self.single(Value::Constant(constant)),
             Expr::Call(generic, arguments) => {
                 let parts = match arguments.first().map(|argument| self.expr(file, argument.value).clone()) {
@@ -17,7 +17,6 @@ impl Program {
                 };
                 self.generic(file, generic, &parts)
             }
-            Expr::Sequence(parts) => self.any_annotated(file, &parts),
             _ => {
                 let classes = self.eval(file, annotation);
                 self.instances_of_type(classes)
@@ -68,10 +67,7 @@ impl Program {
 
     fn generic(&mut self, file: FileId, generic: ExprId, parts: &[ExprId]) -> SetId {
         let values = self.eval(file, generic);
-        let name = match self.generic_name(file, generic, values) {
-            Some(name) => name,
-            None => return self.instances_of_type(values),
-        };
+        let Some(name) = self.generic_name(file, generic, values) else { return self.instances_of_type(values) };
         let last = parts.last().copied();
         match name.as_str() {
             "Optional" | "Union" => self.any_annotated(file, parts),
@@ -90,8 +86,9 @@ impl Program {
                 }
                 self.values.set(all)
             }
-            "list" | "List" | "set" | "Set" | "frozenset" | "FrozenSet" | "Sequence" | "Iterable" | "Iterator" | "Collection" | "deque"
-            | "Deque" | "MutableSequence" | "AbstractSet" | "Generator" | "Container" | "tuple" | "Tuple" => {
+            "list" | "List" | "set" | "Set" | "frozenset" | "FrozenSet" | "Sequence" | "Iterable" | "Iterator"
+            | "Collection" | "deque" | "Deque" | "MutableSequence" | "AbstractSet" | "Generator" | "Container"
+            | "tuple" | "Tuple" => {
                 let is_tuple = matches!(name.as_str(), "tuple" | "Tuple");
                 let used = if is_tuple { parts } else { &parts[..parts.len().min(1)] };
                 let parts: Box<[SetId]> = used.iter().map(|part| self.annotated(file, *part)).collect();
@@ -100,7 +97,14 @@ impl Program {
                 }
                 self.single(Value::Sequence(parts))
             }
-            "dict" | "Dict" | "Mapping" | "MutableMapping" | "defaultdict" | "DefaultDict" | "OrderedDict" | "WeakValueDictionary" => {
+            "dict"
+            | "Dict"
+            | "Mapping"
+            | "MutableMapping"
+            | "defaultdict"
+            | "DefaultDict"
+            | "OrderedDict"
+            | "WeakValueDictionary" => {
                 let Some(last) = last else { return EMPTY };
                 let value = self.annotated(file, last);
                 if value == EMPTY {
@@ -120,7 +124,11 @@ impl Program {
         });
         if let Some(path) = external {
             let (module, name) = path.rsplit_once('.').unwrap_or(("", &path));
-            return matches!(module, "" | "typing" | "typing_extensions" | "collections" | "collections.abc" | "weakref").then(|| name.to_owned());
+            return matches!(
+                module,
+                "" | "typing" | "typing_extensions" | "collections" | "collections.abc" | "weakref"
+            )
+            .then(|| name.to_owned());
         }
         match self.expr(file, generic) {
             Expr::Global(name) => Some(self.file(file).facts.name(*name).to_owned()),

@@ -49,8 +49,14 @@ pub(crate) enum Value {
     /// A function that has its first argument.
     Bound(FnId, EnvId, ValueId),
     /// A class; unless exact, any of its subclasses too.
-    Class { class: ClsId, is_exact: bool },
-    Instance { class: ClsId, is_exact: bool },
+    Class {
+        class: ClsId,
+        is_exact: bool,
+    },
+    Instance {
+        class: ClsId,
+        is_exact: bool,
+    },
     Coroutine(FnId, EnvId),
     Generator(FnId, EnvId),
     AsyncGenerator(FnId, EnvId),
@@ -113,7 +119,7 @@ pub(crate) type Env = Box<[((FnId, u32), SetId)]>;
 /// The interner of all of them.
 #[derive(Default)]
 pub(crate) struct Values {
-    values: Table<Value>,
+    table: Table<Value>,
     /// Whether each value has a variable part.
     open: Vec<bool>,
     sets: Table<Box<[ValueId]>>,
@@ -187,10 +193,10 @@ impl Values {
     pub(crate) fn value(&mut self, value: Value, is_closure: impl Fn(FnId) -> bool) -> ValueId {
         let is_open = match &value {
             Value::Parameter(..) | Value::Step(..) => true,
-            Value::Function(function, env) => is_closure(*function) || self.is_open_env(*env),
-            Value::Coroutine(function, env) | Value::Generator(function, env) | Value::AsyncGenerator(function, env) => {
-                is_closure(*function) || self.is_open_env(*env)
-            }
+            Value::Function(function, env)
+            | Value::Coroutine(function, env)
+            | Value::Generator(function, env)
+            | Value::AsyncGenerator(function, env) => is_closure(*function) || self.is_open_env(*env),
             Value::Bound(function, env, receiver) => {
                 is_closure(*function) || self.is_open_env(*env) || self.open[receiver.0 as usize]
             }
@@ -201,7 +207,7 @@ impl Values {
             Value::Decorated(_, inner) => self.is_open_set(*inner),
             _ => false,
         };
-        let (id, is_new) = self.values.intern(value);
+        let (id, is_new) = self.table.intern(value);
         if is_new {
             self.open.push(is_open);
         }
@@ -209,7 +215,7 @@ impl Values {
     }
 
     pub(crate) fn get(&self, value: ValueId) -> &Value {
-        &self.values.items[value.0 as usize]
+        &self.table.items[value.0 as usize]
     }
 
     pub(crate) fn is_open(&self, value: ValueId) -> bool {
@@ -227,7 +233,12 @@ impl Values {
     fn is_open_args(&self, args: ArgsId) -> bool {
         let args = self.arguments(args);
         let keywords = args.keywords.iter().map(|(_, set)| set);
-        args.positional.iter().chain(keywords).chain(&args.star).chain(&args.double_star).any(|set| self.is_open_set(*set))
+        args.positional
+            .iter()
+            .chain(keywords)
+            .chain(&args.star)
+            .chain(&args.double_star)
+            .any(|set| self.is_open_set(*set))
     }
 
     pub(crate) fn set(&mut self, values: impl IntoIterator<Item = ValueId>) -> SetId {

@@ -2,7 +2,9 @@
 
 use super::Lowering;
 use crate::facts::NameId;
-use crate::syntax::{Expr, Parameters, Pattern, Stmt, Visitor, ast, walk_except_handler, walk_expr, walk_pattern, walk_stmt};
+use crate::syntax::{
+    Expr, Parameters, Pattern, Stmt, Visitor, ast, walk_except_handler, walk_expr, walk_pattern, walk_stmt,
+};
 use rustc_hash::FxHashMap;
 
 /// The local names, by number; and those declared `global` (true) or `nonlocal`.
@@ -36,7 +38,11 @@ impl Lowering {
     }
 
     /// The names that the body of a loop binds.
-    pub(super) fn rebound<'s>(&mut self, body: impl IntoIterator<Item = &'s Stmt>, target: Option<&Expr>) -> Vec<NameId> {
+    pub(super) fn rebound<'s>(
+        &mut self,
+        body: impl IntoIterator<Item = &'s Stmt>,
+        target: Option<&Expr>,
+    ) -> Vec<NameId> {
         let mut collector = Collector { lowering: self, names: Vec::new(), declared: FxHashMap::default() };
         for statement in body {
             collector.visit_stmt(statement);

@@ -2,7 +2,8 @@
 
 use super::Lowering;
 use crate::facts::{
-    Argument, ArgumentKind, BindingKind, Condition, Constant, EventKind, Expr as Fact, ExprId, Key, NameId, UNKNOWN, Use,
+    Argument, ArgumentKind, BindingKind, Condition, Constant, EventKind, Expr as Fact, ExprId, Key, NameId, UNKNOWN,
+    Use,
 };
 use crate::syntax::{self, BoolOp, CmpOp, Expr, Number, Operator, Ranged, TextRange, UnaryOp, ast};
 
@@ -12,6 +13,7 @@ impl Lowering {
         self.used_expr(expr, Use::Other)
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm a kind of expression")]
     pub(super) fn used_expr(&mut self, expr: &Expr, becomes: Use) -> ExprId {
         match expr {
             Expr::Name(name) => {
@@ -118,7 +120,9 @@ impl Lowering {
                 Number::Float(float) if *float == 0.0 => Constant::Zero,
                 _ => Constant::Other,
             }),
-            Expr::BooleanLiteral(boolean) => self.constant(if boolean.value { Constant::True } else { Constant::False }),
+            Expr::BooleanLiteral(boolean) => {
+                self.constant(if boolean.value { Constant::True } else { Constant::False })
+            }
             Expr::NoneLiteral(_) => self.constant(Constant::None),
             Expr::BytesLiteral(_) => self.constant(Constant::Other),
             Expr::Slice(slice) => {
@@ -184,7 +188,8 @@ impl Lowering {
             });
         }
         for keyword in &call.arguments.keywords {
-            let kind = keyword.arg.as_ref().map_or(ArgumentKind::DoubleStar, |name| ArgumentKind::Keyword(self.name(name)));
+            let kind =
+                keyword.arg.as_ref().map_or(ArgumentKind::DoubleStar, |name| ArgumentKind::Keyword(self.name(name)));
             arguments.push(Argument { kind, value: self.expr(&keyword.value) });
         }
         let id = self.add(Fact::Call(callee, arguments.into()), range);
@@ -215,8 +220,12 @@ impl Lowering {
 
     pub(super) fn key(&mut self, key: &Expr) -> Key {
         match key {
-            Expr::StringLiteral(text) if text.value.to_str().len() <= LONGEST_TEXT => Key::Text(self.name(text.value.to_str())),
-            Expr::NumberLiteral(ast::ExprNumberLiteral { value: Number::Int(int), .. }) => int.as_i32().map_or(Key::Unknown, Key::Index),
+            Expr::StringLiteral(text) if text.value.to_str().len() <= LONGEST_TEXT => {
+                Key::Text(self.name(text.value.to_str()))
+            }
+            Expr::NumberLiteral(ast::ExprNumberLiteral { value: Number::Int(int), .. }) => {
+                int.as_i32().map_or(Key::Unknown, Key::Index)
+            }
             _ => Key::Unknown,
         }
     }
@@ -293,7 +302,11 @@ impl Lowering {
     }
 
     /// Its targets are names of its own, whose values are known where it is.
-    fn comprehension(&mut self, generators: &[ast::Comprehension], element: impl FnOnce(&mut Self) -> ExprId) -> ExprId {
+    fn comprehension(
+        &mut self,
+        generators: &[ast::Comprehension],
+        element: impl FnOnce(&mut Self) -> ExprId,
+    ) -> ExprId {
         let known = self.frame().overlay.len();
         let (guard, narrowed) = (self.frame().guard, self.frame().narrowed.len());
         for generator in generators {

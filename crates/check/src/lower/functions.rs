@@ -2,7 +2,8 @@
 
 use super::{Frame, Lowering, span};
 use crate::facts::{
-    BindingKind, Class, ClassId, Constant, Expr as Fact, ExprId, Function, FunctionId, Parameter, ParameterKind, ScopeKind,
+    BindingKind, Class, ClassId, Constant, Expr as Fact, ExprId, Function, FunctionId, Parameter, ParameterKind,
+    ScopeKind,
 };
 use crate::syntax::{Expr, Parameters, Ranged, Stmt, TextRange, ast};
 
@@ -88,7 +89,7 @@ impl Lowering {
     }
 
     fn enter_function(&mut self, id: FunctionId, parameters: &Parameters, body: &[Stmt], is_method: bool) {
-        let names: Vec<&str> = self.names_of(parameters);
+        let names: Vec<&str> = names_of(parameters);
         let (locals, declared) = self.bound_names(body, &names);
         let scope = self.new_scope(ScopeKind::Function(id));
         self.facts.functions[id].scope = scope;
@@ -102,14 +103,6 @@ impl Lowering {
             }
             self.bind(name, BindingKind::Parameter(id, index), parameters.range());
         }
-    }
-
-    /// In the order of [`Function::parameters`].
-    fn names_of<'p>(&self, parameters: &'p Parameters) -> Vec<&'p str> {
-        let groups = parameters.posonlyargs.iter().chain(&parameters.args).chain(&parameters.kwonlyargs);
-        let plain = groups.map(|parameter| parameter.parameter.name.as_str());
-        let rest = parameters.vararg.iter().chain(&parameters.kwarg).map(|parameter| parameter.name.as_str());
-        plain.chain(rest).collect()
     }
 
     fn leave_function(&mut self, id: FunctionId) {
@@ -164,9 +157,20 @@ impl Lowering {
     }
 }
 
+/// In the order of [`Function::parameters`].
+fn names_of(parameters: &Parameters) -> Vec<&str> {
+    let groups = parameters.posonlyargs.iter().chain(&parameters.args).chain(&parameters.kwonlyargs);
+    let plain = groups.map(|parameter| parameter.parameter.name.as_str());
+    let rest = parameters.vararg.iter().chain(&parameters.kwarg).map(|parameter| parameter.name.as_str());
+    plain.chain(rest).collect()
+}
+
 fn is_static(definition: &ast::StmtFunctionDef) -> bool {
     let is_named = |name: &str| {
-        definition.decorator_list.iter().any(|decorator| matches!(&decorator.expression, Expr::Name(known) if known.id == name))
+        definition
+            .decorator_list
+            .iter()
+            .any(|decorator| matches!(&decorator.expression, Expr::Name(known) if known.id == name))
     };
     is_named("staticmethod")
 }

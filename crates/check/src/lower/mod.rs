@@ -11,10 +11,10 @@ mod statements;
 mod suppressions;
 
 use crate::facts::{
-    ALWAYS, Arena, Binding, BindingId, BindingKind, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, Function, FunctionId, Guard,
-    GuardId, MODULE, MODULE_SCOPE, NameId, Scope, ScopeId, ScopeKind, Span, UNKNOWN,
+    ALWAYS, Binding, BindingId, BindingKind, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, Function,
+    FunctionId, Guard, GuardId, MODULE, MODULE_SCOPE, NameId, Scope, ScopeId, ScopeKind, Span, UNKNOWN,
 };
-use crate::syntax::{Module, Ranged, TextRange};
+use crate::syntax::{Module, TextRange};
 use flow::Flow;
 use rustc_hash::FxHashMap;
 
@@ -91,7 +91,9 @@ impl Lowering {
     }
 
     fn finish(mut self) -> Facts {
-        for &(scope, name) in self.free.keys() {
+        let mut seen: Vec<(ScopeId, NameId)> = self.free.into_keys().collect();
+        seen.sort_unstable();
+        for (scope, name) in seen {
             let Some(&place) = self.places.get(&(scope, name)) else { continue };
             for &binding in &self.facts.scopes[scope].names[place].1 {
                 self.facts.bindings[binding].is_used = true;
@@ -253,7 +255,12 @@ impl Lowering {
 }
 
 impl Frame {
-    fn new(scope: ScopeId, function: FunctionId, locals: FxHashMap<NameId, usize>, declared: FxHashMap<NameId, bool>) -> Self {
+    fn new(
+        scope: ScopeId,
+        function: FunctionId,
+        locals: FxHashMap<NameId, usize>,
+        declared: FxHashMap<NameId, bool>,
+    ) -> Self {
         let flow = Flow::new(locals.len());
         Self {
             scope,

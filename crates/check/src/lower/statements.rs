@@ -95,7 +95,8 @@ impl Lowering {
                 let value = self.expr(&assign.value);
                 let name_id = self.name(&name.id);
                 let bound = self.bind(name_id, BindingKind::Value(value), name.range);
-                let last = self.function().events.iter_mut().rev().find(|known| known.expr == value && event(&known.kind));
+                let last =
+                    self.function().events.iter_mut().rev().find(|known| known.expr == value && event(&known.kind));
                 if let Some(last) = last {
                     last.kind = EventKind::Call(Use::Bound(bound));
                 }
@@ -325,7 +326,9 @@ impl Lowering {
                 let name_id = self.name(&name.id);
                 let value = self.look_up(name_id);
                 let narrowed = self.add(Fact::Narrowed { value, classes: class_expr, is }, name.range);
-                if self.frame().locals.contains_key(&name_id) && !self.frame().overlay.iter().any(|(known, _)| *known == name_id) {
+                if self.frame().locals.contains_key(&name_id)
+                    && !self.frame().overlay.iter().any(|(known, _)| *known == name_id)
+                {
                     // Known here only: the scope does not learn of it.
                     let guard = self.frame().guard;
                     let binding = crate::facts::Binding {
@@ -353,7 +356,8 @@ impl Lowering {
 
     /// A name or attribute has a new value.
     fn forget_narrowed(&mut self, path: &str) {
-        let is_part = |known: &str| known.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let is_part =
+            |known: &str| known.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
         self.frame().narrowed.retain(|(known, _)| !is_part(known));
     }
 
@@ -400,7 +404,11 @@ impl Lowering {
                 } else {
                     self.expr(&class.cls);
                 }
-                let parts = class.arguments.patterns.iter().chain(class.arguments.keywords.iter().map(|keyword| &keyword.pattern));
+                let parts = class
+                    .arguments
+                    .patterns
+                    .iter()
+                    .chain(class.arguments.keywords.iter().map(|keyword| &keyword.pattern));
                 for part in parts {
                     self.pattern(part, UNKNOWN, None);
                 }
@@ -473,7 +481,8 @@ impl Lowering {
         frame.narrowed.truncate(known);
         frame.guard = guard;
         frame.flow.join(&before);
-        let never_ends = matches!(&*while_.test, Expr::BooleanLiteral(literal) if literal.value) && !has_break(&while_.body);
+        let never_ends =
+            matches!(&*while_.test, Expr::BooleanLiteral(literal) if literal.value) && !has_break(&while_.body);
         self.body(&while_.orelse);
         self.poll(while_, test);
         if never_ends {
@@ -488,9 +497,10 @@ impl Lowering {
         let Expr::Call(call) = &*await_.value else { return };
         let wanted = super::span(call.range());
         let function = self.frame().function;
-        let found = self.facts.functions[function].events.iter().rev().find(|event| {
-            self.facts.spans[event.expr.index()] == wanted && matches!(event.kind, EventKind::Call(_))
-        });
+        let found =
+            self.facts.functions[function].events.iter().rev().find(|event| {
+                self.facts.spans[event.expr.index()] == wanted && matches!(event.kind, EventKind::Call(_))
+            });
         if let Some(event) = found {
             let poll = Poll { function, span: super::span(while_.range), test, call: event.expr };
             self.facts.polls.push(poll);
@@ -604,7 +614,9 @@ impl Lowering {
         let found = events.iter().find(|event| {
             let Fact::Call(callee, _) = &self.facts.exprs[event.expr] else { return false };
             match &self.facts.exprs[*callee] {
-                Fact::Attribute(_, name) | Fact::Global(name) | Fact::Free(_, name) => self.facts.name(*name) == "get_running_loop",
+                Fact::Attribute(_, name) | Fact::Global(name) | Fact::Free(_, name) => {
+                    self.facts.name(*name) == "get_running_loop"
+                }
                 Fact::Local(_) => {
                     let span = self.facts.span(event.expr);
                     span.end - span.start == "get_running_loop()".len() as u32
@@ -619,9 +631,9 @@ impl Lowering {
     fn awaits_since(&mut self, since: usize, _: GuardId) -> (bool, Option<ExprId>) {
         let function = self.frame().function;
         let events = &self.facts.functions[function].events[since..];
-        let mut awaits = events.iter().filter(|event| {
-            matches!(event.kind, EventKind::Await | EventKind::AsyncEnter | EventKind::AsyncIterate)
-        });
+        let mut awaits = events
+            .iter()
+            .filter(|event| matches!(event.kind, EventKind::Await | EventKind::AsyncEnter | EventKind::AsyncIterate));
         let first = awaits.next();
         let only = first.filter(|_| awaits.next().is_none()).and_then(|event| match &self.facts.exprs[event.expr] {
             Fact::Await(value) => Some(*value),
@@ -630,7 +642,12 @@ impl Lowering {
         (first.is_some(), only)
     }
 
-    fn handler(&mut self, handler: &ExceptHandler, (awaits, awaited): (bool, Option<ExprId>), earlier: &mut Vec<ExprId>) {
+    fn handler(
+        &mut self,
+        handler: &ExceptHandler,
+        (awaits, awaited): (bool, Option<ExprId>),
+        earlier: &mut Vec<ExprId>,
+    ) {
         let ExceptHandler::ExceptHandler(handler) = handler;
         let mut types = Vec::new();
         match handler.type_.as_deref() {

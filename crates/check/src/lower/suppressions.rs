@@ -9,12 +9,11 @@ pub(super) fn of(module: &Module, text: &str) -> Vec<Suppression> {
     let mut found = Vec::new();
     for (range, comment) in module.comments(text) {
         if let Some((is_file, codes)) = parse(comment) {
-            let line = match is_file {
-                true => 0,
-                false => {
-                    let lines = lines.get_or_insert_with(|| LineIndex::from_source_text(text));
-                    lines.line_index(range.start()).get() as u32
-                }
+            let line = if is_file {
+                0
+            } else {
+                let lines = lines.get_or_insert_with(|| LineIndex::from_source_text(text));
+                lines.line_index(range.start()).get() as u32
             };
             found.push(Suppression { line, codes });
         }

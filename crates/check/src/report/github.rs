@@ -24,7 +24,13 @@ pub fn github(report: &Report) -> String {
         );
     }
     for problem in &report.problems {
-        let _ = writeln!(text, "::warning file={},line={}::{}", property(&problem.path), problem.line.max(1), data(&problem.message));
+        let _ = writeln!(
+            text,
+            "::warning file={},line={}::{}",
+            property(&problem.path),
+            problem.line.max(1),
+            data(&problem.message)
+        );
     }
     text
 }

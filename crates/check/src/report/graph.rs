@@ -36,7 +36,9 @@ pub fn draw(report: &Report, drawing: Drawing) -> String {
         let index = number[name];
         let _ = match drawing {
             Drawing::Mermaid => writeln!(text, "  n{index}[\"{}\"]:::{}", name.replace('"', "'"), class(*kind)),
-            Drawing::Dot => writeln!(text, "  n{index} [label=\"{}\", fillcolor=\"{}\"];", name.replace('"', "'"), colour(*kind)),
+            Drawing::Dot => {
+                writeln!(text, "  n{index} [label=\"{}\", fillcolor=\"{}\"];", name.replace('"', "'"), colour(*kind))
+            }
         };
     }
     for ((from, to), place) in &edges {
@@ -67,7 +69,9 @@ fn add(finding: &Finding, nodes: &mut BTreeMap<String, Kind>, edges: &mut BTreeM
         };
         nodes.entry(link.name.clone()).or_insert(kind);
         if let (Some(place), Some(next)) = (&link.place, finding.chain.get(index + 1)) {
-            edges.entry((link.name.clone(), next.name.clone())).or_insert_with(|| format!("{}:{}", place.path, place.line));
+            edges
+                .entry((link.name.clone(), next.name.clone()))
+                .or_insert_with(|| format!("{}:{}", place.path, place.line));
         }
     }
 }

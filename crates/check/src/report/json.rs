@@ -12,7 +12,8 @@ pub fn json(report: &Report) -> String {
         .iter()
         .map(|problem| json!({"path": problem.path, "line": problem.line, "message": problem.message}))
         .collect();
-    let mut text = serde_json::to_string_pretty(&json!({"findings": findings, "problems": problems})).unwrap_or_default();
+    let mut text =
+        serde_json::to_string_pretty(&json!({"findings": findings, "problems": problems})).unwrap_or_default();
     text.push('\n');
     text
 }

@@ -21,7 +21,12 @@ pub fn text(report: &Report, line_of: &dyn Fn(&str, usize) -> Option<String>) ->
         one(&mut text, first, line_of);
         let others: Vec<&&Finding> = group.iter().filter(|finding| *finding != first).collect();
         if !others.is_empty() {
-            let _ = writeln!(text, "   = also from {} other {}:", others.len(), if others.len() == 1 { "place" } else { "places" });
+            let _ = writeln!(
+                text,
+                "   = also from {} other {}:",
+                others.len(),
+                if others.len() == 1 { "place" } else { "places" }
+            );
             for other in others.iter().take(MOST_OTHERS) {
                 let _ = writeln!(text, "       {}", chain(other));
             }
@@ -41,7 +46,16 @@ pub fn concise(report: &Report) -> String {
     let mut text = String::new();
     for finding in &report.findings {
         let place = &finding.place;
-        let _ = writeln!(text, "{}:{}:{}: {} {} [{}]", place.path, place.line, place.column, finding.code, finding.message, chain(finding));
+        let _ = writeln!(
+            text,
+            "{}:{}:{}: {} {} [{}]",
+            place.path,
+            place.line,
+            place.column,
+            finding.code,
+            finding.message,
+            chain(finding)
+        );
     }
     problems(&mut text, report);
     summary(&mut text, report);
@@ -63,12 +77,17 @@ pub fn statistics(report: &Report) -> String {
 
 fn one(text: &mut String, finding: &Finding, line_of: &dyn Fn(&str, usize) -> Option<String>) {
     let place = &finding.place;
-    let _ = writeln!(text, "{}:{}:{}: {} [{}] {}", place.path, place.line, place.column, finding.code, finding.name, finding.message);
+    let _ = writeln!(
+        text,
+        "{}:{}:{}: {} [{}] {}",
+        place.path, place.line, place.column, finding.code, finding.name, finding.message
+    );
     if let Some(line) = line_of(&place.path, place.line) {
         let width = place.line.to_string().len().max(2);
         let end = if place.end_line == place.line { place.end_column } else { line.chars().count() + 1 };
         let marks = "^".repeat(end.saturating_sub(place.column).max(1));
-        let before: String = line.chars().take(place.column - 1).map(|sign| if sign == '\t' { '\t' } else { ' ' }).collect();
+        let before: String =
+            line.chars().take(place.column - 1).map(|sign| if sign == '\t' { '\t' } else { ' ' }).collect();
         let _ = writeln!(text, "{:width$} |", "");
         let _ = writeln!(text, "{:>width$} | {line}", place.line);
         let _ = writeln!(text, "{:width$} | {before}{marks}", "");

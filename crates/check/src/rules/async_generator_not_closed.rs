@@ -41,12 +41,13 @@ pub(super) fn check(context: &mut Context<'_>) {
                 continue;
             }
             let set = context.program.eval(file, iterated);
-            let name = context.program.values.members(set).iter().find_map(|value| match context.program.values.get(*value) {
-                Value::AsyncGenerator(generator, _) if context.program.function(*generator).cleans_up => {
-                    Some(context.program.qualified_name(*generator))
-                }
-                _ => None,
-            });
+            let name =
+                context.program.values.members(set).iter().find_map(|value| match context.program.values.get(*value) {
+                    Value::AsyncGenerator(generator, _) if context.program.function(*generator).cleans_up => {
+                        Some(context.program.qualified_name(*generator))
+                    }
+                    _ => None,
+                });
             if let Some(name) = name {
                 let function = context.program.global_fn(file, function);
                 let span = context.program.file(file).facts.span(iterated);

@@ -35,7 +35,8 @@ def total(items):
 pub(super) fn check(context: &mut Context<'_>) {
     for function in context.program.functions() {
         let this = context.program.function(function);
-        let is_plain = this.is_async && !this.awaits && !this.is_generator && !this.is_stub && this.decorators.is_empty();
+        let is_plain =
+            this.is_async && !this.awaits && !this.is_generator && !this.is_stub && this.decorators.is_empty();
         if !is_plain || context.program.file(context.program.file_of(function)).is_test {
             continue;
         }
@@ -54,13 +55,19 @@ pub(super) fn check(context: &mut Context<'_>) {
 /// A class's bases or heirs have a method of that name, or may have one.
 fn has_form_of_others(context: &Context<'_>, function: FnId) -> bool {
     let Some(class) = context.program.class_of(function) else { return false };
-    if !context.program.external_bases(class).iter().all(|base| base == "object" || base.starts_with("typing.Generic") || base == "abc.ABC") {
+    if !context
+        .program
+        .external_bases(class)
+        .iter()
+        .all(|base| base == "object" || base.starts_with("typing.Generic") || base == "abc.ABC")
+    {
         return true;
     }
     let name = context.program.symbol(context.program.file_of(function), context.program.function(function).name);
     let mut relatives: Vec<_> = context.program.ancestors(class).filter(|ancestor| *ancestor != class).collect();
     relatives.extend_from_slice(context.program.heirs(class));
-    relatives.iter().any(|relative| context.program.has_own(*relative, name)) || context.program.fits_protocol(class, name)
+    relatives.iter().any(|relative| context.program.has_own(*relative, name))
+        || context.program.fits_protocol(class, name)
 }
 
 /// Its name is used other than to call it: whoever takes it may want a coroutine function.

@@ -69,7 +69,14 @@ fn look(context: &mut Context<'_>, function: FnId) {
                 if within || !held.is_empty() {
                     let span = context.program.file(file).facts.span(event.expr);
                     let message = "this awaits while a lock of `threading` is held: a task that wants the lock stops the loop for ever".to_owned();
-                    context.report(&RULE, function, span, message, "`asyncio.Lock` with `async with`, or release the lock first", &[]);
+                    context.report(
+                        &RULE,
+                        function,
+                        span,
+                        message,
+                        "`asyncio.Lock` with `async with`, or release the lock first",
+                        &[],
+                    );
                 }
             }
             _ => {}
@@ -82,8 +89,13 @@ fn is_lock(context: &mut Context<'_>, file: FileId, expr: ExprId) -> bool {
     context.program.values.members(set).iter().any(|value| match context.program.values.get(*value) {
         Value::External(path) => matches!(
             context.program.values.path_text(*path),
-            "threading.Lock()" | "threading.RLock()" | "threading.Condition()" | "threading.Semaphore()" | "threading.BoundedSemaphore()"
-                | "multiprocessing.Lock()" | "multiprocessing.RLock()"
+            "threading.Lock()"
+                | "threading.RLock()"
+                | "threading.Condition()"
+                | "threading.Semaphore()"
+                | "threading.BoundedSemaphore()"
+                | "multiprocessing.Lock()"
+                | "multiprocessing.RLock()"
         ),
         _ => false,
     })

@@ -177,7 +177,15 @@ fn tell(context: &Context<'_>, witness: &Witness) -> Raw {
     }
     chain.push((sink, None));
     let severity = if matches!(witness.category, Category::File) { Severity::Warning } else { rule.severity };
-    Raw { rule, severity, site: witness.first_site, message, help: help(witness.category, witness.hops.is_empty()).to_owned(), chain, is_async: witness.scheduled_by.is_none() && program.function(witness.root).is_async }
+    Raw {
+        rule,
+        severity,
+        site: witness.first_site,
+        message,
+        help: help(witness.category, witness.hops.is_empty()).to_owned(),
+        chain,
+        is_async: witness.scheduled_by.is_none() && program.function(witness.root).is_async,
+    }
 }
 
 fn name_of(program: &crate::link::Program, witness: &Witness) -> String {
@@ -206,7 +214,9 @@ const fn help(category: Category, is_direct: bool) -> &'static str {
             "make the functions on the way `async def` and `await` them (--fix does); or allow nested runs: `soliloop.run(main(), nested=True)`"
         }
         (Category::Sleep, true) => "`await asyncio.sleep(...)`",
-        (Category::Sleep, false) => "make the functions on the way `async def`, and `await asyncio.sleep(...)` at the end (--fix does)",
+        (Category::Sleep, false) => {
+            "make the functions on the way `async def`, and `await asyncio.sleep(...)` at the end (--fix does)"
+        }
         (Category::Deadlock, _) => "`await` the coroutine: this is the loop's own thread",
         (_, true) => "`await asyncio.to_thread(...)`, or use a library with coroutines",
         (_, false) => "`await asyncio.to_thread(...)` of the first function, or use a library with coroutines",

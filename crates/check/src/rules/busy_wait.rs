@@ -46,8 +46,16 @@ pub(super) fn check(context: &mut Context<'_>) {
             });
             if is_sleep {
                 let function = context.program.global_fn(file, poll.function);
-                let message = "this loop sleeps until something has changed: it notices late, and wakes up for nothing".to_owned();
-                context.report(&RULE, function, poll.span, message, "wait for an `asyncio.Event`, a `Condition` or a future", &[]);
+                let message = "this loop sleeps until something has changed: it notices late, and wakes up for nothing"
+                    .to_owned();
+                context.report(
+                    &RULE,
+                    function,
+                    poll.span,
+                    message,
+                    "wait for an `asyncio.Event`, a `Condition` or a future",
+                    &[],
+                );
             }
         }
     }

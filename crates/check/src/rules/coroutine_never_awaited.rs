@@ -56,8 +56,18 @@ pub(super) fn check(context: &mut Context<'_>) {
             if let Some(name) = callee {
                 let span = context.program.file(file).facts.span(event.expr);
                 if seen.insert((function, span)) {
-                    let message = format!("the coroutine that `{}` gives is never awaited: its body does not run", last_part(&name));
-                    context.report(&RULE, function, span, message, "`await` it, or make it a task and keep that", &[name]);
+                    let message = format!(
+                        "the coroutine that `{}` gives is never awaited: its body does not run",
+                        last_part(&name)
+                    );
+                    context.report(
+                        &RULE,
+                        function,
+                        span,
+                        message,
+                        "`await` it, or make it a task and keep that",
+                        &[name],
+                    );
                 }
             }
         }
@@ -112,7 +122,10 @@ fn truths(context: &mut Context<'_>, function: FnId, seen: &mut FxHashSet<(FnId,
             if let Some(name) = coroutine(context, set) {
                 let span = context.program.file(file).facts.span(expr);
                 if seen.insert((function, span)) {
-                    let message = format!("the coroutine that `{}` gives is taken for a truth, and never awaited", last_part(&name));
+                    let message = format!(
+                        "the coroutine that `{}` gives is taken for a truth, and never awaited",
+                        last_part(&name)
+                    );
                     context.report(&RULE, function, span, message, "`await` it", &[name]);
                 }
             }
@@ -139,14 +152,38 @@ fn handed_on(context: &mut Context<'_>) {
             last_part(&by),
             last_part(&name)
         );
-        context.report(&RULE, caller, span, message, "hand over a function that makes a task of the coroutine", &[name]);
+        context.report(
+            &RULE,
+            caller,
+            span,
+            message,
+            "hand over a function that makes a task of the coroutine",
+            &[name],
+        );
     }
 }
 
 const COROUTINES: &[&str] = &[
-    "asyncio.sleep", "asyncio.wait", "asyncio.wait_for", "asyncio.to_thread", "asyncio.open_connection", "asyncio.start_server",
-    "asyncio.open_unix_connection", "asyncio.start_unix_server", "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell",
-    "asyncio.Queue().get", "asyncio.Queue().put", "asyncio.Queue().join", "asyncio.Lock().acquire", "asyncio.Semaphore().acquire",
-    "asyncio.Event().wait", "asyncio.Condition().wait", "asyncio.Condition().wait_for", "asyncio.Condition().acquire",
-    "asyncio.Barrier().wait", "anyio.sleep", "trio.sleep",
+    "asyncio.sleep",
+    "asyncio.wait",
+    "asyncio.wait_for",
+    "asyncio.to_thread",
+    "asyncio.open_connection",
+    "asyncio.start_server",
+    "asyncio.open_unix_connection",
+    "asyncio.start_unix_server",
+    "asyncio.create_subprocess_exec",
+    "asyncio.create_subprocess_shell",
+    "asyncio.Queue().get",
+    "asyncio.Queue().put",
+    "asyncio.Queue().join",
+    "asyncio.Lock().acquire",
+    "asyncio.Semaphore().acquire",
+    "asyncio.Event().wait",
+    "asyncio.Condition().wait",
+    "asyncio.Condition().wait_for",
+    "asyncio.Condition().acquire",
+    "asyncio.Barrier().wait",
+    "anyio.sleep",
+    "trio.sleep",
 ];

@@ -51,10 +51,14 @@ pub(super) fn check(context: &mut Context<'_>) {
         }
         let name = last_part(path);
         let (message, help) = if is_policy {
-            (format!("`{name}` is deprecated: event loop policies go in Python 3.16"), "give `asyncio.Runner` or `asyncio.run` a `loop_factory`")
+            (
+                format!("`{name}` is deprecated: event loop policies go in Python 3.16"),
+                "give `asyncio.Runner` or `asyncio.run` a `loop_factory`",
+            )
         } else {
             (
-                "`asyncio.get_event_loop()` outside a coroutine: where no loop runs it raises from Python 3.14 on".to_owned(),
+                "`asyncio.get_event_loop()` outside a coroutine: where no loop runs it raises from Python 3.14 on"
+                    .to_owned(),
                 "`asyncio.run(...)`, or `asyncio.get_running_loop()` where a loop runs",
             )
         };

@@ -38,7 +38,10 @@ pub(super) fn check(context: &mut Context<'_>) {
     let threads = in_threads(context);
     let mut own_loops: FxHashSet<FnId> = FxHashSet::default();
     for call in &context.graph.outside {
-        if matches!(context.program.values.path_text(call.path), "asyncio.run" | "asyncio.new_event_loop" | "asyncio.Runner") {
+        if matches!(
+            context.program.values.path_text(call.path),
+            "asyncio.run" | "asyncio.new_event_loop" | "asyncio.Runner"
+        ) {
             own_loops.insert(call.caller);
         }
     }
@@ -52,14 +55,25 @@ pub(super) fn check(context: &mut Context<'_>) {
         let is_unsafe = match class {
             "asyncio.AbstractEventLoop" | "asyncio.RunningLoop" => matches!(
                 method,
-                "call_soon" | "call_later" | "call_at" | "create_task" | "stop" | "close" | "add_reader" | "add_writer" | "remove_reader"
-                    | "remove_writer" | "create_future"
+                "call_soon"
+                    | "call_later"
+                    | "call_at"
+                    | "create_task"
+                    | "stop"
+                    | "close"
+                    | "add_reader"
+                    | "add_writer"
+                    | "remove_reader"
+                    | "remove_writer"
+                    | "create_future"
             ),
             "asyncio.Future" | "asyncio.Task" | "asyncio.KeptTask" => {
                 matches!(method, "set_result" | "set_exception" | "cancel" | "add_done_callback")
             }
             "asyncio.Event" => matches!(method, "set" | "clear"),
-            "asyncio.Queue" | "asyncio.PriorityQueue" | "asyncio.LifoQueue" => matches!(method, "put_nowait" | "get_nowait" | "task_done"),
+            "asyncio.Queue" | "asyncio.PriorityQueue" | "asyncio.LifoQueue" => {
+                matches!(method, "put_nowait" | "get_nowait" | "task_done")
+            }
             "asyncio.Lock" | "asyncio.Semaphore" => method == "release",
             _ => false,
         };
@@ -69,7 +83,8 @@ pub(super) fn check(context: &mut Context<'_>) {
         }
     }
     for (function, span, path) in found {
-        let message = format!("`{}` is called in another thread than the loop's, and is not thread-safe", super::plain(&path));
+        let message =
+            format!("`{}` is called in another thread than the loop's, and is not thread-safe", super::plain(&path));
         let help = "`loop.call_soon_threadsafe(...)`, or `asyncio.run_coroutine_threadsafe(...)`";
         context.report(&RULE, function, span, message, help, &[last_part(&path)]);
     }

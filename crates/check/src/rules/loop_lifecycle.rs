@@ -54,11 +54,25 @@ pub(super) fn check(context: &mut Context<'_>) {
                 match follow(&context.program.file(file).facts, function, binding) {
                     Life::UsedAfterClose(span) => {
                         let message = "this loop is closed already".to_owned();
-                        context.report(&RULE, id, span, message, "`asyncio.run(...)`, or close the loop at the very end", &[]);
+                        context.report(
+                            &RULE,
+                            id,
+                            span,
+                            message,
+                            "`asyncio.run(...)`, or close the loop at the very end",
+                            &[],
+                        );
                     }
                     Life::NeverClosed => {
                         let message = "this loop is never closed".to_owned();
-                        context.report(&RULE, id, text, message, "`asyncio.run(...)`, or `loop.close()` in a `finally`", &[]);
+                        context.report(
+                            &RULE,
+                            id,
+                            text,
+                            message,
+                            "`asyncio.run(...)`, or `loop.close()` in a `finally`",
+                            &[],
+                        );
                     }
                     Life::Fine => {}
                 }
@@ -104,10 +118,11 @@ fn follow(facts: &Facts, function: FunctionId, binding: BindingId) -> Life {
                         closed = Some(span.end);
                     }
                 }
-                "run_until_complete" | "run_forever" | "create_task" | "call_soon" | "call_later" | "call_at" | "run_in_executor" => {
-                    if closed.is_some_and(|end| span.start >= end) && late.is_none() {
-                        late = Some(span);
-                    }
+                "run_until_complete" | "run_forever" | "create_task" | "call_soon" | "call_later" | "call_at"
+                | "run_in_executor"
+                    if late.is_none() && closed.is_some_and(|end| span.start >= end) =>
+                {
+                    late = Some(span);
                 }
                 _ => {}
             }
@@ -124,7 +139,9 @@ fn follow(facts: &Facts, function: FunctionId, binding: BindingId) -> Life {
         || this.yields.iter().any(|expr| is_used_as(*expr))
         || facts.stores.iter().any(|store| is_used_as(store.value))
         || facts.classes.iter().any(|(_, class)| class.fields.iter().any(|field| field.value.is_some_and(is_used_as)))
-        || facts.bindings.iter().any(|(id, other)| id != binding && matches!(other.kind, crate::facts::BindingKind::Value(value) if is_used_as(value)))
+        || facts.bindings.iter().any(|(id, other)| {
+            id != binding && matches!(other.kind, crate::facts::BindingKind::Value(value) if is_used_as(value))
+        })
         || is_seen_outside(facts, function, binding)
         || this.at.end == 0;
     if is_closed_somewhere || escapes { Life::Fine } else { Life::NeverClosed }
@@ -133,10 +150,13 @@ fn follow(facts: &Facts, function: FunctionId, binding: BindingId) -> Life {
 /// A nested function uses the name.
 fn is_seen_outside(facts: &Facts, function: FunctionId, binding: BindingId) -> bool {
     let scope = facts.functions[function].scope;
-    let name = facts.scopes[scope].names.iter().find(|(_, bindings)| bindings.contains(&binding)).map(|(name, _)| *name);
+    let name =
+        facts.scopes[scope].names.iter().find(|(_, bindings)| bindings.contains(&binding)).map(|(name, _)| *name);
     facts.exprs.iter().any(|(_, expr)| match expr {
         Expr::Free(home, used) => *home == scope && Some(*used) == name,
-        Expr::Sequence(parts) | Expr::Union(parts) => parts.iter().any(|part| matches!(&facts.exprs[*part], Expr::Local(bindings) if bindings.contains(&binding))),
+        Expr::Sequence(parts) | Expr::Union(parts) => {
+            parts.iter().any(|part| matches!(&facts.exprs[*part], Expr::Local(bindings) if bindings.contains(&binding)))
+        }
         _ => false,
     })
 }

@@ -103,7 +103,15 @@ pub(crate) fn run(context: &mut Context<'_>) {
 
 impl Context<'_> {
     /// Says something about a place in a function.
-    fn report(&mut self, rule: &'static Rule, function: FnId, span: Span, message: String, help: &str, then: &[String]) {
+    fn report(
+        &mut self,
+        rule: &'static Rule,
+        function: FnId,
+        span: Span,
+        message: String,
+        help: &str,
+        then: &[String],
+    ) {
         let site = Site { file: self.program.file_of(function), span };
         let mut chain = vec![(self.program.qualified_name(function), Some(site))];
         chain.extend(then.iter().map(|name| (name.clone(), None)));

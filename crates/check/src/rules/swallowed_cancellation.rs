@@ -49,7 +49,9 @@ pub(super) fn check(context: &mut Context<'_>) {
             if let Some(what) = caught(context, file, &handler)
                 && !has_cancelled(context, file, function, handler.span.start)
             {
-                let message = format!("this handler catches {what} and does not raise it again: the task cannot be cancelled here");
+                let message = format!(
+                    "this handler catches {what} and does not raise it again: the task cannot be cancelled here"
+                );
                 context.report(&RULE, function, handler.span, message, "catch `Exception`, or `raise` at the end", &[]);
             }
         }
@@ -95,7 +97,8 @@ fn has_cancelled(context: &Context<'_>, file: FileId, function: FnId, before: u3
     let facts = &context.program.file(file).facts;
     context.program.function(function).events.iter().any(|event| {
         let (EventKind::Call(_), Expr::Call(callee, _)) = (event.kind, &facts.exprs[event.expr]) else { return false };
-        let is_cancel = matches!(&facts.exprs[*callee], Expr::Attribute(_, name) if facts.name(*name).contains("cancel"));
+        let is_cancel =
+            matches!(&facts.exprs[*callee], Expr::Attribute(_, name) if facts.name(*name).contains("cancel"));
         is_cancel && facts.span(event.expr).start < before
     })
 }
@@ -121,11 +124,15 @@ fn suppressed(context: &mut Context<'_>) {
                     continue;
                 }
                 let catches = arguments.iter().any(|argument| {
-                    matches!(class(context, file, argument.value).as_deref(), Some("asyncio.CancelledError" | "BaseException"))
+                    matches!(
+                        class(context, file, argument.value).as_deref(),
+                        Some("asyncio.CancelledError" | "BaseException")
+                    )
                 });
                 let span = context.program.file(file).facts.span(manager);
                 if catches && !has_cancelled(context, file, function, span.start) && seen.insert((function, span)) {
-                    let message = "this suppresses `asyncio.CancelledError`: the task cannot be cancelled here".to_owned();
+                    let message =
+                        "this suppresses `asyncio.CancelledError`: the task cannot be cancelled here".to_owned();
                     context.report(&RULE, function, span, message, "let it pass", &[]);
                 }
             }

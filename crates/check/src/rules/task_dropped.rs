@@ -42,7 +42,8 @@ pub(super) fn check(context: &mut Context<'_>) {
             let is_dropped = match event.kind {
                 EventKind::Call(Use::Discarded) => true,
                 EventKind::Call(Use::Bound(binding)) => {
-                    !context.program.file(file).facts.bindings[binding].is_used && context.program.function(function).at.end != 0
+                    !context.program.file(file).facts.bindings[binding].is_used
+                        && context.program.function(function).at.end != 0
                 }
                 _ => false,
             };
@@ -55,8 +56,17 @@ pub(super) fn check(context: &mut Context<'_>) {
             });
             if is_task {
                 let span = context.program.file(file).facts.span(event.expr);
-                let message = "nobody keeps this task: it may vanish before it is done, and its exception is seen by nobody".to_owned();
-                context.report(&RULE, function, span, message, "keep it until it is done, or use `asyncio.TaskGroup`", &["create_task".to_owned()]);
+                let message =
+                    "nobody keeps this task: it may vanish before it is done, and its exception is seen by nobody"
+                        .to_owned();
+                context.report(
+                    &RULE,
+                    function,
+                    span,
+                    message,
+                    "keep it until it is done, or use `asyncio.TaskGroup`",
+                    &["create_task".to_owned()],
+                );
             }
         }
     }
