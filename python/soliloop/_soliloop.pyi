@@ -43,6 +43,7 @@ __all__ = [
     "Worker",
     "WorkerPool",
     "_after_fork_in_child",
+    "_check",
     "_end_threads",
     "_hand_over",
     "_intercepted",

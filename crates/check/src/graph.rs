@@ -167,7 +167,7 @@ impl Builder<'_> {
                     }
                 }
             }
-            EventKind::Await | EventKind::AsyncEnter | EventKind::AsyncIterate => return,
+            EventKind::Await | EventKind::Test | EventKind::AsyncEnter | EventKind::AsyncIterate => return,
         }
         if event.kind == EventKind::Call(Use::Awaited) {
             // What is awaited was no plain function, if it may have been a coroutine function.
@@ -180,7 +180,7 @@ impl Builder<'_> {
             return;
         }
         let truth = self.truth(function, event.guard);
-        let site = Site { file, span: self.program.file(file).facts.span(event.expr) };
+        let site = Site { file, span: event.span };
         let use_ = match event.kind {
             EventKind::Call(use_) => Some(use_),
             _ => None,

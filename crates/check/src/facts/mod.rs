@@ -231,6 +231,7 @@ pub(crate) struct Event {
     pub(crate) kind: EventKind,
     pub(crate) expr: ExprId,
     pub(crate) guard: GuardId,
+    pub(crate) span: Span,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -240,6 +241,8 @@ pub(crate) enum EventKind {
     /// An attribute that is read, other than to be called.
     Read,
     Await,
+    /// A call is taken for a truth.
+    Test,
     Enter,
     AsyncEnter,
     Iterate,

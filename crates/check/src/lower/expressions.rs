@@ -22,7 +22,7 @@ impl Lowering {
             }
             Expr::Attribute(attribute) => {
                 let id = self.attribute(attribute);
-                self.event(EventKind::Read, id);
+                self.event(EventKind::Read, id, attribute.range);
                 id
             }
             Expr::Call(call) => self.call(call, becomes),
@@ -30,7 +30,7 @@ impl Lowering {
                 let value = self.used_expr(&await_.value, Use::Awaited);
                 self.function().awaits = true;
                 let id = self.add(Fact::Await(value), await_.range);
-                self.event(EventKind::Await, id);
+                self.event(EventKind::Await, id, await_.range);
                 id
             }
             Expr::Subscript(subscript) => self.subscript(subscript),
@@ -94,7 +94,7 @@ impl Lowering {
             Expr::YieldFrom(yield_) => {
                 let value = self.expr(&yield_.value);
                 let element = self.add(Fact::Element(value), yield_.range);
-                self.event(EventKind::Iterate, value);
+                self.event(EventKind::Iterate, value, yield_.range);
                 self.function().yields.push(element);
                 UNKNOWN
             }
@@ -143,7 +143,7 @@ impl Lowering {
         match part {
             Expr::Starred(starred) => {
                 let value = self.expr(&starred.value);
-                self.event(EventKind::Iterate, value);
+                self.event(EventKind::Iterate, value, starred.range);
                 self.add(Fact::Element(value), starred.range)
             }
             other => self.expr(other),
@@ -193,7 +193,7 @@ impl Lowering {
             arguments.push(Argument { kind, value: self.expr(&keyword.value) });
         }
         let id = self.add(Fact::Call(callee, arguments.into()), range);
-        self.event(EventKind::Call(becomes), id);
+        self.event(EventKind::Call(becomes), id, range);
         id
     }
 
@@ -214,7 +214,7 @@ impl Lowering {
         self.expr(&subscript.slice);
         let id = self.add(Fact::Item(value, key), subscript.range);
         let name = self.name("__getitem__");
-        self.event(EventKind::Operator(name), value);
+        self.event(EventKind::Operator(name), value, subscript.range);
         id
     }
 
@@ -253,7 +253,7 @@ impl Lowering {
     fn binary(&mut self, binary: &ast::ExprBinOp) -> ExprId {
         let (left, right) = (self.expr(&binary.left), self.expr(&binary.right));
         let name = self.name(special_name(binary.op));
-        self.event(EventKind::Operator(name), left);
+        self.event(EventKind::Operator(name), left, binary.range);
         if left == UNKNOWN && right == UNKNOWN {
             return UNKNOWN;
         }
@@ -269,14 +269,14 @@ impl Lowering {
                 CmpOp::IsNot | CmpOp::NotEq => true,
                 CmpOp::In | CmpOp::NotIn => {
                     let name = self.name("__contains__");
-                    self.event(EventKind::Operator(name), *right);
+                    self.event(EventKind::Operator(name), *right, compare.range);
                     return UNKNOWN;
                 }
                 _ => return UNKNOWN,
             };
             if matches!(operator, CmpOp::Eq | CmpOp::NotEq) {
                 let name = self.name("__eq__");
-                self.event(EventKind::Operator(name), left);
+                self.event(EventKind::Operator(name), left, compare.range);
             }
             return self.add(Fact::Same(left, *right, is_negated), compare.range);
         }
@@ -353,7 +353,7 @@ impl Lowering {
         if is_async {
             self.function().awaits = true;
         }
-        self.event(if is_async { EventKind::AsyncIterate } else { EventKind::Iterate }, value);
+        self.event(if is_async { EventKind::AsyncIterate } else { EventKind::Iterate }, value, range);
         if value == UNKNOWN {
             return UNKNOWN;
         }
@@ -365,7 +365,7 @@ impl Lowering {
             let Some(part) = element.as_interpolation() else { continue };
             let value = self.expr(&part.expression);
             let name = self.name("__str__");
-            self.event(EventKind::Operator(name), value);
+            self.event(EventKind::Operator(name), value, part.range);
             if let Some(format) = &part.format_spec {
                 self.interpolated(format.elements.iter());
             }

@@ -129,10 +129,10 @@ impl Lowering {
         self.facts.exprs.push(expr)
     }
 
-    fn event(&mut self, kind: EventKind, expr: ExprId) {
+    fn event(&mut self, kind: EventKind, expr: ExprId, range: TextRange) {
         if expr != UNKNOWN {
             let guard = self.frame().guard;
-            self.function().events.push(Event { kind, expr, guard });
+            self.function().events.push(Event { kind, expr, guard, span: span(range) });
         }
     }
 

@@ -132,7 +132,7 @@ impl Lowering {
                 let object = self.expr(&subscript.value);
                 self.expr(&subscript.slice);
                 let name = self.name("__setitem__");
-                self.event(EventKind::Operator(name), object);
+                self.event(EventKind::Operator(name), object, subscript.range);
                 self.add_item(&subscript.value, value);
             }
             Expr::Tuple(ast::ExprTuple { elts, .. }) | Expr::List(ast::ExprList { elts, .. }) => {
@@ -255,7 +255,7 @@ impl Lowering {
         let mut falls = true;
         let clauses = if_.elif_else_clauses.iter().map(|clause| (clause.test.as_ref(), clause.body.as_slice()));
         for (test, body) in std::iter::once((Some(&*if_.test), if_.body.as_slice())).chain(clauses) {
-            let condition = test.map(|test| (test, self.expr(test)));
+            let condition = test.map(|test| (test, self.test(test)));
             let before = self.frame().flow.clone();
             let outside = self.frame().guard;
             if let Some((test, expr)) = condition {
@@ -297,6 +297,22 @@ impl Lowering {
         if if_.elif_else_clauses.is_empty() && rest != guard {
             self.narrow(&if_.test, false);
         }
+    }
+
+    /// A condition; calls in it are taken for truths.
+    fn test(&mut self, test: &Expr) -> ExprId {
+        let id = self.expr(test);
+        let (asked, range) = match test {
+            Expr::UnaryOp(unary) if unary.op == ast::UnaryOp::Not => match self.facts.exprs[id] {
+                Fact::Not(inner) => (inner, unary.operand.range()),
+                _ => (id, test.range()),
+            },
+            _ => (id, test.range()),
+        };
+        if matches!(self.facts.exprs[asked], Fact::Call(..)) {
+            self.event(EventKind::Test, asked, range);
+        }
+        id
     }
 
     /// Learns from a condition what its names are.
@@ -471,7 +487,7 @@ impl Lowering {
     fn while_(&mut self, while_: &ast::StmtWhile) {
         let guard = self.frame().guard;
         self.forget_rebound(&while_.body, None);
-        let test = self.expr(&while_.test);
+        let test = self.test(&while_.test);
         let before = self.frame().flow.clone();
         self.guard(Condition::Test { expr: test, is: true });
         let known = self.frame().narrowed.len();
@@ -532,7 +548,8 @@ impl Lowering {
         let guard = self.frame().guard;
         for item in &with.items {
             let context = self.expr(&item.context_expr);
-            self.event(if with.is_async { EventKind::AsyncEnter } else { EventKind::Enter }, context);
+            let kind = if with.is_async { EventKind::AsyncEnter } else { EventKind::Enter };
+            self.event(kind, context, item.context_expr.range());
             if with.is_async {
                 self.function().awaits = true;
             }

@@ -1,7 +1,7 @@
 //! Coroutines that are made and dropped.
 
 use super::{Context, Rule, Severity, last_part};
-use crate::facts::{Condition, EventKind, Span, Use};
+use crate::facts::{EventKind, Span, Use};
 use crate::link::values::{FnId, SetId, Value};
 use rustc_hash::FxHashSet;
 
@@ -106,29 +106,15 @@ fn outside(context: &mut Context<'_>, function: FnId, expr: crate::facts::ExprId
 /// `if coroutine():` is always true.
 fn truths(context: &mut Context<'_>, function: FnId, seen: &mut FxHashSet<(FnId, Span)>) {
     let file = context.program.file_of(function);
-    let guards: Vec<_> = context.program.function(function).events.iter().map(|event| event.guard).collect();
-    for guard in guards {
-        let conditions: Vec<Condition> = context.program.file(file).facts.conditions(guard).collect();
-        for condition in conditions {
-            let Condition::Test { expr, .. } = condition else { continue };
-            let expr = match *context.program.expr(file, expr) {
-                crate::facts::Expr::Not(inner) => inner,
-                _ => expr,
-            };
-            if !matches!(context.program.expr(file, expr), crate::facts::Expr::Call(..)) {
-                continue;
-            }
-            let set = context.program.eval(file, expr);
-            if let Some(name) = coroutine(context, set) {
-                let span = context.program.file(file).facts.span(expr);
-                if seen.insert((function, span)) {
-                    let message = format!(
-                        "the coroutine that `{}` gives is taken for a truth, and never awaited",
-                        last_part(&name)
-                    );
-                    context.report(&RULE, function, span, message, "`await` it", &[name]);
-                }
-            }
+    let events = context.program.function(function).events.clone();
+    for event in events.into_iter().filter(|event| event.kind == EventKind::Test) {
+        let set = context.program.eval(file, event.expr);
+        if let Some(name) = coroutine(context, set)
+            && seen.insert((function, event.span))
+        {
+            let message =
+                format!("the coroutine that `{}` gives is taken for a truth, and never awaited", last_part(&name));
+            context.report(&RULE, function, event.span, message, "`await` it", &[name]);
         }
     }
 }
