@@ -58,11 +58,41 @@ def sys_is_reached_through_the_real_world() -> Problems:
     ]
 
 
-def engine_forbids_unsafe() -> Problems:
-    path = ROOT / "crates/engine/src/lib.rs"
-    if "#![forbid(unsafe_code)]" in path.read_text():
-        return []
-    return [f"{_name(path)}: lacks #![forbid(unsafe_code)]"]
+def checker_has_no_python_and_no_engine() -> Problems:
+    banned = {"pyo3", "pyo3-ffi", "soliloop-engine", "soliloop-sys", "rustix"}
+    return [
+        problem
+        for package in ("soliloop-check", "soliloop-cli")
+        for problem in _found_in_tree(banned, package)
+    ]
+
+
+def checker_opens_no_file() -> Problems:
+    return [
+        f"{_name(path)}:{number}: files, folders and streams are for crates/cli"
+        for path in _files("crates/check/src", ".rs")
+        for number, line in _code_lines(path)
+        if re.search(r"\bstd::(fs|env|io|process|thread)\b|\be?print(ln)?!", line)
+    ]
+
+
+def syntax_is_behind_one_module() -> Problems:
+    return [
+        f"{_name(path)}:{number}: only {SYNTAX} names the parser's crates"
+        for path in _files("crates/check/src", ".rs")
+        if _name(path) != SYNTAX
+        for number, line in _code_lines(path)
+        if re.search(r"\bruff_\w+", line)
+    ]
+
+
+def pure_crates_forbid_unsafe() -> Problems:
+    paths = [ROOT / f"crates/{crate}/src/lib.rs" for crate in ("engine", "check", "cli")]
+    return [
+        f"{_name(path)}: lacks #![forbid(unsafe_code)]"
+        for path in paths
+        if "#![forbid(unsafe_code)]" not in path.read_text()
+    ]
 
 
 def unsafe_has_an_address() -> Problems:
@@ -75,8 +105,8 @@ def unsafe_has_an_address() -> Problems:
     ]
 
 
-def _found_in_tree(banned: set[str], package: str, features: str) -> Problems:
-    command = ["cargo", "tree", "-p", package, features, "-e", "normal", "--prefix", "none"]
+def _found_in_tree(banned: set[str], package: str, *features: str) -> Problems:
+    command = ["cargo", "tree", "-p", package, *features, "-e", "normal", "--prefix", "none"]
     tree = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if tree.returncode:
         return [f"{' '.join(command)}: {tree.stderr.strip()}"]
@@ -231,6 +261,7 @@ def _name(path: Path) -> str:
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL_WORLD = "crates/engine/src/world/real.rs"
+SYNTAX = "crates/check/src/syntax.rs"
 UNSAFE_HOMES = ("crates/sys/", "crates/python/src/ffi/")
 OUTER = ("compat", "pytest_plugin", "ipython", "__main__")
 MEDIAN, P90, LONGEST = 200, 500, 800
@@ -239,7 +270,10 @@ CHECKS: dict[str, Callable[[], Problems]] = {
     "the system wrappers know neither Python nor the engine": sys_has_no_python_and_no_engine,
     "the engine without `real` does not know the system": pure_engine_has_no_system,
     "the engine reaches the system through its real world only": sys_is_reached_through_the_real_world,
-    "the engine forbids unsafe code": engine_forbids_unsafe,
+    "the checker knows neither Python nor the engine": checker_has_no_python_and_no_engine,
+    "the checker opens no file and prints nothing": checker_opens_no_file,
+    "one module of the checker knows the parser": syntax_is_behind_one_module,
+    "the engine and the checker forbid unsafe code": pure_crates_forbid_unsafe,
     "unsafe code has an address": unsafe_has_an_address,
     "outer modules use the package's public names": outer_modules_use_public_names,
     "the core does not import outer modules": core_never_imports_outer_modules,

@@ -100,4 +100,13 @@ def test_a_command_prints_what_the_readme_says(session: Block, tmp_path: Path) -
 def test_the_examples_are_found() -> None:
     assert len(EXAMPLES) >= 8
     assert len(SESSIONS) >= 2
-    assert not [block for block in BLOCKS if block.language not in ("python", "text", "console")]
+    assert not [
+        block for block in BLOCKS if block.language not in ("python", "text", "console", "toml")
+    ]
+
+
+def test_the_settings_make_sense(tmp_path: Path) -> None:
+    (settings,) = [block for block in BLOCKS if block.language == "toml"]
+    (tmp_path / "pyproject.toml").write_text(settings.text, encoding="utf-8")
+    printed = _run([sys.executable, "-m", "soliloop", "check"], tmp_path)
+    assert printed == "All checks passed!\n"

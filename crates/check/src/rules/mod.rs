@@ -128,5 +128,16 @@ fn last_part(path: &str) -> String {
 
 /// A path as people write it: `threading.Thread.join`.
 fn plain(path: &str) -> String {
-    path.replace("()", "").replace("[*]", "").replace("[]", "")
+    let path = path.replace("()", "").replace("[*]", "").replace("[]", "");
+    // Types of ours that tell more than Python's.
+    let known = [
+        ("asyncio.RunningLoopOrNone", "asyncio.AbstractEventLoop"),
+        ("asyncio.RunningLoop", "asyncio.AbstractEventLoop"),
+        ("asyncio.threadsafe.Future", "concurrent.futures.Future"),
+        ("asyncio.KeptTask", "asyncio.Task"),
+    ];
+    match known.iter().find_map(|(own, name)| Some((name, path.strip_prefix(own)?))) {
+        Some((name, rest)) => format!("{name}{rest}"),
+        None => path,
+    }
 }
