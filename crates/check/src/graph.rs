@@ -34,7 +34,10 @@ pub(crate) struct Edge {
     pub(crate) runs: bool,
     pub(crate) truth: Rc<Truth>,
     pub(crate) via: Vec<Hop>,
-    pub(crate) expr: ExprId,
+    /// What happens at the site.
+    pub(crate) kind: EventKind,
+    /// The site hands the callee to something that calls it.
+    pub(crate) is_handed: bool,
 }
 
 /// A call of something that blocks.
@@ -66,15 +69,23 @@ pub(crate) struct Outside {
     pub(crate) site: Site,
 }
 
+/// Something that happens in a function, whatever it calls.
+#[derive(Clone, Debug)]
+struct Happening {
+    caller: FnId,
+    site: Site,
+    kind: EventKind,
+    is_handed: bool,
+    truth: Rc<Truth>,
+    via: Vec<Hop>,
+}
+
+/// A call of a parameter.
 #[derive(Clone, Debug)]
 struct Variable {
     value: ValueId,
     args: ArgsId,
-    site: Site,
-    expr: ExprId,
-    truth: Rc<Truth>,
-    via: Vec<Hop>,
-    use_: Option<Use>,
+    at: Happening,
 }
 
 #[derive(Default)]
@@ -95,7 +106,7 @@ pub(crate) struct Graph {
     variables: Vec<Vec<Variable>>,
     known_variables: FxHashSet<(FnId, ValueId, Site)>,
     /// Calls of parameters of other functions, which only all callers together can tell.
-    foreign: Vec<(FnId, Variable)>,
+    foreign: Vec<Variable>,
     /// Edges whose callee's variable calls are still to be looked at.
     fresh: Vec<usize>,
 }
@@ -140,7 +151,6 @@ impl Builder<'_> {
 
     fn event(&mut self, file: FileId, function: FnId, event: Event) {
         let mut targets = Vec::new();
-        let mut is_step = true;
         match event.kind {
             EventKind::Call(_) => {
                 let crate::facts::Expr::Call(callee, _) = *self.program.expr(file, event.expr) else { return };
@@ -150,23 +160,11 @@ impl Builder<'_> {
                 }
                 let args = self.program.call_arguments(file, event.expr);
                 targets = self.program.targets(callees, args);
-                is_step = false;
             }
             EventKind::Read => self.read(file, event.expr, &mut targets),
             EventKind::Enter => self.steps(file, event.expr, Step::Enter, &mut targets),
             EventKind::Iterate => self.steps(file, event.expr, Step::Element, &mut targets),
-            EventKind::Operator(name) => {
-                let name = self.program.symbol(file, name);
-                if self.specials.contains(&name) {
-                    let name = self.program.values.text(name).to_owned();
-                    let values = self.program.eval(file, event.expr);
-                    for value in self.program.values.members(values).to_vec() {
-                        if matches!(self.program.values.get(value), Value::Instance { .. }) {
-                            self.program.special_targets(value, &[&name], &mut targets);
-                        }
-                    }
-                }
-            }
+            EventKind::Operator(name) => self.operator(file, event.expr, name, &mut targets),
             EventKind::Await | EventKind::Test | EventKind::AsyncEnter | EventKind::AsyncIterate => return,
         }
         if event.kind == EventKind::Call(Use::Awaited) {
@@ -181,15 +179,27 @@ impl Builder<'_> {
         }
         let truth = self.truth(function, event.guard);
         let site = Site { file, span: event.span };
-        let use_ = match event.kind {
-            EventKind::Call(use_) => Some(use_),
-            _ => None,
-        };
+        let at = Happening { caller: function, site, kind: event.kind, is_handed: false, truth, via: Vec::new() };
         for target in targets {
             if let Target::External(path, _) = target {
                 self.graph.outside.push(Outside { caller: function, path, site });
             }
-            self.target(function, site, event.expr, &truth, target, &[], is_step, use_);
+            self.target(&at, target);
+        }
+    }
+
+    /// An operator runs a special method of its operand.
+    fn operator(&mut self, file: FileId, expr: ExprId, name: crate::facts::NameId, targets: &mut Vec<Target>) {
+        let name = self.program.symbol(file, name);
+        if !self.specials.contains(&name) {
+            return;
+        }
+        let name = self.program.values.text(name).to_owned();
+        let values = self.program.eval(file, expr);
+        for value in self.program.values.members(values).to_vec() {
+            if matches!(self.program.values.get(value), Value::Instance { .. }) {
+                self.program.special_targets(value, &[&name], targets);
+            }
         }
     }
 
@@ -225,29 +235,17 @@ impl Builder<'_> {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one event has that many sides")]
-    fn target(
-        &mut self,
-        caller: FnId,
-        site: Site,
-        expr: ExprId,
-        truth: &Rc<Truth>,
-        target: Target,
-        via: &[Hop],
-        is_step: bool,
-        use_: Option<Use>,
-    ) {
+    fn target(&mut self, at: &Happening, target: Target) {
         match target {
             Target::Function(callee, env) => {
                 let function = self.program.function(callee);
+                let is_step = !matches!(at.kind, EventKind::Call(_));
                 let runs = !function.is_async && (is_step || !function.is_generator);
-                self.edge(Edge { caller, callee, site, env, runs, truth: Rc::clone(truth), via: via.to_vec(), expr });
+                let Happening { caller, site, kind, is_handed, truth, via } = at.clone();
+                self.edge(Edge { caller, callee, site, env, runs, truth, via, kind, is_handed });
             }
-            Target::External(path, args) => self.external(caller, site, expr, truth, path, args, via, use_),
-            Target::Variable(value, args) => {
-                let variable = Variable { value, args, site, expr, truth: Rc::clone(truth), via: via.to_vec(), use_ };
-                self.variable(caller, variable);
-            }
+            Target::External(path, args) => self.external(at, path, args),
+            Target::Variable(value, args) => self.variable(Variable { value, args, at: at.clone() }),
         }
     }
 
@@ -263,17 +261,18 @@ impl Builder<'_> {
         self.graph.fresh.push(index);
     }
 
-    fn variable(&mut self, function: FnId, variable: Variable) {
+    fn variable(&mut self, variable: Variable) {
+        let function = variable.at.caller;
         let owner = self.root(variable.value);
-        if !self.graph.known_variables.insert((function, variable.value, variable.site)) {
+        if !self.graph.known_variables.insert((function, variable.value, variable.at.site)) {
             return;
         }
         if !self.program.is_within(function, owner) {
-            self.graph.foreign.push((function, variable));
+            self.graph.foreign.push(variable);
             return;
         }
         let variables = &mut self.graph.variables[function.0 as usize];
-        if variables.len() < MOST_VARIABLES && variable.via.len() < LONGEST_VIA {
+        if variables.len() < MOST_VARIABLES && variable.at.via.len() < LONGEST_VIA {
             variables.push(variable);
             // Whoever calls it is to be asked.
             self.graph.fresh.extend(&self.graph.into[function.0 as usize]);
@@ -291,66 +290,55 @@ impl Builder<'_> {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one event has that many sides")]
-    fn external(
-        &mut self,
-        caller: FnId,
-        site: Site,
-        expr: ExprId,
-        truth: &Rc<Truth>,
-        path: PathId,
-        args: ArgsId,
-        via: &[Hop],
-        use_: Option<Use>,
-    ) {
+    fn external(&mut self, at: &Happening, path: PathId, args: ArgsId) {
         let text = self.program.values.path_text(path).to_owned();
         if let Some(sink) = self.program.catalogue.sink(&text)
-            && use_ != Some(Use::Awaited)
+            && at.kind != EventKind::Call(Use::Awaited)
             && !self.is_harmless(sink, args)
-            && self.graph.known_sinks.insert((caller, site, path))
+            && self.graph.known_sinks.insert((at.caller, at.site, path))
         {
+            let Happening { caller, site, truth, via, .. } = at.clone();
             self.graph.sinks_of[caller.0 as usize].push(self.graph.sinks.len());
-            self.graph.sinks.push(SinkCall { caller, site, path, sink, truth: Rc::clone(truth), via: via.to_vec() });
+            self.graph.sinks.push(SinkCall { caller, site, path, sink, truth, via });
         }
-        let handed = self.program.catalogue.handed(&text).to_vec();
-        for what in handed {
-            let (place, name) = match what {
-                Handed::Calls(place, name) | Handed::OnLoop(place, name) | Handed::Elsewhere(place, name) => {
-                    (place, name)
-                }
-                Handed::Iterates(place) => (place, ""),
-            };
-            let given = self.argument(args, place, name);
-            if given == EMPTY {
-                continue;
+        for what in self.program.catalogue.handed(&text).to_vec() {
+            self.hand(at, path, args, what);
+        }
+    }
+
+    /// Something outside the program is handed a function.
+    fn hand(&mut self, at: &Happening, path: PathId, args: ArgsId, what: Handed) {
+        let (place, name) = match what {
+            Handed::Calls(place, name) | Handed::OnLoop(place, name) | Handed::Elsewhere(place, name) => (place, name),
+            Handed::Iterates(place) => (place, ""),
+        };
+        let given = self.argument(args, place, name);
+        if given == EMPTY {
+            return;
+        }
+        if let Handed::Iterates(_) = what {
+            let mut targets = Vec::new();
+            for value in self.program.values.members(given).to_vec() {
+                self.program.targets_of_step(value, Step::Element, &mut targets);
             }
-            if let Handed::Iterates(_) = what {
-                let mut targets = Vec::new();
-                for value in self.program.values.members(given).to_vec() {
-                    self.program.targets_of_step(value, Step::Element, &mut targets);
-                }
-                for target in targets {
-                    self.target(caller, site, expr, truth, target, via, true, None);
-                }
-                continue;
+            let at = Happening { kind: EventKind::Iterate, is_handed: true, ..at.clone() };
+            for target in targets {
+                self.target(&at, target);
             }
-            for target in self.program.targets(given, NO_ARGS) {
-                match (what, target) {
-                    (Handed::Calls(..), _) => self.target(caller, site, expr, truth, target, via, false, None),
-                    (Handed::OnLoop(..), Target::Function(callee, _)) => {
-                        self.graph.scheduled.push(Scheduled {
-                            caller,
-                            site,
-                            by: path,
-                            callee,
-                            truth: Rc::clone(truth),
-                        });
-                    }
-                    (Handed::Elsewhere(..), Target::Function(callee, _)) => {
-                        self.graph.elsewhere.insert(callee);
-                    }
-                    _ => {}
+            return;
+        }
+        let inner = Happening { kind: EventKind::Call(Use::Other), is_handed: true, ..at.clone() };
+        for target in self.program.targets(given, NO_ARGS) {
+            match (what, target) {
+                (Handed::Calls(..), _) => self.target(&inner, target),
+                (Handed::OnLoop(..), Target::Function(callee, _)) => {
+                    let (caller, site, truth) = (at.caller, at.site, Rc::clone(&at.truth));
+                    self.graph.scheduled.push(Scheduled { caller, site, by: path, callee, truth });
                 }
+                (Handed::Elsewhere(..), Target::Function(callee, _)) => {
+                    self.graph.elsewhere.insert(callee);
+                }
+                _ => {}
             }
         }
     }
@@ -404,18 +392,24 @@ impl Builder<'_> {
         }
         let args = self.program.fill_args(variable.args, edge.env);
         // What a coroutine or generator calls, it calls itself, when it runs.
-        let (holder, site, expr, truth, via) = if edge.runs {
-            let mut via = edge.via.clone();
-            via.push(Hop { function: edge.callee, site: variable.site });
-            via.extend(&variable.via);
-            if edge.truth.is_outside || variable.truth.is_outside {
+        let at = if edge.runs {
+            if edge.truth.is_outside || variable.at.truth.is_outside {
                 return;
             }
-            (edge.caller, edge.site, edge.expr, Rc::clone(&edge.truth), via)
+            let mut via = edge.via.clone();
+            via.push(Hop { function: edge.callee, site: variable.at.site });
+            via.extend(&variable.at.via);
+            Happening {
+                caller: edge.caller,
+                site: edge.site,
+                truth: Rc::clone(&edge.truth),
+                via,
+                ..variable.at.clone()
+            }
         } else {
-            (edge.callee, variable.site, variable.expr, Rc::clone(&variable.truth), variable.via.clone())
+            variable.at.clone()
         };
-        let is_step = variable.use_.is_none();
+        let is_step = !matches!(at.kind, EventKind::Call(_));
         for value in self.program.values.members(filled).to_vec() {
             let targets = match (is_step, self.program.values.get(value).clone()) {
                 (true, Value::Step(..)) | (false, _) => {
@@ -426,15 +420,14 @@ impl Builder<'_> {
                 (true, _) => Vec::new(),
             };
             for target in targets {
-                self.target(holder, site, expr, &truth, target, &via, is_step, variable.use_);
+                self.target(&at, target);
             }
         }
     }
 
     /// Calls of what another function was handed: an instance's field that its constructor was given.
     fn foreign(&mut self) {
-        let foreign = std::mem::take(&mut self.graph.foreign);
-        for (function, variable) in foreign {
+        for variable in std::mem::take(&mut self.graph.foreign) {
             let owner = self.root(variable.value);
             let mut envs: Vec<EnvId> =
                 self.graph.into[owner.0 as usize].iter().map(|edge| self.graph.edges[*edge].env).collect();
@@ -451,17 +444,7 @@ impl Builder<'_> {
                 let args = self.program.fill_args(variable.args, env);
                 for target in self.program.targets(filled, args) {
                     if !matches!(target, Target::Variable(..)) {
-                        let is_step = variable.use_.is_none();
-                        self.target(
-                            function,
-                            variable.site,
-                            variable.expr,
-                            &variable.truth,
-                            target,
-                            &variable.via,
-                            is_step,
-                            variable.use_,
-                        );
+                        self.target(&variable.at, target);
                     }
                 }
             }
