@@ -13,6 +13,7 @@
 
 mod catalogue;
 mod facts;
+mod fix;
 mod graph;
 mod link;
 mod lower;
@@ -23,12 +24,13 @@ pub mod settings;
 mod syntax;
 
 pub use catalogue::Category;
+pub use fix::{Refusal, Repair, fix};
 pub use rules::{RULES, Rule, Severity};
 pub use settings::Settings;
 
 use catalogue::Catalogue;
 use facts::Facts;
-use graph::Site;
+use graph::{Graph, Site};
 use link::{Program, Source, module_name};
 use rustc_hash::FxHashSet;
 use syntax::LineIndex;
@@ -125,20 +127,15 @@ pub fn know(text: &str) -> Knowledge {
 ///
 /// `files` in the order of their paths, `known` what [`know`] says of each.
 pub fn check(files: &[File], known: Vec<Knowledge>, settings: &Settings) -> Report {
-    let packages: FxHashSet<&str> = files.iter().filter_map(|file| file.path.strip_suffix("/__init__.py")).collect();
-    let mut texts = Texts { files, lines: files.iter().map(|_| None).collect() };
+    let mut texts = Texts::new(files);
     let mut problems = Vec::new();
-    let mut sources = Vec::with_capacity(files.len());
-    for (index, (file, Knowledge(facts))) in files.iter().zip(known).enumerate() {
+    for (index, (file, Knowledge(facts))) in files.iter().zip(&known).enumerate() {
         if let Some((message, at)) = &facts.error {
             let line = texts.lines(index).line_index((*at).into()).get();
             problems.push(Problem { path: file.path.clone(), line, message: message.clone() });
         }
-        let module = module_name(&file.path, |folder| packages.contains(folder));
-        sources.push(Source { path: file.path.clone(), module, facts });
     }
-    let mut program = Program::new(sources, Catalogue::new(&settings.blocking));
-    let graph = graph::build(&mut program);
+    let (mut program, graph) = analyse(files, known, settings);
     let search = search::Search::new(&program, &graph);
     let mut context = rules::Context { program: &mut program, graph: &graph, search: &search, found: Vec::new() };
     rules::run(&mut context);
@@ -155,6 +152,18 @@ pub fn check(files: &[File], known: Vec<Knowledge>, settings: &Settings) -> Repo
         .sort_by(|one, other| (&one.place, one.code, &one.message).cmp(&(&other.place, other.code, &other.message)));
     findings.dedup();
     Report { findings, problems }
+}
+
+/// The program, and the graph of its calls.
+fn analyse(files: &[File], known: Vec<Knowledge>, settings: &Settings) -> (Program, Graph) {
+    let packages: FxHashSet<&str> = files.iter().filter_map(|file| file.path.strip_suffix("/__init__.py")).collect();
+    let sources = files.iter().zip(known).map(|(file, Knowledge(facts))| {
+        let module = module_name(&file.path, |folder| packages.contains(folder));
+        Source { path: file.path.clone(), module, facts }
+    });
+    let mut program = Program::new(sources.collect(), Catalogue::new(&settings.blocking));
+    let graph = graph::build(&mut program);
+    (program, graph)
 }
 
 /// Whether a comment silences it, where it is or where its chain ends.
@@ -183,7 +192,11 @@ struct Texts<'f> {
     lines: Vec<Option<LineIndex>>,
 }
 
-impl Texts<'_> {
+impl<'f> Texts<'f> {
+    fn new(files: &'f [File]) -> Self {
+        Self { files, lines: files.iter().map(|_| None).collect() }
+    }
+
     fn lines(&mut self, file: usize) -> &LineIndex {
         let text = &self.files[file].text;
         self.lines[file].get_or_insert_with(|| LineIndex::from_source_text(text))

@@ -19,6 +19,12 @@ pub(crate) struct Arguments {
     /// How to tell what was found.
     #[arg(long, visible_alias = "output-format", value_enum, default_value_t = Format::Full)]
     pub(crate) format: Format,
+    /// Repair what can be: async all the way up.
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// Show the repairs as a diff, and change no file.
+    #[arg(long)]
+    pub(crate) diff: bool,
     /// Draw the chains instead.
     #[arg(long, value_enum)]
     pub(crate) graph: Option<Graph>,

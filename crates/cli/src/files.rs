@@ -8,12 +8,15 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use ignore::WalkBuilder;
 use rayon::prelude::*;
 use soliloop_check::{File, Knowledge, Problem};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What was read, and what could not be.
 pub(crate) struct Read {
     pub(crate) files: Vec<File>,
     pub(crate) problems: Vec<Problem>,
+    /// Where each file is, by the path that is shown.
+    pub(crate) places: BTreeMap<String, PathBuf>,
 }
 
 /// Reads all Python files at these paths, in the order of their names.
@@ -37,6 +40,7 @@ pub(crate) fn read(paths: &[PathBuf], root: &Path, exclude: &[String]) -> Result
         found.into_iter().map(|path| (shown(&normal(&path), &base), path)).collect();
     found.sort_unstable();
     found.dedup();
+    let places = found.iter().cloned().collect();
     let texts: Vec<Result<File, Problem>> = found.into_par_iter().map(|(path, full)| one(path, &full)).collect();
     let mut files = Vec::with_capacity(texts.len());
     for text in texts {
@@ -45,7 +49,7 @@ pub(crate) fn read(paths: &[PathBuf], root: &Path, exclude: &[String]) -> Result
             Err(problem) => problems.push(problem),
         }
     }
-    Ok(Read { files, problems })
+    Ok(Read { files, problems, places })
 }
 
 /// What is known of each file, with all cores.

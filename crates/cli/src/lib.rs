@@ -6,6 +6,7 @@
 mod arguments;
 mod files;
 mod project;
+mod repair;
 
 use arguments::{Arguments, Format};
 use clap::Parser;
@@ -49,6 +50,9 @@ fn answer(arguments: &Arguments) -> Result<Answer, String> {
     let settings =
         Settings::new(table.table, arguments.select.clone(), arguments.ignore.clone()).map_err(|error| error.0)?;
     let read = files::read(&arguments.paths, &root, &settings.exclude)?;
+    if arguments.fix || arguments.diff {
+        return repair::repair(arguments, &settings, &read);
+    }
     let known = files::know(&read.files);
     let mut report = soliloop_check::check(&read.files, known, &settings);
     report.problems.extend(read.problems);

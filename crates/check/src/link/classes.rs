@@ -542,6 +542,18 @@ impl Program {
         found
     }
 
+    /// The method that a class itself defines under a name.
+    pub(crate) fn own_method(&self, class: ClsId, name: Symbol) -> Vec<FnId> {
+        let (file, scope) = (self.class_file(class), self.class(class).scope);
+        let Some(&place) = self.hierarchy.members[class.0 as usize].get(&name) else { return Vec::new() };
+        let bindings = &self.file(file).facts.scopes[scope].names[place].1;
+        let functions = bindings.iter().filter_map(|binding| match self.file(file).facts.bindings[*binding].kind {
+            BindingKind::Function(function) => Some(self.global_fn(file, function)),
+            _ => None,
+        });
+        functions.collect()
+    }
+
     /// What making an instance gives.
     pub(super) fn construct(&mut self, class: ClsId, _: super::values::ArgsId) -> SetId {
         self.single(Value::Instance { class, is_exact: true })

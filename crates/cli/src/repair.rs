@@ -1,0 +1,56 @@
+//! `--fix` and `--diff`: writes what the checker has repaired, or shows it.
+
+use crate::arguments::Arguments;
+use crate::files::Read;
+use crate::{Answer, tell};
+use similar::TextDiff;
+use soliloop_check::{File, Refusal, Repair, Settings, fix};
+use std::fmt::Write;
+
+/// Repairs the files; tells what is left, and why.
+pub(crate) fn repair(arguments: &Arguments, settings: &Settings, read: &Read) -> Result<Answer, String> {
+    let Repair { changed, refusals, mut report } = fix(&read.files, settings);
+    if arguments.diff {
+        let mut output = String::new();
+        for file in &read.files {
+            let Some(new) = changed.get(&file.path) else { continue };
+            let diff = TextDiff::from_lines(&file.text, new);
+            let _ = write!(
+                output,
+                "{}",
+                diff.unified_diff().header(&format!("a/{}", file.path), &format!("b/{}", file.path))
+            );
+        }
+        return Ok(Answer {
+            output,
+            complaint: refused(&refusals),
+            status: u8::from(!changed.is_empty() && !arguments.exit_zero),
+        });
+    }
+    let mut files: Vec<File> = read.files.clone();
+    for file in &mut files {
+        let Some(text) = changed.get(&file.path) else { continue };
+        let place = &read.places[&file.path];
+        std::fs::write(place, text).map_err(|error| format!("{}: {error}", place.display()))?;
+        file.text.clone_from(text);
+    }
+    report.problems.extend(read.problems.iter().cloned());
+    let mut complaint = refused(&refusals);
+    if !changed.is_empty() {
+        let _ =
+            writeln!(complaint, "Repaired {} {}.", changed.len(), if changed.len() == 1 { "file" } else { "files" });
+    }
+    let status = u8::from(!report.findings.is_empty() && !arguments.exit_zero);
+    Ok(Answer { output: tell(arguments, &report, &files), complaint, status })
+}
+
+fn refused(refusals: &[Refusal]) -> String {
+    let mut text = String::new();
+    for Refusal { place, reason } in refusals {
+        let _ = writeln!(text, "{}:{}:{}: not repaired: {reason}", place.path, place.line, place.column);
+    }
+    if !refusals.is_empty() {
+        text.push_str("Other ways: allow nested runs (`soliloop.run(main(), nested=True)`), or `await asyncio.to_thread(...)` of the first function.\n");
+    }
+    text
+}
