@@ -29,7 +29,7 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
          httpx.Client().options httpx.Client().request httpx.Client().send httpx.Client().stream
          ftplib.FTP ftplib.FTP()* smtplib.SMTP smtplib.SMTP()* smtplib.SMTP_SSL smtplib.SMTP_SSL()*
          poplib.POP3 poplib.POP3()* imaplib.IMAP4 imaplib.IMAP4()* imaplib.IMAP4_SSL imaplib.IMAP4_SSL()*
-         telnetlib.Telnet telnetlib.Telnet()* xmlrpc.client.ServerProxy()* nntplib.NNTP nntplib.NNTP()*
+         telnetlib.Telnet telnetlib.Telnet()* xmlrpc.client.ServerProxy()** nntplib.NNTP nntplib.NNTP()*
          socket.create_connection socket.getaddrinfo socket.gethostbyname socket.gethostbyname_ex socket.gethostbyaddr
          socket.getnameinfo socket.getfqdn
          socket.socket().connect socket.socket().accept socket.socket().recv socket.socket().recv_into socket.socket().recvfrom
@@ -38,14 +38,14 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
          ssl.SSLSocket().write ssl.get_server_certificate
          socketserver.BaseServer().serve_forever socketserver.BaseServer().handle_request http.server.HTTPServer().serve_forever
          http.server.test wsgiref.simple_server.WSGIServer().serve_forever flask.Flask().run
-         boto3.client()* boto3.resource()* boto3.Session().client()* boto3.Session().resource()* botocore.client.BaseClient()*
+         boto3.client()* boto3.resource()** boto3.Session().client()* boto3.Session().resource()** botocore.client.BaseClient()*
          paramiko.SSHClient().connect paramiko.SSHClient().exec_command paramiko.SFTPClient()* paramiko.Transport().connect
          websocket.create_connection websocket.WebSocket()* websocket.WebSocketApp().run_forever
-         websockets.sync.client.connect grpc.insecure_channel().* kafka.KafkaProducer().flush kafka.KafkaConsumer().poll
+         websockets.sync.client.connect grpc.insecure_channel().** kafka.KafkaProducer().flush kafka.KafkaConsumer().poll
          kafka.KafkaConsumer()[*] pika.BlockingConnection pika.BlockingConnection()* paho.mqtt.client.Client().connect
          paho.mqtt.client.Client().loop_forever zmq.Context().socket().recv zmq.Context().socket().send
-         googleapiclient.discovery.build openai.OpenAI()* anthropic.Anthropic()* stripe.Charge.create
-         twilio.rest.Client()* telebot.TeleBot()* slack_sdk.WebClient()* ccxt.Exchange()* yfinance.download
+         googleapiclient.discovery.build openai.OpenAI()** anthropic.Anthropic()** stripe.Charge.create
+         twilio.rest.Client()** telebot.TeleBot()* slack_sdk.WebClient()* yfinance.download
          pandas_datareader.data.DataReader feedparser.parse dns.resolver.resolve dns.resolver.query ldap3.Connection().bind",
     ),
     (
@@ -65,17 +65,17 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
         "sqlite3.connect sqlite3.Connection().execute sqlite3.Connection().executemany sqlite3.Connection().executescript
          sqlite3.Connection().commit sqlite3.Connection().backup sqlite3.Cursor().execute sqlite3.Cursor().executemany
          sqlite3.Cursor().executescript sqlite3.Cursor().fetchone sqlite3.Cursor().fetchall sqlite3.Cursor().fetchmany
-         psycopg2.connect psycopg2.connect()* psycopg.connect psycopg.Connection.connect psycopg.Connection()* psycopg.Cursor()*
-         pymysql.connect pymysql.connect()* MySQLdb.connect MySQLdb.connect()* mysql.connector.connect mysql.connector.connect()*
-         pyodbc.connect pyodbc.connect()* cx_Oracle.connect cx_Oracle.connect()* oracledb.connect oracledb.connect()*
-         snowflake.connector.connect snowflake.connector.connect()* duckdb.connect()*
+         psycopg2.connect psycopg2.connect()** psycopg.connect psycopg.Connection.connect psycopg.Connection()* psycopg.Cursor()*
+         pymysql.connect pymysql.connect()** MySQLdb.connect MySQLdb.connect()** mysql.connector.connect mysql.connector.connect()**
+         pyodbc.connect pyodbc.connect()** cx_Oracle.connect cx_Oracle.connect()** oracledb.connect oracledb.connect()**
+         snowflake.connector.connect snowflake.connector.connect()** duckdb.connect()*
          sqlalchemy.engine.Engine().connect sqlalchemy.engine.Engine().execute sqlalchemy.engine.Engine().begin
          sqlalchemy.engine.Connection().execute sqlalchemy.engine.Connection().commit sqlalchemy.engine.Connection().scalar
          sqlalchemy.orm.Session().execute sqlalchemy.orm.Session().commit sqlalchemy.orm.Session().flush
          sqlalchemy.orm.Session().query sqlalchemy.orm.Session().scalars sqlalchemy.orm.Session().scalar sqlalchemy.orm.Session().get
          sqlalchemy.orm.Session().refresh sqlalchemy.orm.Session().rollback
-         redis.Redis()* redis.StrictRedis()* pymongo.MongoClient().* pymongo.MongoClient()[]*
-         elasticsearch.Elasticsearch()* cassandra.cluster.Cluster().connect cassandra.cluster.Session().execute
+         redis.Redis()* redis.StrictRedis()* pymongo.MongoClient().** pymongo.MongoClient()[]**
+         elasticsearch.Elasticsearch()** cassandra.cluster.Cluster().connect cassandra.cluster.Session().execute
          influxdb.InfluxDBClient()* pandas.read_sql pandas.read_sql_query pandas.read_sql_table memcache.Client()* peewee.Model.select",
     ),
     (

@@ -1,7 +1,7 @@
 //! What is known of code outside the program: what blocks, what it gives, and what it does with functions that it is handed.
 //!
 //! Names are paths: `time.sleep` is a function, `threading.Thread()` an instance, `threading.Thread().join` its method. A `*` at the end of
-//! a path stands for any further part.
+//! a path stands for one more name, `**` for whatever follows.
 
 mod blocking;
 mod callbacks;
@@ -83,11 +83,11 @@ impl Catalogue {
         let extra =
             extra.iter().map(|(path, category)| (path.clone(), Sink { category: *category, unless: Unless::Never }));
         for (path, sink) in own.chain(extra) {
-            match path.strip_suffix('*') {
-                Some(prefix) => wide_sinks.push((prefix.to_owned(), sink)),
-                None => {
-                    sinks.insert(path, sink);
-                }
+            // `[*]` is what a loop over something takes.
+            if path.ends_with('*') && !path.ends_with("[*]") {
+                wide_sinks.push((path, sink));
+            } else {
+                sinks.insert(path, sink);
             }
         }
         wide_sinks.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
@@ -107,7 +107,7 @@ impl Catalogue {
     pub(crate) fn sink(&self, path: &str) -> Option<Sink> {
         self.inherited(path, |path| {
             self.sinks.get(path).copied().or_else(|| {
-                let found = self.wide_sinks.iter().find(|(prefix, _)| path.starts_with(prefix.as_str()));
+                let found = self.wide_sinks.iter().find(|(pattern, _)| fits(pattern, path));
                 found.map(|(_, sink)| *sink)
             })
         })
@@ -142,6 +142,18 @@ impl Catalogue {
             base = self.bases.get(base)?;
         }
     }
+}
+
+/// Whether a path is one that the pattern stands for.
+fn fits(pattern: &str, path: &str) -> bool {
+    if let Some(prefix) = pattern.strip_suffix("**") {
+        return path.starts_with(prefix);
+    }
+    let rest = pattern.strip_suffix('*').and_then(|prefix| path.strip_prefix(prefix));
+    rest.is_some_and(|rest| {
+        let name = rest.strip_prefix('.').unwrap_or(rest);
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    })
 }
 
 /// The name that everybody uses for something that has several.

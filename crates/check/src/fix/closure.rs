@@ -1,7 +1,7 @@
 //! Which functions must become coroutine functions together, and whether they can.
 
 use crate::catalogue::Category;
-use crate::facts::{EventKind, Expr};
+use crate::facts::{Condition, EventKind, Expr};
 use crate::graph::{Edge, Graph, Site};
 use crate::link::Program;
 use crate::link::values::{FileId, FnId, SetId, Value};
@@ -39,6 +39,7 @@ impl<'p> Closures<'p> {
                 reason: "the blocking function is handed over as a value".to_owned(),
             });
         }
+        self.is_free_of_locks(sink.caller, sink.site)?;
         let mut all = BTreeSet::new();
         let mut next = Vec::new();
         if !self.program.function(sink.caller).is_async {
@@ -53,6 +54,7 @@ impl<'p> Closures<'p> {
             for &edge in &self.graph.into[function.0 as usize] {
                 let edge = &self.graph.edges[edge];
                 self.can_await(edge)?;
+                self.is_free_of_locks(edge.caller, edge.site)?;
                 let caller = self.program.function(edge.caller);
                 if !caller.is_async && self.on_loop.contains(&edge.caller) {
                     next.push(edge.caller);
@@ -172,6 +174,26 @@ impl<'p> Closures<'p> {
             EventKind::Read | EventKind::Enter => obstacle("a caller outside any loop would have to run one for it"),
             _ => obstacle("it runs by an operator or a loop, which cannot await it"),
         }
+    }
+
+    /// While a lock of threads is held nothing may be awaited.
+    fn is_free_of_locks(&mut self, function: FnId, site: Site) -> Result<(), Obstacle> {
+        let events = self.program.function(function).events.iter();
+        let guards: Vec<_> = events.filter(|event| event.span == site.span).map(|event| event.guard).collect();
+        for guard in guards {
+            let conditions: Vec<Condition> = self.program.file(site.file).facts.conditions(guard).collect();
+            for condition in conditions {
+                if let Condition::Within(manager) = condition
+                    && self.program.is_thread_lock(site.file, manager)
+                {
+                    return Err(Obstacle {
+                        site,
+                        reason: "a lock of `threading` is held here: nothing may be awaited".to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A call that may be of something else as well cannot be awaited.

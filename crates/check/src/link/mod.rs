@@ -210,6 +210,15 @@ impl Program {
                 .any(|base| base == "asyncio.BaseProtocol" || self.catalogue.base(base) == Some("asyncio.BaseProtocol"))
     }
 
+    /// Whether an expression is a lock that stops a thread.
+    pub(crate) fn is_thread_lock(&mut self, file: FileId, expr: ExprId) -> bool {
+        let set = self.eval(file, expr);
+        self.values.members(set).iter().any(|value| match self.values.get(*value) {
+            Value::External(path) => LOCKS.contains(&self.values.path_text(*path)),
+            _ => false,
+        })
+    }
+
     fn value(&mut self, value: Value) -> ValueId {
         let (fn_files, files) = (&self.fn_files, &self.files);
         self.values.value(value, |function| {
@@ -238,4 +247,14 @@ const PROTOCOL_METHODS: &[&str] = &[
     "pipe_data_received",
     "pipe_connection_lost",
     "process_exited",
+];
+
+const LOCKS: &[&str] = &[
+    "threading.Lock()",
+    "threading.RLock()",
+    "threading.Condition()",
+    "threading.Semaphore()",
+    "threading.BoundedSemaphore()",
+    "multiprocessing.Lock()",
+    "multiprocessing.RLock()",
 ];

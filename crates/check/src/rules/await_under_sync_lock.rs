@@ -2,7 +2,7 @@
 
 use super::{Context, Rule, Severity};
 use crate::facts::{Condition, Event, EventKind, Expr, ExprId};
-use crate::link::values::{FileId, FnId, Value};
+use crate::link::values::{FileId, FnId};
 
 /// `SL011`
 pub(super) const RULE: Rule = Rule {
@@ -51,7 +51,7 @@ fn look(context: &mut Context<'_>, function: FnId) {
                 let Expr::Call(callee, _) = *context.program.expr(file, event.expr) else { continue };
                 let Expr::Attribute(object, name) = *context.program.expr(file, callee) else { continue };
                 let name = context.program.file(file).facts.name(name).to_owned();
-                if !matches!(name.as_str(), "acquire" | "release") || !is_lock(context, file, object) {
+                if !matches!(name.as_str(), "acquire" | "release") || !context.program.is_thread_lock(file, object) {
                     continue;
                 }
                 let key = key_of(context, file, object);
@@ -63,7 +63,7 @@ fn look(context: &mut Context<'_>, function: FnId) {
             EventKind::Await | EventKind::AsyncEnter | EventKind::AsyncIterate => {
                 let conditions: Vec<Condition> = context.program.file(file).facts.conditions(event.guard).collect();
                 let within = conditions.iter().any(|condition| match condition {
-                    Condition::Within(manager) => is_lock(context, file, *manager),
+                    Condition::Within(manager) => context.program.is_thread_lock(file, *manager),
                     _ => false,
                 });
                 if within || !held.is_empty() {
@@ -82,23 +82,6 @@ fn look(context: &mut Context<'_>, function: FnId) {
             _ => {}
         }
     }
-}
-
-fn is_lock(context: &mut Context<'_>, file: FileId, expr: ExprId) -> bool {
-    let set = context.program.eval(file, expr);
-    context.program.values.members(set).iter().any(|value| match context.program.values.get(*value) {
-        Value::External(path) => matches!(
-            context.program.values.path_text(*path),
-            "threading.Lock()"
-                | "threading.RLock()"
-                | "threading.Condition()"
-                | "threading.Semaphore()"
-                | "threading.BoundedSemaphore()"
-                | "multiprocessing.Lock()"
-                | "multiprocessing.RLock()"
-        ),
-        _ => false,
-    })
 }
 
 /// The expression of the lock, as a text that is the same for the same names.
