@@ -81,7 +81,7 @@ def test_text(check: Check) -> None:
         "21 |     pause()\n"
         "   |     ^^^^^^^\n"
         "   = main.py:21 main.other (async) -> main.py:6 main.pause -> time.sleep\n"
-        "   = help: make the functions on the way `async def`, and `await asyncio.sleep(...)` at the end\n"
+        "   = help: make the functions on the way `async def`, and `await asyncio.sleep(...)` at the end (--fix does)\n"
         "   = also from 1 other place:\n"
         "       main.py:16 main.main (async) -> main.py:10 main.twice -> main.py:6 main.pause -> time.sleep\n"
         "\n"
@@ -312,3 +312,53 @@ def test_columns_are_counted_in_characters(check: Check, tmp_path: Path) -> None
     )
     finding = findings(check, "--select", "SL002")[0]
     assert (finding["column"], finding["end_column"]) == (16, 29)
+
+
+# ----------------------------------------------------------------------- repairs
+
+
+def test_a_repair(check: Check, tmp_path: Path) -> None:
+    status, output, complaint = check("--fix")
+    assert (status, output, complaint) == (0, "All checks passed!\n", "Repaired 1 file.\n")
+    text = (tmp_path / "main.py").read_text()
+    assert "time" not in text
+    assert text.count("await pause()") == 3
+    assert check("--fix") == (0, "All checks passed!\n", "")
+
+
+def test_a_repair_as_a_diff(check: Check, tmp_path: Path) -> None:
+    status, output, complaint = check("--diff")
+    assert (status, complaint) == (1, "")
+    assert output.startswith("--- a/main.py\n+++ b/main.py\n@@ ")
+    assert (
+        "\n-def pause():\n-    time.sleep(1)\n+async def pause():\n+    await asyncio.sleep(1)\n"
+        in output
+    )
+    assert (tmp_path / "main.py").read_text() == PROGRAM
+
+
+def test_what_is_not_repaired_is_told_and_left(check: Check, tmp_path: Path) -> None:
+    program = PROGRAM.replace("def pause():", "class Pause:\n  def __init__(self):").replace(
+        "pause()", "Pause()"
+    )
+    (tmp_path / "main.py").write_text(program)
+    status, output, complaint = check("--fix", "--format", "concise")
+    assert status == 1
+    assert (
+        "main.py:6:7: not repaired: `__init__` cannot be a coroutine function: Python calls it\n"
+        in complaint
+    )
+    assert "Other ways: allow nested runs" in complaint
+    assert output.endswith("Found 2 problems.\n")
+    assert (tmp_path / "main.py").read_text() == program
+
+
+def test_a_repaired_program_runs(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(
+        PROGRAM.replace("sleep(1)", "sleep(0.01)") + '\n\nasyncio.run(main())\nprint("done")\n'
+    )
+    check("--fix")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "main.py"], capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("done\n", "")

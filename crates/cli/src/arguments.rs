@@ -4,6 +4,7 @@ use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 
 /// Find nested runs, blocking calls and their kin in asyncio programs, over the whole call graph.
+#[expect(clippy::struct_excessive_bools, reason = "options of a command line")]
 #[derive(Debug, Parser)]
 #[command(name = "soliloop check", bin_name = "soliloop check", disable_version_flag = true)]
 pub(crate) struct Arguments {

@@ -26,7 +26,7 @@ pub(super) struct Closures<'p> {
 impl<'p> Closures<'p> {
     pub(super) fn new(program: &'p mut Program, graph: &'p Graph) -> Self {
         let on_loop = on_loop(program, graph);
-        let escaping = escaping(program, graph);
+        let escaping = escaping(program);
         Self { program, graph, on_loop, escaping }
     }
 
@@ -85,14 +85,14 @@ impl<'p> Closures<'p> {
         if is_special && !matches!(name.as_str(), "__enter__" | "__exit__") {
             return obstacle(format!("`{name}` cannot be a coroutine function: Python calls it"));
         }
-        if self.escaping.contains(&function) {
-            return obstacle(format!("`{name}` is handed over as a value: who gets it calls it as a plain function"));
-        }
         if self.graph.elsewhere.contains(&function) {
             return obstacle(format!("`{name}` also runs in another thread"));
         }
         if self.graph.scheduled.iter().any(|scheduled| scheduled.callee == function) {
             return obstacle(format!("the loop calls `{name}` as a plain function"));
+        }
+        if self.escaping.contains(&function) {
+            return obstacle(format!("`{name}` is handed over as a value: who gets it calls it as a plain function"));
         }
         if let Some(decorator) = self.strange_decorator(function) {
             return obstacle(format!("the decorator `{decorator}` of `{name}` may not take a coroutine function"));
@@ -245,8 +245,7 @@ fn on_loop(program: &Program, graph: &Graph) -> FxHashSet<FnId> {
 }
 
 /// Functions that are arguments, parts of containers, or set as attributes.
-fn escaping(program: &mut Program, graph: &Graph) -> FxHashSet<FnId> {
-    let _ = graph;
+fn escaping(program: &mut Program) -> FxHashSet<FnId> {
     let mut all = FxHashSet::default();
     for index in 0..program.files.len() {
         let file = FileId(index as u32);

@@ -9,7 +9,7 @@ mod offload;
 mod places;
 mod rewrite;
 
-use crate::{File, Finding, Knowledge, Place, Report, Settings, check, know};
+use crate::{File, Knowledge, Place, Report, Settings, check, know};
 use std::collections::BTreeMap;
 
 /// What a repair has come to.
@@ -60,12 +60,4 @@ type Step = (BTreeMap<String, String>, Vec<Refusal>);
 
 fn knowledge(files: &[File]) -> Vec<Knowledge> {
     files.iter().map(|file| know(&file.text)).collect()
-}
-
-/// Whether a finding is gone, as far as its chain is.
-pub fn is_repaired(finding: &Finding, report: &Report) -> bool {
-    !report.findings.iter().any(|other| {
-        other.code == finding.code
-            && other.chain.first().map(|link| &link.name) == finding.chain.first().map(|link| &link.name)
-    })
 }

@@ -20,7 +20,7 @@ pub(super) fn calls(files: &[File], settings: &Settings) -> Step {
     let mut edits: BTreeMap<FileId, Vec<Edit>> = BTreeMap::new();
     let mut refused = Vec::new();
     for witness in witnesses.iter().filter(|witness| is_wanted(witness)) {
-        let (file, span) = (witness.first_site.file, witness.first_site.span);
+        let file = witness.first_site.file;
         let text = &files[file.0 as usize].text;
         let places = places.entry(file).or_insert_with(|| Places::new(text));
         match offloaded(text, places, witness) {
@@ -35,7 +35,6 @@ pub(super) fn calls(files: &[File], settings: &Settings) -> Step {
             }
             Err(reason) => refused.push(Obstacle { site: witness.first_site, reason }),
         }
-        let _ = span;
     }
     let mut changed = BTreeMap::new();
     for (file, edits) in edits {

@@ -104,10 +104,6 @@ impl Walker {
         self.around = before;
     }
 
-    fn closed(&self) -> Around {
-        Around { is_closed: true, ..Around::default() }
-    }
-
     fn plain(&self) -> Around {
         Around { is_closed: self.around.is_closed, ..Around::default() }
     }
@@ -133,9 +129,9 @@ impl<'a> Visitor<'a> for Walker {
                     function.decorator_list.last().map_or(function.range.start(), |decorator| decorator.range.end());
                 self.places.definitions.insert(span(function.name.range), from.to_u32());
                 for decorator in &function.decorator_list {
-                    self.inside(self.closed(), |this| this.visit_expr(&decorator.expression));
+                    self.inside(CLOSED, |this| this.visit_expr(&decorator.expression));
                 }
-                self.inside(self.closed(), |this| this.visit_parameters(&function.parameters));
+                self.inside(CLOSED, |this| this.visit_parameters(&function.parameters));
                 self.depth += 1;
                 self.inside(Around::default(), |this| this.visit_body(&function.body));
                 self.depth -= 1;
@@ -143,7 +139,7 @@ impl<'a> Visitor<'a> for Walker {
             }
             Stmt::ClassDef(_) => {
                 self.depth += 1;
-                self.inside(self.closed(), |this| walk_stmt(this, statement));
+                self.inside(CLOSED, |this| walk_stmt(this, statement));
                 self.depth -= 1;
                 return;
             }
@@ -176,7 +172,7 @@ impl<'a> Visitor<'a> for Walker {
     }
 
     fn visit_annotation(&mut self, annotation: &'a Expr) {
-        self.inside(self.closed(), |this| walk_expr(this, annotation));
+        self.inside(CLOSED, |this| walk_expr(this, annotation));
     }
 
     fn visit_expr(&mut self, expr: &'a Expr) {
@@ -203,7 +199,7 @@ impl<'a> Visitor<'a> for Walker {
                 let inner = Around { is_awaited: true, ..self.tight() };
                 self.inside(inner, |this| this.visit_expr(&await_.value));
             }
-            Expr::Lambda(_) | Expr::Generator(_) => self.inside(self.closed(), |this| walk_expr(this, expr)),
+            Expr::Lambda(_) | Expr::Generator(_) => self.inside(CLOSED, |this| walk_expr(this, expr)),
             Expr::Name(name) => {
                 if name.ctx.is_load() {
                     *self.places.uses.entry(name.id.to_string()).or_default() += 1;
@@ -254,3 +250,5 @@ fn first_import(body: &[Stmt]) -> u32 {
 fn span(range: TextRange) -> Span {
     Span { start: range.start().to_u32(), end: range.end().to_u32() }
 }
+
+const CLOSED: Around = Around { is_tight: false, is_closed: true, is_awaited: false };

@@ -46,7 +46,7 @@ pub(super) fn chains(files: &[File], settings: &Settings) -> Step {
     }
     let on_loop = closures.on_loop.clone();
     for index in sinks {
-        writer.sink(&program, &graph.sinks[index]);
+        writer.sink(&graph.sinks[index]);
     }
     for function in &convert {
         writer.definition(&program, *function);
@@ -54,7 +54,7 @@ pub(super) fn chains(files: &[File], settings: &Settings) -> Step {
             writer.edge(&program, &graph.edges[edge], &convert, on_loop.contains(&graph.edges[edge].caller));
         }
     }
-    (writer.finish(&program), tell(files, refused))
+    (writer.finish(), tell(files, refused))
 }
 
 /// `nest_asyncio.apply()`, once nothing needs it any more.
@@ -79,7 +79,7 @@ pub(super) fn patches(files: &[File], settings: &Settings) -> Step {
             }
         }
     }
-    (writer.finish(&program), Vec::new())
+    (writer.finish(), Vec::new())
 }
 
 pub(super) fn tell(files: &[File], obstacles: Vec<Obstacle>) -> Vec<Refusal> {
@@ -117,7 +117,7 @@ impl Writer<'_> {
         }
         let path = program.values.path_text(sink.path);
         let has_one = matches!(call.arguments.as_slice(), [first, ..] if !first.is_starred);
-        let is_run = path.ends_with(".run") || path.ends_with(".run_until_complete");
+        let is_run = matches!(path.rsplit('.').next(), Some("run" | "run_until_complete"));
         match sink.sink.category {
             Category::Nested if !(is_run && has_one) || path.starts_with("uvicorn") || path.starts_with("aiohttp") => {
                 return obstacle(sink.site, "what this runs is not known");
@@ -161,7 +161,7 @@ impl Writer<'_> {
         "asyncio".to_owned()
     }
 
-    fn sink(&mut self, program: &Program, sink: &SinkCall) {
+    fn sink(&mut self, sink: &SinkCall) {
         let (file, span) = (sink.site.file, sink.site.span);
         let Some(call) = self.places(file).calls.get(&span).cloned() else { return };
         let text = &self.files[file.0 as usize].text;
@@ -178,7 +178,6 @@ impl Writer<'_> {
             }
             return;
         }
-        let _ = program;
         self.unwrap(file, span, &call, open);
     }
 
@@ -234,7 +233,7 @@ impl Writer<'_> {
     }
 
     /// The new texts, without imports that nobody needs any more.
-    fn finish(mut self, _: &Program) -> BTreeMap<String, String> {
+    fn finish(mut self) -> BTreeMap<String, String> {
         let mut changed = BTreeMap::new();
         for (file, gone) in std::mem::take(&mut self.gone) {
             self.drop_imports(file, &gone);
@@ -280,7 +279,13 @@ fn whole_line(text: &str, statement: Span) -> Span {
     let end = text[statement.end as usize..].find('\n').map_or(text.len(), |place| statement.end as usize + place + 1);
     let is_alone =
         text[start..statement.start as usize].trim().is_empty() && text[statement.end as usize..end].trim().is_empty();
-    if is_alone { Span { start: start as u32, end: end as u32 } } else { statement }
+    if !is_alone {
+        return statement;
+    }
+    // Of the empty lines around it one side is enough.
+    let is_after_gap = text[..start].ends_with("\n\n");
+    let gap = usize::from(is_after_gap && text[end..].starts_with('\n'));
+    Span { start: start as u32, end: (end + gap) as u32 }
 }
 
 const NO_PLACE: &str =

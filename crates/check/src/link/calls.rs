@@ -97,11 +97,6 @@ impl Program {
                 }
                 all
             }
-            (Value::Instance { .. }, Step::Await) => {
-                let iterator = self.special(value, "__await__");
-                let _ = iterator;
-                EMPTY
-            }
             (Value::Instance { .. }, Step::Item | Step::Index(_) | Step::Key(_)) => self.special(value, "__getitem__"),
             _ => EMPTY,
         }

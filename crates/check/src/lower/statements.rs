@@ -89,7 +89,6 @@ impl Lowering {
     fn assignment(&mut self, assign: &ast::StmtAssign) {
         if let [Expr::Name(name)] = assign.targets.as_slice() {
             // The call's only trace may be this name.
-            let binding = self.facts.bindings.next_id();
             if let Expr::Call(_) = &*assign.value {
                 let event = |kind: &EventKind| matches!(kind, EventKind::Call(_));
                 let value = self.expr(&assign.value);
@@ -102,7 +101,6 @@ impl Lowering {
                 }
                 return;
             }
-            let _ = binding;
         }
         if let ([Expr::Tuple(targets)], Expr::Tuple(values)) = (assign.targets.as_slice(), &*assign.value)
             && targets.elts.len() == values.elts.len()

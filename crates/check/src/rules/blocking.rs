@@ -37,7 +37,7 @@ async def load():
 async def main():
     await load()
 ```
-Where a function cannot become a coroutine function, `soliloop.run(main(), nested=True)` allows
+`soliloop check --fix` rewrites such chains. Where a function cannot become a coroutine function, `soliloop.run(main(), nested=True)` allows
 nested runs, or `await asyncio.to_thread(load)` gives it a loop of its own.
 ",
 };
@@ -211,11 +211,11 @@ const fn help(category: Category, is_direct: bool) -> &'static str {
     match (category, is_direct) {
         (Category::Nested, true) => "`await` the coroutine",
         (Category::Nested, false) => {
-            "make the functions on the way `async def` and `await` them; or allow nested runs: `soliloop.run(main(), nested=True)`"
+            "make the functions on the way `async def` and `await` them (--fix does); or allow nested runs: `soliloop.run(main(), nested=True)`"
         }
         (Category::Sleep, true) => "`await asyncio.sleep(...)`",
         (Category::Sleep, false) => {
-            "make the functions on the way `async def`, and `await asyncio.sleep(...)` at the end"
+            "make the functions on the way `async def`, and `await asyncio.sleep(...)` at the end (--fix does)"
         }
         (Category::Deadlock, _) => "`await` the coroutine: this is the loop's own thread",
         (_, true) => "`await asyncio.to_thread(...)`, or use a library with coroutines",

@@ -22,7 +22,7 @@ nest_asyncio.apply()
 ```
 
 ## Use instead
-`await` all the way up, or `soliloop.run(main(), nested=True)`, which changes its own loop only.
+`await` all the way up (`soliloop check --fix`), or `soliloop.run(main(), nested=True)`, which changes its own loop only.
 ",
 };
 

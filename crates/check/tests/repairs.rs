@@ -1,0 +1,92 @@
+//! Literate repairs: each section has a program before and after, or why it is left alone (a line "Refused: ...").
+//!
+//! Files are fenced blocks, each under a line with its path in backquotes (`main.py` if there is none); those behind a line "After:" are expected.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
+
+use soliloop_check::{File, Settings, fix};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+#[derive(Default)]
+struct Case {
+    name: String,
+    before: BTreeMap<String, String>,
+    after: BTreeMap<String, String>,
+    refused: Vec<String>,
+}
+
+#[test]
+fn repairs() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/repairs");
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let (mut count, mut wrong) = (0, Vec::new());
+    for path in paths {
+        for case in read(&path) {
+            count += 1;
+            wrong.extend(look(&case).map(|problem| format!("{}: {problem}", case.name)));
+        }
+    }
+    assert!(count >= 20, "only {count} repairs were found");
+    assert!(wrong.is_empty(), "{} of {count} repairs:\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+fn look(case: &Case) -> Option<String> {
+    let files: Vec<File> =
+        case.before.iter().map(|(path, text)| File { path: path.clone(), text: text.clone() }).collect();
+    let repair = fix(&files, &Settings::default());
+    let mut result = case.before.clone();
+    result.extend(repair.changed.clone());
+    let mut expected = case.before.clone();
+    expected.extend(case.after.clone());
+    let reasons: Vec<&str> = repair.refusals.iter().map(|refusal| refusal.reason.as_str()).collect();
+    for (path, text) in &expected {
+        if result[path] != *text {
+            return Some(format!("{path} became\n{}\n{reasons:?}", result[path]));
+        }
+    }
+    if reasons.len() != case.refused.len()
+        || !case.refused.iter().all(|wanted| reasons.iter().any(|reason| reason.contains(wanted.as_str())))
+    {
+        return Some(format!("refused for {reasons:?}"));
+    }
+    // What was repaired is found no more.
+    let chains = |code: &str| matches!(code, "SL001" | "SL002");
+    let left = repair.report.findings.iter().find(|finding| case.refused.is_empty() && chains(finding.code));
+    left.map(|finding| format!("still finds {}", finding.message))
+}
+
+fn read(path: &Path) -> Vec<Case> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut cases: Vec<Case> = Vec::new();
+    let (mut name, mut block, mut is_after) = (String::from("main.py"), None::<String>, false);
+    for line in text.lines() {
+        match &mut block {
+            Some(code) if line == "```" => {
+                let case = cases.last_mut().unwrap();
+                let files = if is_after { &mut case.after } else { &mut case.before };
+                files.insert(std::mem::replace(&mut name, "main.py".to_owned()), std::mem::take(code));
+                block = None;
+            }
+            Some(code) => {
+                code.push_str(line);
+                code.push('\n');
+            }
+            None if line == "```python" => block = Some(String::new()),
+            None => {
+                if let Some(title) = line.strip_prefix("## ") {
+                    cases.push(Case { name: title.to_owned(), ..Case::default() });
+                    is_after = false;
+                } else if line == "After:" {
+                    is_after = true;
+                } else if let Some(reason) = line.strip_prefix("Refused: ") {
+                    cases.last_mut().unwrap().refused.push(reason.to_owned());
+                } else if let Some(file) = line.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) {
+                    file.clone_into(&mut name);
+                }
+            }
+        }
+    }
+    cases
+}
