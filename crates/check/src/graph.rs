@@ -109,12 +109,16 @@ pub(crate) struct Graph {
     foreign: Vec<Variable>,
     /// Edges whose callee's variable calls are still to be looked at.
     fresh: Vec<usize>,
+    /// How many of them each edge has seen.
+    seen: Vec<usize>,
 }
 
 struct Builder<'p> {
     program: &'p mut Program,
     graph: Graph,
     truths: FxHashMap<(FileId, GuardId, FnId), Rc<Truth>>,
+    /// What variable calls have become.
+    filled: FxHashMap<(ValueId, EnvId), SetId>,
     properties: FxHashSet<Symbol>,
     specials: FxHashSet<Symbol>,
 }
@@ -130,7 +134,8 @@ pub(crate) fn build(program: &mut Program) -> Graph {
         ..Graph::default()
     };
     let (properties, specials) = (program.property_names(), program.special_names());
-    let mut builder = Builder { program, graph, truths: FxHashMap::default(), properties, specials };
+    let mut builder =
+        Builder { program, graph, truths: FxHashMap::default(), filled: FxHashMap::default(), properties, specials };
     for function in builder.program.functions() {
         builder.function(function);
     }
@@ -258,6 +263,7 @@ impl Builder<'_> {
         self.graph.into[edge.callee.0 as usize].push(index);
         self.graph.from[edge.caller.0 as usize].push(index);
         self.graph.edges.push(edge);
+        self.graph.seen.push(0);
         self.graph.fresh.push(index);
     }
 
@@ -377,8 +383,14 @@ impl Builder<'_> {
                 self.graph.fresh.clear();
                 return;
             }
+            let callee = self.graph.edges[index].callee.0 as usize;
+            let seen = self.graph.seen[index];
+            let variables = self.graph.variables[callee][seen..].to_vec();
+            if variables.is_empty() {
+                continue;
+            }
+            self.graph.seen[index] += variables.len();
             let edge = self.graph.edges[index].clone();
-            let variables = self.graph.variables[edge.callee.0 as usize].clone();
             for variable in variables {
                 self.resolve(&edge, &variable);
             }
@@ -386,8 +398,15 @@ impl Builder<'_> {
     }
 
     fn resolve(&mut self, edge: &Edge, variable: &Variable) {
-        let filled = self.program.fill_value(variable.value, edge.env);
-        if self.program.values.members(filled) == [variable.value] {
+        let filled = match self.filled.get(&(variable.value, edge.env)) {
+            Some(known) => *known,
+            None => {
+                let filled = self.program.fill_value(variable.value, edge.env);
+                self.filled.insert((variable.value, edge.env), filled);
+                filled
+            }
+        };
+        if filled == EMPTY || self.program.values.members(filled) == [variable.value] {
             return;
         }
         let args = self.program.fill_args(variable.args, edge.env);

@@ -59,6 +59,10 @@ impl Program {
             Expr::Enter(value) => self.eval_step(file, value, Step::Enter),
             Expr::AsyncEnter(value) => self.eval_step(file, value, Step::AsyncEnter),
             Expr::Union(parts) | Expr::Logic(_, parts) => self.eval_all(file, &parts),
+            Expr::Sequence(parts) if parts.len() > MOST_PARTS => {
+                let part = self.eval_all(file, &parts);
+                self.single(Value::Sequence([part].into()))
+            }
             Expr::Sequence(parts) => {
                 let parts = parts.iter().map(|part| self.eval(file, *part)).collect();
                 self.single(Value::Sequence(parts))
@@ -66,6 +70,11 @@ impl Program {
             Expr::Generator(part) => {
                 let part = self.eval(file, part);
                 self.single(Value::Sequence([part].into()))
+            }
+            Expr::Mapping(items) if items.len() > MOST_PARTS => {
+                let parts: Vec<ExprId> = items.iter().map(|(_, value)| *value).collect();
+                let part = self.eval_all(file, &parts);
+                self.single(Value::Mapping([(None, part)].into()))
             }
             Expr::Mapping(items) => {
                 let items = items.iter().map(|(key, value)| {
@@ -580,3 +589,5 @@ const BUILTINS: &[&str] = &[
 ];
 /// Expressions within expressions, over all files.
 const DEEPEST: u32 = 400;
+/// Parts of a container that are told apart.
+const MOST_PARTS: usize = 64;
