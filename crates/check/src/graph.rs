@@ -117,8 +117,6 @@ struct Builder<'p> {
     program: &'p mut Program,
     graph: Graph,
     truths: FxHashMap<(FileId, GuardId, FnId), Rc<Truth>>,
-    /// What variable calls have become.
-    filled: FxHashMap<(ValueId, EnvId), SetId>,
     properties: FxHashSet<Symbol>,
     specials: FxHashSet<Symbol>,
 }
@@ -134,8 +132,7 @@ pub(crate) fn build(program: &mut Program) -> Graph {
         ..Graph::default()
     };
     let (properties, specials) = (program.property_names(), program.special_names());
-    let mut builder =
-        Builder { program, graph, truths: FxHashMap::default(), filled: FxHashMap::default(), properties, specials };
+    let mut builder = Builder { program, graph, truths: FxHashMap::default(), properties, specials };
     for function in builder.program.functions() {
         builder.function(function);
     }
@@ -398,14 +395,7 @@ impl Builder<'_> {
     }
 
     fn resolve(&mut self, edge: &Edge, variable: &Variable) {
-        let filled = match self.filled.get(&(variable.value, edge.env)) {
-            Some(known) => *known,
-            None => {
-                let filled = self.program.fill_value(variable.value, edge.env);
-                self.filled.insert((variable.value, edge.env), filled);
-                filled
-            }
-        };
+        let filled = self.program.fill_value(variable.value, edge.env);
         if filled == EMPTY || self.program.values.members(filled) == [variable.value] {
             return;
         }

@@ -491,6 +491,19 @@ impl Program {
         if !self.values.is_open(value) {
             return self.values.set([value]);
         }
+        // While something is being looked at, cycles may cut answers short.
+        if !self.busy.is_empty() {
+            return self.fill_fresh(value, env);
+        }
+        if let Some(known) = self.filled.get(&(value, env)) {
+            return *known;
+        }
+        let filled = self.fill_fresh(value, env);
+        self.filled.insert((value, env), filled);
+        filled
+    }
+
+    fn fill_fresh(&mut self, value: ValueId, env: EnvId) -> SetId {
         let filled = match self.values.get(value).clone() {
             Value::Parameter(function, index) => {
                 let known = self.values.env(env).iter().find(|(key, _)| *key == (function, index)).map(|(_, set)| *set);

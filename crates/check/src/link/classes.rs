@@ -75,6 +75,7 @@ impl Program {
         // What was evaluated until now knew no overrides.
         self.memo.fill(super::Memo::Open);
         self.returned.clear();
+        self.filled.clear();
         self.yielded.clear();
         self.decorated.clear();
     }

@@ -52,6 +52,8 @@ pub(crate) struct Program {
     /// What is being looked at, against cycles.
     busy: FxHashSet<Busy>,
     hierarchy: classes::Hierarchy,
+    /// What variable values have become.
+    filled: FxHashMap<(ValueId, values::EnvId), SetId>,
     depth: u32,
 }
 
@@ -121,6 +123,7 @@ impl Program {
             decorated: FxHashMap::default(),
             busy: FxHashSet::default(),
             hierarchy: classes::Hierarchy::default(),
+            filled: FxHashMap::default(),
             depth: 0,
         };
         program.learn_classes();
