@@ -67,6 +67,17 @@ impl Program {
                 }
                 return;
             }
+            Expr::Local(bindings) if bindings.len() > 1 => {
+                // A parameter that got its default meanwhile.
+                let facts = &self.file(file).facts;
+                truth.is_dual |= !is
+                    && bindings.iter().any(|binding| match facts.bindings[*binding].kind {
+                        BindingKind::Parameter(owner, parameter) => {
+                            is_dual_name(facts.name(facts.functions[owner].parameters[parameter as usize].name))
+                        }
+                        _ => false,
+                    });
+            }
             Expr::Local(bindings) => {
                 if let [binding] = *bindings
                     && let BindingKind::Parameter(owner, parameter) = self.file(file).facts.bindings[binding].kind

@@ -1,7 +1,7 @@
 //! Coroutine functions that never wait.
 
 use super::{Context, Rule, Severity};
-use crate::facts::Expr;
+use crate::facts::{Expr, ExprId};
 use crate::link::values::FnId;
 
 /// `SL008`
@@ -42,7 +42,8 @@ pub(super) fn check(context: &mut Context<'_>) {
         }
         let file = context.program.file(context.program.file_of(function));
         let name = file.facts.name(this.name).to_owned();
-        let is_special = name.starts_with("__") && name.ends_with("__");
+        let outer = file.facts.name(file.facts.functions[this.parent].name);
+        let is_special = (name.starts_with("__") && name.ends_with("__")) || outer == "__await__";
         if is_special || has_form_of_others(context, function) || is_handed_on(context, function) {
             continue;
         }
@@ -78,12 +79,15 @@ fn is_handed_on(context: &Context<'_>, function: FnId) -> bool {
         matches!(binding.kind, crate::facts::BindingKind::Function(id) if context.program.global_fn(context.program.file_of(function), id) == function)
     });
     let Some((binding, _)) = binding else { return false };
-    file.facts.exprs.iter().any(|(_, expr)| match expr {
-        Expr::Call(_, arguments) => arguments.iter().any(|argument| match &file.facts.exprs[argument.value] {
-            Expr::Local(bindings) => bindings.contains(&binding),
-            Expr::Free(_, name) | Expr::Attribute(_, name) => *name == this.name,
-            _ => false,
-        }),
+    let is_it = |value: ExprId| match &file.facts.exprs[value] {
+        Expr::Local(bindings) => bindings.contains(&binding),
+        Expr::Free(_, name) | Expr::Attribute(_, name) => *name == this.name,
         _ => false,
-    })
+    };
+    file.facts.exprs.iter().any(|(_, expr)| match expr {
+        Expr::Call(_, arguments) => arguments.iter().any(|argument| is_it(argument.value)),
+        Expr::Mapping(items) => items.iter().any(|(_, value)| is_it(*value)),
+        Expr::Sequence(parts) => parts.iter().any(|part| is_it(*part)),
+        _ => false,
+    }) || file.facts.functions.iter().any(|(_, other)| other.returns.iter().any(|(value, _)| is_it(*value)))
 }

@@ -1,8 +1,8 @@
 //! Coroutines that are made and dropped.
 
 use super::{Context, Rule, Severity, last_part};
-use crate::facts::{EventKind, Span, Use};
-use crate::link::values::{FnId, SetId, Value};
+use crate::facts::{EventKind, Expr, ExprId, Span, Use};
+use crate::link::values::{EMPTY, FileId, FnId, SetId, Value};
 use rustc_hash::FxHashSet;
 
 /// `SL005`
@@ -52,7 +52,9 @@ pub(super) fn check(context: &mut Context<'_>) {
                 continue;
             }
             let set = context.program.eval(file, event.expr);
-            let callee = coroutine(context, set).or_else(|| outside(context, function, event.expr));
+            let callee = coroutine(context, set)
+                .filter(|_| is_certain(context, file, event.expr))
+                .or_else(|| outside(context, function, event.expr));
             if let Some(name) = callee {
                 let span = context.program.file(file).facts.span(event.expr);
                 if seen.insert((function, span)) {
@@ -80,6 +82,27 @@ fn is_module_level(context: &Context<'_>, function: FnId) -> bool {
     context.program.function(function).at.end == 0
 }
 
+/// Whether all that the call may return is known.
+fn is_certain(context: &mut Context<'_>, file: FileId, call: ExprId) -> bool {
+    let Expr::Call(callee, _) = *context.program.expr(file, call) else { return false };
+    let callees = context.program.eval(file, callee);
+    for value in context.program.values.members(callees).to_vec() {
+        let (Value::Function(function, _) | Value::Bound(function, ..)) = *context.program.values.get(value) else {
+            continue;
+        };
+        if context.program.function(function).is_async {
+            continue;
+        }
+        let home = context.program.file_of(function);
+        for (returned, _) in context.program.function(function).returns.clone() {
+            if context.program.eval(home, returned) == EMPTY {
+                return false;
+            }
+        }
+    }
+    true
+}
+
 /// The coroutine function, if all that the value may be are coroutines.
 fn coroutine(context: &Context<'_>, set: SetId) -> Option<String> {
     let mut name = None;
@@ -93,9 +116,9 @@ fn coroutine(context: &Context<'_>, set: SetId) -> Option<String> {
 }
 
 /// A coroutine function of the standard library.
-fn outside(context: &mut Context<'_>, function: FnId, expr: crate::facts::ExprId) -> Option<String> {
+fn outside(context: &mut Context<'_>, function: FnId, expr: ExprId) -> Option<String> {
     let file = context.program.file_of(function);
-    let crate::facts::Expr::Call(callee, _) = *context.program.expr(file, expr) else { return None };
+    let Expr::Call(callee, _) = *context.program.expr(file, expr) else { return None };
     let callees = context.program.eval(file, callee);
     let [one] = context.program.values.members(callees) else { return None };
     let Value::External(path) = context.program.values.get(*one) else { return None };
