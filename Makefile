@@ -23,6 +23,7 @@ TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))$(if $(V),/py$(V))
 # CI builds what was committed; elsewhere a changed Cargo.toml may change the lock file.
 LOCKED := $(if $(CI),--locked)
 RUST_FILES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml $(wildcard Cargo.lock) pyproject.toml
+PY_FILES := $(shell find python/soliloop -name '*.py')
 TEST_STEPS := fmt-check lint-rust lint-python stubs layers rust-test py-test py-libraries conformance
 MATRIX := 3.11 3.12 3.13 3.14
 UV_VERSION := 0.11
@@ -47,7 +48,7 @@ test-all: build  ## test, then the slow tests and every other Python found
 	done; \
 	$(PY) scripts/steps.py $$steps
 
-build: $(VENV)/.built  ## release build of the extension into the virtual environment
+build: $(VENV)/.built $(VENV)/.compiled  ## release build of the extension into the virtual environment
 
 fmt: $(VENV)/.dev  ## format Rust and Python
 	cargo fmt --all
@@ -119,6 +120,11 @@ $(VENV)/.dev: requirements/dev.txt
 
 $(VENV)/.bench $(VENV)/.conformance $(VENV)/.libraries: $(VENV)/.%: requirements/%.txt $(VENV)/.dev
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# As pip does for what it installs: else each process compiles the package's modules anew wherever bytecode isn't kept.
+$(VENV)/.compiled: $(VENV)/.dev $(PY_FILES)
+	$(PY) -m compileall -q python/soliloop
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.dev $(RUST_FILES)
