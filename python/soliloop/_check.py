@@ -20,7 +20,7 @@ def check(arguments: Sequence[str] = ()) -> int:
     Returns:
         The exit status: 0 if nothing was found, 1 if something was, 2 if the check could not be done.
     """
-    status, output, complaint = _check(list(arguments))
+    status, output, complaint = _check(list(arguments), sys.stdout.isatty())
     sys.stderr.write(complaint)
     sys.stdout.write(output)
     return status

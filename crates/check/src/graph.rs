@@ -119,6 +119,8 @@ struct Builder<'p> {
     truths: FxHashMap<(FileId, GuardId, FnId), Rc<Truth>>,
     properties: FxHashSet<Symbol>,
     specials: FxHashSet<Symbol>,
+    /// What the catalogue says of paths that were met.
+    paths: FxHashMap<PathId, (Option<Sink>, Rc<[Handed]>)>,
 }
 
 /// Looks at all that the program does.
@@ -132,7 +134,7 @@ pub(crate) fn build(program: &mut Program) -> Graph {
         ..Graph::default()
     };
     let (properties, specials) = (program.property_names(), program.special_names());
-    let mut builder = Builder { program, graph, truths: FxHashMap::default(), properties, specials };
+    let mut builder = Builder { program, graph, truths: FxHashMap::default(), properties, specials, paths: FxHashMap::default() };
     for function in builder.program.functions() {
         builder.function(function);
     }
@@ -294,8 +296,13 @@ impl Builder<'_> {
     }
 
     fn external(&mut self, at: &Happening, path: PathId, args: ArgsId) {
-        let text = self.program.values.path_text(path).to_owned();
-        if let Some(sink) = self.program.catalogue.sink(&text)
+        let Program { values, catalogue, .. } = &*self.program;
+        let (sink, handed) = self.paths.entry(path).or_insert_with(|| {
+            let text = values.path_text(path);
+            (catalogue.sink(text), catalogue.handed(text).into())
+        });
+        let (sink, handed) = (*sink, Rc::clone(handed));
+        if let Some(sink) = sink
             && at.kind != EventKind::Call(Use::Awaited)
             && !self.is_harmless(sink, args)
             && self.graph.known_sinks.insert((at.caller, at.site, path))
@@ -304,8 +311,8 @@ impl Builder<'_> {
             self.graph.sinks_of[caller.0 as usize].push(self.graph.sinks.len());
             self.graph.sinks.push(SinkCall { caller, site, path, sink, truth, via });
         }
-        for what in self.program.catalogue.handed(&text).to_vec() {
-            self.hand(at, path, args, what);
+        for what in &*handed {
+            self.hand(at, path, args, *what);
         }
     }
 

@@ -33,6 +33,7 @@ use facts::Facts;
 use graph::{Graph, Site};
 use link::{Program, Source, module_name};
 use rustc_hash::FxHashSet;
+use serde::{Deserialize, Serialize};
 use syntax::LineIndex;
 
 /// A file to check.
@@ -45,11 +46,11 @@ pub struct File {
 }
 
 /// What is known of one file, and can be kept for the next time.
-#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Knowledge(Facts);
 
 /// What was found.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// In the order of their places.
     pub findings: Vec<Finding>,
@@ -57,15 +58,20 @@ pub struct Report {
     pub problems: Vec<Problem>,
 }
 
+/// A word of this crate's own. (The name keeps serde from borrowing it from what it reads.)
+pub type Word = &'static str;
+
 /// Something that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// Where it is.
     pub place: Place,
     /// The rule's code, as `SL001`.
-    pub code: &'static str,
+    #[serde(deserialize_with = "rules::known_code")]
+    pub code: Word,
     /// The rule's name, as `nested-run`.
-    pub name: &'static str,
+    #[serde(deserialize_with = "rules::known_name")]
+    pub name: Word,
     /// How bad it is.
     pub severity: Severity,
     /// What is wrong, in a sentence.
@@ -77,7 +83,7 @@ pub struct Finding {
 }
 
 /// A function on the way, and where it calls the next.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// `orders.Broker.fetch`
     pub name: String,
@@ -88,7 +94,7 @@ pub struct Link {
 }
 
 /// A range of a file's text; lines and columns count from 1, columns in characters.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
     /// As in [`File::path`].
     pub path: String,
@@ -103,7 +109,7 @@ pub struct Place {
 }
 
 /// A file that is no Python, or could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// As in [`File::path`].
     pub path: String,

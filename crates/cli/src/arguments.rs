@@ -8,15 +8,21 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "soliloop check", bin_name = "soliloop check", disable_version_flag = true)]
 pub(crate) struct Arguments {
-    /// Files and folders; the working folder if there are none.
+    /// Files and folders; the working folder if there are none. `-` is a program on standard input.
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// Only these rules: codes, or their beginnings.
     #[arg(long, value_name = "CODES", value_delimiter = ',')]
     pub(crate) select: Option<Vec<String>>,
-    /// Not these rules.
+    /// These rules too.
     #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    pub(crate) extend_select: Vec<String>,
+    /// Not these rules.
+    #[arg(long, visible_alias = "extend-ignore", value_name = "CODES", value_delimiter = ',')]
     pub(crate) ignore: Vec<String>,
+    /// List calls too that may mean too many functions to follow them.
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// How to tell what was found.
     #[arg(long, visible_alias = "output-format", value_enum, default_value_t = Format::Full)]
     pub(crate) format: Format,
@@ -41,6 +47,21 @@ pub(crate) struct Arguments {
     /// Read no pyproject.toml.
     #[arg(long)]
     pub(crate) isolated: bool,
+    /// Read this pyproject.toml, or another file with its tables.
+    #[arg(long, value_name = "FILE", conflicts_with = "isolated")]
+    pub(crate) config: Option<PathBuf>,
+    /// Keep nothing for the next time, and use nothing that was kept.
+    #[arg(short, long)]
+    pub(crate) no_cache: bool,
+    /// Where to keep what is known of files [default: .soliloop_cache beside pyproject.toml].
+    #[arg(long, value_name = "FOLDER", env = "SOLILOOP_CACHE_DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// The name of the file that comes on standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stdin_filename: Option<String>,
+    /// Colours in text: by default on a terminal, unless NO_COLOR is set.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
+    pub(crate) color: Colour,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -50,6 +71,13 @@ pub(crate) enum Format {
     Json,
     Sarif,
     Github,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

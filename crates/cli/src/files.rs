@@ -1,77 +1,125 @@
-//! The files to check, and what is known of each.
+//! The files to check, and their texts.
 //!
 //! Folders are walked without following symbolic links, so that no ring of them is endless; what `.gitignore` names is left out, as are folders
 //! of tools and virtual environments.
 
-use crate::shown;
+use crate::{cache, shown};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use ignore::WalkBuilder;
 use rayon::prelude::*;
-use soliloop_check::{File, Knowledge, Problem};
+use soliloop_check::{File, Problem, Settings};
 use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 /// What was read, and what could not be.
+#[derive(Default)]
 pub(crate) struct Read {
     pub(crate) files: Vec<File>,
+    /// Of the text of each.
+    pub(crate) hashes: Vec<u128>,
     pub(crate) problems: Vec<Problem>,
     /// Where each file is, by the path that is shown.
     pub(crate) places: BTreeMap<String, PathBuf>,
 }
 
 /// Reads all Python files at these paths, in the order of their names.
-pub(crate) fn read(paths: &[PathBuf], root: &Path, exclude: &[String]) -> Result<Read, String> {
-    let exclude = globs(exclude)?;
+pub(crate) fn read(paths: &[PathBuf], root: &Path, settings: &Settings) -> Result<Read, String> {
+    let exclude = globs(&settings.exclude)?;
+    let base = base_of(paths, root);
+    let is_excluded = |path: &Path| {
+        exclude.is_match(&*settings.seen(&shown(&normal(path), &base)))
+            || exclude.is_match(path.file_name().unwrap_or_default())
+    };
     let here = [PathBuf::from(".")];
     let mut found: Vec<PathBuf> = Vec::new();
     let mut problems = Vec::new();
     for path in if paths.is_empty() { &here } else { paths } {
         let full = root.join(path);
-        if full.is_file() {
-            found.push(full);
-        } else if full.is_dir() {
-            walk(&full, root, &exclude, &mut found, &mut problems);
-        } else {
-            return Err(format!("{}: no such file or folder", path.display()));
+        match std::fs::metadata(&full) {
+            Ok(data) if data.is_file() => found.push(full),
+            Ok(data) if data.is_dir() => walk(&full, &base, &is_excluded, &mut found, &mut problems),
+            Ok(_) => return Err(format!("{}: neither a file nor a folder", path.display())),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(format!("{}: no such file or folder", path.display()));
+            }
+            Err(error) => return Err(format!("{}: {error}", path.display())),
         }
     }
-    let base = base_of(paths, root);
     let mut found: Vec<(String, PathBuf)> =
-        found.into_iter().map(|path| (shown(&normal(&path), &base), path)).collect();
+        found.into_iter().map(|path| normal(&path)).map(|path| (shown(&path, &base), path)).collect();
     found.sort_unstable();
     found.dedup();
-    let places = found.iter().cloned().collect();
-    let texts: Vec<Result<File, Problem>> = found.into_par_iter().map(|(path, full)| one(path, &full)).collect();
-    let mut files = Vec::with_capacity(texts.len());
+    let texts: Vec<Result<(File, u128), Problem>> = found.par_iter().map(|(path, full)| one(path, full)).collect();
+    let mut read = Read { problems, places: found.into_iter().collect(), ..Read::default() };
     for text in texts {
         match text {
-            Ok(file) => files.push(file),
-            Err(problem) => problems.push(problem),
+            Ok((file, hash)) => {
+                read.files.push(file);
+                read.hashes.push(hash);
+            }
+            Err(problem) => read.problems.push(problem),
         }
     }
-    Ok(Read { files, problems, places })
+    Ok(read)
 }
 
-/// What is known of each file, with all cores.
-pub(crate) fn know(files: &[File]) -> Vec<Knowledge> {
-    let work = || files.par_iter().map(|file| soliloop_check::know(&file.text)).collect();
-    // Deeply nested code needs deep stacks.
-    match rayon::ThreadPoolBuilder::new().stack_size(STACK).build() {
-        Ok(pool) => pool.install(work),
-        Err(_) => work(),
+/// One file from standard input, which is told of under this name.
+pub(crate) fn read_input(name: &str) -> Result<Read, String> {
+    let mut bytes = Vec::new();
+    std::io::stdin().read_to_end(&mut bytes).map_err(|error| format!("standard input: {error}"))?;
+    let hashes = vec![cache::hash(&bytes)];
+    let text = decoded(bytes).map_err(|problem| format!("standard input: {problem}"))?;
+    Ok(Read { files: vec![File { path: name.to_owned(), text }], hashes, ..Read::default() })
+}
+
+fn one(path: &str, full: &Path) -> Result<(File, u128), Problem> {
+    let problem = |message: String| Problem { path: path.to_owned(), line: 0, message };
+    let size = std::fs::metadata(full).map_err(|error| problem(error.to_string()))?.len();
+    if size > LARGEST {
+        return Err(problem(format!("is larger than {} MiB", LARGEST >> 20)));
     }
-}
-
-fn one(path: String, full: &Path) -> Result<File, Problem> {
-    let problem = |message: String| Problem { path: path.clone(), line: 0, message };
     let bytes = std::fs::read(full).map_err(|error| problem(error.to_string()))?;
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(File { path, text }),
-        Err(error) => Err(problem(format!("is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()))),
-    }
+    let hash = cache::hash(&bytes);
+    let text = decoded(bytes).map_err(problem)?;
+    Ok((File { path: path.to_owned(), text }, hash))
 }
 
-fn walk(folder: &Path, root: &Path, exclude: &GlobSet, found: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
+/// A file's text; or why it is none.
+fn decoded(bytes: Vec<u8>) -> Result<String, String> {
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err("is UTF-16, not UTF-8".to_owned());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let place = error.utf8_error().valid_up_to();
+        match declared_encoding(error.as_bytes()) {
+            Some(encoding) => format!("is {encoding}, not UTF-8: from byte {place} on"),
+            None => format!("is not UTF-8 from byte {place} on"),
+        }
+    })
+}
+
+/// The encoding that one of the first two lines declares, as PEP 263 says.
+fn declared_encoding(bytes: &[u8]) -> Option<String> {
+    bytes.split(|byte| *byte == b'\n').take(2).find_map(|line| {
+        let line = String::from_utf8_lossy(line);
+        let (before, rest) = line.split_once("coding")?;
+        if !before.trim_start().starts_with('#') {
+            return None;
+        }
+        let name = rest.strip_prefix([':', '='])?.trim_start();
+        let end = name.find(|sign: char| !(sign.is_ascii_alphanumeric() || "-_.".contains(sign)));
+        Some(name[..end.unwrap_or(name.len())].to_owned()).filter(|name| !name.is_empty())
+    })
+}
+
+fn walk(
+    folder: &Path,
+    base: &Path,
+    is_excluded: &dyn Fn(&Path) -> bool,
+    found: &mut Vec<PathBuf>,
+    problems: &mut Vec<Problem>,
+) {
     let mut walk = WalkBuilder::new(folder);
     walk.follow_links(false).require_git(false).filter_entry(|entry| {
         let name = entry.file_name().to_string_lossy();
@@ -84,21 +132,17 @@ fn walk(folder: &Path, root: &Path, exclude: &GlobSet, found: &mut Vec<PathBuf>,
                 let path = entry.path();
                 let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
                 let is_python = path.extension().is_some_and(|extension| extension == "py");
-                if is_file
-                    && is_python
-                    && !exclude.is_match(shown(path, root))
-                    && !exclude.is_match(path.file_name().unwrap_or_default())
-                {
+                if is_file && is_python && !is_excluded(path) {
                     found.push(path.to_owned());
                 }
             }
-            Err(error) => problems.push(Problem { path: shown(folder, root), line: 0, message: error.to_string() }),
+            Err(error) => problems.push(Problem { path: shown(folder, base), line: 0, message: error.to_string() }),
         }
     }
 }
 
 /// The folder that names are told from: the one that is checked if it is one, else the working folder.
-fn base_of(paths: &[PathBuf], root: &Path) -> PathBuf {
+pub(crate) fn base_of(paths: &[PathBuf], root: &Path) -> PathBuf {
     match paths {
         [one] if root.join(one).is_dir() && one.is_absolute() && !one.starts_with(root) => normal(&root.join(one)),
         _ => normal(root),
@@ -106,7 +150,7 @@ fn base_of(paths: &[PathBuf], root: &Path) -> PathBuf {
 }
 
 /// Without `.` and `..`.
-fn normal(path: &Path) -> PathBuf {
+pub(crate) fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for part in path.components() {
         match part {
@@ -132,5 +176,5 @@ fn globs(patterns: &[String]) -> Result<GlobSet, String> {
 
 /// Folders of tools.
 const LEFT_OUT: &[&str] = &["__pycache__", "node_modules", "site-packages", "build", "dist", "venv"];
-/// Bytes; only what is used is taken.
-const STACK: usize = 256 << 20;
+/// Bytes: places in a text are 32 bits wide, and no program has such a file.
+const LARGEST: u64 = 256 << 20;

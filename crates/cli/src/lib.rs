@@ -4,17 +4,23 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod cache;
 mod files;
 mod project;
 mod repair;
 
-use arguments::{Arguments, Format};
+use arguments::{Arguments, Colour, Format};
+use cache::{Cache, Key};
 use clap::Parser;
-use soliloop_check::report::{self, Drawing};
+use files::Read;
+use project::Found;
+use rayon::prelude::*;
+use soliloop_check::report::{self, Drawing, Style};
+use soliloop_check::settings::Table;
 use soliloop_check::{RULES, Report, Rule, Settings};
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the command says, and its exit status: 0 if nothing was found, 1 if something was, 2 if it could not be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,43 +33,107 @@ pub struct Answer {
     pub status: u8,
 }
 
-/// Runs the command with these arguments, without the command's own name.
-pub fn run(arguments: Vec<OsString>) -> Answer {
+/// Runs the command with these arguments, without the command's own name. `is_terminal` says whether people will read the output.
+pub fn run(arguments: Vec<OsString>, is_terminal: bool) -> Answer {
     let name = OsString::from("soliloop check");
     match Arguments::try_parse_from(std::iter::once(name).chain(arguments)) {
-        Ok(arguments) => answer(&arguments).unwrap_or_else(|complaint| Answer {
-            complaint: format!("soliloop check: {complaint}\n"),
-            status: 2,
-            ..Answer::default()
-        }),
+        Ok(arguments) => {
+            let answer = || answer(&arguments, is_terminal);
+            // Deeply nested code needs deep stacks.
+            let done = match rayon::ThreadPoolBuilder::new().stack_size(STACK).build() {
+                Ok(pool) => pool.install(answer),
+                Err(_) => answer(),
+            };
+            done.unwrap_or_else(|complaint| Answer {
+                complaint: format!("soliloop check: {complaint}\n"),
+                status: 2,
+                ..Answer::default()
+            })
+        }
         Err(error) if error.use_stderr() => Answer { complaint: error.to_string(), status: 2, ..Answer::default() },
         Err(help) => Answer { output: help.to_string(), ..Answer::default() },
     }
 }
 
-fn answer(arguments: &Arguments) -> Result<Answer, String> {
+fn answer(arguments: &Arguments, is_terminal: bool) -> Result<Answer, String> {
     if let Some(code) = &arguments.explain {
         return explain(code).map(|output| Answer { output, ..Answer::default() });
     }
     let root = std::env::current_dir().map_err(|error| format!("no working directory: {error}"))?;
-    let table = if arguments.isolated { project::Found::default() } else { project::find(&arguments.paths, &root)? };
-    let settings =
-        Settings::new(table.table, arguments.select.clone(), arguments.ignore.clone()).map_err(|error| error.0)?;
-    let read = files::read(&arguments.paths, &root, &settings.exclude)?;
+    let is_input = arguments.paths == [Path::new("-")];
+    let paths: &[PathBuf] = if is_input { &[] } else { &arguments.paths };
+    let found = match &arguments.config {
+        _ if arguments.isolated => Found { table: Table::default(), home: root.clone(), file: None },
+        Some(file) => project::read(file, &root)?,
+        None => project::find(paths, &root)?,
+    };
+    let cache_dir = arguments.cache_dir.clone().or_else(|| found.table.cache_dir.as_ref().map(PathBuf::from));
+    let cache_dir = found.home.join(cache_dir.unwrap_or_else(|| PathBuf::from(CACHE)));
+    let base = files::base_of(paths, &root);
+    let question = format!(
+        "{:?} {:?} {:?} {:?} {} {base:?} {paths:?}",
+        found.table, arguments.select, arguments.extend_select, arguments.ignore, arguments.strict
+    );
+    let settings = settings(arguments, found, &base)?;
+    let read = if is_input {
+        files::read_input(arguments.stdin_filename.as_deref().unwrap_or("-"))?
+    } else {
+        files::read(paths, &root, &settings)?
+    };
+    let style = style(arguments.color, is_terminal);
     if arguments.fix || arguments.diff {
-        return repair::repair(arguments, &settings, &read);
+        return repair::repair(arguments, &settings, &read, style);
     }
-    let known = files::know(&read.files);
-    let mut report = soliloop_check::check(&read.files, known, &settings);
+    let cache = if arguments.no_cache || is_input { None } else { Cache::open(&cache_dir) };
+    let mut report = check(&read, &settings, cache.as_ref(), &question);
     report.problems.extend(read.problems);
     report.problems.sort_by(|one, other| (&one.path, one.line).cmp(&(&other.path, other.line)));
     let found = !report.findings.is_empty();
-    let output = tell(arguments, &report, &read.files);
+    let output = tell(arguments, &report, &read.files, style);
     let status = u8::from(found && !arguments.exit_zero);
     Ok(Answer { output, complaint: String::new(), status })
 }
 
-fn tell(arguments: &Arguments, report: &Report, files: &[soliloop_check::File]) -> String {
+fn settings(arguments: &Arguments, found: Found, base: &Path) -> Result<Settings, String> {
+    let home = format!("{}/", found.home.display());
+    let file = found.file;
+    let settings = Settings::new(found.table).map_err(|error| match file {
+        Some(file) => format!("{}: {}", file.display(), error.0),
+        None => error.0,
+    })?;
+    let mut settings = settings
+        .with(arguments.select.clone(), &arguments.extend_select, &arguments.ignore)
+        .map_err(|error| error.0)?
+        .told_from(&format!("{}/", base.display()), &home);
+    settings.strict |= arguments.strict;
+    Ok(settings)
+}
+
+/// The report: kept from the last time if nothing has changed since, else made of facts that are kept or new.
+fn check(read: &Read, settings: &Settings, cache: Option<&Cache>, question: &str) -> Report {
+    let Some(cache) = cache else {
+        let known = read.files.par_iter().map(|file| soliloop_check::know(&file.text)).collect();
+        return soliloop_check::check(&read.files, known, settings);
+    };
+    let key = Key::new(read, question);
+    if let Some(report) = cache.report(&key) {
+        return report;
+    }
+    let report = soliloop_check::check(&read.files, cache.know(read), settings);
+    cache.keep(&key, &report);
+    report
+}
+
+fn style(colour: Colour, is_terminal: bool) -> Style {
+    let is_wanted = match colour {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    };
+    if is_wanted { Style::Coloured } else { Style::Plain }
+}
+
+fn tell(arguments: &Arguments, report: &Report, files: &[soliloop_check::File], style: Style) -> String {
     if let Some(drawing) = arguments.graph {
         let drawing = match drawing {
             arguments::Graph::Mermaid => Drawing::Mermaid,
@@ -78,7 +148,7 @@ fn tell(arguments: &Arguments, report: &Report, files: &[soliloop_check::File]) 
         Format::Full => {
             let texts: HashMap<&str, &str> =
                 files.iter().map(|file| (file.path.as_str(), file.text.as_str())).collect();
-            report::text(report, &|path, line| texts.get(path)?.lines().nth(line - 1).map(str::to_owned))
+            report::text(report, style, &|path, line| texts.get(path)?.lines().nth(line - 1).map(str::to_owned))
         }
         Format::Concise => report::concise(report),
         Format::Json => report::json(report),
@@ -92,7 +162,12 @@ fn explain(code: &str) -> Result<String, String> {
     let rule: &Rule = RULES
         .iter()
         .find(|rule| rule.code.eq_ignore_ascii_case(code) || rule.name == code)
-        .ok_or_else(|| format!("unknown rule `{code}`: rules are SL001 to SL{:03}", RULES.len()))?;
+        .ok_or_else(|| {
+            let names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
+            let near = similar::get_close_matches(code, &names, 1, 0.6);
+            let near = near.first().map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+            format!("unknown rule `{code}`{near}: rules are SL001 to SL{:03}", RULES.len())
+        })?;
     Ok(format!("# {} ({})\n\n{}\n", rule.name, rule.code, rule.documentation.trim_end()))
 }
 
@@ -101,3 +176,8 @@ fn shown(path: &Path, root: &Path) -> String {
     let path = path.strip_prefix(root).unwrap_or(path);
     path.to_string_lossy().replace('\\', "/")
 }
+
+/// The folder of the cache, beside `pyproject.toml`.
+const CACHE: &str = ".soliloop_cache";
+/// Bytes; only what is used is taken.
+const STACK: usize = 256 << 20;

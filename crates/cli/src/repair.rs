@@ -4,11 +4,17 @@ use crate::arguments::Arguments;
 use crate::files::Read;
 use crate::{Answer, tell};
 use similar::TextDiff;
+use soliloop_check::report::Style;
 use soliloop_check::{File, Refusal, Repair, Settings, fix};
 use std::fmt::Write;
 
 /// Repairs the files; tells what is left, and why.
-pub(crate) fn repair(arguments: &Arguments, settings: &Settings, read: &Read) -> Result<Answer, String> {
+pub(crate) fn repair(
+    arguments: &Arguments,
+    settings: &Settings,
+    read: &Read,
+    style: Style,
+) -> Result<Answer, String> {
     let Repair { changed, refusals, mut report } = fix(&read.files, settings);
     if arguments.diff {
         let mut output = String::new();
@@ -30,8 +36,10 @@ pub(crate) fn repair(arguments: &Arguments, settings: &Settings, read: &Read) ->
     let mut files: Vec<File> = read.files.clone();
     for file in &mut files {
         let Some(text) = changed.get(&file.path) else { continue };
-        let place = &read.places[&file.path];
-        std::fs::write(place, text).map_err(|error| format!("{}: {error}", place.display()))?;
+        // A program on standard input has no place: it goes to standard output.
+        if let Some(place) = read.places.get(&file.path) {
+            std::fs::write(place, text).map_err(|error| format!("{}: {error}", place.display()))?;
+        }
         file.text.clone_from(text);
     }
     report.problems.extend(read.problems.iter().cloned());
@@ -41,7 +49,13 @@ pub(crate) fn repair(arguments: &Arguments, settings: &Settings, read: &Read) ->
             writeln!(complaint, "Repaired {} {}.", changed.len(), if changed.len() == 1 { "file" } else { "files" });
     }
     let status = u8::from(!report.findings.is_empty() && !arguments.exit_zero);
-    Ok(Answer { output: tell(arguments, &report, &files), complaint, status })
+    let told = tell(arguments, &report, &files, style);
+    if read.places.is_empty()
+        && let [file] = files.as_slice()
+    {
+        return Ok(Answer { output: file.text.clone(), complaint: complaint + &told, status });
+    }
+    Ok(Answer { output: told, complaint, status })
 }
 
 fn refused(refusals: &[Refusal]) -> String {

@@ -135,7 +135,7 @@ pub(crate) struct Binding {
     pub(crate) span: Span,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) enum BindingKind {
     Value(ExprId),
     Annotated {

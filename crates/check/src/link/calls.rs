@@ -6,6 +6,7 @@ use super::values::{
 };
 use crate::catalogue::canonical;
 use crate::facts::{ArgumentKind, Expr, ExprId, ParameterKind};
+use std::rc::Rc;
 
 /// What a call or another event makes happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +21,9 @@ pub(crate) enum Target {
 
 impl Program {
     pub(crate) fn step_set(&mut self, set: SetId, step: Step) -> SetId {
+        if let [only] = *self.values.members(set) {
+            return self.step(only, step);
+        }
         let mut all = EMPTY;
         for value in self.values.members(set).to_vec() {
             let next = self.step(value, step);
@@ -127,21 +131,30 @@ impl Program {
     }
 
     fn external_step(&mut self, path: super::values::PathId, step: Step) -> SetId {
+        if let Step::Call(args) = step {
+            return self.external_call(path, args);
+        }
+        if let Some(known) = self.external_steps.get(&(path, step)) {
+            return *known;
+        }
+        let next = self.fresh_external_step(path, step);
+        self.external_steps.insert((path, step), next);
+        next
+    }
+
+    fn fresh_external_step(&mut self, path: super::values::PathId, step: Step) -> SetId {
         let text = self.values.path_text(path);
         if text.len() > LONGEST_PATH {
             return EMPTY;
         }
         let next = match step {
             Step::Attribute(name) => format!("{text}.{}", self.values.text(name)),
-            Step::Call(args) => return self.external_call(path, args),
-            Step::Await => match text {
-                "asyncio.Task()" | "asyncio.Future()" => return EMPTY,
-                _ => text.to_owned(),
-            },
+            Step::Await if matches!(text, "asyncio.Task()" | "asyncio.Future()") => return EMPTY,
             Step::Index(_) | Step::Key(_) | Step::Item => format!("{text}[]"),
             Step::Element | Step::AsyncElement => format!("{text}[*]"),
+            Step::Call(_) => format!("{text}()"),
             // A file, connection or pool gives itself.
-            Step::Enter | Step::AsyncEnter => text.to_owned(),
+            Step::Await | Step::Enter | Step::AsyncEnter => text.to_owned(),
         };
         self.external(&next)
     }
@@ -151,10 +164,16 @@ impl Program {
         if let Some(found) = self.known_call(&text, args) {
             return found;
         }
-        match self.catalogue.returned(&text) {
+        // Without arguments that matter, all calls of it give the same.
+        if let Some(known) = self.external_steps.get(&(path, Step::Call(NO_ARGS))) {
+            return *known;
+        }
+        let given = match self.catalogue.returned(&text) {
             Some(given) => self.external(given),
             None => self.external(&format!("{text}()")),
-        }
+        };
+        self.external_steps.insert((path, Step::Call(NO_ARGS)), given);
+        given
     }
 
     /// Functions of the standard library whose value is one that was handed to them, or made of it.
@@ -353,9 +372,13 @@ impl Program {
 
     /// The arguments of a call expression.
     pub(crate) fn call_arguments(&mut self, file: FileId, call: ExprId) -> ArgsId {
-        let Expr::Call(_, arguments) = self.expr(file, call).clone() else { return NO_ARGS };
+        let facts = Rc::clone(&self.file(file).facts);
+        let Expr::Call(_, arguments) = &facts.exprs[call] else { return NO_ARGS };
+        if arguments.is_empty() {
+            return NO_ARGS;
+        }
         let mut args = Args::default();
-        for argument in &arguments {
+        for argument in arguments {
             let value = self.eval(file, argument.value);
             match argument.kind {
                 ArgumentKind::Positional => args.positional.push(value),
@@ -381,11 +404,25 @@ impl Program {
 
     /// What a call's arguments make of the function's parameters.
     pub(crate) fn bind(&mut self, function: FnId, env: EnvId, receiver: Option<ValueId>, args: ArgsId) -> EnvId {
-        let parameters = self.function(function).parameters.clone();
-        if parameters.is_empty() {
+        if self.function(function).parameters.is_empty() {
             return env;
         }
+        let key = (function, env, receiver, args);
+        if let Some(known) = self.bound.get(&key) {
+            return *known;
+        }
+        let bound = self.bind_fresh(function, env, receiver, args);
+        // While something is being looked at, cycles may cut answers short.
+        if self.busy.is_empty() {
+            self.bound.insert(key, bound);
+        }
+        bound
+    }
+
+    fn bind_fresh(&mut self, function: FnId, env: EnvId, receiver: Option<ValueId>, args: ArgsId) -> EnvId {
         let file = self.file_of(function);
+        let facts = Rc::clone(&self.file(file).facts);
+        let parameters = &facts.functions[self.local_fn(function)].parameters;
         let args = self.values.arguments(args).clone();
         let mut positional = Vec::with_capacity(args.positional.len() + 1);
         if let Some(receiver) = receiver {
@@ -395,7 +432,7 @@ impl Program {
         let mut entries: Vec<((FnId, u32), SetId)> = self.values.env(env).to_vec();
         let mut taken = vec![false; args.keywords.len()];
         let mut next = 0;
-        for (index, parameter) in (0..).zip(&parameters) {
+        for (index, parameter) in (0..).zip(parameters) {
             let name = self.symbol(file, parameter.name);
             let keyword = args.keywords.iter().position(|(known, _)| *known == name);
             let value = match parameter.kind {
@@ -479,9 +516,13 @@ impl Program {
         }
         self.depth += 1;
         let mut all = EMPTY;
-        for value in self.values.members(set).to_vec() {
-            let filled = self.fill_value(value, env);
-            all = self.values.union(all, filled);
+        if let [only] = *self.values.members(set) {
+            all = self.fill_value(only, env);
+        } else {
+            for value in self.values.members(set).to_vec() {
+                let filled = self.fill_value(value, env);
+                all = self.values.union(all, filled);
+            }
         }
         self.depth -= 1;
         all

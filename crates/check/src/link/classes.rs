@@ -4,6 +4,7 @@ use super::values::{ClsId, Decoration, EMPTY, FileId, FnId, NO_ARGS, PathId, Set
 use super::{Busy, Program};
 use crate::facts::{BindingKind, EventKind, Expr, ExprId};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::rc::Rc;
 
 /// Who derives from whom.
 #[derive(Default)]
@@ -76,6 +77,8 @@ impl Program {
         self.memo.fill(super::Memo::Open);
         self.returned.clear();
         self.filled.clear();
+        self.imports.clear();
+        self.bound.clear();
         self.yielded.clear();
         self.decorated.clear();
     }
@@ -422,8 +425,8 @@ impl Program {
         }
         let (file, scope) = (self.class_file(class), self.class(class).scope);
         if let Some(&place) = self.hierarchy.members[class.0 as usize].get(&name) {
-            let bindings = self.file(file).facts.scopes[scope].names[place].1.clone();
-            let set = self.eval_bindings(file, &bindings);
+            let facts = Rc::clone(&self.file(file).facts);
+            let set = self.eval_bindings(file, &facts.scopes[scope].names[place].1);
             for value in self.values.members(set).to_vec() {
                 let bound = self.bind_member(value, receiver);
                 all.extend_from_slice(self.values.members(bound));

@@ -27,40 +27,41 @@ impl Program {
     }
 
     fn eval_fresh(&mut self, file: FileId, expr: ExprId) -> SetId {
-        match self.expr(file, expr).clone() {
+        let facts = Rc::clone(&self.file(file).facts);
+        match &facts.exprs[expr] {
             Expr::Unknown | Expr::Not(_) | Expr::Same(..) => EMPTY,
-            Expr::Local(bindings) => self.eval_bindings(file, &bindings),
-            Expr::Free(scope, name) => self.eval_scope_name(file, scope, name),
-            Expr::Global(name) => self.eval_global(file, name),
+            Expr::Local(bindings) => self.eval_bindings(file, bindings),
+            Expr::Free(scope, name) => self.eval_scope_name(file, *scope, *name),
+            Expr::Global(name) => self.eval_global(file, *name),
             Expr::Attribute(value, name) => {
-                let value = self.eval(file, value);
-                let name = self.symbol(file, name);
+                let value = self.eval(file, *value);
+                let name = self.symbol(file, *name);
                 self.step_set(value, Step::Attribute(name))
             }
             Expr::Call(callee, _) => {
-                let callee = self.eval(file, callee);
+                let callee = self.eval(file, *callee);
                 if callee == EMPTY {
                     return EMPTY;
                 }
                 let args = self.call_arguments(file, expr);
                 self.step_set(callee, Step::Call(args))
             }
-            Expr::Await(value) => self.eval_step(file, value, Step::Await),
+            Expr::Await(value) => self.eval_step(file, *value, Step::Await),
             Expr::Item(value, key) => {
-                let step = match key {
+                let step = match *key {
                     Key::Unknown => Step::Item,
                     Key::Text(name) => Step::Key(self.symbol(file, name)),
                     Key::Index(index) => Step::Index(index),
                 };
-                self.eval_step(file, value, step)
+                self.eval_step(file, *value, step)
             }
-            Expr::Element(value) => self.eval_step(file, value, Step::Element),
-            Expr::AsyncElement(value) => self.eval_step(file, value, Step::AsyncElement),
-            Expr::Enter(value) => self.eval_step(file, value, Step::Enter),
-            Expr::AsyncEnter(value) => self.eval_step(file, value, Step::AsyncEnter),
-            Expr::Union(parts) | Expr::Logic(_, parts) => self.eval_all(file, &parts),
+            Expr::Element(value) => self.eval_step(file, *value, Step::Element),
+            Expr::AsyncElement(value) => self.eval_step(file, *value, Step::AsyncElement),
+            Expr::Enter(value) => self.eval_step(file, *value, Step::Enter),
+            Expr::AsyncEnter(value) => self.eval_step(file, *value, Step::AsyncEnter),
+            Expr::Union(parts) | Expr::Logic(_, parts) => self.eval_all(file, parts),
             Expr::Sequence(parts) if parts.len() > MOST_PARTS => {
-                let part = self.eval_all(file, &parts);
+                let part = self.eval_all(file, parts);
                 self.single(Value::Sequence([part].into()))
             }
             Expr::Sequence(parts) => {
@@ -68,7 +69,7 @@ impl Program {
                 self.single(Value::Sequence(parts))
             }
             Expr::Generator(part) => {
-                let part = self.eval(file, part);
+                let part = self.eval(file, *part);
                 self.single(Value::Sequence([part].into()))
             }
             Expr::Mapping(items) if items.len() > MOST_PARTS => {
@@ -88,30 +89,30 @@ impl Program {
                 self.single(Value::Mapping(items))
             }
             Expr::Lambda(function) => {
-                let function = self.global_fn(file, function);
+                let function = self.global_fn(file, *function);
                 self.single(Value::Function(function, NO_ENV))
             }
             Expr::Super(class, function) => {
-                let class = self.global_cls(file, class);
-                let function = self.global_fn(file, function);
+                let class = self.global_cls(file, *class);
+                let function = self.global_fn(file, *function);
                 let receiver = self.receiver(function).unwrap_or(Value::Instance { class, is_exact: false });
                 let receiver = self.value(receiver);
                 self.single(Value::Super(class, receiver))
             }
-            Expr::Constant(constant) => self.single(Value::Constant(constant)),
+            Expr::Constant(constant) => self.single(Value::Constant(*constant)),
             Expr::Text(name) => {
-                let text = self.symbol(file, name);
+                let text = self.symbol(file, *name);
                 self.single(Value::Text(text))
             }
             Expr::Operation(left, _) => {
                 // `path / "name"` is a path; other results of operators are of no use here.
-                let left = self.eval(file, left);
+                let left = self.eval(file, *left);
                 let is_path = |value: &ValueId| matches!(self.values.get(*value), Value::External(path) if self.values.path_text(*path) == "pathlib.Path()");
                 let paths: Vec<ValueId> = self.values.members(left).iter().copied().filter(is_path).collect();
                 self.values.set(paths)
             }
-            Expr::Narrowed { value, classes, is } => self.narrowed(file, value, classes, is),
-            Expr::Bare(binding) => self.eval_binding(file, binding),
+            Expr::Narrowed { value, classes, is } => self.narrowed(file, *value, *classes, *is),
+            Expr::Bare(binding) => self.eval_binding(file, *binding),
         }
     }
 
@@ -141,7 +142,24 @@ impl Program {
     }
 
     fn eval_binding(&mut self, file: FileId, binding: BindingId) -> SetId {
-        match self.file(file).facts.bindings[binding].kind.clone() {
+        let kind = self.file(file).facts.bindings[binding].kind;
+        let is_import = matches!(kind, BindingKind::Import { .. } | BindingKind::ImportFrom { .. });
+        if !is_import {
+            return self.eval_binding_kind(file, kind);
+        }
+        if let Some(known) = self.imports.get(&(file, binding)) {
+            return *known;
+        }
+        let found = self.eval_binding_kind(file, kind);
+        // While something is being looked at, cycles may cut answers short.
+        if self.busy.is_empty() && found != EMPTY {
+            self.imports.insert((file, binding), found);
+        }
+        found
+    }
+
+    fn eval_binding_kind(&mut self, file: FileId, kind: BindingKind) -> SetId {
+        match kind {
             BindingKind::Value(expr) => self.eval(file, expr),
             BindingKind::Annotated { annotation, value } => {
                 let known = value.map_or(EMPTY, |value| self.eval(file, value));
@@ -188,10 +206,10 @@ impl Program {
         if scope == MODULE_SCOPE {
             return self.module_member(file, symbol).unwrap_or(EMPTY);
         }
-        let names = &self.file(file).facts.scopes[scope].names;
+        let facts = Rc::clone(&self.file(file).facts);
+        let names = &facts.scopes[scope].names;
         let Ok(place) = names.binary_search_by_key(&name, |(name, _)| *name) else { return EMPTY };
-        let bindings = names[place].1.clone();
-        self.eval_bindings(file, &bindings)
+        self.eval_bindings(file, &names[place].1)
     }
 
     /// A name that the file does not bind.
@@ -210,13 +228,13 @@ impl Program {
     /// What a module has under a name; none, if it has no such name.
     pub(super) fn module_member(&mut self, file: FileId, name: Symbol) -> Option<SetId> {
         let this = self.file(file);
-        let bindings = this.members.get(&name).map(|place| this.facts.scopes[MODULE_SCOPE].names[*place].1.clone());
-        let Some(bindings) = bindings else { return self.starred_member(file, name) };
+        let Some(&place) = this.members.get(&name) else { return self.starred_member(file, name) };
+        let facts = Rc::clone(&this.facts);
         let key = Busy::Global(file, name);
         if !self.busy.insert(key) {
             return Some(EMPTY);
         }
-        let set = self.eval_bindings(file, &bindings);
+        let set = self.eval_bindings(file, &facts.scopes[MODULE_SCOPE].names[place].1);
         self.busy.remove(&key);
         Some(set)
     }

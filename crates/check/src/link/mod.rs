@@ -28,7 +28,7 @@ pub(crate) struct File {
     /// Its name as a module: `shop.tax`.
     pub(crate) module: String,
     pub(crate) is_test: bool,
-    pub(crate) facts: Facts,
+    pub(crate) facts: Rc<Facts>,
     symbols: Vec<Symbol>,
     /// What the module binds: where its scope has it.
     members: FxHashMap<Symbol, usize>,
@@ -54,6 +54,12 @@ pub(crate) struct Program {
     hierarchy: classes::Hierarchy,
     /// What variable values have become.
     filled: FxHashMap<(ValueId, values::EnvId), SetId>,
+    /// What things outside the program give.
+    external_steps: FxHashMap<(values::PathId, values::Step), SetId>,
+    /// What imports have found.
+    imports: FxHashMap<(FileId, facts::BindingId), SetId>,
+    /// What calls make of parameters.
+    bound: FxHashMap<(FnId, values::EnvId, Option<ValueId>, values::ArgsId), values::EnvId>,
     depth: u32,
 }
 
@@ -102,7 +108,7 @@ impl Program {
                 path: source.path,
                 module: source.module,
                 is_test,
-                facts: source.facts,
+                facts: Rc::new(source.facts),
                 symbols,
                 members,
                 first_fn,
@@ -124,6 +130,9 @@ impl Program {
             busy: FxHashSet::default(),
             hierarchy: classes::Hierarchy::default(),
             filled: FxHashMap::default(),
+            external_steps: FxHashMap::default(),
+            imports: FxHashMap::default(),
+            bound: FxHashMap::default(),
             depth: 0,
         };
         program.learn_classes();
@@ -144,7 +153,12 @@ impl Program {
 
     pub(crate) fn function(&self, function: FnId) -> &facts::Function {
         let file = self.file(self.file_of(function));
-        &file.facts.functions[FunctionId::new(function.0 - file.first_fn)]
+        &file.facts.functions[self.local_fn(function)]
+    }
+
+    /// Its place in its file.
+    fn local_fn(&self, function: FnId) -> FunctionId {
+        FunctionId::new(function.0 - self.file(self.file_of(function)).first_fn)
     }
 
     pub(crate) fn global_fn(&self, file: FileId, function: FunctionId) -> FnId {
@@ -232,7 +246,7 @@ impl Program {
 
     fn single(&mut self, value: Value) -> SetId {
         let value = self.value(value);
-        self.values.set([value])
+        self.values.single(value)
     }
 }
 

@@ -3,7 +3,11 @@
 //! A set holds a few values; one that would grow beyond [`MOST`] stops growing, as what is nearly anything says nothing.
 
 use crate::facts::Constant;
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use rustc_hash::FxBuildHasher;
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, Hash};
 
 /// A string that files share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -122,6 +126,8 @@ pub(crate) struct Values {
     table: Table<Value>,
     /// Whether each value has a variable part.
     open: Vec<bool>,
+    /// The set that each value alone is.
+    singles: Vec<Option<SetId>>,
     sets: Table<Box<[ValueId]>>,
     open_sets: Vec<bool>,
     envs: Table<Env>,
@@ -130,48 +136,64 @@ pub(crate) struct Values {
     paths: Table<Box<str>>,
 }
 
+/// Each item once, with its number.
 struct Table<T> {
     items: Vec<T>,
-    ids: FxHashMap<T, u32>,
+    ids: HashTable<u32>,
 }
 
-impl<T: Clone + Eq + std::hash::Hash> Table<T> {
-    fn intern(&mut self, item: T) -> (u32, bool) {
-        if let Some(&id) = self.ids.get(&item) {
-            return (id, false);
-        }
-        let id = self.items.len() as u32;
-        self.items.push(item.clone());
-        self.ids.insert(item, id);
-        (id, true)
+impl<T: Eq + Hash> Table<T> {
+    fn find<Q: Eq + Hash + ?Sized>(&self, item: &Q) -> Option<u32>
+    where
+        T: Borrow<Q>,
+    {
+        self.ids.find(hash(item), |id| self.items[*id as usize].borrow() == item).copied()
     }
+
+    fn intern(&mut self, item: T) -> (u32, bool) {
+        let Self { items, ids } = self;
+        let found = ids.entry(hash(&item), |id| items[*id as usize] == item, |id| hash(&items[*id as usize]));
+        match found {
+            Entry::Occupied(known) => (*known.get(), false),
+            Entry::Vacant(place) => {
+                let id = items.len() as u32;
+                place.insert(id);
+                items.push(item);
+                (id, true)
+            }
+        }
+    }
+}
+
+fn hash<T: Hash + ?Sized>(item: &T) -> u64 {
+    FxBuildHasher.hash_one(item)
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { items: Vec::new(), ids: FxHashMap::default() }
+        Self { items: Vec::new(), ids: HashTable::new() }
     }
 }
 
 impl Values {
     pub(crate) fn new() -> Self {
         let mut values = Self::default();
-        values.set([]);
+        values.intern_set(&[]);
         values.envs.intern(Box::new([]));
         values.args.intern(Args::default());
         values
     }
 
     pub(crate) fn symbol(&mut self, text: &str) -> Symbol {
-        if let Some(&id) = self.symbols.ids.get(text) {
-            return Symbol(id);
+        match self.symbols.find(text) {
+            Some(id) => Symbol(id),
+            None => Symbol(self.symbols.intern(text.into()).0),
         }
-        Symbol(self.symbols.intern(text.into()).0)
     }
 
     /// The symbol, if any file has that string.
     pub(crate) fn known_symbol(&self, text: &str) -> Option<Symbol> {
-        self.symbols.ids.get(text).copied().map(Symbol)
+        self.symbols.find(text).map(Symbol)
     }
 
     pub(crate) fn text(&self, symbol: Symbol) -> &str {
@@ -179,10 +201,10 @@ impl Values {
     }
 
     pub(crate) fn path(&mut self, text: &str) -> PathId {
-        if let Some(&id) = self.paths.ids.get(text) {
-            return PathId(id);
+        match self.paths.find(text) {
+            Some(id) => PathId(id),
+            None => PathId(self.paths.intern(text.into()).0),
         }
-        PathId(self.paths.intern(text.into()).0)
     }
 
     pub(crate) fn path_text(&self, path: PathId) -> &str {
@@ -210,6 +232,7 @@ impl Values {
         let (id, is_new) = self.table.intern(value);
         if is_new {
             self.open.push(is_open);
+            self.singles.push(None);
         }
         ValueId(id)
     }
@@ -242,15 +265,40 @@ impl Values {
     }
 
     pub(crate) fn set(&mut self, values: impl IntoIterator<Item = ValueId>) -> SetId {
-        let mut values: Vec<ValueId> = values.into_iter().collect();
+        let mut given = values.into_iter();
+        let (first, second) = (given.next(), given.next());
+        let Some(second) = second else {
+            return first.map_or(EMPTY, |only| self.single(only));
+        };
+        let mut values: Vec<ValueId> = first.into_iter().chain([second]).chain(given).collect();
         values.sort_unstable();
         values.dedup();
         values.truncate(MOST);
-        let is_open = values.iter().any(|value| self.is_open(*value));
-        let (id, is_new) = self.sets.intern(values.into());
-        if is_new {
-            self.open_sets.push(is_open);
+        match values[..] {
+            [only] => self.single(only),
+            _ => self.intern_set(&values),
         }
+    }
+
+    /// The set of one value: most are.
+    pub(crate) fn single(&mut self, value: ValueId) -> SetId {
+        let place = value.0 as usize;
+        if let Some(known) = self.singles[place] {
+            return known;
+        }
+        let set = self.intern_set(&[value]);
+        self.singles[place] = Some(set);
+        set
+    }
+
+    /// `values` in their order, each once.
+    fn intern_set(&mut self, values: &[ValueId]) -> SetId {
+        if let Some(known) = self.sets.find(values) {
+            return SetId(known);
+        }
+        let is_open = values.iter().any(|value| self.is_open(*value));
+        let (id, _) = self.sets.intern(values.into());
+        self.open_sets.push(is_open);
         SetId(id)
     }
 
@@ -265,7 +313,11 @@ impl Values {
         if one == EMPTY {
             return two;
         }
-        let all: Vec<ValueId> = self.members(one).iter().chain(self.members(two)).copied().collect();
+        let (all, more) = (self.members(one), self.members(two));
+        if more.iter().all(|value| all.contains(value)) {
+            return one;
+        }
+        let all: Vec<ValueId> = all.iter().chain(more).copied().collect();
         self.set(all)
     }
 

@@ -10,7 +10,7 @@ pub use github::github;
 pub use graph::{Drawing, draw};
 pub use json::json;
 pub use sarif::sarif;
-pub use text::{concise, statistics, text};
+pub use text::{Style, concise, statistics, text};
 
 use crate::{Finding, Severity};
 

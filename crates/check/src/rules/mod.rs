@@ -20,9 +20,10 @@ use crate::graph::{Graph, Site};
 use crate::link::Program;
 use crate::link::values::FnId;
 use crate::search::Search;
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 /// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Severity {
     /// Worth a look.
     Warning,
@@ -118,6 +119,22 @@ impl Context<'_> {
         let is_async = self.program.function(function).is_async;
         self.found.push(Raw { rule, severity: rule.severity, site, message, help: help.to_owned(), chain, is_async });
     }
+}
+
+/// The code of a rule, as a report that was kept has it.
+pub(crate) fn known_code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
+    known(deserializer, |rule| rule.code)
+}
+
+/// The name of a rule, likewise.
+pub(crate) fn known_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
+    known(deserializer, |rule| rule.name)
+}
+
+fn known<'de, D: Deserializer<'de>>(deserializer: D, of: fn(&Rule) -> &'static str) -> Result<&'static str, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let mut known = RULES.iter().map(|rule| of(rule));
+    known.find(|known| *known == text).ok_or_else(|| D::Error::custom("no such rule"))
 }
 
 /// The last part of a path, without calls: `run_until_complete`.

@@ -1,0 +1,285 @@
+//! What is known of files, kept on disk: facts by the hash of a file's text, and whole reports by the hash of all that they stand on.
+//!
+//! A cache is a folder with a subfolder per build of this program, as what is kept has no other version. In it are packs, one for each folder of
+//! sources, and a few reports. Each is written to a file of its own and then renamed, so that whoever reads finds an old one or a new
+//! one, and of two runs at a time the last one stays. Each part has a checksum. What is missing, damaged or of another build is not there:
+//! nothing that goes wrong here is told, or harms a check.
+
+use crate::files::Read;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use soliloop_check::{Knowledge, Report};
+use std::collections::{BTreeMap, HashSet};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+use twox_hash::{XxHash3_64, XxHash3_128};
+
+/// A cache that can be written to.
+pub(crate) struct Cache {
+    folder: PathBuf,
+}
+
+/// A pack's table of contents; the texts of the entries follow it in the same order.
+#[derive(Serialize, Deserialize)]
+struct Contents {
+    /// The folder whose files these are.
+    folder: PathBuf,
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Entry {
+    /// The file's name in its folder.
+    name: String,
+    /// Of its text.
+    hash: u128,
+    length: usize,
+    checksum: u64,
+}
+
+/// A pack that was read.
+struct Pack {
+    contents: Contents,
+    bytes: Vec<u8>,
+    /// Where the first entry begins.
+    first: usize,
+}
+
+/// The hash of a text, by which it is known again.
+pub(crate) fn hash(bytes: &[u8]) -> u128 {
+    XxHash3_128::oneshot(bytes)
+}
+
+impl Cache {
+    /// Opens the cache in this folder, which is made if need be; none, if that cannot be.
+    pub(crate) fn open(root: &Path) -> Option<Self> {
+        let folder = root.join(STAMP);
+        if !folder.is_dir() {
+            std::fs::create_dir_all(&folder).ok()?;
+            // Version control and backups leave it alone.
+            write(&root.join(".gitignore"), b"# Made by soliloop check.\n*\n").ok()?;
+            write(&root.join("CACHEDIR.TAG"), TAG).ok()?;
+            forget_old_builds(root);
+        }
+        Some(Self { folder })
+    }
+
+    /// What is known of each file: from here where it can be, else anew, and then kept here.
+    pub(crate) fn know(&self, read: &Read) -> Vec<Knowledge> {
+        let mut folders: BTreeMap<&Path, Vec<usize>> = BTreeMap::new();
+        for (index, file) in read.files.iter().enumerate() {
+            let folder = read.places[&file.path].parent().unwrap_or(Path::new(""));
+            folders.entry(folder).or_default().push(index);
+        }
+        let is_changed = AtomicBool::new(false);
+        let folders: Vec<(&Path, Vec<usize>)> = folders.into_iter().collect();
+        let known: Vec<Vec<Knowledge>> =
+            folders.par_iter().map(|(folder, members)| self.folder(folder, members, read, &is_changed)).collect();
+        if is_changed.into_inner() {
+            self.tidy(&folders.iter().map(|(folder, _)| pack_name(folder)).collect());
+        }
+        let mut all: Vec<Knowledge> = vec![Knowledge::default(); read.files.len()];
+        for ((_, members), known) in folders.iter().zip(known) {
+            for (index, known) in members.iter().zip(known) {
+                all[*index] = known;
+            }
+        }
+        all
+    }
+
+    fn folder(&self, folder: &Path, members: &[usize], read: &Read, is_changed: &AtomicBool) -> Vec<Knowledge> {
+        let path = self.folder.join(pack_name(folder));
+        let old = Pack::read(&path).filter(|pack| pack.contents.folder == folder);
+        let kept: BTreeMap<&str, (&Entry, &[u8])> = old.as_ref().map(Pack::entries).unwrap_or_default();
+        let known: Vec<(Knowledge, Option<Vec<u8>>)> = members
+            .par_iter()
+            .map(|index| {
+                let entry = kept.get(name(read, *index)).filter(|(entry, _)| entry.hash == read.hashes[*index]);
+                if let Some(known) = entry.and_then(|(entry, bytes)| decode(bytes, entry.checksum)) {
+                    return (known, None);
+                }
+                let known = soliloop_check::know(&read.files[*index].text);
+                let bytes = postcard::to_stdvec(&known).unwrap_or_default();
+                (known, Some(bytes))
+            })
+            .collect();
+        if known.iter().all(|(_, bytes)| bytes.is_none()) {
+            return known.into_iter().map(|(known, _)| known).collect();
+        }
+        is_changed.store(true, Ordering::Relaxed);
+        let mut entries: BTreeMap<&str, (Entry, &[u8])> = BTreeMap::new();
+        for (name, (entry, bytes)) in &kept {
+            entries.insert(name, ((*entry).clone(), bytes));
+        }
+        for (index, (_, bytes)) in members.iter().zip(&known) {
+            let Some(bytes) = bytes else { continue };
+            let (name, hash) = (name(read, *index), read.hashes[*index]);
+            let checksum = XxHash3_64::oneshot(bytes);
+            entries.insert(name, (Entry { name: name.to_owned(), hash, length: bytes.len(), checksum }, bytes));
+        }
+        // Others than these may have been left out of this run; what is gone is forgotten.
+        let checked: HashSet<&str> = members.iter().map(|index| name(read, *index)).collect();
+        entries.retain(|name, _| checked.contains(name) || folder.join(name).exists());
+        let _ = write(&path, &pack(folder, entries.into_values()));
+        known.into_iter().map(|(known, _)| known).collect()
+    }
+
+    /// A report that was kept under this key.
+    pub(crate) fn report(&self, key: &Key) -> Option<Report> {
+        let bytes = std::fs::read(self.folder.join(&key.slot)).ok()?;
+        let (checksum, bytes) = bytes.split_first_chunk::<8>()?;
+        let (stamp, report): (u128, Report) = decode(bytes, u64::from_le_bytes(*checksum))?;
+        (stamp == key.stamp).then_some(report)
+    }
+
+    /// Keeps a report under a key, in the place of the one that was in its slot.
+    pub(crate) fn keep(&self, key: &Key, report: &Report) {
+        let Ok(body) = postcard::to_stdvec(&(key.stamp, report)) else { return };
+        let mut bytes = XxHash3_64::oneshot(&body).to_le_bytes().to_vec();
+        bytes.extend(body);
+        let _ = write(&self.folder.join(&key.slot), &bytes);
+    }
+
+    /// Removes packs of folders that are gone, and what runs that were ended in between have left.
+    fn tidy(&self, used: &HashSet<String>) {
+        for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_old = || age(&entry.path()).is_some_and(|age| age > DAY);
+            let is_rubbish = match name.rsplit_once('.') {
+                Some((_, "facts")) if used.contains(&name) => false,
+                Some((_, "facts")) => Pack::folder(&entry.path()).is_none_or(|folder| !folder.is_dir()),
+                Some((_, "new")) => is_old(),
+                _ => false,
+            };
+            if is_rubbish {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// What a report stands on: a hash of it, and where a report of this command is kept.
+pub(crate) struct Key {
+    stamp: u128,
+    slot: String,
+}
+
+impl Key {
+    /// `question` says what was asked, and of what: arguments and settings.
+    pub(crate) fn new(read: &Read, question: &str) -> Self {
+        let mut all = Vec::with_capacity(read.files.len() * 64);
+        all.extend_from_slice(question.as_bytes());
+        for (file, hash) in read.files.iter().zip(&read.hashes) {
+            all.extend_from_slice(file.path.as_bytes());
+            all.push(0);
+            all.extend_from_slice(&hash.to_le_bytes());
+        }
+        let slot = XxHash3_64::oneshot(question.as_bytes()) % SLOTS;
+        Self { stamp: hash(&all), slot: format!("{slot:02}.report") }
+    }
+}
+
+impl Pack {
+    fn read(path: &Path) -> Option<Self> {
+        let bytes = std::fs::read(path).ok()?;
+        let (length, rest) = bytes.split_first_chunk::<4>()?;
+        let (checksum, rest) = rest.split_first_chunk::<8>()?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let contents: Contents = decode(rest.get(..length)?, u64::from_le_bytes(*checksum))?;
+        Some(Self { contents, first: 12 + length, bytes })
+    }
+
+    /// The folder of a pack, without a look at the rest.
+    fn folder(path: &Path) -> Option<PathBuf> {
+        let mut file = std::fs::File::open(path).ok()?;
+        let mut head = [0; 12];
+        file.read_exact(&mut head).ok()?;
+        let (length, checksum) = head.split_first_chunk::<4>()?;
+        let mut contents = Vec::new();
+        file.take(u32::from_le_bytes(*length).into()).read_to_end(&mut contents).ok()?;
+        let contents: Contents = decode(&contents, u64::from_le_bytes(checksum.try_into().ok()?))?;
+        Some(contents.folder)
+    }
+
+    /// All entries, by the names of their files.
+    fn entries(&self) -> BTreeMap<&str, (&Entry, &[u8])> {
+        let mut at = self.first;
+        let mut all = BTreeMap::new();
+        for entry in &self.contents.entries {
+            let end = at.saturating_add(entry.length);
+            let Some(bytes) = self.bytes.get(at..end) else { break };
+            all.insert(entry.name.as_str(), (entry, bytes));
+            at = end;
+        }
+        all
+    }
+}
+
+fn pack<'b>(folder: &Path, entries: impl Iterator<Item = (Entry, &'b [u8])>) -> Vec<u8> {
+    let (entries, bodies): (Vec<Entry>, Vec<&[u8]>) = entries.unzip();
+    let contents = postcard::to_stdvec(&Contents { folder: folder.to_owned(), entries }).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(12 + contents.len() + bodies.iter().map(|body| body.len()).sum::<usize>());
+    bytes.extend((contents.len() as u32).to_le_bytes());
+    bytes.extend(XxHash3_64::oneshot(&contents).to_le_bytes());
+    bytes.extend(contents);
+    for body in bodies {
+        bytes.extend_from_slice(body);
+    }
+    bytes
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8], checksum: u64) -> Option<T> {
+    if XxHash3_64::oneshot(bytes) != checksum {
+        return None;
+    }
+    postcard::from_bytes(bytes).ok()
+}
+
+/// The file's name in its folder.
+fn name(read: &Read, index: usize) -> &str {
+    let path = &read.files[index].path;
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn pack_name(folder: &Path) -> String {
+    format!("{:016x}.facts", XxHash3_64::oneshot(folder.as_os_str().as_encoded_bytes()))
+}
+
+/// Whole or not at all.
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let new = path.with_extension(format!("{}-{number}.new", std::process::id()));
+    std::fs::write(&new, bytes)?;
+    std::fs::rename(&new, path).inspect_err(|_| {
+        let _ = std::fs::remove_file(&new);
+    })
+}
+
+/// Other builds may be in use as well, but not if they wrote nothing for a month.
+fn forget_old_builds(root: &Path) {
+    for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_build = entry.file_name().to_string_lossy().starts_with(PREFIX) && path.is_dir();
+        if is_build && age(&path).is_some_and(|age| age > DAY * 30) {
+            let _ = std::fs::remove_dir_all(path);
+        }
+    }
+}
+
+fn age(path: &Path) -> Option<Duration> {
+    let modified = std::fs::symlink_metadata(path).and_then(|data| data.modified()).ok()?;
+    SystemTime::now().duration_since(modified).ok()
+}
+
+/// How the folders of builds begin.
+const PREFIX: &str = "check-";
+/// The folder of this build: its version, and a hash of its sources.
+const STAMP: &str = concat!("check-", env!("CARGO_PKG_VERSION"), "-", env!("SOLILOOP_CHECK_BUILD"));
+/// How many reports are kept.
+const SLOTS: u64 = 16;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// As <https://bford.info/cachedir/> says.
+const TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n# This folder was made by soliloop check.\n";
