@@ -134,7 +134,8 @@ pub(crate) fn build(program: &mut Program) -> Graph {
         ..Graph::default()
     };
     let (properties, specials) = (program.property_names(), program.special_names());
-    let mut builder = Builder { program, graph, truths: FxHashMap::default(), properties, specials, paths: FxHashMap::default() };
+    let mut builder =
+        Builder { program, graph, truths: FxHashMap::default(), properties, specials, paths: FxHashMap::default() };
     for function in builder.program.functions() {
         builder.function(function);
     }

@@ -50,7 +50,7 @@ pub struct File {
 pub struct Knowledge(Facts);
 
 /// What was found.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// In the order of their places.
     pub findings: Vec<Finding>,

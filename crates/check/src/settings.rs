@@ -172,10 +172,9 @@ impl Settings {
 fn known_codes<'c>(codes: impl IntoIterator<Item = &'c String>) -> Result<(), SettingsError> {
     let is_known = |code: &str| code == "ALL" || crate::RULES.iter().any(|rule| is_of(rule.code, code));
     match codes.into_iter().find(|code| !is_known(code)) {
-        Some(code) => Err(SettingsError(format!(
-            "unknown rule `{code}`: rules are SL001 to SL{:03}",
-            crate::RULES.len()
-        ))),
+        Some(code) => {
+            Err(SettingsError(format!("unknown rule `{code}`: rules are SL001 to SL{:03}", crate::RULES.len())))
+        }
         None => Ok(()),
     }
 }

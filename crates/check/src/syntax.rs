@@ -57,18 +57,27 @@ pub(crate) fn parse_annotation(text: &str) -> Option<Expr> {
 }
 
 /// Where brackets or operators nest deeper than any program's: trees of them would not fit a stack.
+///
+/// What may nest without brackets around it (`a.b().c[0]`, `1 + 1 + 1`, `not not a`) is counted from the last comma or the beginning of the
+/// statement on. A word is counted by the space before it.
 pub(crate) fn too_deep(text: &str) -> Option<u32> {
     let bytes = text.as_bytes();
     let (mut at, mut depth, mut run) = (0, 0_u32, 0_u32);
     while at < bytes.len() {
-        match bytes[at] {
-            b'#' => at += bytes[at..].iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len() - at),
-            quote @ (b'"' | b'\'') => at = end_of_string(bytes, at, quote),
-            b'(' | b'[' | b'{' => (depth, run) = (depth + 1, 0),
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            b',' | b'\n' | b';' => run = 0,
-            b'+' | b'-' | b'*' | b'/' | b'.' | b'~' | b'|' | b'&' | b'^' | b'%' | b' ' | b':' => run += 1,
-            _ => {}
+        match SIGNS[bytes[at] as usize] {
+            Sign::Other => {}
+            Sign::Operator => run += 1,
+            Sign::Space => run += u32::from(at > 0 && bytes[at - 1] != b' '),
+            Sign::Open => (depth, run) = (depth + 1, run + 1),
+            Sign::Close => depth = depth.saturating_sub(1),
+            Sign::Comma => run = 0,
+            Sign::Line if depth == 0 => run = 0,
+            Sign::Line => {}
+            Sign::Comment => {
+                at += bytes[at..].iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len() - at);
+                continue;
+            }
+            Sign::Quote => at = end_of_string(bytes, at, bytes[at]),
         }
         if depth > DEEPEST || run > LONGEST_RUN {
             return Some(at.min(bytes.len() - 1) as u32);
@@ -77,6 +86,43 @@ pub(crate) fn too_deep(text: &str) -> Option<u32> {
     }
     None
 }
+
+#[derive(Clone, Copy)]
+enum Sign {
+    Other,
+    Operator,
+    Space,
+    Open,
+    Close,
+    Comma,
+    Line,
+    Comment,
+    Quote,
+}
+
+const SIGNS: [Sign; 256] = {
+    let mut signs = [Sign::Other; 256];
+    let kinds: [(&[u8], Sign); 8] = [
+        (b"+-*/.~|&^%:@<>", Sign::Operator),
+        (b" ", Sign::Space),
+        (b"([{", Sign::Open),
+        (b")]}", Sign::Close),
+        (b",;", Sign::Comma),
+        (b"\n", Sign::Line),
+        (b"#", Sign::Comment),
+        (b"\"'", Sign::Quote),
+    ];
+    let mut kind = 0;
+    while kind < kinds.len() {
+        let mut place = 0;
+        while place < kinds[kind].0.len() {
+            signs[kinds[kind].0[place] as usize] = kinds[kind].1;
+            place += 1;
+        }
+        kind += 1;
+    }
+    signs
+};
 
 /// The last byte of the string that begins there.
 fn end_of_string(bytes: &[u8], start: usize, quote: u8) -> usize {
@@ -97,5 +143,5 @@ fn end_of_string(bytes: &[u8], start: usize, quote: u8) -> usize {
 
 /// Brackets in brackets; Python itself takes 200.
 const DEEPEST: u32 = 250;
-/// Operators and spaces in a row, without a comma or the end of the line.
+/// Operators and words in a row, without a comma or the end of the statement.
 const LONGEST_RUN: u32 = 20_000;

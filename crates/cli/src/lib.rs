@@ -159,10 +159,8 @@ fn tell(arguments: &Arguments, report: &Report, files: &[soliloop_check::File], 
 
 /// What people may read about a rule.
 fn explain(code: &str) -> Result<String, String> {
-    let rule: &Rule = RULES
-        .iter()
-        .find(|rule| rule.code.eq_ignore_ascii_case(code) || rule.name == code)
-        .ok_or_else(|| {
+    let rule: &Rule =
+        RULES.iter().find(|rule| rule.code.eq_ignore_ascii_case(code) || rule.name == code).ok_or_else(|| {
             let names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
             let near = similar::get_close_matches(code, &names, 1, 0.6);
             let near = near.first().map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));

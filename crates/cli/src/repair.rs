@@ -9,12 +9,7 @@ use soliloop_check::{File, Refusal, Repair, Settings, fix};
 use std::fmt::Write;
 
 /// Repairs the files; tells what is left, and why.
-pub(crate) fn repair(
-    arguments: &Arguments,
-    settings: &Settings,
-    read: &Read,
-    style: Style,
-) -> Result<Answer, String> {
+pub(crate) fn repair(arguments: &Arguments, settings: &Settings, read: &Read, style: Style) -> Result<Answer, String> {
     let Repair { changed, refusals, mut report } = fix(&read.files, settings);
     if arguments.diff {
         let mut output = String::new();

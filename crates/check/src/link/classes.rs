@@ -22,7 +22,7 @@ pub(super) struct Hierarchy {
     protocols: FxHashSet<ClsId>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Ancestor {
     Class(ClsId),
     External(PathId),
@@ -52,7 +52,8 @@ impl Program {
         }
         for class in (0..count).map(ClsId) {
             let mut order = Vec::new();
-            linearize(Ancestor::Class(class), &bases, &mut order, 0);
+            linearize(Ancestor::Class(class), &bases, &mut order, &mut FxHashSet::default(), 0);
+            order.reverse();
             self.hierarchy.orders[class.0 as usize] = order;
         }
         for class in (0..count).map(ClsId) {
@@ -610,24 +611,28 @@ impl Program {
     }
 }
 
-/// The order in which Python looks at a class and its bases (C3, near enough: depth first, with shared bases last).
-fn linearize(class: Ancestor, bases: &[Vec<Ancestor>], order: &mut Vec<Ancestor>, depth: usize) {
-    if depth > 60 {
+/// The order in which Python looks at a class and its bases, backwards (C3, near enough: depth first, with shared bases last).
+///
+/// A base that was met before comes with all of its own bases, so each is looked at once, however many ways lead to it.
+fn linearize(
+    class: Ancestor,
+    bases: &[Vec<Ancestor>],
+    order: &mut Vec<Ancestor>,
+    seen: &mut FxHashSet<Ancestor>,
+    depth: usize,
+) {
+    if depth > DEEPEST || !seen.insert(class) {
         return;
     }
-    if let Some(place) = order.iter().position(|known| *known == class) {
-        if depth == 0 || place == 0 {
-            return;
+    if let Ancestor::Class(id) = class {
+        for base in bases[id.0 as usize].iter().rev() {
+            linearize(*base, bases, order, seen, depth + 1);
         }
-        order.remove(place);
     }
     order.push(class);
-    if let Ancestor::Class(id) = class {
-        for base in &bases[id.0 as usize] {
-            linearize(*base, bases, order, depth + 1);
-        }
-    }
 }
 
+/// Classes that derive from each other in a row.
+const DEEPEST: usize = 60;
 /// Overrides of one method.
 const WIDEST: usize = 12;

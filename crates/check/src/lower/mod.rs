@@ -241,7 +241,7 @@ impl Lowering {
     /// The qualified name of something that is defined here.
     fn qualified(&mut self, name: &str) -> NameId {
         let mut parts = Vec::new();
-        for frame in &self.frames[1..] {
+        for frame in self.frames[1..].iter().take(LONGEST_NAME) {
             let own = match frame.class {
                 Some(class) if frame.is_class_body => self.facts.classes[class].name,
                 _ => self.facts.functions[frame.function].name,
@@ -253,6 +253,9 @@ impl Lowering {
         self.name(&text)
     }
 }
+
+/// Functions in functions that a qualified name tells.
+const LONGEST_NAME: usize = 50;
 
 impl Frame {
     fn new(
