@@ -9,7 +9,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all build fmt fmt-check lint lint-rust lint-python stubs layers
-.PHONY: rust-test py-test py-slow py-libraries conformance bench bench-io lock clean
+.PHONY: rust-test fuzz py-test py-slow py-libraries conformance bench bench-io lock clean
 MAKEFLAGS += --no-print-directory
 
 V ?=
@@ -38,8 +38,8 @@ demo: build  ## build, then run the examples: nested runs, a trading day in simu
 test: build  ## all that CI runs: format, lints, stubs, layers, Rust and Python tests, conformance
 	@$(PY) scripts/steps.py $(TEST_STEPS)
 
-test-all: build  ## test, then the slow tests and every other Python found
-	@steps="$(TEST_STEPS) py-slow"; \
+test-all: build  ## test, then the slow tests, ten minutes of fuzzing, and every other Python found
+	@steps="$(TEST_STEPS) fuzz py-slow"; \
 	have=$$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	for v in $(filter-out $(V),$(MATRIX)); do \
 	  if [ "$$v" = "$$have" ]; then continue; fi; \
@@ -78,6 +78,9 @@ layers: $(VENV)/.dev  ## what each layer may know; unsafe code; headers; file si
 rust-test:  ## tests of the crates without Python; the engine also without its real world
 	cargo test $(LOCKED) --no-fail-fast --workspace --exclude soliloop-python
 	cargo test $(LOCKED) --no-fail-fast -p soliloop-engine --no-default-features
+
+fuzz:  ## ten minutes of programs changed at random, for the checker
+	SOLILOOP_FUZZ_SECONDS=600 cargo test $(LOCKED) -p soliloop-cli --test fuzz -- --nocapture
 
 py-test: build  ## pytest but for the slow tests, and those of other people's libraries
 	$(PY) -m pytest -m 'not slow' --ignore=tests/simulation/libraries $(ARGS)

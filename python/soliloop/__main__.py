@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["check"]:
         # Its words are the checker's own.
-        sys.exit(soliloop.check(words[1:]))
+        sys.exit(_check(words[1:]))
     program_args: list[str] = []
     if words[:1] == ["run"]:
         words, program_args = _split(words)
@@ -64,6 +64,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     except _UsageError as error:
         run_parser.error(str(error))
     program()
+
+
+def _check(words: list[str]) -> int:
+    try:
+        status = soliloop.check(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever has closed the pipe wants no more; Python's own last flush must find none either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
 
 
 def _install(options: argparse.Namespace) -> None:

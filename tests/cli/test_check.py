@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -211,12 +213,25 @@ def test_blocking_calls_of_ones_own(check: Check, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("[tool.soliloop.check]\nselct = []\n", "unknown field `selct`"),
+        (
+            "[tool.soliloop.check]\nselct = []\n",
+            "pyproject.toml: [tool.soliloop.check]: unknown setting `selct`: did you mean `select`?",
+        ),
+        (
+            "[tool.soliloop.check]\nzzz = 1\n",
+            "unknown setting `zzz`: there are select, extend-select",
+        ),
+        ('[tool.soliloop.check]\nextend = "none.toml"\n', "none.toml: No such file"),
+        (
+            '[tool.soliloop.check]\nextend = "pyproject.toml"\n',
+            "one file extends the other in a ring",
+        ),
+        ("[tool.soliloop]\ncheck = 1\n", "[tool.soliloop.check]: is no table"),
         (
             '[tool.soliloop.check]\nselect = ["XY001"]\n',
             "unknown rule `XY001`: rules are SL001 to SL015",
         ),
-        ('[tool.soliloop.check]\nselect = "SL001"\n', "invalid type: string"),
+        ('[tool.soliloop.check]\nselect = "SL001"\n', "`select`: invalid type: string"),
         (
             "[tool.soliloop.check.blocking-calls]\nnet = []\n",
             "unknown category `net`: one of nested, sleep, network",
@@ -241,6 +256,112 @@ def test_words_that_make_no_sense(check: Check, words: list[str]) -> None:
     status, output, complaint = check(*words)
     assert (status, output) == (2, "")
     assert words[-1].removeprefix("--") in complaint
+
+
+def test_settings_that_extend_others(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text(
+        '[tool.soliloop.check]\nselect = ["SL001"]\nexclude = ["main.py"]\n'
+    )
+    settings(tmp_path, '[tool.soliloop.check]\nextend = "base.toml"\nselect = ["SL002"]\n')
+    (tmp_path / "more.py").write_text(PROGRAM)
+    assert {finding["path"] for finding in findings(check)} == {"more.py"}
+
+
+def test_more_is_selected(check: Check, tmp_path: Path) -> None:
+    settings(tmp_path, '[tool.soliloop.check]\nselect = ["SL001"]\nextend-select = ["SL002"]\n')
+    assert len(findings(check)) == 2
+    settings(tmp_path, '[tool.soliloop.check]\nignore = ["SL002"]\n')
+    assert len(findings(check, "--extend-select", "SL002")) == 2
+    assert findings(check, "--extend-select", "SL002", "--extend-ignore", "SL002") == []
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_patterns_are_told_from_the_project(
+    check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: bool
+) -> None:
+    project = tmp_path / "project"
+    (project / "tests").mkdir(parents=True)
+    (project / "tests/slow.py").write_text(PROGRAM)
+    (project / "tests/left_out.py").write_text(PROGRAM)
+    settings(
+        project,
+        '[tool.soliloop.check]\nexclude = ["tests/left_out.py"]\n'
+        '[tool.soliloop.check.per-file-ignores]\n"tests/slow.py" = ["SL002"]\n',
+    )
+    if inside:
+        monkeypatch.chdir(project / "tests")
+        assert findings(check) == []
+    else:
+        assert findings(check, "project") == []
+
+
+def test_settings_of_another_file(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "ci.toml").write_text('[tool.soliloop.check]\nignore = ["SL002"]\n')
+    assert findings(check, "--config", "ci.toml") == []
+
+
+# ------------------------------------------------------------------------- cache
+
+
+def packs(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(folder.glob("check-*/*")) if path.is_file()}
+
+
+def test_the_cache(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/other.py").write_text(PROGRAM)
+    first = check()
+    folder = tmp_path / ".soliloop_cache"
+    assert (folder / ".gitignore").read_text().endswith("*\n")
+    assert (folder / "CACHEDIR.TAG").read_text().startswith("Signature: ")
+    assert sum(path.suffix == ".facts" for path in packs(folder)) == 2
+    assert check() == first
+    # An edit.
+    (tmp_path / "main.py").write_text(PROGRAM.replace("pause()\n    pause()", "pass"))
+    assert {finding["line"] for finding in findings(check) if finding["path"] == "main.py"} == {20}
+    # Whatever is damaged is not there.
+    for path, content in packs(folder).items():
+        for damaged in (b"", content[:-7], content[:20], content[:-1] + bytes([content[-1] ^ 1])):
+            path.write_bytes(damaged)
+            (tmp_path / "main.py").write_text(PROGRAM)
+            assert check() == first
+    # What is gone is forgotten.
+    (tmp_path / "more/other.py").unlink()
+    (tmp_path / "more").rmdir()
+    (tmp_path / "main.py").write_text(PROGRAM + "\n")
+    check()
+    assert sum(path.suffix == ".facts" for path in packs(folder)) == 1
+    assert not list(folder.glob("check-*/*.new"))
+
+
+def test_no_cache(check: Check, tmp_path: Path) -> None:
+    first = check("--no-cache")
+    assert not (tmp_path / ".soliloop_cache").exists()
+    assert check("--cache-dir", "elsewhere") == first
+    assert packs(tmp_path / "elsewhere")
+    settings(tmp_path, '[tool.soliloop.check]\ncache-dir = "kept"\n')
+    assert check() == first
+    assert packs(tmp_path / "kept")
+    # A folder that cannot be made: a file is in its way.
+    (tmp_path / "file").write_text("")
+    assert check("--cache-dir", "file/cache") == first
+
+
+def test_two_runs_at_a_time(check: Check, tmp_path: Path) -> None:
+    for number in range(40):
+        (tmp_path / f"file{number}.py").write_text(PROGRAM)
+    command = [sys.executable, "-m", "soliloop", "check", "--format", "concise"]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    said = {run.communicate()[0] for run in runs}
+    assert said == {check("--format", "concise", "--no-cache")[1]}
+    assert check("--format", "concise")[1] in said
+
+
+def test_settings_are_part_of_what_is_kept(check: Check, tmp_path: Path) -> None:
+    assert len(findings(check)) == 2
+    settings(tmp_path, '[tool.soliloop.check]\nignore = ["SL002"]\n')
+    assert findings(check) == []
+    assert len(findings(check, "--select", "SL", "--isolated")) == 2
 
 
 def test_help(check: Check) -> None:
@@ -314,7 +435,132 @@ def test_columns_are_counted_in_characters(check: Check, tmp_path: Path) -> None
     assert (finding["column"], finding["end_column"]) == (16, 29)
 
 
+def test_what_is_no_file(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "folder.py").mkdir()
+    (tmp_path / "folder.py/inner.py").write_text(PROGRAM)
+    os.mkfifo(tmp_path / "pipe.py")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind("socket.py")
+        (tmp_path / "self.py").symlink_to("self.py")
+        assert {finding["path"] for finding in findings(check)} == {"main.py", "folder.py/inner.py"}
+        for path in ("pipe.py", "socket.py"):
+            assert check(path)[::2] == (
+                2,
+                f"soliloop check: {path}: neither a file nor a folder\n",
+            )
+
+
+def test_other_encodings(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_bytes(b"\xef\xbb\xbf" + PROGRAM.encode())
+    (tmp_path / "declared.py").write_bytes(b"#!python\n# -*- coding: latin-1 -*-\nx = '\xe4'\n")
+    (tmp_path / "wide.py").write_text(PROGRAM, encoding="utf-16")
+    assert problems(check) == {
+        "declared.py": "is latin-1, not UTF-8: from byte 40 on",
+        "wide.py": "is UTF-16, not UTF-8",
+    }
+    # The mark at the beginning is no part of the program.
+    assert [finding["line"] for finding in findings(check)] == [16, 21]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "".join(f"{' ' * depth}if x:\n" for depth in range(2000)) + " " * 2000 + "pass\n",
+        "x = " + "lambda: " * 5000 + "1\n",
+        "x = a" + ".b()" * 5000 + "\n",
+        "x = a" + "()" * 1_000_000 + "\n",
+        "x = 1" + " + 1" * 5000 + "\n",
+        "x = 1" + "@1" * 1_000_000 + "\n",
+        "if a:\n    pass\n" + "elif a:\n    pass\n" * 5000,
+        "x = (" + "'a' +\n" * 100_000 + "'')\n",
+        "def f(x: '" + "A[" * 10_000 + "'): pass\n",
+        "class A0: pass\nclass B0: pass\n"
+        + "".join(
+            f"class A{n}(A{n - 1}, B{n - 1}): pass\nclass B{n}(A{n - 1}, B{n - 1}): pass\n"
+            for n in range(1, 80)
+        ),
+        "class A(B): pass\nclass B(A): pass\nA = 'B | int'\nB = 'A | str'\ndef f(x: A): x.go()\n",
+        "def f0(x): x()\n"
+        + "".join(f"def f{n}(x): f{n - 1}(x), f{n - 1}(f{n - 1})\n" for n in range(1, 60)),
+    ],
+    ids=lambda code: code[:12],
+)
+def test_programs_that_go_deep(check: Check, tmp_path: Path, code: str) -> None:
+    (tmp_path / "deep.py").write_text(code)
+    assert [finding["path"] for finding in findings(check)] == ["main.py"] * 2
+    # However much there is of it, it is not read again and again.
+    assert [finding["path"] for finding in findings(check)] == ["main.py"] * 2
+
+
+def test_a_program_on_standard_input(check: Check, tmp_path: Path) -> None:
+    def piped(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "soliloop", "check", "-", *words]
+        return subprocess.run(command, input=PROGRAM, capture_output=True, text=True)
+
+    said = piped("--stdin-filename", "given.py", "--format", "concise")
+    assert said.stdout.startswith("given.py:16:5: SL002 ")
+    assert said.returncode == 1
+    said = piped("--fix")
+    assert said.stdout.count("await pause()") == 3
+    assert "Repaired 1 file." in said.stderr
+
+
+# ------------------------------------------------------------------------ output
+
+
+def test_colours(check: Check) -> None:
+    assert "\x1b[" not in check()[1]
+    assert "\x1b[1;31mSL002\x1b[0m" in check("--color", "always")[1]
+
+
+def test_a_pipe_that_is_closed(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(
+        "import time\n" + "async def f():\n    time.sleep(1)\n" * 2000
+    )
+    command = f"'{sys.executable}' -m soliloop check --format json | head -1"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("{\n", "")
+
+
+def test_calls_that_are_not_followed(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(
+        "class Base:\n    def go(self): pass\n"
+        + "".join(f"class C{n}(Base):\n    def go(self): pass\nC{n}()\n" for n in range(20))
+        + "def main(base: Base):\n    base.go()\n"
+    )
+    assert problems(check) == {}
+    _, output, _ = check("--strict", "--format", "json")
+    (problem,) = json.loads(output)["problems"]
+    assert problem == {
+        "path": "main.py",
+        "line": 64,
+        "message": "`go` may be any of 20 functions: this call is not followed",
+    }
+
+
+def test_names_of_files_in_sarif(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "main.py").rename(tmp_path / "ein weg.py")
+    _, output, _ = check("--format", "sarif")
+    (result, _) = json.loads(output)["runs"][0]["results"]
+    location = result["locations"][0]["physicalLocation"]
+    assert location["artifactLocation"]["uri"] == "ein%20weg.py"
+
+
+def test_the_hook_for_pre_commit() -> None:
+    text = (Path(__file__).parents[2] / ".pre-commit-hooks.yaml").read_text()
+    for line in ("- id: soliloop-check", "  entry: soliloop check", "  language: python"):
+        assert line in text.splitlines()
+
+
 # ----------------------------------------------------------------------- repairs
+
+
+def test_json_says_what_can_be_repaired(check: Check, tmp_path: Path) -> None:
+    _, output, _ = check("--diff", "--format", "json")
+    fixes = [finding["fix"] for finding in json.loads(output)["findings"]]
+    assert [fix["paths"] for fix in fixes] == [["main.py"], ["main.py"]]
+    assert all("fix" not in finding for finding in findings(check))
+    assert (tmp_path / "main.py").read_text() == PROGRAM
 
 
 def test_a_repair(check: Check, tmp_path: Path) -> None:

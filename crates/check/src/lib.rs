@@ -22,6 +22,7 @@ mod rules;
 mod search;
 pub mod settings;
 mod syntax;
+mod unresolved;
 
 pub use catalogue::Category;
 pub use fix::{Refusal, Repair, fix};
@@ -142,6 +143,12 @@ pub fn check(files: &[File], known: Vec<Knowledge>, settings: &Settings) -> Repo
         }
     }
     let (mut program, graph) = analyse(files, known, settings);
+    if settings.strict {
+        for (site, message) in unresolved::calls(&mut program) {
+            let place = texts.place(site);
+            problems.push(Problem { path: place.path, line: place.line, message });
+        }
+    }
     let search = search::Search::new(&program, &graph);
     let mut context = rules::Context { program: &mut program, graph: &graph, search: &search, found: Vec::new() };
     rules::run(&mut context);

@@ -1,16 +1,23 @@
 //! `--fix` and `--diff`: writes what the checker has repaired, or shows it.
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Format};
 use crate::files::Read;
 use crate::{Answer, tell};
 use similar::TextDiff;
-use soliloop_check::report::Style;
+use soliloop_check::report::{Style, json_of_repair};
 use soliloop_check::{File, Refusal, Repair, Settings, fix};
 use std::fmt::Write;
 
 /// Repairs the files; tells what is left, and why.
 pub(crate) fn repair(arguments: &Arguments, settings: &Settings, read: &Read, style: Style) -> Result<Answer, String> {
     let Repair { changed, refusals, mut report } = fix(&read.files, settings);
+    if arguments.diff && arguments.format == Format::Json {
+        let known = read.files.iter().map(|file| soliloop_check::know(&file.text)).collect();
+        let before = soliloop_check::check(&read.files, known, settings);
+        let status = u8::from(!changed.is_empty() && !arguments.exit_zero);
+        let output = json_of_repair(&before, &Repair { changed, refusals: Vec::new(), report });
+        return Ok(Answer { output, complaint: refused(&refusals), status });
+    }
     if arguments.diff {
         let mut output = String::new();
         for file in &read.files {

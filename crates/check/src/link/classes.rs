@@ -359,8 +359,8 @@ impl Program {
         all
     }
 
-    /// What heirs have instead; or, for a name that only they have, what they have.
-    fn add_overrides(&mut self, class: ClsId, is_known: bool, receiver: ValueId, name: Symbol, all: &mut Vec<ValueId>) {
+    /// The heirs that have a name for themselves, where instances of them may exist.
+    fn overriding(&self, class: ClsId, is_known: bool, name: Symbol) -> Vec<ClsId> {
         let is_test = self.file(self.class_file(class)).is_test;
         let mut heirs = Vec::new();
         for &heir in self.heirs(class) {
@@ -371,7 +371,7 @@ impl Program {
             }
         }
         if !is_known && heirs.is_empty() {
-            for heir in self.heirs(class).to_vec() {
+            for &heir in self.heirs(class) {
                 if let Some(defining) = self.defining(heir, name)
                     && self.is_live(heir)
                     && !heirs.contains(&defining)
@@ -380,6 +380,19 @@ impl Program {
                 }
             }
         }
+        heirs
+    }
+
+    /// How many functions an attribute of a value may be, if they are too many to follow them.
+    pub(crate) fn too_many(&self, value: ValueId, name: Symbol) -> Option<usize> {
+        let Value::Instance { class, is_exact: false } = *self.values.get(value) else { return None };
+        let count = self.overriding(class, self.defining(class, name).is_some(), name).len();
+        (count > WIDEST).then_some(count)
+    }
+
+    /// What heirs have instead; or, for a name that only they have, what they have.
+    fn add_overrides(&mut self, class: ClsId, is_known: bool, receiver: ValueId, name: Symbol, all: &mut Vec<ValueId>) {
+        let heirs = self.overriding(class, is_known, name);
         // Too many to say anything.
         if heirs.len() > WIDEST {
             return;

@@ -3,6 +3,7 @@
 use super::word;
 use crate::{Finding, Link, Place, RULES, Report};
 use serde_json::{Value, json};
+use std::fmt::Write;
 
 /// The whole report as SARIF, with a line break at the end.
 pub fn sarif(report: &Report) -> String {
@@ -27,7 +28,7 @@ pub fn sarif(report: &Report) -> String {
                 "level": "warning",
                 "message": {"text": problem.message},
                 "locations": [{"physicalLocation": {
-                    "artifactLocation": {"uri": problem.path},
+                    "artifactLocation": {"uri": uri(&problem.path)},
                     "region": {"startLine": problem.line.max(1)},
                 }}],
             })
@@ -72,7 +73,7 @@ fn step(link: &Link) -> Option<Value> {
 
 fn physical(place: &Place) -> Value {
     json!({
-        "artifactLocation": {"uri": place.path},
+        "artifactLocation": {"uri": uri(&place.path)},
         "region": {
             "startLine": place.line,
             "startColumn": place.column,
@@ -80,4 +81,17 @@ fn physical(place: &Place) -> Value {
             "endColumn": place.end_column,
         },
     })
+}
+
+/// A path as a relative reference (RFC 3986).
+fn uri(path: &str) -> String {
+    let mut uri = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri
 }
