@@ -6,7 +6,7 @@
 use crate::catalogue::{Handed, Sink, Unless};
 use crate::facts::{Event, EventKind, ExprId, GuardId, Span, Use};
 use crate::link::values::{ArgsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId};
-use crate::link::{Program, Target, Truth};
+use crate::link::{Need, Program, Target, Truth, What};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
 
@@ -78,6 +78,8 @@ struct Happening {
     is_handed: bool,
     truth: Rc<Truth>,
     via: Vec<Hop>,
+    /// It happens to the function's own `self`.
+    is_own: bool,
 }
 
 /// A call of a parameter.
@@ -183,8 +185,9 @@ impl Builder<'_> {
             return;
         }
         let truth = self.truth(function, event.guard);
+        let is_own = self.program.happens_to_self(function, event);
         let site = Site { file, span: event.span };
-        let at = Happening { caller: function, site, kind: event.kind, is_handed: false, truth, via: Vec::new() };
+        let at = Happening { caller: function, site, kind: event.kind, is_handed: false, truth, via: Vec::new(), is_own };
         for target in targets {
             if let Target::External(path, _) = target {
                 self.graph.outside.push(Outside { caller: function, path, site });
@@ -246,12 +249,25 @@ impl Builder<'_> {
                 let function = self.program.function(callee);
                 let is_step = !matches!(at.kind, EventKind::Call(_));
                 let runs = !function.is_async && (is_step || !function.is_generator);
-                let Happening { caller, site, kind, is_handed, truth, via } = at.clone();
+                let Happening { caller, site, kind, is_handed, truth, via, is_own } = at.clone();
+                let truth = if is_own { self.of_heir(truth, caller, callee, env) } else { Some(truth) };
+                let Some(truth) = truth else { return };
                 self.edge(Edge { caller, callee, site, env, runs, truth, via, kind, is_handed });
             }
             Target::External(path, args) => self.external(at, path, args),
             Target::Variable(value, args) => self.variable(Variable { value, args, at: at.clone() }),
         }
+    }
+
+    /// What `self` must be, to have an heir's method; none, if it can't.
+    fn of_heir(&self, truth: Rc<Truth>, caller: FnId, callee: FnId, env: EnvId) -> Option<Rc<Truth>> {
+        let Some(heir) = self.program.heir_in(caller, callee, env) else { return Some(truth) };
+        if !self.program.may_be(caller, heir) {
+            return None;
+        }
+        let mut truth = (*truth).clone();
+        truth.needs.push(Need { owner: caller, parameter: 0, what: What::Heir(heir), is: true });
+        Some(Rc::new(truth))
     }
 
     fn edge(&mut self, edge: Edge) {
@@ -421,6 +437,7 @@ impl Builder<'_> {
                 site: edge.site,
                 truth: Rc::clone(&edge.truth),
                 via,
+                is_own: false,
                 ..variable.at.clone()
             }
         } else {

@@ -6,7 +6,7 @@ use crate::link::Met;
 use crate::link::Need;
 use crate::link::Program;
 use crate::link::Truth;
-use crate::link::values::{EMPTY, FnId};
+use crate::link::values::FnId;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BinaryHeap;
 
@@ -245,12 +245,17 @@ fn usable(truth: &Truth) -> Option<Vec<Need>> {
 /// What a caller needs, for its callee to have what it needs.
 fn passed(program: &Program, edge: &Edge, needs: &[Need]) -> Option<Vec<Need>> {
     let mut own = usable(&edge.truth)?;
-    let env = program.values.env(edge.env);
     for need in needs {
-        let given = env.iter().find(|(key, _)| *key == (edge.callee, need.parameter)).map_or(EMPTY, |(_, set)| *set);
+        let Some(given) = program.given(edge.env, *need) else {
+            // What a function within another needs of that one's parameters, all that is within needs.
+            if program.is_within(edge.caller, need.owner) {
+                own.push(*need);
+            }
+            continue;
+        };
         match program.meets(given, *need, edge.caller) {
             Met::No => return None,
-            Met::Passes(parameter) => own.push(Need { parameter, ..*need }),
+            Met::Passes(parameter) => own.push(Need { owner: edge.caller, parameter, ..*need }),
             Met::Yes | Met::Maybe => {}
         }
     }

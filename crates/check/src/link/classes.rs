@@ -1,8 +1,8 @@
 //! Classes: what they derive from, what derives from them, and what an attribute of their instances is.
 
-use super::values::{ClsId, Decoration, EMPTY, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId};
+use super::values::{ClsId, Decoration, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId};
 use super::{Busy, Program};
-use crate::facts::{BindingKind, EventKind, Expr, ExprId};
+use crate::facts::{BindingKind, Event, EventKind, Expr, ExprId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
 
@@ -232,6 +232,62 @@ impl Program {
 
     pub(super) fn is_subclass(&self, class: ClsId, base: ClsId) -> bool {
         class == base || self.ancestors(class).any(|ancestor| ancestor == base)
+    }
+
+    /// Whether something may be an instance of both.
+    pub(super) fn have_common_heir(&self, one: ClsId, other: ClsId) -> bool {
+        self.is_subclass(other, one) || self.heirs(one).iter().any(|heir| self.is_subclass(*heir, other))
+    }
+
+    /// Whether `self` of this method may be of that class: unless the class has another method of that name, which does not call this one.
+    pub(crate) fn may_be(&self, method: FnId, heir: ClsId) -> bool {
+        let Some(class) = self.class_of(method) else { return true };
+        let name = self.symbol(self.file_of(method), self.function(method).name);
+        let Some(defining) = self.defining(heir, name) else { return true };
+        if defining == class || !self.is_subclass(defining, class) {
+            return true;
+        }
+        self.own_method(defining, name).into_iter().any(|own| self.asks_super(own))
+    }
+
+    /// Whether an event is a call of a method of the function's own `self`, or something else that happens to it.
+    pub(crate) fn happens_to_self(&self, function: FnId, event: Event) -> bool {
+        if self.function(function).class.is_none() {
+            return false;
+        }
+        let facts = &self.file(self.file_of(function)).facts;
+        let object = match (event.kind, &facts.exprs[event.expr]) {
+            (EventKind::Call(_), Expr::Call(callee, _)) => match facts.exprs[*callee] {
+                Expr::Attribute(object, _) => object,
+                _ => return false,
+            },
+            (EventKind::Read, Expr::Attribute(object, _)) => *object,
+            _ => event.expr,
+        };
+        self.asked_parameter(self.file_of(function), function, object) == Some((function, 0))
+    }
+
+    /// The class that `self` of the caller must be of, for the callee to be its method.
+    pub(crate) fn heir_in(&self, caller: FnId, callee: FnId, env: EnvId) -> Option<ClsId> {
+        let own = self.class_of(caller)?;
+        let class = self.class_of(callee)?;
+        let receiver = self.values.env(env).iter().find(|(key, _)| *key == (callee, 0)).map(|(_, set)| *set)?;
+        let is_heir = |value: &ValueId| matches!(*self.values.get(*value), Value::Instance { class, .. } | Value::Class { class, .. } if class != own);
+        let is_override = class != own && self.is_subclass(class, own);
+        (is_override && self.values.members(receiver).iter().all(is_heir)).then_some(class)
+    }
+
+    /// Whether a method calls something of `super()`.
+    fn asks_super(&self, method: FnId) -> bool {
+        let facts = &self.file(self.file_of(method)).facts;
+        self.function(method).events.iter().any(|event| match facts.exprs[event.expr] {
+            Expr::Call(callee, _) => match facts.exprs[callee] {
+                Expr::Attribute(object, _) => matches!(facts.exprs[object], Expr::Super(..)),
+                _ => false,
+            },
+            Expr::Attribute(object, _) => matches!(facts.exprs[object], Expr::Super(..)),
+            _ => false,
+        })
     }
 
     /// Some protocol asks for a method of that name, and the class has all that it asks for.
@@ -527,7 +583,8 @@ impl Program {
 
     /// The getters that reading an attribute runs.
     pub(crate) fn getters(&mut self, value: ValueId, name: Symbol) -> Vec<(FnId, super::values::EnvId)> {
-        let Value::Instance { class, is_exact } = *self.values.get(value) else { return Vec::new() };
+        let Value::Instance { class: of, is_exact } = *self.values.get(value) else { return Vec::new() };
+        let class = of;
         let mut classes: Vec<ClsId> = self.defining(class, name).into_iter().collect();
         if !is_exact {
             let is_test = self.file(self.class_file(class)).is_test;
@@ -542,7 +599,10 @@ impl Program {
             classes.truncate(1);
         }
         let mut found = Vec::new();
-        for class in classes {
+        for (place, class) in classes.into_iter().enumerate() {
+            // An heir's getter has an heir for `self`.
+            let is_heir = place > 0 || !self.is_subclass(of, class);
+            let value = if is_heir { self.value(Value::Instance { class, is_exact: false }) } else { value };
             let (file, scope) = (self.class_file(class), self.class(class).scope);
             let Some(&place) = self.hierarchy.members[class.0 as usize].get(&name) else { continue };
             let bindings = self.file(file).facts.scopes[scope].names[place].1.clone();

@@ -1,7 +1,7 @@
 //! What an expression may be.
 
 use super::values::{Decoration, EMPTY, EnvId, FileId, FnId, NO_ENV, PathId, SetId, Step, Symbol, Value, ValueId};
-use super::{Busy, Memo, Met, Program, Returned};
+use super::{Busy, Memo, Program, Returned};
 use crate::catalogue::canonical;
 use crate::facts::{BindingId, BindingKind, Constant, Expr, ExprId, Key, MODULE_SCOPE, NameId, ScopeId};
 use std::rc::Rc;
@@ -390,10 +390,7 @@ impl Program {
         let ways = self.ways_to_return(function);
         let mut all = EMPTY;
         for way in &*ways {
-            let is_possible = way.needs.iter().all(|need| {
-                let given = self.values.env(env).iter().find(|(key, _)| *key == (function, need.parameter));
-                given.is_none_or(|(_, set)| self.meets(*set, *need, function) != Met::No)
-            });
+            let is_possible = way.needs.iter().all(|need| self.may_hold(env, *need, function));
             if is_possible {
                 let set = self.fill(way.set, env);
                 all = self.values.union(all, set);

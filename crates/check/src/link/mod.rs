@@ -7,13 +7,15 @@ mod calls;
 mod classes;
 mod eval;
 mod modules;
+mod needs;
 mod truth;
 mod types;
 pub(crate) mod values;
 
 pub(crate) use calls::Target;
 pub(crate) use modules::{Source, module_name};
-pub(crate) use truth::{Met, Need, Truth};
+pub(crate) use needs::{Met, Need, What};
+pub(crate) use truth::Truth;
 
 use crate::catalogue::Catalogue;
 use crate::facts::{self, ClassId, Expr, ExprId, Facts, FunctionId, NameId};

@@ -1,7 +1,8 @@
 //! Conditions: what they say about a running loop, and about parameters.
 
+use super::needs::{Need, What};
+use super::values::{FileId, FnId, SetId, Value};
 use super::Program;
-use super::values::{EMPTY, FileId, FnId, SetId, Value};
 use crate::facts::{BindingKind, Condition, Constant, Expr, ExprId, GuardId};
 
 /// What is known where some code runs.
@@ -15,24 +16,6 @@ pub(crate) struct Truth {
     pub(crate) covered: Option<u32>,
     /// What parameters must be.
     pub(crate) needs: Vec<Need>,
-}
-
-/// A parameter of the function is true, or is None; or is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Need {
-    pub(crate) parameter: u32,
-    pub(crate) is_none: bool,
-    pub(crate) is: bool,
-}
-
-/// Whether a need is met by an argument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Met {
-    Yes,
-    No,
-    /// It depends on this parameter of the caller.
-    Passes(u32),
-    Maybe,
 }
 
 impl Program {
@@ -78,33 +61,31 @@ impl Program {
                         _ => false,
                     });
             }
-            Expr::Local(bindings) => {
-                if let [binding] = *bindings
-                    && let BindingKind::Parameter(owner, parameter) = self.file(file).facts.bindings[binding].kind
-                    && self.global_fn(file, owner) == function
-                {
-                    truth.needs.push(Need { parameter, is_none: false, is });
-                    let name = self.function(function).parameters[parameter as usize].name;
+            Expr::Local(_) | Expr::Free(..) => {
+                if let Some((owner, parameter)) = self.asked_parameter(file, function, expr) {
+                    truth.needs.push(Need { owner, parameter, what: What::True, is });
+                    let name = self.function(owner).parameters[parameter as usize].name;
                     truth.is_dual |= !is && is_dual_name(self.file(file).facts.name(name));
                     return;
                 }
             }
+            Expr::Call(callee, arguments) => {
+                let first = arguments.first().map(|argument| argument.value);
+                if let Some((subject, what)) = self.question(file, callee, first)
+                    && let Some((owner, parameter)) = self.asked_parameter(file, function, subject)
+                {
+                    truth.needs.push(Need { owner, parameter, what, is });
+                    return;
+                }
+            }
+            Expr::Constant(constant) => truth.is_outside |= is == matches!(constant, Constant::False | Constant::None | Constant::Zero),
             Expr::Attribute(_, name) => truth.is_dual |= !is && is_dual_name(self.file(file).facts.name(name)),
             Expr::Same(left, right, is_negated) => {
-                let right_set = self.eval(file, right);
-                let constant = self.only_constant(right_set);
-                if let (Expr::Local(bindings), Some(constant)) = (self.expr(file, left).clone(), constant)
-                    && let [binding] = *bindings
-                    && let BindingKind::Parameter(owner, parameter) = self.file(file).facts.bindings[binding].kind
-                    && self.global_fn(file, owner) == function
+                let wanted = self.eval(file, right);
+                if let Some((owner, parameter)) = self.asked_parameter(file, function, left)
+                    && let Some((what, is)) = self.equal(wanted, is != is_negated)
                 {
-                    let is = is != is_negated;
-                    match constant {
-                        Constant::None => truth.needs.push(Need { parameter, is_none: true, is }),
-                        Constant::True => truth.needs.push(Need { parameter, is_none: false, is }),
-                        Constant::False => truth.needs.push(Need { parameter, is_none: false, is: !is }),
-                        _ => {}
-                    }
+                    truth.needs.push(Need { owner, parameter, what, is });
                     return;
                 }
             }
@@ -161,7 +142,9 @@ impl Program {
                     .filter_map(|binding| {
                         let binding = &self.file(file).facts.bindings[*binding];
                         match binding.kind {
-                            BindingKind::Value(value) => Some((value, binding.guard)),
+                            BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. } => {
+                                Some((value, binding.guard))
+                            }
                             _ => None,
                         }
                     })
@@ -274,42 +257,6 @@ impl Program {
                 _ => None,
             },
             _ => None,
-        }
-    }
-
-    /// Whether an argument meets a need.
-    pub(crate) fn meets(&self, argument: SetId, need: Need, caller: FnId) -> Met {
-        if argument == EMPTY {
-            return Met::Maybe;
-        }
-        let mut answer = None;
-        for value in self.values.members(argument) {
-            let truth = match self.values.get(*value) {
-                Value::Constant(Constant::None) => need.is_none,
-                Value::Constant(Constant::False | Constant::Zero) => false,
-                Value::Constant(_)
-                | Value::Text(_)
-                | Value::Function(..)
-                | Value::Bound(..)
-                | Value::Class { .. }
-                | Value::Instance { .. } => !need.is_none,
-                Value::Parameter(owner, parameter) if *owner == caller && self.values.members(argument).len() == 1 => {
-                    return Met::Passes(*parameter);
-                }
-                Value::External(_) if need.is_none => false,
-                _ => return Met::Maybe,
-            };
-            let is_met = truth == need.is;
-            match answer {
-                None => answer = Some(is_met),
-                Some(known) if known != is_met => return Met::Maybe,
-                _ => {}
-            }
-        }
-        match answer {
-            Some(true) => Met::Yes,
-            Some(false) => Met::No,
-            None => Met::Maybe,
         }
     }
 }

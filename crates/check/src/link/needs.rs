@@ -1,0 +1,212 @@
+//! What parameters must be, for some code to run: conditions on arguments, which callers meet or not.
+//!
+//! A need is never guessed to fail: only what an argument is known to be says no.
+
+use super::Program;
+use super::values::{ClsId, EMPTY, EnvId, FileId, FnId, SetId, Symbol, Value, ValueId};
+use crate::facts::{BindingKind, Constant, Expr, ExprId};
+
+/// A parameter of a function, or of one around it, is something; or is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Need {
+    pub(crate) owner: FnId,
+    pub(crate) parameter: u32,
+    pub(crate) what: What,
+    pub(crate) is: bool,
+}
+
+/// What is asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum What {
+    True,
+    None,
+    /// A coroutine function.
+    Coroutine,
+    Text(Symbol),
+    /// A text that begins so.
+    Prefix(Symbol),
+    /// An instance of this class, or of one that derives from it.
+    Heir(ClsId),
+}
+
+/// Whether a need is met by an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Met {
+    Yes,
+    No,
+    /// It depends on this parameter of the caller.
+    Passes(u32),
+    Maybe,
+}
+
+impl Program {
+    /// The parameter that a condition is about, if the expression is one that nothing else was bound to.
+    pub(super) fn asked_parameter(&self, file: FileId, function: FnId, expr: ExprId) -> Option<(FnId, u32)> {
+        let facts = &self.file(file).facts;
+        let binding = match self.expr(file, expr) {
+            Expr::Local(bindings) => match **bindings {
+                [binding] => binding,
+                _ => return None,
+            },
+            Expr::Free(scope, name) => {
+                let names = &facts.scopes[*scope].names;
+                let place = names.binary_search_by_key(name, |(name, _)| *name).ok()?;
+                match *names[place].1 {
+                    [binding] => binding,
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        };
+        let BindingKind::Parameter(owner, parameter) = facts.bindings[binding].kind else { return None };
+        let owner = self.global_fn(file, owner);
+        self.is_within(function, owner).then_some((owner, parameter))
+    }
+
+    /// A call that asks something of a value: the value, and what is asked.
+    pub(super) fn question(&mut self, file: FileId, callee: ExprId, first: Option<ExprId>) -> Option<(ExprId, What)> {
+        let first = first?;
+        if let Expr::Attribute(object, name) = *self.expr(file, callee)
+            && self.file(file).facts.name(name) == "startswith"
+        {
+            let wanted = self.eval(file, first);
+            return Some((object, What::Prefix(self.only_text(wanted)?)));
+        }
+        let callees = self.eval(file, callee);
+        let [callee] = self.values.members(callees) else { return None };
+        let Value::External(path) = self.values.get(*callee) else { return None };
+        let asks = matches!(
+            self.values.path_text(*path),
+            "asyncio.iscoroutinefunction" | "inspect.iscoroutinefunction" | "asyncio.coroutines.iscoroutinefunction"
+        );
+        asks.then_some((first, What::Coroutine))
+    }
+
+    /// What `==` or `is` with this asks.
+    pub(super) fn equal(&self, wanted: SetId, is: bool) -> Option<(What, bool)> {
+        if let Some(text) = self.only_text(wanted) {
+            return Some((What::Text(text), is));
+        }
+        match self.only_constant(wanted)? {
+            Constant::None => Some((What::None, is)),
+            Constant::True => Some((What::True, is)),
+            Constant::False => Some((What::True, !is)),
+            _ => None,
+        }
+    }
+
+    fn only_text(&self, set: SetId) -> Option<Symbol> {
+        match self.values.members(set) {
+            [one] => match self.values.get(*one) {
+                Value::Text(text) => Some(*text),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether an environment may hold what is needed.
+    pub(crate) fn may_hold(&self, env: EnvId, need: Need, function: FnId) -> bool {
+        let given = self.given(env, need);
+        given.is_none_or(|set| self.meets(set, need, function) != Met::No)
+    }
+
+    /// What an environment says of the parameter.
+    pub(crate) fn given(&self, env: EnvId, need: Need) -> Option<SetId> {
+        self.values.env(env).iter().find(|(key, _)| *key == (need.owner, need.parameter)).map(|(_, set)| *set)
+    }
+
+    /// Whether an argument meets a need.
+    pub(crate) fn meets(&self, argument: SetId, need: Need, caller: FnId) -> Met {
+        if argument == EMPTY {
+            return Met::Maybe;
+        }
+        let members = self.values.members(argument);
+        let mut answer = None;
+        for value in members {
+            if members.len() == 1
+                && let Some(parameter) = self.own_parameter(*value, need, caller)
+            {
+                return Met::Passes(parameter);
+            }
+            let Some(truth) = self.is_so(*value, need.what) else { return Met::Maybe };
+            let is_met = truth == need.is;
+            match answer {
+                None => answer = Some(is_met),
+                Some(known) if known != is_met => return Met::Maybe,
+                _ => {}
+            }
+        }
+        match answer {
+            Some(true) => Met::Yes,
+            Some(false) => Met::No,
+            None => Met::Maybe,
+        }
+    }
+
+    /// The caller's parameter that the value is.
+    fn own_parameter(&self, value: ValueId, need: Need, caller: FnId) -> Option<u32> {
+        match (self.values.get(value), need.what) {
+            (Value::Parameter(owner, parameter), _) if *owner == caller => Some(*parameter),
+            // Its own `self`, of which it only knows the class.
+            (own, What::Heir(heir)) => {
+                let is_own = self.receiver(caller).is_some_and(|receiver| receiver == *own);
+                (is_own && self.is_so(value, need.what) != Some(false) && self.may_be(caller, heir)).then_some(0)
+            }
+            _ => None,
+        }
+    }
+
+    fn is_so(&self, value: ValueId, what: What) -> Option<bool> {
+        let value = self.values.get(value);
+        match what {
+            What::None => match value {
+                Value::Constant(constant) => Some(*constant == Constant::None),
+                Value::External(_) => Some(false),
+                _ => is_something(value).then_some(false),
+            },
+            What::True => match value {
+                Value::Constant(constant) => {
+                    Some(!matches!(constant, Constant::None | Constant::False | Constant::Zero))
+                }
+                Value::Text(text) => Some(!self.values.text(*text).is_empty()),
+                _ => is_something(value).then_some(true),
+            },
+            What::Coroutine => match value {
+                Value::Function(function, _) | Value::Bound(function, ..) => {
+                    let function = self.function(*function);
+                    Some(function.is_async && !function.is_generator)
+                }
+                Value::Partial(inner, _) => self.is_so(*inner, what),
+                _ => None,
+            },
+            What::Text(wanted) => match value {
+                Value::Text(text) => Some(*text == wanted),
+                Value::Constant(_) => Some(false),
+                _ => None,
+            },
+            What::Prefix(wanted) => match value {
+                Value::Text(text) => Some(self.values.text(*text).starts_with(self.values.text(wanted))),
+                _ => None,
+            },
+            What::Heir(heir) => match value {
+                Value::Instance { class, is_exact } | Value::Class { class, is_exact } => {
+                    if self.is_subclass(*class, heir) {
+                        return Some(true);
+                    }
+                    let is_possible = !is_exact && self.have_common_heir(*class, heir);
+                    (!is_possible).then_some(false)
+                }
+                _ => None,
+            },
+        }
+    }
+}
+
+/// Whether it is an object that is always true.
+const fn is_something(value: &Value) -> bool {
+    matches!(
+        value,
+        Value::Text(_) | Value::Function(..) | Value::Bound(..) | Value::Class { .. } | Value::Instance { .. }
+    )
+}
