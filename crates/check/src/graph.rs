@@ -187,7 +187,8 @@ impl Builder<'_> {
         let truth = self.truth(function, event.guard);
         let is_own = self.program.happens_to_self(function, event);
         let site = Site { file, span: event.span };
-        let at = Happening { caller: function, site, kind: event.kind, is_handed: false, truth, via: Vec::new(), is_own };
+        let at =
+            Happening { caller: function, site, kind: event.kind, is_handed: false, truth, via: Vec::new(), is_own };
         for target in targets {
             if let Target::External(path, _) = target {
                 self.graph.outside.push(Outside { caller: function, path, site });

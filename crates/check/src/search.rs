@@ -76,7 +76,7 @@ impl<'g> Search<'g> {
                 if !edge.runs {
                     continue;
                 }
-                if let Some(needs) = passed(program, edge, &way.needs) {
+                if let Some(needs) = passed(program, edge, way.category, &way.needs) {
                     let length = way.length + 1 + edge.via.len() as u32;
                     let next = Way { category: way.category, needs, length, first: First::Edge(index, place) };
                     search.add(edge.caller, next, &mut queue);
@@ -163,7 +163,7 @@ impl<'g> Search<'g> {
         };
         for &index in &self.graph.sinks_of[root.0 as usize] {
             let sink = &self.graph.sinks[index];
-            if usable(&sink.truth).is_some_and(|needs| self.may_meet(program, root, &needs)) {
+            if usable(&sink.truth).is_some_and(|needs| self.may_meet(program, root, sink.sink.category, &needs)) {
                 offer(sink.site, sink.sink.category, 1 + sink.via.len() as u32, First::Sink(index));
             }
         }
@@ -173,7 +173,9 @@ impl<'g> Search<'g> {
                 continue;
             }
             for (place, way) in self.ways[edge.callee.0 as usize].iter().enumerate() {
-                if passed(program, edge, &way.needs).is_some_and(|needs| self.may_meet(program, root, &needs)) {
+                if passed(program, edge, way.category, &way.needs)
+                    .is_some_and(|needs| self.may_meet(program, root, way.category, &needs))
+                {
                     offer(edge.site, way.category, way.length + 1 + edge.via.len() as u32, First::Edge(index, place));
                 }
             }
@@ -195,12 +197,12 @@ impl<'g> Search<'g> {
     }
 
     /// Whether some caller of a coroutine function meets the needs; or nobody is known to call it.
-    fn may_meet(&self, program: &Program, root: FnId, needs: &[Need]) -> bool {
+    fn may_meet(&self, program: &Program, root: FnId, category: Category, needs: &[Need]) -> bool {
         if needs.is_empty() {
             return true;
         }
         let into = &self.graph.into[root.0 as usize];
-        into.is_empty() || into.iter().any(|edge| passed(program, &self.graph.edges[*edge], needs).is_some())
+        into.is_empty() || into.iter().any(|edge| passed(program, &self.graph.edges[*edge], category, needs).is_some())
     }
 
     fn at_sink(&self, program: &Program, index: usize, hops: &mut Vec<Hop>) -> (String, Option<u32>) {
@@ -243,8 +245,12 @@ fn usable(truth: &Truth) -> Option<Vec<Need>> {
 }
 
 /// What a caller needs, for its callee to have what it needs.
-fn passed(program: &Program, edge: &Edge, needs: &[Need]) -> Option<Vec<Need>> {
+fn passed(program: &Program, edge: &Edge, category: Category, needs: &[Need]) -> Option<Vec<Need>> {
     let mut own = usable(&edge.truth)?;
+    let waits = matches!(category, Category::Nested | Category::Wait | Category::Deadlock);
+    if waits && program.is_told_asynchronous(edge.callee, edge.env) {
+        return None;
+    }
     for need in needs {
         let Some(given) = program.given(edge.env, *need) else {
             // What a function within another needs of that one's parameters, all that is within needs.

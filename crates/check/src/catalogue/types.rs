@@ -4,11 +4,12 @@
 pub(super) const RETURNS: &[(&str, &str)] = &[
     (
         "asyncio.AbstractEventLoop()",
-        "asyncio.get_event_loop asyncio.new_event_loop asyncio.SelectorEventLoop asyncio.ProactorEventLoop
+        "asyncio.new_event_loop asyncio.SelectorEventLoop asyncio.ProactorEventLoop
          asyncio.EventLoop uvloop.new_event_loop uvloop.Loop soliloop.new_event_loop asyncio.Runner().get_loop
-         asyncio.get_event_loop_policy().get_event_loop asyncio.get_event_loop_policy().new_event_loop
+         asyncio.get_event_loop_policy().new_event_loop
          asyncio.DefaultEventLoopPolicy().new_event_loop asyncio.Task().get_loop asyncio.Future().get_loop async_solipsism.EventLoop",
     ),
+    ("asyncio.CurrentLoop()", "asyncio.get_event_loop asyncio.get_event_loop_policy().get_event_loop"),
     ("asyncio.RunningLoop()", "asyncio.get_running_loop"),
     ("asyncio.RunningLoopOrNone()", "asyncio._get_running_loop"),
     ("asyncio.Task()", "asyncio.create_task asyncio.ensure_future asyncio.AbstractEventLoop().create_task"),
@@ -62,6 +63,7 @@ pub(super) const BASES: &[(&str, &str)] = &[
     ("ssl.SSLSocket", "socket.socket"),
     ("asyncio.Task", "asyncio.Future"),
     ("asyncio.KeptTask", "asyncio.Task"),
+    ("asyncio.CurrentLoop", "asyncio.AbstractEventLoop"),
     ("asyncio.RunningLoop", "asyncio.AbstractEventLoop"),
     ("asyncio.RunningLoopOrNone", "asyncio.RunningLoop"),
     ("asyncio.threadsafe.Future", "concurrent.futures.Future"),

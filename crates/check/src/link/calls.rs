@@ -161,7 +161,11 @@ impl Program {
 
     fn external_call(&mut self, path: super::values::PathId, args: ArgsId) -> SetId {
         let text = self.values.path_text(path).to_owned();
-        if let Some(found) = self.known_call(&text, args) {
+        // A loop is a loop, however it was got.
+        let loops = ["asyncio.CurrentLoop()", "asyncio.RunningLoop()"];
+        let method = loops.iter().find_map(|class| text.strip_prefix(class));
+        let plain = method.map_or_else(|| text.clone(), |method| format!("asyncio.AbstractEventLoop(){method}"));
+        if let Some(found) = self.known_call(&plain, args) {
             return found;
         }
         // Without arguments that matter, all calls of it give the same.

@@ -1,6 +1,8 @@
 //! Classes: what they derive from, what derives from them, and what an attribute of their instances is.
 
-use super::values::{ClsId, Decoration, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId};
+use super::values::{
+    ClsId, Decoration, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
+};
 use super::{Busy, Program};
 use crate::facts::{BindingKind, Event, EventKind, Expr, ExprId};
 use rustc_hash::{FxHashMap, FxHashSet};

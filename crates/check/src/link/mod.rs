@@ -15,7 +15,7 @@ pub(crate) mod values;
 pub(crate) use calls::Target;
 pub(crate) use modules::{Source, module_name};
 pub(crate) use needs::{Met, Need, What};
-pub(crate) use truth::Truth;
+pub(crate) use truth::{Truth, is_dual_name};
 
 use crate::catalogue::Catalogue;
 use crate::facts::{self, ClassId, Expr, ExprId, Facts, FunctionId, NameId};

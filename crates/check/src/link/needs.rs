@@ -2,8 +2,8 @@
 //!
 //! A need is never guessed to fail: only what an argument is known to be says no.
 
-use super::Program;
 use super::values::{ClsId, EMPTY, EnvId, FileId, FnId, SetId, Symbol, Value, ValueId};
+use super::{Program, is_dual_name};
 use crate::facts::{BindingKind, Constant, Expr, ExprId};
 
 /// A parameter of a function, or of one around it, is something; or is not.
@@ -109,6 +109,19 @@ impl Program {
     pub(crate) fn may_hold(&self, env: EnvId, need: Need, function: FnId) -> bool {
         let given = self.given(env, need);
         given.is_none_or(|set| self.meets(set, need, function) != Met::No)
+    }
+
+    /// Whether the function is told that its caller is asynchronous: how it waits is then its business.
+    pub(crate) fn is_told_asynchronous(&self, function: FnId, env: EnvId) -> bool {
+        let facts = &self.file(self.file_of(function)).facts;
+        (0..).zip(&self.function(function).parameters).any(|(parameter, this)| {
+            is_dual_name(facts.name(this.name))
+                && self.given(env, Need { owner: function, parameter, what: What::True, is: true }).is_some_and(
+                    |given| {
+                        self.values.members(given).iter().any(|value| self.is_so(*value, What::True) != Some(false))
+                    },
+                )
+        })
     }
 
     /// What an environment says of the parameter.

@@ -1,8 +1,8 @@
 //! Conditions: what they say about a running loop, and about parameters.
 
+use super::Program;
 use super::needs::{Need, What};
 use super::values::{FileId, FnId, SetId, Value};
-use super::Program;
 use crate::facts::{BindingKind, Condition, Constant, Expr, ExprId, GuardId};
 
 /// What is known where some code runs.
@@ -27,7 +27,8 @@ impl Program {
         for condition in conditions {
             match condition {
                 Condition::Called { expr, went_well } => {
-                    if !went_well && self.asks_for_running_loop(file, expr) {
+                    if !went_well && self.asks_for_loop(file, expr, &["asyncio.RunningLoop()", "asyncio.CurrentLoop()"])
+                    {
                         truth.is_outside = true;
                     }
                 }
@@ -78,7 +79,9 @@ impl Program {
                     return;
                 }
             }
-            Expr::Constant(constant) => truth.is_outside |= is == matches!(constant, Constant::False | Constant::None | Constant::Zero),
+            Expr::Constant(constant) => {
+                truth.is_outside |= is == matches!(constant, Constant::False | Constant::None | Constant::Zero)
+            }
             Expr::Attribute(_, name) => truth.is_dual |= !is && is_dual_name(self.file(file).facts.name(name)),
             Expr::Same(left, right, is_negated) => {
                 let wanted = self.eval(file, right);
@@ -96,6 +99,32 @@ impl Program {
         {
             truth.is_outside = true;
         }
+        truth.is_outside |= self.says_no_loop(file, expr, is);
+    }
+
+    /// Whether a condition says that the thread has no loop, not even one at rest.
+    fn says_no_loop(&mut self, file: FileId, expr: ExprId, is: bool) -> bool {
+        let (value, is_none) = match *self.expr(file, expr) {
+            Expr::Same(left, right, is_negated) => {
+                let right = self.eval(file, right);
+                let asks = self.only_constant(right) == Some(Constant::None);
+                (left, asks && is != is_negated)
+            }
+            _ => (expr, !is),
+        };
+        if !is_none {
+            return false;
+        }
+        let set = self.eval(file, value);
+        let (mut is_loop, mut is_none) = (false, false);
+        for value in self.values.members(set) {
+            match self.values.get(*value) {
+                Value::External(path) if self.values.path_text(*path) == "asyncio.CurrentLoop()" => is_loop = true,
+                Value::Constant(Constant::None) => is_none = true,
+                _ => return false,
+            }
+        }
+        is_loop && is_none
     }
 
     /// Whether the expression is true just if a loop runs (true), or just if none does.
@@ -192,7 +221,7 @@ impl Program {
         let conditions: Vec<Condition> = self.file(file).facts.conditions(guard).collect();
         for condition in conditions {
             if let Condition::Called { expr, went_well } = condition
-                && self.asks_for_running_loop(file, expr)
+                && self.asks_for_loop(file, expr, &["asyncio.RunningLoop()"])
             {
                 return Some(went_well);
             }
@@ -200,10 +229,10 @@ impl Program {
         None
     }
 
-    fn asks_for_running_loop(&mut self, file: FileId, call: ExprId) -> bool {
+    fn asks_for_loop(&mut self, file: FileId, call: ExprId, loops: &[&str]) -> bool {
         let set = self.eval(file, call);
         self.values.members(set).iter().any(|value| {
-            matches!(self.values.get(*value), Value::External(path) if self.values.path_text(*path) == "asyncio.RunningLoop()")
+            matches!(self.values.get(*value), Value::External(path) if loops.contains(&self.values.path_text(*path)))
         })
     }
 
@@ -226,6 +255,7 @@ impl Program {
         matches!(
             text,
             "asyncio.AbstractEventLoop().is_running"
+                | "asyncio.CurrentLoop().is_running"
                 | "asyncio.RunningLoop().is_running"
                 | "asyncio.RunningLoopOrNone().is_running"
                 | "asyncio.current_task"
@@ -262,7 +292,7 @@ impl Program {
 }
 
 /// Parameters by which callers say that they want a coroutine.
-fn is_dual_name(name: &str) -> bool {
+pub(crate) fn is_dual_name(name: &str) -> bool {
     matches!(
         name,
         "asynchronous" | "is_async" | "_asynchronous" | "_is_async" | "async_" | "run_async" | "use_async" | "_async"

@@ -4,7 +4,8 @@ use super::Lowering;
 use super::expressions::path_of;
 use super::flow::Flow;
 use crate::facts::{
-    BindingKind, Condition, EventKind, Expr as Fact, ExprId, Field, GuardId, Handler, Key, Poll, Store, UNKNOWN, Use,
+    BindingKind, Condition, Event, EventKind, Expr as Fact, ExprId, Field, GuardId, Handler, Key, Poll, Store, UNKNOWN,
+    Use,
 };
 use crate::syntax::{ExceptHandler, Expr, Pattern, Ranged, Stmt, ast};
 
@@ -36,9 +37,14 @@ impl Lowering {
                 }
             }
             Stmt::Return(return_) => {
-                let value = return_.value.as_deref().map_or(UNKNOWN, |value| self.expr(value));
-                let guard = self.frame().guard;
-                self.function().returns.push((value, guard));
+                match return_.value.as_deref() {
+                    Some(Expr::If(conditional)) => self.return_either(conditional),
+                    value => {
+                        let value = value.map_or(UNKNOWN, |value| self.expr(value));
+                        let guard = self.frame().guard;
+                        self.function().returns.push((value, guard));
+                    }
+                }
                 self.frame().flow.is_dead = true;
             }
             Stmt::Raise(raise) => {
@@ -81,6 +87,19 @@ impl Lowering {
                 }
             }
             Stmt::Global(_) | Stmt::Nonlocal(_) | Stmt::Pass(_) | Stmt::IpyEscapeCommand(_) => {}
+        }
+    }
+
+    /// `return one if test else other`: each under its condition.
+    fn return_either(&mut self, conditional: &ast::ExprIf) {
+        let test = self.expr(&conditional.test);
+        let guard = self.frame().guard;
+        for (value, is) in [(&conditional.body, true), (&conditional.orelse, false)] {
+            self.guard(Condition::Test { expr: test, is });
+            let value = self.expr(value);
+            let inner = self.frame().guard;
+            self.function().returns.push((value, inner));
+            self.frame().guard = guard;
         }
     }
 
@@ -622,24 +641,30 @@ impl Lowering {
         self.frame().flow.is_dead |= is_dead;
     }
 
-    /// The call in a `try` that fails where no loop runs.
+    /// The call in a `try` that fails where no loop runs, or where there is none.
     fn asks_for_the_loop(&mut self, since: usize) -> Option<ExprId> {
         let function = self.frame().function;
         let events = &self.facts.functions[function].events[since..];
-        let found = events.iter().find(|event| {
-            let Fact::Call(callee, _) = &self.facts.exprs[event.expr] else { return false };
-            match &self.facts.exprs[*callee] {
-                Fact::Attribute(_, name) | Fact::Global(name) | Fact::Free(_, name) => {
-                    self.facts.name(*name) == "get_running_loop"
-                }
-                Fact::Local(_) => {
-                    let span = self.facts.span(event.expr);
-                    span.end - span.start == "get_running_loop()".len() as u32
-                }
-                _ => false,
-            }
-        });
+        let mut calls = events.iter().filter(|event| matches!(event.kind, EventKind::Call(_))).rev();
+        let is_last = |event: &&Event| calls.next().is_some_and(|last| last.expr == event.expr);
+        let found = events.iter().find(|event| self.calls(event.expr, "get_running_loop"));
+        // What comes behind this one may fail because a loop runs.
+        let found =
+            found.or_else(|| events.iter().find(|event| self.calls(event.expr, "get_event_loop")).filter(is_last));
         found.map(|event| event.expr)
+    }
+
+    /// Whether it is a call of something with that name.
+    fn calls(&self, call: ExprId, wanted: &str) -> bool {
+        let Fact::Call(callee, _) = &self.facts.exprs[call] else { return false };
+        match &self.facts.exprs[*callee] {
+            Fact::Attribute(_, name) | Fact::Global(name) | Fact::Free(_, name) => self.facts.name(*name) == wanted,
+            Fact::Local(bindings) => bindings.iter().any(|binding| match self.facts.bindings[*binding].kind {
+                BindingKind::ImportFrom { name, .. } => self.facts.name(name) == wanted,
+                _ => false,
+            }),
+            _ => false,
+        }
     }
 
     /// Whether a `try` awaits; and what, if it is one name.

@@ -53,7 +53,7 @@ pub(super) fn check(context: &mut Context<'_>) {
         let path = context.program.values.path_text(call.path);
         let Some((class, method)) = path.rsplit_once("().") else { continue };
         let is_unsafe = match class {
-            "asyncio.AbstractEventLoop" | "asyncio.RunningLoop" => matches!(
+            "asyncio.AbstractEventLoop" | "asyncio.CurrentLoop" | "asyncio.RunningLoop" => matches!(
                 method,
                 "call_soon"
                     | "call_later"

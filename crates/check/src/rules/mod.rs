@@ -150,6 +150,7 @@ fn plain(path: &str) -> String {
     let known = [
         ("asyncio.RunningLoopOrNone", "asyncio.AbstractEventLoop"),
         ("asyncio.RunningLoop", "asyncio.AbstractEventLoop"),
+        ("asyncio.CurrentLoop", "asyncio.AbstractEventLoop"),
         ("asyncio.threadsafe.Future", "concurrent.futures.Future"),
         ("asyncio.KeptTask", "asyncio.Task"),
     ];
