@@ -247,6 +247,10 @@ impl Builder<'_> {
     fn target(&mut self, at: &Happening, target: Target) {
         match target {
             Target::Function(callee, env) => {
+                let is_plain = !self.program.function(callee).is_async && !self.program.function(callee).is_generator;
+                if is_plain && at.kind == EventKind::Call(Use::Awaited) && !self.program.gives_awaitable(callee, env) {
+                    return;
+                }
                 let function = self.program.function(callee);
                 let is_step = !matches!(at.kind, EventKind::Call(_));
                 let runs = !function.is_async && (is_step || !function.is_generator);

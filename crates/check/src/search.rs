@@ -54,7 +54,7 @@ impl<'g> Search<'g> {
         // The shortest first; ties in the order of the text.
         let mut queue: BinaryHeap<std::cmp::Reverse<(u32, u32, usize)>> = BinaryHeap::new();
         for (index, sink) in graph.sinks.iter().enumerate() {
-            if let Some(needs) = usable(&sink.truth) {
+            if let Some(needs) = usable(&sink.truth, sink.sink.category) {
                 let way = Way {
                     category: sink.sink.category,
                     needs,
@@ -163,7 +163,9 @@ impl<'g> Search<'g> {
         };
         for &index in &self.graph.sinks_of[root.0 as usize] {
             let sink = &self.graph.sinks[index];
-            if usable(&sink.truth).is_some_and(|needs| self.may_meet(program, root, sink.sink.category, &needs)) {
+            if usable(&sink.truth, sink.sink.category)
+                .is_some_and(|needs| self.may_meet(program, root, sink.sink.category, &needs))
+            {
                 offer(sink.site, sink.sink.category, 1 + sink.via.len() as u32, First::Sink(index));
             }
         }
@@ -240,13 +242,14 @@ impl<'g> Search<'g> {
 }
 
 /// What must hold, unless nothing can.
-fn usable(truth: &Truth) -> Option<Vec<Need>> {
-    (!truth.is_outside && !truth.is_dual).then(|| truth.needs.clone())
+fn usable(truth: &Truth, category: Category) -> Option<Vec<Need>> {
+    let waits_for_another = category == Category::Deadlock && truth.is_other_loop;
+    (!truth.is_outside && !truth.is_dual && !waits_for_another).then(|| truth.needs.clone())
 }
 
 /// What a caller needs, for its callee to have what it needs.
 fn passed(program: &Program, edge: &Edge, category: Category, needs: &[Need]) -> Option<Vec<Need>> {
-    let mut own = usable(&edge.truth)?;
+    let mut own = usable(&edge.truth, category)?;
     let waits = matches!(category, Category::Nested | Category::Wait | Category::Deadlock);
     if waits && program.is_told_asynchronous(edge.callee, edge.env) {
         return None;

@@ -34,6 +34,7 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
          socket.getnameinfo socket.getfqdn
          socket.socket().connect socket.socket().accept socket.socket().recv socket.socket().recv_into socket.socket().recvfrom
          socket.socket().recvfrom_into socket.socket().recvmsg socket.socket().sendall socket.socket().sendfile
+         socket.Datagram().recv socket.Datagram().recv_into socket.Datagram().recvfrom socket.Datagram().recvfrom_into
          ssl.SSLSocket().recv ssl.SSLSocket().sendall ssl.SSLSocket().do_handshake ssl.SSLSocket().connect ssl.SSLSocket().read
          ssl.SSLSocket().write ssl.get_server_certificate
          socketserver.BaseServer().serve_forever socketserver.BaseServer().handle_request http.server.HTTPServer().serve_forever
@@ -52,13 +53,15 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
         Process,
         Never,
         "subprocess.run subprocess.call subprocess.check_call subprocess.check_output subprocess.getoutput subprocess.getstatusoutput
-         subprocess.Popen().wait subprocess.Popen().communicate os.system os.popen os.wait os.wait3 os.wait4 os.spawnl os.spawnle
+         os.system os.popen os.wait os.wait3 os.wait4 os.spawnl os.spawnle
          os.spawnlp os.spawnv os.spawnve os.spawnvp os.posix_spawn pty.spawn
-         multiprocessing.Process().join multiprocessing.Pool().map multiprocessing.Pool().apply multiprocessing.Pool().starmap
+         multiprocessing.Pool().map multiprocessing.Pool().apply multiprocessing.Pool().starmap
          multiprocessing.Pool().join multiprocessing.pool.AsyncResult().get multiprocessing.pool.AsyncResult().wait
          multiprocessing.connection.Connection().recv multiprocessing.connection.Connection().recv_bytes
          multiprocessing.connection.wait sh.* pexpect.spawn pexpect.spawn().expect pexpect.run fabric.Connection().run invoke.run",
     ),
+    (Process, Falsy(0, "timeout"), "subprocess.Popen().wait multiprocessing.Process().join"),
+    (Process, Falsy(1, "timeout"), "subprocess.Popen().communicate"),
     (
         Database,
         Never,
@@ -81,14 +84,14 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
     (
         Wait,
         Never,
-        "threading.Thread().join threading.Barrier().wait
+        "threading.Barrier().wait
          concurrent.futures.wait concurrent.futures.as_completed()[*]
          queue.Queue().join multiprocessing.Queue().join_thread multiprocessing.JoinableQueue().join
          signal.pause signal.sigwait signal.sigwaitinfo select.select select.poll().poll select.epoll().poll
          selectors.BaseSelector().select concurrent.futures.Executor().map()[*]
          anyio.from_thread.run anyio.from_thread.run_sync janus.SyncQueue().get janus.SyncQueue().put dask.compute",
     ),
-    (Wait, Falsy(0, "timeout"), "concurrent.futures.Future().result concurrent.futures.Future().exception
+    (Wait, Falsy(0, "timeout"), "threading.Thread().join concurrent.futures.Future().result concurrent.futures.Future().exception
          threading.Event().wait threading.Condition().wait multiprocessing.Event().wait"),
     (Wait, Falsy(1, "timeout"), "threading.Condition().wait_for"),
     (

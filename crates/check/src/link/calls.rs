@@ -264,6 +264,15 @@ impl Program {
                 let Value::Text(name) = *self.values.get(name) else { return None };
                 Some(self.step_set(first?, Step::Attribute(name)))
             }
+            // Connecting such a socket waits for nothing.
+            "socket.socket" => {
+                let kind = self.values.known_symbol("type");
+                let named = arguments.keywords.iter().find(|(name, _)| Some(*name) == kind).map(|(_, set)| *set);
+                let kinds = named.or_else(|| arguments.positional.get(1).copied())?;
+                let is_datagram = |value: &ValueId| matches!(self.values.get(*value), Value::External(path) if self.values.path_text(*path) == "socket.SOCK_DGRAM");
+                let is_one = self.values.members(kinds).iter().any(is_datagram);
+                is_one.then(|| self.external("socket.Datagram()"))
+            }
             "type" => {
                 let mut all = Vec::new();
                 for value in self.values.members(first?).to_vec() {
@@ -350,6 +359,20 @@ impl Program {
             }
             _ => EMPTY,
         }
+    }
+
+    /// Whether what a plain function gives may be awaited: not where all that it returns is known, and is nothing of that kind.
+    pub(crate) fn gives_awaitable(&mut self, function: FnId, env: EnvId) -> bool {
+        let given = self.returned(function, env);
+        let special = self.values.symbol("__await__");
+        given == EMPTY
+            || self.values.members(given).iter().any(|value| match *self.values.get(*value) {
+                Value::Constant(_) | Value::Text(_) | Value::Sequence(_) | Value::Mapping(_) => false,
+                Value::Instance { class, .. } => {
+                    self.is_derived_from_outside(class) || self.has_anywhere(class, special)
+                }
+                _ => true,
+            })
     }
 
     fn call_function(&mut self, function: FnId, env: EnvId, receiver: Option<ValueId>, args: ArgsId) -> SetId {

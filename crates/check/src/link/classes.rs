@@ -302,6 +302,17 @@ impl Program {
         self.ancestors(class).find(|ancestor| self.has_own(*ancestor, name))
     }
 
+    /// It, one that it derives from, or one that derives from it has that name.
+    pub(super) fn has_anywhere(&self, class: ClsId, name: Symbol) -> bool {
+        self.defining(class, name).is_some() || self.heirs(class).iter().any(|heir| self.has_own(*heir, name))
+    }
+
+    /// Some of its bases are not known.
+    pub(super) fn is_derived_from_outside(&self, class: ClsId) -> bool {
+        let bases = self.external_bases(class);
+        bases.iter().any(|base| base != "object" && !base.starts_with("typing.") && !base.starts_with("abc."))
+    }
+
     pub(crate) fn has_own(&self, class: ClsId, name: Symbol) -> bool {
         self.hierarchy.members[class.0 as usize].contains_key(&name)
             || self.hierarchy.fields[class.0 as usize].contains_key(&name)

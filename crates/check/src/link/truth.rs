@@ -10,6 +10,8 @@ use crate::facts::{BindingKind, Condition, Constant, Expr, ExprId, GuardId};
 pub(crate) struct Truth {
     /// No loop runs there.
     pub(crate) is_outside: bool,
+    /// The loop that runs is not the one that is dealt with.
+    pub(crate) is_other_loop: bool,
     /// Code for callers that said they are not asynchronous.
     pub(crate) is_dual: bool,
     /// A handler hides errors: where it is.
@@ -85,6 +87,10 @@ impl Program {
             Expr::Attribute(_, name) => truth.is_dual |= !is && is_dual_name(self.file(file).facts.name(name)),
             Expr::Same(left, right, is_negated) => {
                 let wanted = self.eval(file, right);
+                let loops = ["asyncio.RunningLoop()", "asyncio.CurrentLoop()"];
+                truth.is_other_loop |= is == is_negated
+                    && self.only_constant(wanted).is_none()
+                    && (self.asks_for_loop(file, left, &loops) || self.asks_for_loop(file, right, &loops));
                 if let Some((owner, parameter)) = self.asked_parameter(file, function, left)
                     && let Some((what, is)) = self.equal(wanted, is != is_negated)
                 {
