@@ -15,23 +15,29 @@ pub(crate) struct Source {
 /// All names of modules.
 #[derive(Default)]
 pub(crate) struct Modules {
-    /// By the name that the packages give.
+    /// By the name that the packages give; files in no package, where programs are started: at the top, or in `src`.
     names: FxHashMap<String, FileId>,
     /// By each folder that scripts may be run in: the names from there.
     paths: FxHashMap<String, FileId>,
     /// Folders, by dotted name: packages without a file.
     namespaces: FxHashSet<String>,
-    folders: Vec<String>,
+    /// For each file the folders where its absolute imports look, the nearest first, as dotted names.
+    roots: Vec<Vec<String>>,
     is_package: Vec<bool>,
 }
 
 impl Modules {
     pub(crate) fn new(sources: &[Source]) -> Self {
         let mut modules = Self::default();
+        let packages: FxHashSet<&str> =
+            sources.iter().filter_map(|source| source.path.strip_suffix("/__init__.py")).collect();
         for (index, source) in (0..).zip(sources) {
             let file = FileId(index);
             let dotted = dotted(&source.path);
-            modules.names.entry(source.module.clone()).or_insert(file);
+            let is_in_package = outermost_package(&source.path, |folder| packages.contains(folder)).is_some();
+            if is_in_package || !source.path.contains('/') {
+                modules.names.entry(source.module.clone()).or_insert(file);
+            }
             for (place, _) in dotted.match_indices('.') {
                 modules.namespaces.insert(dotted[..place].to_owned());
             }
@@ -39,7 +45,7 @@ impl Modules {
                 modules.namespaces.insert(source.module[..place].to_owned());
             }
             modules.paths.insert(dotted, file);
-            modules.folders.push(folder(&source.path).to_owned());
+            modules.roots.push(roots(&source.path, &packages));
             modules.is_package.push(source.path.ends_with("__init__.py"));
         }
         for (index, source) in (0..).zip(sources) {
@@ -62,10 +68,9 @@ impl Modules {
         if let Some(&file) = self.names.get(name) {
             return Some(file);
         }
-        // A script finds what is beside it.
-        let folder = &self.folders[importer.0 as usize];
-        let beside = if folder.is_empty() { name.to_owned() } else { format!("{}.{name}", folder.replace('/', ".")) };
-        self.paths.get(&beside).or_else(|| self.paths.get(name)).copied()
+        // A script finds what is beside it, and what is where it may have been started.
+        let beside = self.roots[importer.0 as usize].iter().find_map(|root| self.paths.get(&format!("{root}.{name}")));
+        beside.or_else(|| self.paths.get(name)).copied()
     }
 
     pub(crate) fn is_namespace(&self, name: &str) -> bool {
@@ -97,16 +102,36 @@ pub(crate) fn is_test(path: &str) -> bool {
         || matches!(name, "conftest.py" | "tests.py")
 }
 
-/// The module's name, if all folders of these paths with an `__init__.py` are packages.
+/// The module's name, from the outermost folder with an `__init__.py` on; folders without one, within a package, are parts of it.
 pub(crate) fn module_name(path: &str, has_init: impl Fn(&str) -> bool) -> String {
-    let mut name = stem(path);
-    let mut folder = folder(path);
-    while !folder.is_empty() && has_init(folder) {
-        let last = folder.rsplit('/').next().unwrap_or(folder);
-        name = if name.is_empty() { last.to_owned() } else { format!("{last}.{name}") };
-        folder = self::folder(folder);
-    }
+    let name = match outermost_package(path, has_init) {
+        Some(package) => {
+            let above = folder(package);
+            dotted(if above.is_empty() { path } else { &path[above.len() + 1..] })
+        }
+        None => stem(path),
+    };
     if name.is_empty() { "__init__".to_owned() } else { name }
+}
+
+/// The outermost folder around the file that is a package.
+fn outermost_package(path: &str, has_init: impl Fn(&str) -> bool) -> Option<&str> {
+    path.match_indices('/').map(|(end, _)| &path[..end]).find(|folder| has_init(folder))
+}
+
+/// Where a file's absolute imports look: folders that are not in a package, the nearest first; a test's own folder as well, as pytest has it.
+fn roots(path: &str, packages: &FxHashSet<&str>) -> Vec<String> {
+    let mut roots = Vec::new();
+    let mut next = folder(path);
+    while !next.is_empty() {
+        let is_own = next == folder(path) && is_test(path) && !packages.contains(next);
+        let inside = format!("{next}/_");
+        if is_own || outermost_package(&inside, |folder| packages.contains(folder)).is_none() {
+            roots.push(next.replace('/', "."));
+        }
+        next = folder(next);
+    }
+    roots
 }
 
 fn stem(path: &str) -> String {
