@@ -45,8 +45,17 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
          websockets.sync.client.connect grpc.insecure_channel().** kafka.KafkaProducer().flush kafka.KafkaConsumer().poll
          kafka.KafkaConsumer()[*] pika.BlockingConnection pika.BlockingConnection()* paho.mqtt.client.Client().connect
          paho.mqtt.client.Client().loop_forever zmq.Context().socket().recv zmq.Context().socket().send
-         googleapiclient.discovery.build openai.OpenAI()** anthropic.Anthropic()** stripe.Charge.create
-         twilio.rest.Client()** telebot.TeleBot()* slack_sdk.WebClient()* yfinance.download
+         googleapiclient.discovery.build openai.OpenAI().**.create anthropic.Anthropic().**.create stripe.Charge.create
+         twilio.rest.Client()** telebot.TeleBot()* slack_sdk.WebClient()* yfinance.download yfinance.Ticker().history
+         ccxt.*().fetch_* ccxt.*().create_* ccxt.*().cancel_* ccxt.*().edit_order ccxt.*().load_markets
+         ccxt.*().load_time_difference ccxt.*().set_leverage ccxt.*().set_margin_mode ccxt.*().set_position_mode ccxt.*().transfer
+         ccxt.*().withdraw pycoingecko.CoinGeckoAPI().get_* pycoingecko.CoinGeckoAPI().search pycoingecko.CoinGeckoAPI().ping
+         binance.client.Client().get_* binance.client.Client().create_order binance.client.Client().cancel_order
+         huggingface_hub.hf_hub_download huggingface_hub.snapshot_download git.Repo.clone_from docker.from_env().**
+         docker.DockerClient().** google.cloud.storage.Client().get_bucket google.cloud.storage.Client().list_blobs
+         google.cloud.bigquery.Client().query kubernetes.client.*Api().* web3.Web3().eth.get_* praw.Reddit().** tweepy.API().*
+         minio.Minio().* qdrant_client.QdrantClient().* hvac.Client().** confluent_kafka.Producer().flush
+         confluent_kafka.Consumer().poll confluent_kafka.Consumer().consume
          pandas_datareader.data.DataReader feedparser.parse dns.resolver.resolve dns.resolver.query ldap3.Connection().bind",
     ),
     (
@@ -78,7 +87,8 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
          sqlalchemy.orm.Session().query sqlalchemy.orm.Session().scalars sqlalchemy.orm.Session().scalar sqlalchemy.orm.Session().get
          sqlalchemy.orm.Session().refresh sqlalchemy.orm.Session().rollback
          redis.Redis()* redis.StrictRedis()* pymongo.MongoClient().** pymongo.MongoClient()[]**
-         elasticsearch.Elasticsearch()** cassandra.cluster.Cluster().connect cassandra.cluster.Session().execute
+         elasticsearch.Elasticsearch()** clickhouse_driver.Client().execute neo4j.GraphDatabase.driver().session().run
+         cassandra.cluster.Cluster().connect cassandra.cluster.Session().execute
          influxdb.InfluxDBClient()* pandas.read_sql pandas.read_sql_query pandas.read_sql_table memcache.Client()* peewee.Model.select",
     ),
     (
@@ -108,7 +118,7 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
          pathlib.Path().open pathlib.Path().read_text pathlib.Path().read_bytes pathlib.Path().write_text pathlib.Path().write_bytes
          shutil.copy shutil.copy2 shutil.copyfile shutil.copytree shutil.move shutil.rmtree shutil.make_archive shutil.unpack_archive
          os.fsync os.walk()[*] glob.glob pathlib.Path().rglob()[*]
-         pandas.read_csv pandas.read_parquet pandas.read_excel pandas.read_json pandas.DataFrame().to_csv pandas.DataFrame().to_parquet
+         pandas.read_csv pandas.read_parquet pandas.read_feather pandas.read_hdf pandas.read_pickle pandas.read_excel pandas.read_json pandas.DataFrame().to_csv pandas.DataFrame().to_parquet
          numpy.load numpy.save numpy.loadtxt numpy.savetxt joblib.load joblib.dump torch.load torch.save",
     ),
     (Deadlock, Falsy(0, "timeout"), "asyncio.threadsafe.Future().result asyncio.threadsafe.Future().exception"),

@@ -1,7 +1,7 @@
 //! What is known of code outside the program: what blocks, what it gives, and what it does with functions that it is handed.
 //!
 //! Names are paths: `time.sleep` is a function, `threading.Thread()` an instance, `threading.Thread().join` its method. A `*` at the end of
-//! a path stands for one more name, `**` for whatever follows.
+//! a path stands for one more name, `**` for whatever follows; within a path `*` is one name or a part of it, `**` several.
 
 mod blocking;
 mod callbacks;
@@ -84,7 +84,7 @@ impl Catalogue {
             extra.iter().map(|(path, category)| (path.clone(), Sink { category: *category, unless: Unless::Never }));
         for (path, sink) in own.chain(extra) {
             // `[*]` is what a loop over something takes.
-            if path.ends_with('*') && !path.ends_with("[*]") {
+            if path.replace("[*]", "").contains('*') {
                 wide_sinks.push((path, sink));
             } else {
                 sinks.insert(path, sink);
@@ -146,14 +146,17 @@ impl Catalogue {
 
 /// Whether a path is one that the pattern stands for.
 fn fits(pattern: &str, path: &str) -> bool {
-    if let Some(prefix) = pattern.strip_suffix("**") {
-        return path.starts_with(prefix);
+    let Some((prefix, rest)) = pattern.split_once('*') else { return pattern == path };
+    let Some(path) = path.strip_prefix(prefix) else { return false };
+    let (is_wide, rest) = rest.strip_prefix('*').map_or((false, rest), |rest| (true, rest));
+    if is_wide && rest.is_empty() {
+        return true;
     }
-    let rest = pattern.strip_suffix('*').and_then(|prefix| path.strip_prefix(prefix));
-    rest.is_some_and(|rest| {
-        let name = rest.strip_prefix('.').unwrap_or(rest);
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    })
+    // An attribute of an instance may stand for `.name`.
+    let path = if prefix.ends_with(')') { path.strip_prefix('.').unwrap_or(path) } else { path };
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || (is_wide && byte == b'.');
+    let longest = path.bytes().take_while(|byte| is_name(*byte)).count();
+    (1..=longest).rev().any(|end| fits(rest, &path[end..]))
 }
 
 /// The name that everybody uses for something that has several.

@@ -63,6 +63,7 @@ pub(super) const BASES: &[(&str, &str)] = &[
     ("ssl.SSLSocket", "socket.socket"),
     ("asyncio.Task", "asyncio.Future"),
     ("asyncio.KeptTask", "asyncio.Task"),
+    ("sqlalchemy.orm.scoped_session", "sqlalchemy.orm.Session"),
     ("asyncio.CurrentLoop", "asyncio.AbstractEventLoop"),
     ("asyncio.RunningLoop", "asyncio.AbstractEventLoop"),
     ("asyncio.RunningLoopOrNone", "asyncio.RunningLoop"),
@@ -104,6 +105,7 @@ pub(super) const ALIASES: &[(&str, &str)] = &[
     ("requests.sessions.Session", "requests.Session"),
     ("redis.client.Redis", "redis.Redis"),
     ("sqlalchemy.orm.session.Session", "sqlalchemy.orm.Session"),
+    ("sqlalchemy.orm.scoping.scoped_session", "sqlalchemy.orm.scoped_session"),
     ("sqlalchemy.Engine", "sqlalchemy.engine.Engine"),
     ("sqlalchemy.Connection", "sqlalchemy.engine.Connection"),
     ("sqlalchemy.engine.base", "sqlalchemy.engine"),
@@ -113,5 +115,7 @@ pub(super) const ALIASES: &[(&str, &str)] = &[
     ("multiprocessing.queues.Queue", "multiprocessing.Queue"),
     ("multiprocessing.synchronize.Event", "multiprocessing.Event"),
     ("httpx._client.Client", "httpx.Client"),
+    ("binance.Client", "binance.client.Client"),
+    ("ccxt.base.exchange.Exchange", "ccxt.Exchange"),
     ("builtins", ""),
 ];

@@ -260,8 +260,10 @@ impl Program {
             "next" => Some(self.step_set(first?, Step::Element)),
             "anext" => Some(self.step_set(first?, Step::AsyncElement)),
             "getattr" => {
-                let name = self.values.members(*arguments.positional.get(1)?).first().copied()?;
-                let Value::Text(name) = *self.values.get(name) else { return None };
+                // Of an attribute whose name is not known, nothing is.
+                let name = self.values.members(*arguments.positional.get(1)?).first().copied();
+                let Some(Value::Text(name)) = name.map(|name| self.values.get(name)) else { return Some(EMPTY) };
+                let name = *name;
                 Some(self.step_set(first?, Step::Attribute(name)))
             }
             // Connecting such a socket waits for nothing.

@@ -532,11 +532,9 @@ impl Program {
             }
             declared.extend(field.annotation);
         }
-        let is_known = self
-            .values
-            .members(found)
-            .iter()
-            .any(|value| !matches!(self.values.get(*value), Value::Constant(_)) && !self.values.is_open(*value));
+        let is_known = self.values.members(found).iter().any(|value| {
+            !self.values.is_container(*value) && self.values.says_something(*value) && !self.values.is_open(*value)
+        });
         if !is_known {
             for annotation in declared {
                 let set = self.annotated(file, annotation);

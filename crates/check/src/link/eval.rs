@@ -163,11 +163,7 @@ impl Program {
             BindingKind::Value(expr) => self.eval(file, expr),
             BindingKind::Annotated { annotation, value } => {
                 let known = value.map_or(EMPTY, |value| self.eval(file, value));
-                let is_known = self
-                    .values
-                    .members(known)
-                    .iter()
-                    .any(|value| !matches!(self.values.get(*value), Value::Constant(_)));
+                let is_known = self.values.members(known).iter().any(|value| self.values.says_something(*value));
                 if is_known { known } else { self.annotated(file, annotation) }
             }
             BindingKind::Parameter(function, index) => {

@@ -51,6 +51,13 @@ impl Program {
             match self.values.get(class) {
                 Value::External(path) => {
                     let path = self.values.path_text(*path);
+                    // A generic type with its arguments.
+                    if let Some(generic) = path.strip_suffix("[]").filter(|generic| generic.contains('.')) {
+                        let generic = generic.to_owned();
+                        let generic = self.external(&generic);
+                        all.extend_from_slice(self.values.members(generic));
+                        continue;
+                    }
                     // Types of `typing` stand for something else; built-in types are of no use.
                     if path.starts_with("typing") || path.starts_with("collections.abc") || !path.contains('.') {
                         continue;

@@ -196,6 +196,21 @@ impl Values {
         self.symbols.find(text).map(Symbol)
     }
 
+    /// Of what is put into a list, only a part may be seen.
+    pub(crate) fn is_container(&self, value: ValueId) -> bool {
+        matches!(self.get(value), Value::Sequence(_) | Value::Mapping(_))
+    }
+
+    /// Not a constant, and no container of which nothing is known but that it is one.
+    pub(crate) fn says_something(&self, value: ValueId) -> bool {
+        match self.get(value) {
+            Value::Constant(_) => false,
+            Value::Sequence(parts) => parts.iter().any(|part| *part != EMPTY),
+            Value::Mapping(items) => items.iter().any(|(_, part)| *part != EMPTY),
+            _ => true,
+        }
+    }
+
     pub(crate) fn text(&self, symbol: Symbol) -> &str {
         &self.symbols.items[symbol.0 as usize]
     }

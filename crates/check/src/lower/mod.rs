@@ -7,6 +7,7 @@ mod bound;
 mod expressions;
 mod flow;
 mod functions;
+mod patterns;
 mod statements;
 mod suppressions;
 

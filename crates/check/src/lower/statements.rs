@@ -7,7 +7,7 @@ use crate::facts::{
     BindingKind, Condition, Event, EventKind, Expr as Fact, ExprId, Field, GuardId, Handler, Key, Poll, Store, UNKNOWN,
     Use,
 };
-use crate::syntax::{ExceptHandler, Expr, Pattern, Ranged, Stmt, ast};
+use crate::syntax::{ExceptHandler, Expr, Ranged, Stmt, ast};
 
 impl Lowering {
     pub(super) fn body(&mut self, body: &[Stmt]) {
@@ -22,6 +22,7 @@ impl Lowering {
             Stmt::ClassDef(definition) => self.class_definition(definition),
             Stmt::Expr(expr) => {
                 self.used_expr(&expr.value, Use::Discarded);
+                self.appended(&expr.value);
             }
             Stmt::Assign(assign) => self.assignment(assign),
             Stmt::AnnAssign(assign) => self.annotated(assign),
@@ -180,6 +181,30 @@ impl Lowering {
             return;
         }
         let item = self.add(Fact::Mapping([(Key::Unknown, value)].into()), object.range());
+        self.grow(object, item);
+    }
+
+    /// `list.append(value)`: the list has that value too.
+    fn appended(&mut self, statement: &Expr) {
+        let Expr::Call(call) = statement else { return };
+        let (Expr::Attribute(method), [value]) = (&*call.func, &*call.arguments.args) else { return };
+        if !matches!(method.attr.as_str(), "append" | "add" | "appendleft") {
+            return;
+        }
+        let span = super::span(call.range());
+        let events = &self.function().events;
+        let is_it = |event: &&Event| event.span == span && matches!(event.kind, EventKind::Call(_));
+        let Some(expr) = events.iter().rev().find(is_it).map(|event| event.expr) else { return };
+        let Fact::Call(_, arguments) = &self.facts.exprs[expr] else { return };
+        let Some(argument) = arguments.first().map(|argument| argument.value).filter(|value| *value != UNKNOWN) else {
+            return;
+        };
+        let item = self.add(Fact::Sequence([argument].into()), value.range());
+        self.grow(&method.value, item);
+    }
+
+    /// A container may also be like this.
+    fn grow(&mut self, object: &Expr, item: ExprId) {
         match object {
             Expr::Name(name) => {
                 let name_id = self.name(&name.id);
@@ -352,7 +377,7 @@ impl Lowering {
         }
     }
 
-    fn narrow_to(&mut self, object: &Expr, classes: &Expr, is: bool) {
+    pub(super) fn narrow_to(&mut self, object: &Expr, classes: &Expr, is: bool) {
         let class_expr = self.expr(classes);
         match object {
             Expr::Name(name) => {
@@ -392,91 +417,6 @@ impl Lowering {
         let is_part =
             |known: &str| known.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
         self.frame().narrowed.retain(|(known, _)| !is_part(known));
-    }
-
-    fn match_(&mut self, match_: &ast::StmtMatch) {
-        let subject = self.expr(&match_.subject);
-        let before = self.frame().flow.clone();
-        let mut after = before.clone();
-        let guard = self.frame().guard;
-        for case in &match_.cases {
-            self.frame().flow = before.clone();
-            self.pattern(&case.pattern, subject, Some(&match_.subject));
-            if let Some(test) = &case.guard {
-                let test = self.expr(test);
-                self.guard(Condition::Test { expr: test, is: true });
-            }
-            self.body(&case.body);
-            let frame = self.frame();
-            after.join(&frame.flow);
-            frame.guard = guard;
-        }
-        self.frame().flow = after;
-    }
-
-    fn pattern(&mut self, pattern: &Pattern, value: ExprId, subject: Option<&Expr>) {
-        match pattern {
-            Pattern::MatchAs(named) => {
-                if let Some(inner) = &named.pattern {
-                    self.pattern(inner, value, None);
-                }
-                let Some(name) = &named.name else { return };
-                let value = match named.pattern.as_deref() {
-                    Some(Pattern::MatchClass(class)) => {
-                        let classes = self.expr(&class.cls);
-                        self.add(Fact::Narrowed { value, classes, is: true }, named.range)
-                    }
-                    _ => value,
-                };
-                let name_id = self.name(name);
-                self.bind(name_id, BindingKind::Value(value), name.range);
-            }
-            Pattern::MatchClass(class) => {
-                if let Some(subject) = subject {
-                    self.narrow_to(subject, &class.cls, true);
-                } else {
-                    self.expr(&class.cls);
-                }
-                let parts = class
-                    .arguments
-                    .patterns
-                    .iter()
-                    .chain(class.arguments.keywords.iter().map(|keyword| &keyword.pattern));
-                for part in parts {
-                    self.pattern(part, UNKNOWN, None);
-                }
-            }
-            Pattern::MatchSequence(sequence) => {
-                for part in &sequence.patterns {
-                    let element = self.add(Fact::Element(value), part.range());
-                    self.pattern(part, element, None);
-                }
-            }
-            Pattern::MatchMapping(mapping) => {
-                for part in &mapping.patterns {
-                    self.pattern(part, UNKNOWN, None);
-                }
-                if let Some(rest) = &mapping.rest {
-                    let name = self.name(rest);
-                    self.bind(name, BindingKind::Unknown, rest.range);
-                }
-            }
-            Pattern::MatchOr(either) => {
-                for part in &either.patterns {
-                    self.pattern(part, value, None);
-                }
-            }
-            Pattern::MatchStar(star) => {
-                if let Some(name) = &star.name {
-                    let name_id = self.name(name);
-                    self.bind(name_id, BindingKind::Unknown, name.range);
-                }
-            }
-            Pattern::MatchValue(literal) => {
-                self.expr(&literal.value);
-            }
-            Pattern::MatchSingleton(_) => {}
-        }
     }
 
     // ------------------------------------------------------------------- loops
