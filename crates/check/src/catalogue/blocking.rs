@@ -51,10 +51,10 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
          ccxt.*().load_time_difference ccxt.*().set_leverage ccxt.*().set_margin_mode ccxt.*().set_position_mode ccxt.*().transfer
          ccxt.*().withdraw pycoingecko.CoinGeckoAPI().get_* pycoingecko.CoinGeckoAPI().search pycoingecko.CoinGeckoAPI().ping
          binance.client.Client().get_* binance.client.Client().create_order binance.client.Client().cancel_order
-         huggingface_hub.hf_hub_download huggingface_hub.snapshot_download git.Repo.clone_from docker.from_env().**
-         docker.DockerClient().** google.cloud.storage.Client().get_bucket google.cloud.storage.Client().list_blobs
-         google.cloud.bigquery.Client().query kubernetes.client.*Api().* web3.Web3().eth.get_* praw.Reddit().** tweepy.API().*
-         minio.Minio().* qdrant_client.QdrantClient().* hvac.Client().** confluent_kafka.Producer().flush
+         huggingface_hub.hf_hub_download huggingface_hub.snapshot_download git.Repo.clone_from docker.from_env().*.*
+         docker.DockerClient().*.* google.cloud.storage.Client().get_bucket google.cloud.storage.Client().list_blobs
+         google.cloud.bigquery.Client().query kubernetes.client.*Api().* web3.Web3().eth.get_* praw.Reddit().*.* tweepy.API().*
+         minio.Minio().* qdrant_client.QdrantClient().* hvac.Client().*.* confluent_kafka.Producer().flush
          confluent_kafka.Consumer().poll confluent_kafka.Consumer().consume
          pandas_datareader.data.DataReader feedparser.parse dns.resolver.resolve dns.resolver.query ldap3.Connection().bind",
     ),

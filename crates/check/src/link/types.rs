@@ -51,18 +51,19 @@ impl Program {
             match self.values.get(class) {
                 Value::External(path) => {
                     let path = self.values.path_text(*path);
-                    // A generic type with its arguments.
-                    if let Some(generic) = path.strip_suffix("[]").filter(|generic| generic.contains('.')) {
-                        let generic = generic.to_owned();
-                        let generic = self.external(&generic);
-                        all.extend_from_slice(self.values.members(generic));
-                        continue;
-                    }
+                    let generic = path.strip_suffix("[]");
+                    let path = generic.unwrap_or(path);
                     // Types of `typing` stand for something else; built-in types are of no use.
                     if path.starts_with("typing") || path.starts_with("collections.abc") || !path.contains('.') {
                         continue;
                     }
-                    all.push(class);
+                    let Some(generic) = generic.map(str::to_owned) else {
+                        all.push(class);
+                        continue;
+                    };
+                    // A generic type with its arguments.
+                    let generic = self.external(&generic);
+                    all.extend_from_slice(self.values.members(generic));
                 }
                 Value::Class { .. } => all.push(class),
                 _ => {}
