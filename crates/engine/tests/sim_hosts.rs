@@ -69,6 +69,22 @@ fn the_first_host_closes_the_world() {
 }
 
 #[test]
+fn the_main_host_gives_way_to_one_that_is_told_its_address() {
+    let mut world = Simulated::new(0);
+    let main = world.addresses(HostId::MAIN).to_vec();
+    let a = world.add_host("a", &[main[0], ip("10.0.0.2")]).unwrap();
+    assert_eq!(world.addresses(a), [main[0], ip("10.0.0.2")]);
+    assert_eq!(world.name_of(main[0]), Some("a"));
+    let moved = world.addresses(HostId::MAIN).to_vec();
+    assert!(moved.iter().all(|address| world.name_of(*address) == Some("main")));
+    assert_eq!(world.resolve("main"), moved);
+    // Not as soon as somebody may use it.
+    stream(&mut world, HostId::MAIN);
+    assert_eq!(world.add_host("b", &[moved[0]]), Err(HostError::AddressTaken(moved[0])));
+    assert_eq!(world.addresses(HostId::MAIN), moved);
+}
+
+#[test]
 fn names_and_addresses_belong_to_one_host() {
     let mut world = Simulated::new(0);
     let a = world.add_host("a", &[ip("10.9.0.1"), ip("fd09::1")]).unwrap();

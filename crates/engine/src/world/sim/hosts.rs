@@ -101,6 +101,25 @@ impl Hosts {
         Ok(self.insert(name, addresses))
     }
 
+    /// The main host takes other addresses in the place of these: nobody has chosen its own.
+    pub(super) fn give_way(&mut self, wanted: &[IpAddr]) {
+        if !self.addresses_of(HostId::MAIN).iter().any(|address| wanted.contains(address)) {
+            return;
+        }
+        for address in std::mem::take(&mut self.get_mut(HostId::MAIN).addresses) {
+            self.owners.remove(&address);
+            self.names.remove(&address);
+        }
+        let addresses = loop {
+            let next = self.next_addresses();
+            if !next.iter().any(|address| wanted.contains(address)) {
+                break next;
+            }
+        };
+        self.own(HostId::MAIN, MAIN_NAME, &addresses);
+        self.get_mut(HostId::MAIN).addresses = addresses.to_vec();
+    }
+
     /// The addresses of a name; one that is written as an address stands for itself. In an open world every name has one.
     pub(super) fn resolve(&mut self, name: &str) -> Vec<IpAddr> {
         if let Some(addresses) = self.given_to(name) {
@@ -337,7 +356,7 @@ fn is_for_a_host(address: IpAddr) -> bool {
 impl fmt::Display for HostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NameTaken => f.write_str("another host has the name"),
+            Self::NameTaken => f.write_str("another host has the name (\"main\" is that of code that runs on none)"),
             Self::AddressTaken(address) => write!(f, "another host has the address {address}, or no host can have it"),
         }
     }

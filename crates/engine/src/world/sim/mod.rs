@@ -292,6 +292,10 @@ impl Simulated {
     /// # Errors
     /// [`HostError`] if another host has its name or one of its addresses.
     pub fn add_host(&mut self, name: &str, addresses: &[IpAddr]) -> std::result::Result<HostId, HostError> {
+        let is_main_idle = !self.sockets.iter().any(|(_, socket)| socket.host == HostId::MAIN);
+        if is_main_idle {
+            self.hosts.give_way(addresses);
+        }
         self.hosts.add(name, addresses)
     }
 
