@@ -84,7 +84,7 @@ class EventLoop(LoopCore, TransportMaking, ProcessMaking):  # type: ignore[misc]
         """Close the loop. Nested runs that have not ended end with ``CancelledError``, and are named in a report."""
         if self.is_closed():
             return
-        unfinished = [] if self.is_running() else _reports.nested_runs(self)
+        unfinished = [] if self.is_running() else _reports.nested_runs(self._unfinished_runs())
         asyncio.BaseEventLoop.close(self)
         if unfinished:
             text = "\n  ".join(unfinished)
@@ -96,6 +96,10 @@ class EventLoop(LoopCore, TransportMaking, ProcessMaking):  # type: ignore[misc]
         for number in list(self._signal_handlers):
             self.remove_signal_handler(number)
         self._close_core()
+
+    def _unfinished_runs(self) -> list[Any]:
+        """The nested runs that closing the loop cuts short."""
+        return self._nested_runs()
 
     def add_signal_handler(self, sig: int, callback: Callable[[*_Ts], object], *args: *_Ts) -> None:
         """Call *callback* when the signal arrives (asyncio docs, "Unix signals")."""

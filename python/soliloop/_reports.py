@@ -11,6 +11,7 @@ from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType
 from typing import Any
 
 from soliloop._errors import DeadlockError, PitfallWarning
+from soliloop._holders import holders
 from soliloop._soliloop import _simulated_threads
 
 _ASYNCIO = asyncio.__name__
@@ -103,11 +104,11 @@ def blocked(loop: Any, call: str, seconds: float, frame: FrameType | None) -> No
     )
 
 
-def nested_runs(loop: Any) -> list[str]:
+def nested_runs(runs: list[Any]) -> list[str]:
     """One line for each nested run that has not ended."""
     return [
         f"{'a callback' if task is None else f'task {task.get_name()!r}'}: nested run of {_name(future)}{place(frame)}"
-        for task, future, frame in loop._nested_runs()
+        for task, future, frame in runs
     ]
 
 
@@ -185,6 +186,9 @@ def _waits(task: asyncio.Task[Any]) -> str:
         what = f"the end of {_name(future)}"
     else:
         what = f"a future that nobody has completed, {_safe_repr(future)}"
+        held = holders(future, frames, _safe_repr) if type(future) is asyncio.Future else []
+        if held:
+            what += f" (held by {', '.join(held)})"
     place = (
         f" in {own[-1].f_code.co_qualname} at {own[-1].f_code.co_filename}:{own[-1].f_lineno}"
         if own

@@ -303,6 +303,9 @@ class SimulatedLoop(Resolving, Selecting):  # type: ignore[misc]
     def _graves(self) -> set[asyncio.Task[Any]]:
         return set()
 
+    def _unfinished_runs(self) -> list[Any]:
+        return [run for run in super()._unfinished_runs() if run[0] not in self._graves]
+
     def _let_go_of_the_dead(self) -> None:
         """The simulation is over: what the tasks of crashed hosts say to that is of no interest to anybody."""
         if not self._graves:

@@ -8,6 +8,7 @@ import random
 import socket
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 import soliloop
@@ -30,6 +31,52 @@ def test_a_task_that_awaits_for_ever_is_named_with_what_it_awaits() -> None:
     text = str(caught.value)
     assert "waits for a future that nobody has completed" in text
     assert "ask at" in text and "test_sim_bugs.py:" in text
+
+
+class Client:
+    """Requests that wait for answers."""
+
+    def __init__(self) -> None:
+        self.pending: dict[int, asyncio.Future[str]] = {}
+        self.queue: list[tuple[int, asyncio.Future[str]]] = []
+        self.last: asyncio.Future[str] | None = None
+
+    def __repr__(self) -> str:
+        return "<Client>"
+
+
+@pytest.mark.parametrize(
+    ("keep", "holder"),
+    [
+        (
+            lambda client, future: client.pending.update({7: future}),
+            "attribute 'pending' of <Client>",
+        ),
+        (lambda client, future: client.queue.append((7, future)), "attribute 'queue' of <Client>"),
+        (lambda client, future: setattr(client, "last", future), "attribute 'last' of <Client>"),
+        (lambda _, future: forgetful(future), "variable 'promised' of forgetful()"),
+    ],
+)
+def test_who_could_have_completed_a_future_is_named(
+    keep: Callable[[Client, asyncio.Future[str]], object], holder: str
+) -> None:
+    async def ask() -> str:
+        client = Client()
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        kept = keep(client, future)
+        tasks = [asyncio.create_task(kept)] if asyncio.iscoroutine(kept) else []
+        answer = await future
+        await asyncio.gather(*tasks)
+        return answer
+
+    with pytest.raises(soliloop.DeadlockError) as caught, soliloop.simulation() as sim:
+        sim.run(ask())
+    assert f"(held by {holder}) in " in str(caught.value)
+
+
+async def forgetful(promised: asyncio.Future[str]) -> None:
+    await asyncio.Event().wait()
+    promised.set_result("answer")
 
 
 def test_two_tasks_that_wait_for_each_other_name_each_other() -> None:

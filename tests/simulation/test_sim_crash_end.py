@@ -56,6 +56,21 @@ def test_finally_that_awaits() -> None:
     crash(boot)
 
 
+def test_nested_runs() -> None:
+    ended: list[str] = []
+
+    async def boot() -> None:
+        try:
+            asyncio.get_running_loop().run_until_complete(asyncio.sleep(15))
+            ended.append("the nested run")
+        finally:
+            await asyncio.sleep(1)
+            ended.append("boot")
+
+    crash(boot)
+    assert ended == []
+
+
 def test_finally_that_starts_tasks() -> None:
     async def more() -> None:
         await asyncio.sleep(1)
