@@ -1,144 +1,197 @@
 //! Which functions must become coroutine functions together, and whether they can.
 
+use super::escapes::{Escape, decorated, escapes};
+use super::pages::Pages;
+use super::sites::{Sites, at, is_call};
+use super::{obstacles::is_manager, twins};
 use crate::catalogue::Category;
-use crate::facts::{Condition, EventKind, Expr};
-use crate::graph::{Edge, Graph, Site};
+use crate::facts::{Condition, EventKind, Expr, Span};
+use crate::graph::{Edge, Graph, SinkCall, Site};
 use crate::link::Program;
-use crate::link::values::{FileId, FnId, SetId, Value};
-use rustc_hash::FxHashSet;
-use std::collections::BTreeSet;
+use crate::link::values::FnId;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What stands in the way, and where.
+#[derive(Clone, Debug)]
 pub(super) struct Obstacle {
     pub(super) site: Site,
     pub(super) reason: String,
 }
 
-pub(super) struct Closures<'p> {
+/// What changes together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Closure {
+    /// Functions that become coroutine functions.
+    pub(super) functions: BTreeSet<FnId>,
+    /// Functions that stay, and the coroutine functions that do the same: coroutines call those instead.
+    pub(super) twins: BTreeMap<FnId, FnId>,
+    /// Something that runs no loop calls it, or a thread.
+    pub(super) is_called_outside: bool,
+    /// `asyncio.to_thread(function)` of one of them.
+    pub(super) offloads: BTreeSet<Site>,
+}
+
+pub(super) struct Closures<'p, 'f> {
     pub(super) program: &'p mut Program,
     pub(super) graph: &'p Graph,
+    pub(super) pages: &'p mut Pages<'f>,
+    pub(super) sites: Sites,
     /// Functions that the loop gets to.
     pub(super) on_loop: FxHashSet<FnId>,
     /// Functions that are handed to somebody.
-    escaping: FxHashSet<FnId>,
+    pub(super) escapes: FxHashMap<FnId, Vec<Escape>>,
+    /// Functions by what decorates them.
+    pub(super) decorated: FxHashMap<FnId, Vec<FnId>>,
+    /// Calls of `asyncio.to_thread`, and the span of the function.
+    pub(super) offloads: FxHashMap<Site, Span>,
+    /// Attributes of objects of which nothing is known, by their names.
+    pub(super) unknown: FxHashMap<String, Vec<super::doubts::Unknown>>,
 }
 
-impl<'p> Closures<'p> {
-    pub(super) fn new(program: &'p mut Program, graph: &'p Graph) -> Self {
+impl<'p, 'f> Closures<'p, 'f> {
+    pub(super) fn new(program: &'p mut Program, graph: &'p Graph, pages: &'p mut Pages<'f>) -> Self {
         let on_loop = on_loop(program, graph);
-        let escaping = escaping(program);
-        Self { program, graph, on_loop, escaping }
+        let (escapes, decorated) = (escapes(program), decorated(program));
+        let unknown = super::doubts::unknown(program, graph, pages);
+        let offloads = offloads(program, graph, pages);
+        let sites = Sites::new(graph);
+        Self { program, graph, pages, sites, on_loop, escapes, decorated, offloads, unknown }
     }
 
     /// The functions that must change for this call of something blocking to be awaited.
-    pub(super) fn of(&mut self, sink: usize) -> Result<BTreeSet<FnId>, Obstacle> {
-        let sink = &self.graph.sinks[sink];
+    pub(super) fn of(&mut self, sink: &SinkCall) -> Result<Closure, Obstacle> {
         if !sink.via.is_empty() {
             return Err(Obstacle {
                 site: sink.site,
                 reason: "the blocking function is handed over as a value".to_owned(),
             });
         }
-        self.is_free_of_locks(sink.caller, sink.site)?;
-        let mut all = BTreeSet::new();
+        let mut closure = Closure::default();
         let mut next = Vec::new();
-        if !self.program.function(sink.caller).is_async {
+        if self.program.function(sink.caller).is_async {
+            self.is_free_of_locks(sink.caller, sink.site)?;
+        } else {
             next.push(sink.caller);
         }
         while let Some(function) = next.pop() {
-            if self.program.function(function).is_async || !all.insert(function) {
+            let is_known = closure.functions.contains(&function) || closure.twins.contains_key(&function);
+            if self.program.function(function).is_async || is_known {
                 continue;
             }
-            self.can_change(function)?;
-            next.extend(self.relatives(function));
-            for &edge in &self.graph.into[function.0 as usize] {
-                let edge = &self.graph.edges[edge];
-                self.can_await(edge)?;
-                self.is_free_of_locks(edge.caller, edge.site)?;
-                let caller = self.program.function(edge.caller);
-                if !caller.is_async && self.on_loop.contains(&edge.caller) {
-                    next.push(edge.caller);
-                }
+            if let Some(twin) = twins::twin(self, function) {
+                closure.twins.insert(function, twin);
+                self.callers_of_twin(function, &mut next)?;
+                continue;
             }
+            closure.functions.insert(function);
+            self.can_change(function, &mut closure)?;
+            next.extend(self.relatives(function));
+            self.callers(function, &mut closure, &mut next)?;
         }
-        self.has_one_answer(&all)?;
-        Ok(all)
+        if closure.functions.contains(&sink.caller) || self.program.function(sink.caller).is_async {
+            self.is_free_of_locks(sink.caller, sink.site)?;
+        }
+        if closure.is_called_outside {
+            self.is_surely_outside(&closure)?;
+        }
+        Ok(closure)
     }
 
-    fn site_of(&self, function: FnId) -> Site {
-        Site { file: self.program.file_of(function), span: self.program.function(function).at }
-    }
-
-    /// Whether a function can be a coroutine function.
-    fn can_change(&mut self, function: FnId) -> Result<(), Obstacle> {
-        let site = self.site_of(function);
-        let obstacle = |reason: String| Err(Obstacle { site, reason });
-        let this = self.program.function(function).clone();
-        let name = self.program.file(site.file).facts.name(this.name).to_owned();
-        if this.is_lambda {
-            return obstacle("a lambda cannot be a coroutine function".to_owned());
-        }
-        if this.is_generator {
-            return obstacle(format!("`{name}` is a generator: who iterates over it would have to change as well"));
-        }
-        let is_special = name.starts_with("__") && name.ends_with("__");
-        if is_special && !matches!(name.as_str(), "__enter__" | "__exit__") {
-            return obstacle(format!("`{name}` cannot be a coroutine function: Python calls it"));
-        }
-        if self.graph.elsewhere.contains(&function) {
-            return obstacle(format!("`{name}` also runs in another thread"));
-        }
-        if self.graph.scheduled.iter().any(|scheduled| scheduled.callee == function) {
-            return obstacle(format!("the loop calls `{name}` as a plain function"));
-        }
-        if self.escaping.contains(&function) {
-            return obstacle(format!("`{name}` is handed over as a value: who gets it calls it as a plain function"));
-        }
-        if let Some(decorator) = self.strange_decorator(function) {
-            return obstacle(format!("the decorator `{decorator}` of `{name}` may not take a coroutine function"));
-        }
-        if let Some(class) = self.program.class_of(function) {
-            let foreign = self.program.external_bases(class).into_iter().find(|base| !is_harmless(base));
-            if let Some(base) = foreign.filter(|_| !name.starts_with('_') || is_special) {
-                return obstacle(format!(
-                    "`{name}` may override a method of `{base}`, which calls it as a plain function"
-                ));
+    /// Who calls a function must await it, or run a loop for it; what else is called there must be a coroutine function as well.
+    fn callers(&mut self, function: FnId, closure: &mut Closure, next: &mut Vec<FnId>) -> Result<(), Obstacle> {
+        for &index in &self.graph.into[function.0 as usize] {
+            let edge = &self.graph.edges[index];
+            self.can_await(edge)?;
+            let (caller, site) = at(edge);
+            self.is_free_of_locks(caller, site)?;
+            self.has_one_answer(function, edge, next)?;
+            self.is_known_there(edge)?;
+            if edge.kind == EventKind::Enter && self.on_loop.contains(&caller) {
+                self.enters_together(edge, next)?;
+            }
+            if !edge.via.is_empty() && !self.is_wrapper(caller) && !self.sites.is_complete(self.graph, edge) {
+                return Err(Obstacle { site, reason: "what else this may call is not known".to_owned() });
+            }
+            if self.program.function(caller).is_async {
+                continue;
+            }
+            if self.on_loop.contains(&caller) {
+                next.push(caller);
+            } else {
+                closure.is_called_outside = true;
             }
         }
         Ok(())
     }
 
-    fn strange_decorator(&mut self, function: FnId) -> Option<String> {
+    /// All contexts of an `async with` are asynchronous.
+    fn enters_together(&mut self, edge: &Edge, next: &mut Vec<FnId>) -> Result<(), Obstacle> {
+        let (caller, site) = at(edge);
+        let places = self.pages.places(site.file);
+        let all = places.withs.get(&site.span).map_or(&[][..], |(_, all)| all);
+        for span in all {
+            let entered: Vec<FnId> = self
+                .sites
+                .at(self.graph, caller, Site { file: site.file, span: *span })
+                .filter(|other| other.kind == EventKind::Enter)
+                .map(|other| other.callee)
+                .collect();
+            if entered.is_empty() {
+                return Err(Obstacle { site, reason: "this `with` has other contexts, too".to_owned() });
+            }
+            next.extend(entered);
+        }
+        Ok(())
+    }
+
+    fn callers_of_twin(&mut self, function: FnId, next: &mut Vec<FnId>) -> Result<(), Obstacle> {
+        for &index in &self.graph.into[function.0 as usize] {
+            let edge = &self.graph.edges[index];
+            let (caller, site) = at(edge);
+            if self.on_loop.contains(&caller) {
+                self.is_free_of_locks(caller, site)?;
+                if !self.program.function(caller).is_async {
+                    next.push(caller);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_wrapper(&mut self, function: FnId) -> bool {
+        let escapes = self.escapes.get(&function).cloned().unwrap_or_default();
+        escapes.iter().any(|escape| matches!(escape, Escape::Returned(owner) if self.wrapper(*owner) == Some(function)))
+    }
+
+    pub(super) fn site_of(&self, function: FnId) -> Site {
+        Site { file: self.program.file_of(function), span: self.program.function(function).at }
+    }
+
+    /// Methods of the same name above and below; the other half of a context manager; and what a decorator has in common.
+    fn relatives(&mut self, function: FnId) -> Vec<FnId> {
+        let mut found = Vec::new();
         let file = self.program.file_of(function);
         for decorator in self.program.function(function).decorators.clone() {
             let set = self.program.eval(file, decorator);
-            let name =
-                self.program.values.members(set).iter().find_map(|value| match self.program.values.get(*value) {
-                    Value::External(path) => Some(self.program.values.path_text(*path).to_owned()),
-                    Value::Function(function, _) => Some(self.program.qualified_name(*function)),
-                    _ => None,
-                });
-            let is_known = name.as_deref().is_some_and(|name| {
-                matches!(
-                    name,
-                    "property"
-                        | "staticmethod"
-                        | "classmethod"
-                        | "abc.abstractmethod"
-                        | "typing.override"
-                        | "typing.final"
-                        | "typing_extensions.override"
-                )
-            });
-            if !is_known {
-                return Some(name.unwrap_or_else(|| "?".to_owned()));
+            for decorator in super::obstacles::functions_in(self.program, set) {
+                found.extend(self.wrapper(decorator));
+                found.extend(self.decorated.get(&decorator).into_iter().flatten());
             }
         }
-        None
+        for escape in self.escapes.get(&function).cloned().unwrap_or_default() {
+            if let Escape::Returned(owner) = escape
+                && self.wrapper(owner) == Some(function)
+            {
+                found.extend(self.decorated.get(&owner).into_iter().flatten());
+            }
+        }
+        found.extend(self.family(function));
+        found
     }
 
     /// Methods of the same name above and below; and the other half of a context manager.
-    fn relatives(&mut self, function: FnId) -> Vec<FnId> {
+    pub(super) fn family(&mut self, function: FnId) -> Vec<FnId> {
         let Some(class) = self.program.class_of(function) else { return Vec::new() };
         let file = self.program.file_of(function);
         let name = self.program.symbol(file, self.program.function(function).name);
@@ -158,26 +211,55 @@ impl<'p> Closures<'p> {
                 found.extend(self.program.own_method(class, *name));
             }
         }
+        found.retain(|method| !self.is_setter(*method));
         found
     }
 
-    /// Whether the caller can wait for it, there.
-    fn can_await(&self, edge: &Edge) -> Result<(), Obstacle> {
-        let obstacle = |reason: &str| Err(Obstacle { site: edge.site, reason: reason.to_owned() });
-        if edge.is_handed || !edge.via.is_empty() {
-            return obstacle("the function is handed over as a value: who gets it calls it as a plain function");
+    /// The other parts of a property stay as they are.
+    fn is_setter(&self, function: FnId) -> bool {
+        let facts = &self.program.file(self.program.file_of(function)).facts;
+        self.program.function(function).decorators.iter().any(|decorator| {
+            matches!(facts.exprs[*decorator], Expr::Attribute(_, name) if matches!(facts.name(name), "setter" | "deleter"))
+        })
+    }
+
+    /// A call that may be of something else as well is awaited only if that can be awaited, too.
+    fn has_one_answer(&self, function: FnId, edge: &Edge, next: &mut Vec<FnId>) -> Result<(), Obstacle> {
+        let (_, site) = at(edge);
+        let obstacle = |reason: String| Err(Obstacle { site, reason });
+        let is_generator = self.program.function(function).is_generator;
+        for other in self.sites.beside(self.graph, edge) {
+            let is_same_kind = std::mem::discriminant(&other.kind) == std::mem::discriminant(&edge.kind)
+                && other.is_handed == edge.is_handed;
+            if !is_same_kind || other.callee == function || edge.kind == EventKind::Enter {
+                continue;
+            }
+            let callee = self.program.function(other.callee);
+            if callee.is_async || callee.is_generator != is_generator {
+                let name = self.program.qualified_name(other.callee);
+                return obstacle(format!("this may also call `{name}`, which stays as it is"));
+            }
+            next.push(other.callee);
         }
-        let is_outside = !self.program.function(edge.caller).is_async && !self.on_loop.contains(&edge.caller);
-        match edge.kind {
-            EventKind::Call(_) => Ok(()),
-            EventKind::Read | EventKind::Enter if !is_outside => Ok(()),
-            EventKind::Read | EventKind::Enter => obstacle("a caller outside any loop would have to run one for it"),
-            _ => obstacle("it runs by an operator or a loop, which cannot await it"),
+        if is_call(edge)
+            && edge.via.is_empty()
+            && let [path, ..] = self.sites.outside(edge)
+        {
+            let name = self.program.values.path_text(*path);
+            return obstacle(format!("this may also call `{name}`, which stays as it is"));
         }
+        Ok(())
     }
 
     /// While a lock of threads is held nothing may be awaited.
-    fn is_free_of_locks(&mut self, function: FnId, site: Site) -> Result<(), Obstacle> {
+    pub(super) fn is_free_of_locks(&mut self, function: FnId, site: Site) -> Result<(), Obstacle> {
+        for outside in self.sites.outside_of(self.graph, function) {
+            let path = self.program.values.path_text(outside.path);
+            if path.strip_suffix(".acquire").is_some_and(crate::link::is_thread_lock) {
+                let reason = "a lock of `threading` is taken here: nothing may be awaited until it is given back";
+                return Err(Obstacle { site: outside.site, reason: reason.to_owned() });
+            }
+        }
         let events = self.program.function(function).events.iter();
         let guards: Vec<_> = events.filter(|event| event.span == site.span).map(|event| event.guard).collect();
         for guard in guards {
@@ -196,29 +278,9 @@ impl<'p> Closures<'p> {
         Ok(())
     }
 
-    /// A call that may be of something else as well cannot be awaited.
-    fn has_one_answer(&self, all: &BTreeSet<FnId>) -> Result<(), Obstacle> {
-        for function in all {
-            for &edge in &self.graph.into[function.0 as usize] {
-                let edge = &self.graph.edges[edge];
-                let others = self.graph.from[edge.caller.0 as usize].iter().map(|other| &self.graph.edges[*other]);
-                let is_other = |other: &Edge| {
-                    other.site == edge.site
-                        && std::mem::discriminant(&other.kind) == std::mem::discriminant(&edge.kind)
-                        && !all.contains(&other.callee)
-                };
-                for other in others.filter(|other| is_other(other)) {
-                    if edge.kind != EventKind::Enter {
-                        let name = self.program.qualified_name(other.callee);
-                        return Err(Obstacle {
-                            site: edge.site,
-                            reason: format!("this may also call `{name}`, which stays as it is"),
-                        });
-                    }
-                }
-            }
-        }
-        Ok(())
+    /// Whether a generator function is one for `with`.
+    pub(super) fn is_manager(&mut self, function: FnId) -> bool {
+        is_manager(self.program, function)
     }
 }
 
@@ -238,55 +300,24 @@ fn on_loop(program: &Program, graph: &Graph) -> FxHashSet<FnId> {
             let edge = &graph.edges[edge];
             if edge.runs && !edge.truth.is_outside {
                 next.push(edge.callee);
+                next.extend(edge.via.iter().map(|hop| hop.function));
             }
         }
     }
     all
 }
 
-/// Functions that are arguments, parts of containers, or set as attributes.
-fn escaping(program: &mut Program) -> FxHashSet<FnId> {
-    let mut all = FxHashSet::default();
-    for index in 0..program.files.len() {
-        let file = FileId(index as u32);
-        let mut exprs = Vec::new();
-        for (_, expr) in program.file(file).facts.exprs.iter() {
-            match expr {
-                Expr::Call(_, arguments) => exprs.extend(arguments.iter().map(|argument| argument.value)),
-                Expr::Sequence(parts) => exprs.extend(parts),
-                Expr::Mapping(items) => exprs.extend(items.iter().map(|(_, value)| *value)),
-                _ => {}
-            }
-        }
-        exprs.extend(program.file(file).facts.stores.iter().map(|store| store.value));
-        for (_, function) in program.file(file).facts.functions.iter() {
-            exprs.extend(function.returns.iter().map(|(expr, _)| *expr));
-        }
-        for expr in exprs {
-            let set: SetId = program.eval(file, expr);
-            for value in program.values.members(set) {
-                if let Value::Function(function, _) | Value::Bound(function, ..) = program.values.get(*value) {
-                    all.insert(*function);
-                }
-            }
-        }
-    }
-    all
-}
-
-/// Bases that call nothing of their heirs.
-fn is_harmless(base: &str) -> bool {
-    matches!(
-        base,
-        "object"
-            | "abc.ABC"
-            | "typing.Generic"
-            | "typing.Protocol"
-            | "typing_extensions.Protocol"
-            | "enum.Enum"
-            | "typing.NamedTuple"
-    ) || base.ends_with("Exception")
-        || base.ends_with("Error")
+/// Calls of `asyncio.to_thread` with a function that can be called there instead, and run.
+fn offloads(program: &Program, graph: &Graph, pages: &mut Pages<'_>) -> FxHashMap<Site, Span> {
+    let is_it = |path| program.values.path_text(path) == "asyncio.to_thread";
+    let calls = graph.outside.iter().filter(|outside| is_it(outside.path));
+    calls
+        .filter_map(|outside| {
+            let places = pages.places(outside.site.file);
+            let first = places.calls.get(&outside.site.span)?.arguments.first().copied()?;
+            (!first.is_starred && !first.is_loose).then_some((outside.site, first.span))
+        })
+        .collect()
 }
 
 /// Whether a repair of chains is for it.

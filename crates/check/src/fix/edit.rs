@@ -1,6 +1,7 @@
 //! Changes of a text by ranges: comments and formatting outside them survive.
 
 use crate::facts::Span;
+use std::collections::BTreeMap;
 
 /// A range, and what comes in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,19 @@ pub(super) struct Edit {
 impl Edit {
     pub(super) fn replace(span: Span, text: impl Into<String>) -> Self {
         Self { span, text: text.into(), order: 0 }
+    }
+
+    pub(super) const fn span(&self) -> Span {
+        self.span
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// A line moves to the left, by so many blanks; several such changes add up.
+    pub(super) const fn outdent(at: u32, by: u32) -> Self {
+        Self { span: Span { start: at, end: at + by }, text: String::new(), order: OUTDENT }
     }
 
     /// Text before an expression.
@@ -37,7 +51,9 @@ impl Edit {
 
 /// The text with all edits; none, if they overlap.
 pub(super) fn apply(text: &str, edits: &[Edit]) -> Option<String> {
-    let mut edits: Vec<&Edit> = edits.iter().collect();
+    let (outdents, mut edits): (Vec<&Edit>, Vec<&Edit>) = edits.iter().partition(|edit| edit.order == OUTDENT);
+    let outdents = added_up(text, &outdents);
+    edits.extend(&outdents);
     // Insertions at a place come before what is replaced from there on.
     edits.sort_by_key(|edit| (edit.span.start, edit.span.end, edit.order));
     edits.dedup();
@@ -45,6 +61,10 @@ pub(super) fn apply(text: &str, edits: &[Edit]) -> Option<String> {
     let mut at = 0;
     for edit in edits {
         let (start, end) = (edit.span.start as usize, edit.span.end as usize);
+        if end <= at && end > start && edit.text.is_empty() {
+            // It has gone with what is around it.
+            continue;
+        }
         if start < at {
             return None;
         }
@@ -55,3 +75,18 @@ pub(super) fn apply(text: &str, edits: &[Edit]) -> Option<String> {
     result.push_str(text.get(at..)?);
     Some(result)
 }
+
+/// One change a line, and no more than it has blanks.
+fn added_up(text: &str, outdents: &[&Edit]) -> Vec<Edit> {
+    let mut lines: BTreeMap<u32, u32> = BTreeMap::new();
+    for edit in outdents {
+        *lines.entry(edit.span.start).or_default() += edit.span.end - edit.span.start;
+    }
+    let blanks = |at: u32| {
+        let line = &text[at as usize..];
+        (line.len() - line.trim_start_matches([' ', '\t']).len()) as u32
+    };
+    lines.into_iter().map(|(at, by)| Edit::replace(Span { start: at, end: at + by.min(blanks(at)) }, "")).collect()
+}
+
+const OUTDENT: i64 = i64::MAX;

@@ -1,13 +1,25 @@
 //! Async all the way up: functions on the way to what blocks become coroutine functions, and their callers await them.
 //!
-//! A chain is repaired whole or left alone, with the reason. [`closure`] says which functions must change together, [`rewrite`] changes the text;
-//! what still blocks after that is handed to a thread ([`offload`]).
+//! A chain is repaired whole or left alone, with the reason. [`closure`] says which functions must change together, [`obstacles`], [`escapes`]
+//! and [`doubts`] what is against it, [`rewrite`] which chains that leaves, and [`writer`] changes the text; what still blocks after that is
+//! handed to a thread ([`offload`]).
 
 mod closure;
+mod doubts;
 mod edit;
+mod escapes;
+mod imports;
+mod loops;
+mod obstacles;
 mod offload;
+mod pages;
 mod places;
 mod rewrite;
+mod sites;
+mod sweep;
+mod twins;
+mod walk;
+mod writer;
 
 use crate::{File, Knowledge, Place, Report, Settings, check, know};
 use std::collections::BTreeMap;

@@ -1,49 +1,36 @@
 //! Blocking calls without a twin: a thread runs them, and the coroutine awaits that.
 
-use super::closure::Obstacle;
-use super::edit::{Edit, apply};
-use super::places::Places;
+use super::closure::{Closures, Obstacle};
+use super::edit::Edit;
+use super::pages::Pages;
 use super::rewrite::tell;
+use super::writer::Writer;
 use super::{Step, knowledge};
 use crate::catalogue::Category;
 use crate::facts::Span;
-use crate::link::values::FileId;
+use crate::graph::Site;
+use crate::link::values::FnId;
 use crate::search::{Search, Witness};
 use crate::{File, Settings};
-use std::collections::BTreeMap;
+use rustc_hash::FxHashSet;
 
 /// `load(x)` in a coroutine becomes `await asyncio.to_thread(load, x)`.
 pub(super) fn calls(files: &[File], settings: &Settings) -> Step {
-    let (program, graph) = crate::analyse(files, knowledge(files), settings);
+    let (mut program, graph) = crate::analyse(files, knowledge(files), settings);
     let witnesses = Search::new(&program, &graph).witnesses(&program);
-    let mut places: BTreeMap<FileId, Places> = BTreeMap::new();
-    let mut edits: BTreeMap<FileId, Vec<Edit>> = BTreeMap::new();
+    let mut pages = Pages::new(files);
+    let mut writer = Writer::default();
     let mut refused = Vec::new();
+    let mut closures = Closures::new(&mut program, &graph, &mut pages);
     for witness in witnesses.iter().filter(|witness| is_wanted(witness)) {
-        let file = witness.first_site.file;
-        let text = &files[file.0 as usize].text;
-        let places = places.entry(file).or_insert_with(|| Places::new(text));
-        match offloaded(text, places, witness) {
-            Ok(mut new) => {
-                let edits = edits.entry(file).or_default();
-                if places.name_of("asyncio").is_none() {
-                    let at = places.first_import;
-                    new.push(Edit::replace(Span { start: at, end: at }, "import asyncio\n"));
-                }
-                // Two reasons at one place are one call.
-                edits.extend(new.into_iter().filter(|edit| !edits.contains(edit)).collect::<Vec<_>>());
-            }
-            Err(reason) => refused.push(Obstacle { site: witness.first_site, reason }),
-        }
+        let site = witness.first_site;
+        let result = can_move(&mut closures, witness).and_then(|()| offloaded(&mut closures, &mut writer, site));
+        refused.extend(result.err());
     }
-    let mut changed = BTreeMap::new();
-    for (file, edits) in edits {
-        let file = &files[file.0 as usize];
-        if let Some(text) = apply(&file.text, &edits) {
-            changed.insert(file.path.clone(), text);
-        }
+    match writer.finish(&mut pages) {
+        Some(changed) => (changed, tell(files, refused)),
+        None => (std::collections::BTreeMap::new(), tell(files, refused)),
     }
-    (changed, tell(files, refused))
 }
 
 /// Files and databases are left: the one mostly are fast, the others' objects belong to their thread.
@@ -51,24 +38,56 @@ const fn is_wanted(witness: &Witness) -> bool {
     matches!(witness.category, Category::Network | Category::Process | Category::Wait | Category::Input)
 }
 
-fn offloaded(text: &str, places: &Places, witness: &Witness) -> Result<Vec<Edit>, String> {
-    let span = witness.first_site.span;
+/// Whether another thread can run it: not what needs the loop, or objects that belong to a thread.
+fn can_move(closures: &mut Closures<'_, '_>, witness: &Witness) -> Result<(), Obstacle> {
+    let site = witness.first_site;
+    let obstacle = |site: Site, reason: &str| Err(Obstacle { site, reason: reason.to_owned() });
     if witness.scheduled_by.is_some() {
-        return Err("the loop calls it as a plain function: hand it to a thread there".to_owned());
+        return obstacle(site, "the loop calls it as a plain function: hand it to a thread there");
     }
-    let Some(call) = places.calls.get(&span) else { return Err("this is no plain call".to_owned()) };
-    if call.around.is_closed || call.around.is_awaited {
-        return Err("there is no place for `await`".to_owned());
+    closures.is_free_of_locks(witness.root, site)?;
+    let graph = closures.graph;
+    let mut next: Vec<FnId> =
+        closures.sites.calls(graph, site).filter(|edge| edge.caller == witness.root).map(|edge| edge.callee).collect();
+    let mut seen: FxHashSet<FnId> = FxHashSet::default();
+    while let Some(function) = next.pop() {
+        if !seen.insert(function) {
+            continue;
+        }
+        for outside in closures.sites.outside_of(graph, function) {
+            let path = closures.program.values.path_text(outside.path);
+            if path.starts_with("asyncio.") && path != "asyncio.run" {
+                return obstacle(outside.site, "this needs the loop's thread, so no other can run it");
+            }
+            if path.starts_with("sqlite3.") {
+                return obstacle(outside.site, "a connection of `sqlite3` belongs to its thread");
+            }
+        }
+        let edges = graph.from[function.0 as usize].iter().map(|index| &graph.edges[*index]);
+        next.extend(edges.filter(|edge| edge.runs).map(|edge| edge.callee));
     }
-    let function = &text[call.function.start as usize..call.function.end as usize];
-    let module = places.name_of("asyncio").unwrap_or("asyncio");
+    Ok(())
+}
+
+fn offloaded(closures: &mut Closures<'_, '_>, writer: &mut Writer, site: Site) -> Result<(), Obstacle> {
+    let places = closures.pages.places(site.file);
+    let obstacle = |reason: &str| Err(Obstacle { site, reason: reason.to_owned() });
+    let Some(call) = places.calls.get(&site.span) else { return obstacle("this is no plain call") };
+    if !super::obstacles::is_open(call.around) || call.around.is_lambda || call.around.list.is_some() {
+        return obstacle("there is no place for `await`");
+    }
+    if places.name_of("asyncio").is_none() && places.bound.contains("asyncio") {
+        return obstacle("`asyncio` is the name of something else in this file");
+    }
+    let module = writer.module(closures.pages, site.file);
     let has_arguments = !call.arguments.is_empty() || call.has_keywords;
     let open = if call.around.is_tight { "(await " } else { "await " };
     let comma = if has_arguments { ", " } else { "" };
-    let head = Span { start: span.start, end: call.inner.start };
-    let mut edits = vec![Edit::replace(head, format!("{open}{module}.to_thread({function}{comma}"))];
+    writer.edit(site.file, Edit::before(site.span, format!("{open}{module}.to_thread(")));
+    let between = Span { start: call.function.end, end: call.inner.start };
+    writer.edit(site.file, Edit::replace(between, comma));
     if call.around.is_tight {
-        edits.push(Edit::behind(span, ")"));
+        writer.edit(site.file, Edit::behind(site.span, ")"));
     }
-    Ok(edits)
+    Ok(())
 }

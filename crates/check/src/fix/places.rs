@@ -1,28 +1,43 @@
 //! What stands around the expressions of a file that are to be changed: the syntax tree again, as facts have no text.
+//!
+//! [`super::walk`] fills it.
 
 use crate::facts::Span;
-use crate::syntax::{Expr, Module, Operator, Ranged, Stmt, TextRange, Visitor, ast, walk_expr, walk_stmt};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// What is known of the text of one file.
+#[derive(Default)]
 pub(super) struct Places {
     pub(super) calls: FxHashMap<Span, Call>,
     /// Attributes that are read.
     pub(super) reads: FxHashMap<Span, Around>,
-    /// Where each function says `def`, by the span of its name.
-    pub(super) definitions: FxHashMap<Span, u32>,
-    /// `with` statements by the span of each context: the statement, and how many contexts it has.
-    pub(super) withs: FxHashMap<Span, (u32, usize)>,
+    /// Functions, by the span of their names.
+    pub(super) definitions: FxHashMap<Span, Definition>,
+    /// `with` statements by the span of each context: the statement, and the spans of all its contexts.
+    pub(super) withs: FxHashMap<Span, (u32, Vec<Span>)>,
+    /// What is iterated over, by its span.
+    pub(super) loops: FxHashMap<Span, Loop>,
+    /// What is handed to a function as its only argument: the call.
+    pub(super) sole: FxHashMap<Span, Span>,
     pub(super) imports: Vec<Import>,
     /// Where a new import goes.
     pub(super) first_import: u32,
-    /// How often each name is read, by its text.
+    /// How often each name is read, by its text; words in strings count, as they may be annotations or exports.
     pub(super) uses: FxHashMap<String, usize>,
+    /// Names that are read.
+    pub(super) names: Vec<NameRead>,
+    /// Names that are bound by something else than an import.
+    pub(super) bound: FxHashSet<String>,
     /// Statements that are one call.
     pub(super) statements: FxHashMap<Span, Span>,
+    /// Names that are given a value, and where.
+    pub(super) stores: Vec<(String, u32)>,
+    /// Statements `name = call`, and the span of the call.
+    pub(super) assignments: Vec<(String, Span, Span)>,
 }
 
 /// An expression's surroundings.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not a state")]
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Around {
     /// `await` needs brackets here.
@@ -30,13 +45,52 @@ pub(super) struct Around {
     /// In a lambda, generator expression, default or decorator: no place for `await`.
     pub(super) is_closed: bool,
     pub(super) is_awaited: bool,
+    /// All of a lambda's body.
+    pub(super) is_lambda: bool,
+    /// In a generator expression that a list can take the place of.
+    pub(super) list: Option<Listed>,
+}
+
+/// A generator expression that is used up at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Listed {
+    pub(super) span: Span,
+    /// It has brackets of its own.
+    pub(super) has_brackets: bool,
+}
+
+/// What takes elements.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Loop {
+    pub(super) form: Form,
+    pub(super) around: Around,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    /// `for`, where it stands: a statement, or part of a comprehension.
+    For(u32),
+    /// A statement `yield from`, and what it yields from.
+    Delegation(Span),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Definition {
+    /// Behind the decorators.
+    pub(super) from: u32,
+    pub(super) range: Span,
+    pub(super) decorators: Vec<Span>,
+    pub(super) annotation: Option<Span>,
+    pub(super) returns_value: bool,
+    /// The value of some `yield` is used, or what it yields from is no statement.
+    pub(super) is_sent_to: bool,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) around: Around,
     pub(super) function: Span,
-    /// The positional arguments; none if there is a star.
+    /// The positional arguments.
     pub(super) arguments: Vec<Argument>,
     pub(super) has_keywords: bool,
     /// Between the brackets.
@@ -46,9 +100,28 @@ pub(super) struct Call {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Argument {
     pub(super) span: Span,
-    /// It binds weaker than `await` does.
+    /// It binds weaker than `await` does, or needs brackets to go over several lines.
     pub(super) is_loose: bool,
     pub(super) is_starred: bool,
+}
+
+/// A name that is read, and what for.
+#[derive(Clone, Debug)]
+pub(super) struct NameRead {
+    pub(super) name: String,
+    pub(super) span: Span,
+    pub(super) becomes: Becomes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Becomes {
+    /// It is called there.
+    Called(Span),
+    /// An attribute of it is read: `name.attribute`.
+    Attribute(Span),
+    /// It is the first argument of the call of what stands there.
+    Given(Span),
+    Other,
 }
 
 /// `import module as name`, or `from module import name as name`.
@@ -58,197 +131,34 @@ pub(super) struct Import {
     pub(super) member: Option<String>,
     pub(super) name: String,
     pub(super) statement: Span,
+    /// The name with its alias.
+    pub(super) span: Span,
     pub(super) is_alone: bool,
     pub(super) is_top: bool,
-}
-
-struct Walker {
-    places: Places,
-    around: Around,
-    depth: usize,
+    /// It always runs.
+    pub(super) is_sure: bool,
 }
 
 impl Places {
-    pub(super) fn new(text: &str) -> Self {
-        let module = Module::parse(text);
-        let places = Self {
-            calls: FxHashMap::default(),
-            reads: FxHashMap::default(),
-            definitions: FxHashMap::default(),
-            withs: FxHashMap::default(),
-            imports: Vec::new(),
-            first_import: 0,
-            uses: FxHashMap::default(),
-            statements: FxHashMap::default(),
-        };
-        let mut walker = Walker { places, around: Around::default(), depth: 0 };
-        walker.places.first_import = first_import(module.body());
-        for statement in module.body() {
-            walker.visit_stmt(statement);
-        }
-        walker.places
-    }
-
     /// What a module is called in this file, if it is imported at the top.
     pub(super) fn name_of(&self, module: &str) -> Option<&str> {
-        let found =
-            self.imports.iter().find(|import| import.is_top && import.member.is_none() && import.module == module)?;
+        let found = self
+            .imports
+            .iter()
+            .find(|import| import.is_top && import.is_sure && import.member.is_none() && import.module == module)?;
         Some(&found.name)
     }
-}
 
-impl Walker {
-    fn inside(&mut self, around: Around, walk: impl FnOnce(&mut Self)) {
-        let before = std::mem::replace(&mut self.around, around);
-        walk(self);
-        self.around = before;
+    /// The import of a member of a module under some name.
+    pub(super) fn import_of(&self, name: &str) -> Option<&Import> {
+        self.imports.iter().find(|import| import.is_top && import.name == name && import.member.is_some())
     }
 
-    fn plain(&self) -> Around {
-        Around { is_closed: self.around.is_closed, ..Around::default() }
-    }
-
-    fn tight(&self) -> Around {
-        Around { is_tight: true, ..self.plain() }
-    }
-
-    fn import(&mut self, module: &str, member: Option<&str>, alias: &ast::Alias, statement: TextRange, is_alone: bool) {
-        let name = alias.asname.as_ref().unwrap_or(&alias.name).to_string();
-        let is_top = self.depth == 0;
-        let (module, member) = (module.to_owned(), member.map(str::to_owned));
-        self.places.imports.push(Import { module, member, name, statement: span(statement), is_alone, is_top });
+    /// The innermost function around a place.
+    pub(super) fn function_around(&self, at: u32) -> Option<&Definition> {
+        self.definitions
+            .values()
+            .filter(|definition| definition.range.start <= at && at < definition.range.end)
+            .min_by_key(|definition| definition.range.end - definition.range.start)
     }
 }
-
-impl<'a> Visitor<'a> for Walker {
-    fn visit_stmt(&mut self, statement: &'a Stmt) {
-        match statement {
-            Stmt::FunctionDef(function) => {
-                // Behind the decorators.
-                let from =
-                    function.decorator_list.last().map_or(function.range.start(), |decorator| decorator.range.end());
-                self.places.definitions.insert(span(function.name.range), from.to_u32());
-                for decorator in &function.decorator_list {
-                    self.inside(CLOSED, |this| this.visit_expr(&decorator.expression));
-                }
-                self.inside(CLOSED, |this| this.visit_parameters(&function.parameters));
-                self.depth += 1;
-                self.inside(Around::default(), |this| this.visit_body(&function.body));
-                self.depth -= 1;
-                return;
-            }
-            Stmt::ClassDef(_) => {
-                self.depth += 1;
-                self.inside(CLOSED, |this| walk_stmt(this, statement));
-                self.depth -= 1;
-                return;
-            }
-            Stmt::With(with) => {
-                for item in &with.items {
-                    let place = (with.range.start().to_u32(), with.items.len());
-                    self.places.withs.insert(span(item.context_expr.range()), place);
-                }
-            }
-            Stmt::Import(import) => {
-                for alias in &import.names {
-                    self.import(&alias.name, None, alias, import.range, import.names.len() == 1);
-                }
-            }
-            Stmt::ImportFrom(import) => {
-                let module = import.module.as_ref().map_or("", |module| module.as_str());
-                for alias in &import.names {
-                    self.import(module, Some(&alias.name), alias, import.range, import.names.len() == 1);
-                }
-            }
-            Stmt::Expr(expr) => {
-                if let Expr::Call(call) = &*expr.value {
-                    self.places.statements.insert(span(call.range()), span(expr.range));
-                }
-            }
-            _ => {}
-        }
-        let plain = self.plain();
-        self.inside(plain, |this| walk_stmt(this, statement));
-    }
-
-    fn visit_annotation(&mut self, annotation: &'a Expr) {
-        self.inside(CLOSED, |this| walk_expr(this, annotation));
-    }
-
-    fn visit_expr(&mut self, expr: &'a Expr) {
-        let around = self.around;
-        match expr {
-            Expr::Call(call) => {
-                self.places.calls.insert(span(call.range()), describe(call, around));
-                self.inside(self.tight(), |this| this.visit_expr(&call.func));
-                self.inside(self.plain(), |this| this.visit_arguments(&call.arguments));
-            }
-            Expr::Attribute(attribute) => {
-                self.places.reads.insert(span(attribute.range), around);
-                self.inside(self.tight(), |this| this.visit_expr(&attribute.value));
-            }
-            Expr::Subscript(subscript) => {
-                self.inside(self.tight(), |this| this.visit_expr(&subscript.value));
-                self.inside(self.plain(), |this| this.visit_expr(&subscript.slice));
-            }
-            Expr::BinOp(binary) if binary.op == Operator::Pow => {
-                self.inside(self.tight(), |this| this.visit_expr(&binary.left));
-                self.inside(self.plain(), |this| this.visit_expr(&binary.right));
-            }
-            Expr::Await(await_) => {
-                let inner = Around { is_awaited: true, ..self.tight() };
-                self.inside(inner, |this| this.visit_expr(&await_.value));
-            }
-            Expr::Lambda(_) | Expr::Generator(_) => self.inside(CLOSED, |this| walk_expr(this, expr)),
-            Expr::Name(name) => {
-                if name.ctx.is_load() {
-                    *self.places.uses.entry(name.id.to_string()).or_default() += 1;
-                }
-            }
-            _ => self.inside(self.plain(), |this| walk_expr(this, expr)),
-        }
-    }
-}
-
-fn describe(call: &ast::ExprCall, around: Around) -> Call {
-    let arguments = call.arguments.args.iter().map(|argument| Argument {
-        span: span(argument.range()),
-        is_loose: !matches!(
-            argument,
-            Expr::Call(_)
-                | Expr::Name(_)
-                | Expr::Attribute(_)
-                | Expr::Subscript(_)
-                | Expr::List(_)
-                | Expr::Dict(_)
-                | Expr::NumberLiteral(_)
-        ),
-        is_starred: argument.is_starred_expr(),
-    });
-    let brackets = span(call.arguments.range);
-    Call {
-        around,
-        function: span(call.func.range()),
-        arguments: arguments.collect(),
-        has_keywords: !call.arguments.keywords.is_empty(),
-        inner: Span { start: brackets.start + 1, end: brackets.end - 1 },
-    }
-}
-
-/// Behind the docstring and imports from `__future__`.
-fn first_import(body: &[Stmt]) -> u32 {
-    for statement in body {
-        let is_docstring = matches!(statement, Stmt::Expr(expr) if expr.value.is_string_literal_expr());
-        let is_future = matches!(statement, Stmt::ImportFrom(import) if import.module.as_ref().is_some_and(|module| module.as_str() == "__future__"));
-        if !(is_docstring || is_future) {
-            return statement.range().start().to_u32();
-        }
-    }
-    body.last().map_or(0, |last| last.range().end().to_u32())
-}
-
-fn span(range: TextRange) -> Span {
-    Span { start: range.start().to_u32(), end: range.end().to_u32() }
-}
-
-const CLOSED: Around = Around { is_tight: false, is_closed: true, is_awaited: false };

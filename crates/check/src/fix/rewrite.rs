@@ -1,85 +1,234 @@
-//! The text of chains: `async def`, `await`, `async with`; and what comes in the place of the blocking call.
+//! Chains to nested runs and sleeps: which are repaired, and which are left.
 
-use super::closure::{Closures, Obstacle, is_for_chains};
-use super::edit::{Edit, apply};
-use super::places::{Around, Call, Places};
+use super::closure::{Closure, Closures, Obstacle, is_for_chains};
+use super::loops::{self, Kind};
+use super::obstacles::NO_PLACE;
+use super::pages::Pages;
+use super::sites::at;
+use super::writer::{Outside, Writer};
 use super::{Refusal, Step, knowledge};
 use crate::catalogue::Category;
-use crate::facts::{EventKind, Span};
-use crate::graph::{Edge, Graph, SinkCall, Site};
+use crate::facts::Span;
+use crate::graph::{Graph, SinkCall, Site};
 use crate::link::Program;
 use crate::link::values::{FileId, FnId};
 use crate::{File, Settings, Texts};
+use rustc_hash::FxHashSet;
 use std::collections::{BTreeMap, BTreeSet};
 
-struct Writer<'f> {
-    files: &'f [File],
-    places: BTreeMap<FileId, Places>,
-    edits: BTreeMap<FileId, Vec<Edit>>,
-    /// Reads of a name that are gone, by file.
-    gone: BTreeMap<FileId, Vec<String>>,
-}
+type Plans = BTreeMap<usize, Closure>;
 
 /// Chains to nested runs and sleeps.
 pub(super) fn chains(files: &[File], settings: &Settings) -> Step {
     let (mut program, graph) = crate::analyse(files, knowledge(files), settings);
-    let mut closures = Closures::new(&mut program, &graph);
+    let mut pages = Pages::new(files);
     let mut refused: Vec<Obstacle> = Vec::new();
-    let mut convert: BTreeSet<FnId> = BTreeSet::new();
-    let mut sinks: Vec<usize> = Vec::new();
-    let mut writer = Writer { files, places: BTreeMap::new(), edits: BTreeMap::new(), gone: BTreeMap::new() };
+    let mut closures = Closures::new(&mut program, &graph, &mut pages);
+    let mut plans = Plans::new();
     for (index, sink) in graph.sinks.iter().enumerate() {
         let is_wanted = is_for_chains(sink.sink.category) && closures.on_loop.contains(&sink.caller);
         if !is_wanted || sink.truth.is_outside || sink.truth.is_dual {
             continue;
         }
-        match closures.of(index).and_then(|closure| {
-            writer.can_write(closures.program, &graph, &closure, sink)?;
+        let plan = closures.of(sink).and_then(|closure| {
+            can_write(&mut closures, &closure, sink)?;
             Ok(closure)
-        }) {
-            Ok(closure) => {
-                convert.extend(closure);
-                sinks.push(index);
-            }
+        });
+        match plan {
+            Ok(closure) => drop(plans.insert(index, closure)),
             Err(obstacle) => refused.push(obstacle),
         }
     }
-    let on_loop = closures.on_loop.clone();
-    for index in sinks {
-        writer.sink(&graph.sinks[index]);
-    }
-    for function in &convert {
-        writer.definition(&program, *function);
-        for &edge in &graph.into[function.0 as usize] {
-            writer.edge(&program, &graph.edges[edge], &convert, on_loop.contains(&graph.edges[edge].caller));
+    settle(&mut closures, &mut plans, &mut refused);
+    let writer = write(&mut closures, &plans);
+    let changed = writer.finish(&mut pages).unwrap_or_else(|| {
+        let overlap = |index: &usize| Obstacle {
+            site: graph.sinks[*index].site,
+            reason: "the changes get into each other's way".to_owned(),
+        };
+        refused.extend(plans.keys().map(overlap));
+        BTreeMap::new()
+    });
+    (changed, tell(files, refused))
+}
+
+/// Where code outside a loop will run one, nothing further down may still run another.
+fn settle(closures: &mut Closures<'_, '_>, plans: &mut Plans, refused: &mut Vec<Obstacle>) {
+    loop {
+        let accepted: FxHashSet<usize> = plans.keys().copied().collect();
+        let left: Vec<(usize, Site)> = plans
+            .iter()
+            .filter(|(_, closure)| closure.is_called_outside)
+            .filter_map(|(index, closure)| {
+                Some((*index, nested_run(closures.program, closures.graph, closure, &accepted)?))
+            })
+            .collect();
+        if left.is_empty() {
+            return;
+        }
+        for (index, site) in left {
+            plans.remove(&index);
+            let reason = "this runs a loop still, in what callers outside any would have to run one for".to_owned();
+            refused.push(Obstacle { site, reason });
         }
     }
-    (writer.finish(), tell(files, refused))
+}
+
+fn nested_run(program: &Program, graph: &Graph, closure: &Closure, accepted: &FxHashSet<usize>) -> Option<Site> {
+    let mut seen: FxHashSet<FnId> = FxHashSet::default();
+    let mut next: Vec<FnId> = closure.functions.iter().copied().collect();
+    while let Some(function) = next.pop() {
+        if !seen.insert(function) || closure.twins.contains_key(&function) {
+            continue;
+        }
+        for index in &graph.sinks_of[function.0 as usize] {
+            let sink = &graph.sinks[*index];
+            let is_nested = matches!(sink.sink.category, Category::Nested | Category::Deadlock);
+            if is_nested && !sink.truth.is_outside && !accepted.contains(index) {
+                return Some(sink.site);
+            }
+        }
+        let edges = graph.from[function.0 as usize].iter().map(|index| &graph.edges[*index]);
+        next.extend(
+            edges
+                .filter(|edge| edge.runs && !edge.truth.is_outside && !program.function(edge.callee).is_async)
+                .map(|edge| edge.callee),
+        );
+    }
+    None
+}
+
+fn write(closures: &mut Closures<'_, '_>, plans: &Plans) -> Writer {
+    let graph = closures.graph;
+    let mut writer = Writer::default();
+    let mut convert: BTreeMap<FnId, Outside> = BTreeMap::new();
+    let mut twins: BTreeMap<FnId, FnId> = BTreeMap::new();
+    let mut runs: BTreeMap<FileId, Vec<Span>> = BTreeMap::new();
+    for (index, closure) in plans {
+        let sink = &graph.sinks[*index];
+        let outside = outside(closures, closure).unwrap_or_default();
+        for function in &closure.functions {
+            let known = convert.entry(*function).or_insert(outside);
+            if outside == Outside::Current {
+                *known = outside;
+            }
+        }
+        twins.extend(&closure.twins);
+        if closure.functions.contains(&sink.caller) || closures.program.function(sink.caller).is_async {
+            writer.sink(closures.pages, sink);
+            runs.entry(sink.site.file).or_default().push(sink.site.span);
+        }
+        for site in &closure.offloads {
+            let function = closures.offloads[site];
+            writer.offload(closures.pages, *site, function);
+        }
+    }
+    for (file, runs) in &runs {
+        for run in runs {
+            for statement in loops::dead(closures.pages, *file, runs, *run) {
+                writer.remove(*file, statement);
+            }
+        }
+    }
+    for (function, outside) in &convert {
+        writer.definition(closures, *function);
+        for &edge in &graph.into[function.0 as usize] {
+            writer.edge(closures, &graph.edges[edge], *outside);
+        }
+    }
+    for (function, twin) in &twins {
+        for &edge in &graph.into[function.0 as usize] {
+            let edge = &graph.edges[edge];
+            if closures.on_loop.contains(&at(edge).0) {
+                writer.twin(closures, edge, *twin);
+            }
+        }
+    }
+    writer
+}
+
+/// How callers outside any loop run what has changed; an obstacle if they would leave the loop that they ran it on.
+fn outside(closures: &mut Closures<'_, '_>, closure: &Closure) -> Result<Outside, Obstacle> {
+    let mut found = Outside::Run;
+    for function in &closure.functions {
+        for index in &closures.graph.sinks_of[function.0 as usize] {
+            let sink = &closures.graph.sinks[*index];
+            if sink.sink.category != Category::Nested || !closure.is_called_outside {
+                continue;
+            }
+            match loops::kind(closures.pages, sink.site.file, sink.site.span) {
+                Kind::New => {}
+                Kind::Current => found = Outside::Current,
+                Kind::Other => {
+                    let reason = "callers outside any loop run it on this loop, which may be kept for more".to_owned();
+                    return Err(Obstacle { site: sink.site, reason });
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the text has a place for all that must be written.
+fn can_write(closures: &mut Closures<'_, '_>, closure: &Closure, sink: &SinkCall) -> Result<(), Obstacle> {
+    let site = sink.site;
+    let obstacle = |reason: &str| Err(Obstacle { site, reason: reason.to_owned() });
+    outside(closures, closure)?;
+    can_name_asyncio(closures, closure, sink)?;
+    let is_rewritten = closure.functions.contains(&sink.caller) || closures.program.function(sink.caller).is_async;
+    if !is_rewritten {
+        return Ok(());
+    }
+    let places = closures.pages.places(site.file);
+    let Some(call) = places.calls.get(&site.span) else { return obstacle("this is no plain call") };
+    if !super::obstacles::is_open(call.around) || call.around.is_lambda {
+        return obstacle(NO_PLACE);
+    }
+    let path = closures.program.values.path_text(sink.path);
+    let has_one = matches!(call.arguments.as_slice(), [first, ..] if !first.is_starred);
+    let is_run = matches!(path, "asyncio.run" | "uvloop.run") || path.ends_with(".run_until_complete");
+    match sink.sink.category {
+        Category::Nested if !(is_run && has_one) => obstacle("what this runs is not known"),
+        Category::Deadlock => obstacle("`await` the coroutine here instead"),
+        Category::Sleep if path != "time.sleep" => obstacle("no coroutine is known that does the same"),
+        _ => Ok(()),
+    }
+}
+
+/// Whether `asyncio` is the module, wherever its name is written.
+fn can_name_asyncio(closures: &mut Closures<'_, '_>, closure: &Closure, sink: &SinkCall) -> Result<(), Obstacle> {
+    let mut sites: BTreeSet<Site> = BTreeSet::from([sink.site]);
+    for function in &closure.functions {
+        let edges = closures.graph.into[function.0 as usize].iter().map(|index| &closures.graph.edges[*index]);
+        sites.extend(edges.map(|edge| at(edge).1));
+    }
+    for site in sites {
+        let places = closures.pages.places(site.file);
+        let is_another = |import: &super::places::Import| import.name == "asyncio" && import.module != "asyncio";
+        if places.name_of("asyncio") != Some("asyncio")
+            && (places.bound.contains("asyncio") || places.imports.iter().any(is_another))
+        {
+            return Err(Obstacle { site, reason: "`asyncio` is the name of something else in this file".to_owned() });
+        }
+    }
+    Ok(())
 }
 
 /// `nest_asyncio.apply()`, once nothing needs it any more.
 pub(super) fn patches(files: &[File], settings: &Settings) -> Step {
     let (program, graph) = crate::analyse(files, knowledge(files), settings);
-    let mut writer = Writer { files, places: BTreeMap::new(), edits: BTreeMap::new(), gone: BTreeMap::new() };
+    let mut pages = Pages::new(files);
+    let mut writer = Writer::default();
     let search = crate::search::Search::new(&program, &graph);
     let is_needed = search.witnesses(&program).iter().any(|witness| witness.category == Category::Nested);
     for call in graph.outside.iter().filter(|_| !is_needed) {
-        if program.values.path_text(call.path) != "nest_asyncio.apply" {
-            continue;
-        }
-        let text = &files[call.site.file.0 as usize].text;
-        let places = writer.places(call.site.file);
-        if let Some(statement) = places.statements.get(&call.site.span).copied() {
-            let function = places.calls.get(&call.site.span).map(|call| call.function);
-            writer.edit(call.site.file, Edit::replace(whole_line(text, statement), ""));
-            if let Some(function) = function {
-                let name = &text[function.start as usize..function.end as usize];
-                let root = name.split('.').next().unwrap_or(name).to_owned();
-                writer.gone.entry(call.site.file).or_default().push(root);
-            }
+        if program.values.path_text(call.path) == "nest_asyncio.apply"
+            && let Some(statement) = pages.places(call.site.file).statements.get(&call.site.span)
+        {
+            writer.remove(call.site.file, *statement);
         }
     }
-    (writer.finish(), Vec::new())
+    (writer.finish(&mut pages).unwrap_or_default(), Vec::new())
 }
 
 pub(super) fn tell(files: &[File], obstacles: Vec<Obstacle>) -> Vec<Refusal> {
@@ -89,204 +238,3 @@ pub(super) fn tell(files: &[File], obstacles: Vec<Obstacle>) -> Vec<Refusal> {
         .map(|obstacle| Refusal { place: texts.place(obstacle.site), reason: obstacle.reason })
         .collect()
 }
-
-impl Writer<'_> {
-    fn places(&mut self, file: FileId) -> &Places {
-        let text = &self.files[file.0 as usize].text;
-        self.places.entry(file).or_insert_with(|| Places::new(text))
-    }
-
-    fn edit(&mut self, file: FileId, edit: Edit) {
-        self.edits.entry(file).or_default().push(edit);
-    }
-
-    /// Whether the text has a place for all that must be written.
-    fn can_write(
-        &mut self,
-        program: &Program,
-        graph: &Graph,
-        closure: &BTreeSet<FnId>,
-        sink: &SinkCall,
-    ) -> Result<(), Obstacle> {
-        let obstacle = |site: Site, reason: &str| Err(Obstacle { site, reason: reason.to_owned() });
-        let Some(call) = self.places(sink.site.file).calls.get(&sink.site.span).cloned() else {
-            return obstacle(sink.site, "this is no plain call");
-        };
-        if call.around.is_closed || call.around.is_awaited {
-            return obstacle(sink.site, NO_PLACE);
-        }
-        let path = program.values.path_text(sink.path);
-        let has_one = matches!(call.arguments.as_slice(), [first, ..] if !first.is_starred);
-        let is_run = matches!(path.rsplit('.').next(), Some("run" | "run_until_complete"));
-        match sink.sink.category {
-            Category::Nested if !(is_run && has_one) || path.starts_with("uvicorn") || path.starts_with("aiohttp") => {
-                return obstacle(sink.site, "what this runs is not known");
-            }
-            Category::Deadlock => return obstacle(sink.site, "`await` the coroutine here instead"),
-            Category::Sleep if path != "time.sleep" => {
-                return obstacle(sink.site, "no coroutine is known that does the same");
-            }
-            _ => {}
-        }
-        for function in closure {
-            for &edge in &graph.into[function.0 as usize] {
-                let edge = &graph.edges[edge];
-                let places = self.places(edge.site.file);
-                let around: Option<Around> = match edge.kind {
-                    EventKind::Call(_) => places.calls.get(&edge.site.span).map(|call| call.around),
-                    EventKind::Read => places.reads.get(&edge.site.span).copied(),
-                    EventKind::Enter => match places.withs.get(&edge.site.span) {
-                        Some((_, 1)) => Some(Around::default()),
-                        _ => return obstacle(edge.site, "this `with` has other contexts, too"),
-                    },
-                    _ => None,
-                };
-                match around {
-                    Some(around) if !(around.is_closed || around.is_awaited) => {}
-                    _ => return obstacle(edge.site, NO_PLACE),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What the module is called in a file; it is imported if it is not there.
-    pub(super) fn module(&mut self, file: FileId) -> String {
-        let places = self.places(file);
-        if let Some(name) = places.name_of("asyncio") {
-            return name.to_owned();
-        }
-        let at = places.first_import;
-        self.edit(file, Edit::replace(Span { start: at, end: at }, "import asyncio\n"));
-        "asyncio".to_owned()
-    }
-
-    fn sink(&mut self, sink: &SinkCall) {
-        let (file, span) = (sink.site.file, sink.site.span);
-        let Some(call) = self.places(file).calls.get(&span).cloned() else { return };
-        let text = &self.files[file.0 as usize].text;
-        let callee = &text[call.function.start as usize..call.function.end as usize];
-        let root = callee.split('.').next().unwrap_or(callee).trim().to_owned();
-        self.gone.entry(file).or_default().push(root);
-        let open = if call.around.is_tight { "(await " } else { "await " };
-        if sink.sink.category == Category::Sleep {
-            let module = self.module(file);
-            self.edit(file, Edit::before(span, open));
-            self.edit(file, Edit::replace(call.function, format!("{module}.sleep")));
-            if call.around.is_tight {
-                self.edit(file, Edit::behind(span, ")"));
-            }
-            return;
-        }
-        self.unwrap(file, span, &call, open);
-    }
-
-    /// `asyncio.run(work(), debug=True)` becomes `await work()`.
-    fn unwrap(&mut self, file: FileId, span: Span, call: &Call, open: &str) {
-        let Some(argument) = call.arguments.first().copied() else { return };
-        let (before, behind) = if argument.is_loose { ("(", ")") } else { ("", "") };
-        let close = if call.around.is_tight { ")" } else { "" };
-        self.edit(file, Edit::replace(Span { start: span.start, end: argument.span.start }, format!("{open}{before}")));
-        self.edit(file, Edit::replace(Span { start: argument.span.end, end: span.end }, format!("{behind}{close}")));
-    }
-
-    fn definition(&mut self, program: &Program, function: FnId) {
-        let file = program.file_of(function);
-        let at = program.function(function).at;
-        let text = &self.files[file.0 as usize].text;
-        let Some(from) = self.places(file).definitions.get(&at).copied() else { return };
-        let Some(place) = text[from as usize..at.start as usize].rfind("def") else { return };
-        let start = from + place as u32;
-        self.edit(file, Edit::replace(Span { start, end: start }, "async "));
-        let renamed = match &text[at.start as usize..at.end as usize] {
-            "__enter__" => "__aenter__",
-            "__exit__" => "__aexit__",
-            _ => return,
-        };
-        self.edit(file, Edit::replace(at, renamed));
-    }
-
-    fn edge(&mut self, program: &Program, edge: &Edge, convert: &BTreeSet<FnId>, is_on_loop: bool) {
-        let (file, span) = (edge.site.file, edge.site.span);
-        let awaits = program.function(edge.caller).is_async || convert.contains(&edge.caller) || is_on_loop;
-        let places = self.places(file);
-        let around = match edge.kind {
-            EventKind::Enter => {
-                if let Some((start, _)) = places.withs.get(&span).copied() {
-                    self.edit(file, Edit::replace(Span { start, end: start }, "async "));
-                }
-                return;
-            }
-            EventKind::Read => places.reads.get(&span).copied(),
-            _ => places.calls.get(&span).map(|call| call.around),
-        };
-        let Some(around) = around else { return };
-        let (open, close) = match (awaits, around.is_tight) {
-            (true, true) => ("(await ".to_owned(), ")"),
-            (true, false) => ("await ".to_owned(), ""),
-            (false, _) => (format!("{}.run(", self.module(file)), ")"),
-        };
-        self.edit(file, Edit::before(span, open));
-        if !close.is_empty() {
-            self.edit(file, Edit::behind(span, close));
-        }
-    }
-
-    /// The new texts, without imports that nobody needs any more.
-    fn finish(mut self) -> BTreeMap<String, String> {
-        let mut changed = BTreeMap::new();
-        for (file, gone) in std::mem::take(&mut self.gone) {
-            self.drop_imports(file, &gone);
-        }
-        for (file, edits) in self.edits {
-            let file = &self.files[file.0 as usize];
-            if let Some(text) = apply(&file.text, &edits)
-                && text != file.text
-            {
-                changed.insert(file.path.clone(), text);
-            }
-        }
-        changed
-    }
-
-    fn drop_imports(&mut self, file: FileId, gone: &[String]) {
-        let text = &self.files[file.0 as usize].text;
-        let places = self.places(file);
-        let mut lines = Vec::new();
-        for import in &places.imports {
-            let is_gone = matches!(import.module.as_str(), "time" | "nest_asyncio");
-            let uses = places.uses.get(&import.name).copied().unwrap_or(0);
-            let removed = gone.iter().filter(|name| **name == import.name).count();
-            if is_gone
-                && import.is_alone
-                && import.is_top
-                && removed > 0
-                && uses == removed
-                && import.member.as_deref() != Some("*")
-            {
-                lines.push(whole_line(text, import.statement));
-            }
-        }
-        for line in lines {
-            self.edit(file, Edit::replace(line, ""));
-        }
-    }
-}
-
-/// A statement with its line, if it has the line for itself.
-fn whole_line(text: &str, statement: Span) -> Span {
-    let start = text[..statement.start as usize].rfind('\n').map_or(0, |place| place + 1);
-    let end = text[statement.end as usize..].find('\n').map_or(text.len(), |place| statement.end as usize + place + 1);
-    let is_alone =
-        text[start..statement.start as usize].trim().is_empty() && text[statement.end as usize..end].trim().is_empty();
-    if !is_alone {
-        return statement;
-    }
-    // Of the empty lines around it one side is enough.
-    let is_after_gap = text[..start].ends_with("\n\n");
-    let gap = usize::from(is_after_gap && text[end..].starts_with('\n'));
-    Span { start: start as u32, end: (end + gap) as u32 }
-}
-
-const NO_PLACE: &str =
-    "there is no place for `await`: a lambda, a generator expression, a default, a decorator, or a class body";

@@ -233,7 +233,7 @@ impl Program {
     pub(crate) fn is_thread_lock(&mut self, file: FileId, expr: ExprId) -> bool {
         let set = self.eval(file, expr);
         self.values.members(set).iter().any(|value| match self.values.get(*value) {
-            Value::External(path) => LOCKS.contains(&self.values.path_text(*path)),
+            Value::External(path) => is_thread_lock(self.values.path_text(*path)),
             _ => false,
         })
     }
@@ -250,6 +250,11 @@ impl Program {
         let value = self.value(value);
         self.values.single(value)
     }
+}
+
+/// Whether a value outside the program is a lock that stops a thread.
+pub(crate) fn is_thread_lock(path: &str) -> bool {
+    LOCKS.contains(&path)
 }
 
 const PROTOCOL_METHODS: &[&str] = &[

@@ -1,0 +1,354 @@
+//! Where the program may call a function without saying so: methods of objects of which nothing is known, names made at run time, and modules
+//! that are imported while a loop runs. In doubt a chain is left alone.
+
+use super::closure::{Closure, Closures, Obstacle};
+use super::pages::Pages;
+use super::sites::at;
+use crate::facts::{BindingKind, Constant, EventKind, Expr, ExprId, MODULE, ParameterKind, ScopeKind};
+use crate::graph::{Edge, Graph, Site};
+use crate::link::Program;
+use crate::link::values::{ClsId, EMPTY, FileId, FnId, Value, ValueId};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// An attribute of an object of which nothing is known.
+#[derive(Clone, Debug)]
+pub(super) struct Unknown {
+    pub(super) site: Site,
+    pub(super) caller: FnId,
+    /// How many arguments it is called with, if they can be counted; none if it is only read.
+    arguments: Option<usize>,
+    is_called: bool,
+}
+
+/// All of them, by the attribute's name.
+pub(super) fn unknown(program: &mut Program, graph: &Graph, pages: &mut Pages<'_>) -> FxHashMap<String, Vec<Unknown>> {
+    let mut all: FxHashMap<String, Vec<Unknown>> = FxHashMap::default();
+    for caller in program.functions() {
+        let file = program.file_of(caller);
+        for event in program.function(caller).events.clone() {
+            let (attribute, is_called) = match (event.kind, program.expr(file, event.expr)) {
+                (EventKind::Call(_), Expr::Call(callee, _)) => (*callee, true),
+                (EventKind::Read, _) => (event.expr, false),
+                _ => continue,
+            };
+            let Expr::Attribute(_, name) = *program.expr(file, attribute) else { continue };
+            let set = program.eval(file, attribute);
+            let members = program.values.members(set);
+            if set != EMPTY && !members.iter().any(|value| is_unknown(program, graph, *value, 0)) {
+                continue;
+            }
+            let name = program.file(file).facts.name(name).to_owned();
+            let call = pages.places(file).calls.get(&event.span).cloned();
+            let arguments = call
+                .filter(|call| !call.arguments.iter().any(|argument| argument.is_starred) && !call.has_keywords)
+                .map(|call| call.arguments.len());
+            let site = Site { file, span: event.span };
+            all.entry(name).or_default().push(Unknown { site, caller, arguments, is_called });
+        }
+    }
+    all
+}
+
+impl Closures<'_, '_> {
+    /// Whether all calls of a method are known.
+    pub(super) fn is_known_everywhere(&mut self, function: FnId, name: &str) -> Result<(), Obstacle> {
+        let Some(class) = self.program.class_of(function) else { return Ok(()) };
+        let doubt = self.unknown.get(name).into_iter().flatten().find(|unknown| self.may_be(function, unknown));
+        if let Some(doubt) = doubt {
+            let reason = format!("this may use `{name}` as well: what it is used of is not known");
+            return Err(Obstacle { site: doubt.site, reason });
+        }
+        let mut classes: Vec<ClsId> = self.program.ancestors(class).collect();
+        classes.extend_from_slice(self.program.heirs(class));
+        if let Some(site) = self.named_at_run_time(&classes) {
+            let reason = format!("this may use `{name}` as well: the attribute is named at run time");
+            return Err(Obstacle { site, reason });
+        }
+        Ok(())
+    }
+
+    /// Whether no `ExitStack` enters a context manager.
+    pub(super) fn is_entered_by_with(&mut self, function: FnId) -> Result<(), Obstacle> {
+        let Some(class) = self.program.class_of(function) else { return Ok(()) };
+        let mut classes: Vec<ClsId> = self.program.ancestors(class).collect();
+        classes.extend_from_slice(self.program.heirs(class));
+        for index in 0..self.program.files.len() {
+            let file = FileId(index as u32);
+            let facts = &self.program.file(file).facts;
+            let is_stack = |callee: ExprId| matches!(facts.exprs[callee], Expr::Attribute(_, name) if matches!(facts.name(name), "enter_context" | "push"));
+            let given: Vec<ExprId> = facts
+                .exprs
+                .iter()
+                .filter_map(|(_, expr)| match expr {
+                    Expr::Call(callee, arguments) if is_stack(*callee) => arguments.first().map(|first| first.value),
+                    _ => None,
+                })
+                .collect();
+            for given in given {
+                if self.may_be_of(file, given, &classes) {
+                    let site = Site { file, span: self.program.file(file).facts.span(given) };
+                    return Err(Obstacle { site, reason: "an `ExitStack` enters it as it is now".to_owned() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all that may be called at the place of an edge is known, as far as names in the function tell.
+    pub(super) fn is_known_there(&mut self, edge: &Edge) -> Result<(), Obstacle> {
+        let (caller, site) = at(edge);
+        let obstacle = || Obstacle { site, reason: "what else this may call is not known".to_owned() };
+        let events = &self.program.function(caller).events;
+        let call = events.iter().find(|event| event.span == site.span && matches!(event.kind, EventKind::Call(_)));
+        let Some(Expr::Call(callee, _)) = call.map(|event| self.program.expr(site.file, event.expr).clone()) else {
+            return Ok(());
+        };
+        let object = match self.program.expr(site.file, callee) {
+            Expr::Attribute(object, _) => *object,
+            _ => callee,
+        };
+        if self.is_partly_unknown(site.file, object, 0) {
+            return Err(obstacle());
+        }
+        let set = self.program.eval(site.file, callee);
+        for value in self.program.values.members(set).to_vec() {
+            let Some((owner, parameter)) = self.root(value).filter(|_| edge.via.is_empty()) else { continue };
+            for giver in &self.graph.into[owner.0 as usize] {
+                let env = self.program.values.env(self.graph.edges[*giver].env);
+                let given = env.iter().find(|(key, _)| *key == (owner, parameter)).map_or(EMPTY, |(_, set)| *set);
+                let is_nothing =
+                    |value: &ValueId| matches!(self.program.values.get(*value), Value::Constant(Constant::None));
+                if !self.program.values.members(given).iter().all(is_nothing) {
+                    return Err(obstacle());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn root(&self, value: ValueId) -> Option<(FnId, u32)> {
+        match *self.program.values.get(value) {
+            Value::Step(inner, _) => self.root(inner),
+            Value::Parameter(owner, parameter) => Some((owner, parameter)),
+            _ => None,
+        }
+    }
+
+    /// One of several values that nothing is known of.
+    fn is_partly_unknown(&mut self, file: FileId, expr: ExprId, depth: u32) -> bool {
+        let parts: Vec<ExprId> = match self.program.expr(file, expr) {
+            Expr::Union(parts) | Expr::Logic(_, parts) => parts.to_vec(),
+            Expr::Local(bindings) => {
+                let facts = &self.program.file(file).facts;
+                let values = bindings.iter().filter_map(|binding| match facts.bindings[*binding].kind {
+                    BindingKind::Value(value) => Some(value),
+                    _ => None,
+                });
+                values.collect()
+            }
+            _ => return false,
+        };
+        parts.into_iter().any(|part| {
+            let is_constant = matches!(self.program.expr(file, part), Expr::Constant(_));
+            let is_unknown = !is_constant && self.program.eval(file, part) == EMPTY;
+            is_unknown || (depth < DEEPEST && self.is_partly_unknown(file, part, depth + 1))
+        })
+    }
+
+    fn may_be(&self, function: FnId, unknown: &Unknown) -> bool {
+        let this = self.program.function(function);
+        let is_variadic = this.parameters.iter().any(|parameter| parameter.kind == ParameterKind::Variadic);
+        let is_positional = |kind| matches!(kind, ParameterKind::PositionalOnly | ParameterKind::Positional);
+        let most = this.parameters.iter().filter(|parameter| is_positional(parameter.kind)).count();
+        let least = this
+            .parameters
+            .iter()
+            .filter(|parameter| is_positional(parameter.kind) && parameter.default.is_none())
+            .count();
+        match unknown.arguments {
+            // With or without the instance.
+            Some(count) if unknown.is_called => (is_variadic || count <= most) && count + 1 >= least,
+            _ => true,
+        }
+    }
+
+    /// `getattr(object, name)` of one of these classes, with a name that is not known.
+    fn named_at_run_time(&mut self, classes: &[ClsId]) -> Option<Site> {
+        for index in 0..self.program.files.len() {
+            let file = FileId(index as u32);
+            let facts = &self.program.file(file).facts;
+            let calls: Vec<(ExprId, ExprId, ExprId, ExprId)> = facts
+                .exprs
+                .iter()
+                .filter_map(|(id, expr)| match expr {
+                    Expr::Call(callee, arguments) => match &**arguments {
+                        [object, name, ..] => Some((id, *callee, object.value, name.value)),
+                        _ => None,
+                    },
+                    _ => None,
+                })
+                .filter(|(_, callee, ..)| matches!(facts.exprs[*callee], Expr::Global(name) if facts.name(name) == "getattr"))
+                .collect();
+            for (call, _, object, name) in calls {
+                let names = self.program.eval(file, name);
+                let is_known = self
+                    .program
+                    .values
+                    .members(names)
+                    .iter()
+                    .any(|value| matches!(self.program.values.get(*value), Value::Text(_)));
+                if !is_known && self.may_be_of(file, object, classes) {
+                    return Some(Site { file, span: self.program.file(file).facts.span(call) });
+                }
+            }
+        }
+        None
+    }
+
+    fn may_be_of(&mut self, file: FileId, object: ExprId, classes: &[ClsId]) -> bool {
+        let set = self.program.eval(file, object);
+        let mut values: Vec<ValueId> = self.program.values.members(set).to_vec();
+        for value in values.clone() {
+            if let Value::Parameter(owner, parameter) = *self.program.values.get(value) {
+                for edge in &self.graph.into[owner.0 as usize] {
+                    let env = self.program.values.env(self.graph.edges[*edge].env);
+                    let given = env.iter().find(|(key, _)| *key == (owner, parameter)).map(|(_, set)| *set);
+                    values.extend(given.into_iter().flat_map(|set| self.program.values.members(set)));
+                }
+            }
+        }
+        values.into_iter().any(|value| {
+            matches!(self.program.values.get(value), Value::Instance { class, .. } | Value::Class { class, .. } if classes.contains(class))
+        })
+    }
+
+    /// Whether all that calls these functions outside a loop is never called in one.
+    pub(super) fn is_surely_outside(&self, closure: &Closure) -> Result<(), Obstacle> {
+        let mut next: Vec<FnId> = closure.functions.iter().copied().collect();
+        let mut seen: FxHashSet<FnId> = next.iter().copied().collect();
+        while let Some(function) = next.pop() {
+            let file = self.program.file_of(function);
+            if self.program.global_fn(file, MODULE) == function {
+                self.is_imported_early(file)?;
+                continue;
+            }
+            if !closure.functions.contains(&function) && self.program.class_of(function).is_some() {
+                let name = self.program.file(file).facts.name(self.program.function(function).name);
+                let doubt = self.unknown.get(name).into_iter().flatten().find(|unknown| {
+                    unknown.is_called && self.on_loop.contains(&unknown.caller) && self.may_be(function, unknown)
+                });
+                if let Some(doubt) = doubt {
+                    let reason = format!("the loop may get to `{name}` here, which would have to run another");
+                    return Err(Obstacle { site: doubt.site, reason });
+                }
+            }
+            for edge in &self.graph.into[function.0 as usize] {
+                let caller = super::sites::at(&self.graph.edges[*edge]).0;
+                if !self.on_loop.contains(&caller) && seen.insert(caller) {
+                    next.push(caller);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A module that a function imports while a loop runs would run another, if its own code did.
+    fn is_imported_early(&self, module: FileId) -> Result<(), Obstacle> {
+        let wanted = &self.program.file(module).module;
+        for index in 0..self.program.files.len() {
+            let file = FileId(index as u32);
+            let facts = &self.program.file(file).facts;
+            for (_, scope) in facts.scopes.iter() {
+                let ScopeKind::Function(function) = scope.kind else { continue };
+                if !self.on_loop.contains(&self.program.global_fn(file, function)) {
+                    continue;
+                }
+                for binding in scope.names.iter().flat_map(|(_, bindings)| bindings) {
+                    let binding = &facts.bindings[*binding];
+                    let imported = match &binding.kind {
+                        BindingKind::Import { module, .. } => facts.name(*module).to_owned(),
+                        BindingKind::ImportFrom { module, name, .. } => {
+                            format!("{}.{}", facts.name(*module), facts.name(*name))
+                        }
+                        _ => continue,
+                    };
+                    let is_it = imported == *wanted
+                        || imported.starts_with(&format!("{wanted}."))
+                        || wanted.ends_with(&format!(".{imported}"));
+                    if is_it {
+                        let reason = format!(
+                            "this imports `{wanted}` while a loop runs, whose own code would have to run another"
+                        );
+                        return Err(Obstacle { site: Site { file, span: binding.span }, reason });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a value is, or depends on, something of which nothing is known.
+fn is_unknown(program: &Program, graph: &Graph, value: ValueId, depth: u32) -> bool {
+    match *program.values.get(value) {
+        Value::External(path) => gives_back(program.values.path_text(path)),
+        Value::Step(inner, _) => is_unknown(program, graph, inner, depth),
+        Value::Parameter(owner, parameter) => {
+            let givers = &graph.into[owner.0 as usize];
+            givers.is_empty()
+                || depth > DEEPEST
+                || givers.iter().any(|giver| {
+                    let env = program.values.env(graph.edges[*giver].env);
+                    let given = env.iter().find(|(key, _)| *key == (owner, parameter)).map_or(EMPTY, |(_, set)| *set);
+                    given == EMPTY
+                        || program
+                            .values
+                            .members(given)
+                            .iter()
+                            .any(|value| is_unknown(program, graph, *value, depth + 1))
+                })
+        }
+        _ => false,
+    }
+}
+
+/// What comes from there was put there: it may be anything.
+fn gives_back(path: &str) -> bool {
+    // Without the attribute itself.
+    let inner = path.rsplit_once('.').map_or(path, |(inner, _)| inner);
+    inner.ends_with([')', ']'])
+        && KEEPERS.iter().any(|keeper| inner.strip_prefix(keeper).is_some_and(|rest| rest.len() > 2))
+}
+
+/// Parameters that are handed on.
+const DEEPEST: u32 = 4;
+
+/// Functions and classes outside the program that give back what they were given.
+const KEEPERS: &[&str] = &[
+    "list",
+    "dict",
+    "set",
+    "tuple",
+    "eval",
+    "next",
+    "vars",
+    "iter",
+    "queue.",
+    "collections.",
+    "asyncio.Queue",
+    "asyncio.PriorityQueue",
+    "asyncio.LifoQueue",
+    "pickle.",
+    "copy.",
+    "weakref.",
+    "heapq.",
+    "itertools.",
+    "functools.",
+    "operator.",
+    "random.",
+    "multiprocessing.",
+    "concurrent.",
+    "contextvars.",
+    "threading.local",
+    "importlib.",
+];

@@ -1,0 +1,112 @@
+//! Loops that were there for a nested run only: `loop = asyncio.new_event_loop()` before it, and `loop.close()` behind it.
+
+use super::pages::Pages;
+use super::places::{Becomes, Places};
+use crate::facts::Span;
+use crate::link::values::FileId;
+
+/// The statements that are dead once these calls of `loop.run_until_complete` in one function are awaited instead.
+pub(super) fn dead(pages: &mut Pages<'_>, file: FileId, runs: &[Span], run: Span) -> Vec<Span> {
+    let places = pages.places(file);
+    let Some(name) = owner(pages, &places, file, run) else { return Vec::new() };
+    let Some(range) = places.function_around(run.start).map(|definition| definition.range) else { return Vec::new() };
+    let is_inside = |at: u32| range.start <= at && at < range.end;
+    let made: Vec<&(String, Span, Span)> = places
+        .assignments
+        .iter()
+        .filter(|(known, statement, call)| {
+            *known == name && is_inside(statement.start) && is_getter(&places, pages, file, *call)
+        })
+        .collect();
+    let stores = places.stores.iter().filter(|(known, at)| *known == name && is_inside(*at)).count();
+    if made.is_empty() || stores != made.len() {
+        return Vec::new();
+    }
+    let mut gone: Vec<Span> = made.iter().map(|(_, statement, _)| *statement).collect();
+    let mut is_set = false;
+    for read in places.names.iter().filter(|read| read.name == name && is_inside(read.span.start)) {
+        let is_run = runs.iter().any(|run| run.start <= read.span.start && read.span.end <= run.end);
+        let call = match read.becomes {
+            _ if is_run => continue,
+            Becomes::Attribute(attribute) => {
+                let is_known = matches!(member(pages.slice(file, attribute)), "close" | "stop");
+                places.statements.iter().find(|(call, _)| is_known && call.start == attribute.start)
+            }
+            Becomes::Given(callee) => {
+                let is_known = matches!(member(pages.slice(file, callee)), "set_event_loop" | "apply");
+                is_set |= is_known;
+                places.statements.iter().find(|(call, _)| is_known && call.start == callee.start)
+            }
+            Becomes::Called(_) | Becomes::Other => None,
+        };
+        match call {
+            Some((_, statement)) => gone.push(*statement),
+            None => return Vec::new(),
+        }
+    }
+    if is_set {
+        let resets = places
+            .statements
+            .iter()
+            .filter(|(call, _)| is_inside(call.start) && pages.slice(file, **call).ends_with("set_event_loop(None)"));
+        gone.extend(resets.map(|(_, statement)| *statement));
+    }
+    gone
+}
+
+/// What kind of loop a call of `run_until_complete` runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// One that is made for it.
+    New,
+    /// The one that the thread has.
+    Current,
+    /// One of somebody else's.
+    Other,
+}
+
+/// Which loop it is that runs there.
+pub(super) fn kind(pages: &mut Pages<'_>, file: FileId, run: Span) -> Kind {
+    let places = pages.places(file);
+    let Some(call) = places.calls.get(&run) else { return Kind::Other };
+    let text = pages.slice(file, call.function);
+    let Some(before) = text.strip_suffix("run_until_complete") else { return Kind::New };
+    let of = |text: &str| {
+        let text = text.trim_end_matches(|character: char| character == '.' || character.is_whitespace());
+        match text.strip_suffix("()").map(member) {
+            Some("new_event_loop") => Kind::New,
+            Some("get_event_loop") => Kind::Current,
+            _ => Kind::Other,
+        }
+    };
+    let Some(name) = owner(pages, &places, file, run) else { return of(before) };
+    let Some(range) = places.function_around(run.start).map(|definition| definition.range) else { return Kind::Other };
+    let inside = |at: u32| range.start <= at && at < range.end;
+    let made = places.assignments.iter().filter(|(known, statement, _)| *known == name && inside(statement.start));
+    let kinds: Vec<Kind> = made.map(|(_, _, call)| of(pages.slice(file, *call))).collect();
+    match kinds.as_slice() {
+        [first, rest @ ..] if rest.iter().all(|kind| kind == first) => *first,
+        [] => Kind::Other,
+        kinds if kinds.contains(&Kind::Other) => Kind::Other,
+        _ => Kind::Current,
+    }
+}
+
+/// The name of the loop, if it has one.
+fn owner(pages: &Pages<'_>, places: &Places, file: FileId, run: Span) -> Option<String> {
+    let call = places.calls.get(&run)?;
+    let text = pages.slice(file, call.function);
+    let (name, method) = text.split_once('.')?;
+    let is_name = !name.is_empty() && name.chars().all(|character| character.is_alphanumeric() || character == '_');
+    (is_name && method == "run_until_complete").then(|| name.to_owned())
+}
+
+fn is_getter(places: &Places, pages: &Pages<'_>, file: FileId, call: Span) -> bool {
+    let Some(call) = places.calls.get(&call) else { return false };
+    let name = member(pages.slice(file, call.function));
+    call.arguments.is_empty() && matches!(name, "get_event_loop" | "new_event_loop" | "get_running_loop")
+}
+
+fn member(text: &str) -> &str {
+    text.rsplit('.').next().unwrap_or(text)
+}

@@ -1,0 +1,257 @@
+//! What keeps a function from becoming a coroutine function, and a call from being awaited.
+
+use super::closure::{Closure, Closures, Obstacle};
+use super::escapes::Escape;
+use super::places::{Around, Form};
+use super::sites::{at, is_call};
+use crate::facts::EventKind;
+use crate::graph::{Edge, Site};
+use crate::link::Program;
+use crate::link::values::{FnId, SetId, Value};
+
+impl Closures<'_, '_> {
+    /// Whether a function can be a coroutine function.
+    pub(super) fn can_change(&mut self, function: FnId, closure: &mut Closure) -> Result<(), Obstacle> {
+        let site = self.site_of(function);
+        let obstacle = |reason: String| Err(Obstacle { site, reason });
+        let this = self.program.function(function).clone();
+        let name = self.program.file(site.file).facts.name(this.name).to_owned();
+        let is_special = name.starts_with("__") && name.ends_with("__");
+        if is_special && !matches!(name.as_str(), "__enter__" | "__exit__") {
+            return obstacle(format!("`{name}` cannot be a coroutine function: Python calls it"));
+        }
+        if self.graph.scheduled.iter().any(|scheduled| scheduled.callee == function) {
+            return obstacle(format!("the loop calls `{name}` as a plain function"));
+        }
+        self.hands_over(function, &name, closure)?;
+        if let Some(decorator) = self.strange_decorator(function) {
+            return obstacle(format!("the decorator `{decorator}` of `{name}` may not take a coroutine function"));
+        }
+        if this.is_generator {
+            self.can_generate(function, &name)?;
+        }
+        if let Some(class) = self.program.class_of(function) {
+            let foreign = self.program.external_bases(class).into_iter().find(|base| !is_harmless(base));
+            if let Some(base) = foreign.filter(|_| !name.starts_with('_') || is_special) {
+                return obstacle(format!(
+                    "`{name}` may override a method of `{base}`, which calls it as a plain function"
+                ));
+            }
+        }
+        if name == "__enter__" || name == "__exit__" {
+            self.is_entered_by_with(function)?;
+        }
+        self.is_known_everywhere(function, &name)
+    }
+
+    fn hands_over(&mut self, function: FnId, name: &str, closure: &mut Closure) -> Result<(), Obstacle> {
+        let site = self.site_of(function);
+        let escapes = self.escapes.get(&function).cloned().unwrap_or_default();
+        for escape in &escapes {
+            if self.in_the_way(function, *escape) {
+                let reason = format!("`{name}` is handed over as a value: who gets it calls it as a plain function");
+                return Err(Obstacle { site, reason });
+            }
+            if let Escape::Given(call) = escape
+                && self.offloads.contains_key(call)
+            {
+                closure.offloads.insert(*call);
+                closure.is_called_outside = true;
+            }
+        }
+        if self.graph.elsewhere.contains(&function) && closure.offloads.is_empty() {
+            return Err(Obstacle { site, reason: format!("`{name}` also runs in another thread") });
+        }
+        Ok(())
+    }
+
+    fn can_generate(&mut self, function: FnId, name: &str) -> Result<(), Obstacle> {
+        let site = self.site_of(function);
+        let places = self.pages.places(site.file);
+        let definition = places.definitions.get(&site.span);
+        if definition.is_none_or(|definition| definition.returns_value || definition.is_sent_to) {
+            let reason = format!("`{name}` is a generator that returns a value, or is sent one");
+            return Err(Obstacle { site, reason });
+        }
+        Ok(())
+    }
+
+    fn strange_decorator(&mut self, function: FnId) -> Option<String> {
+        let file = self.program.file_of(function);
+        let is_generator = self.program.function(function).is_generator;
+        for decorator in self.program.function(function).decorators.clone() {
+            let set = self.program.eval(file, decorator);
+            let mut name = None;
+            for value in self.program.values.members(set).to_vec() {
+                name = match self.program.values.get(value) {
+                    Value::External(path) => Some(self.program.values.path_text(*path).to_owned()),
+                    Value::Function(known, _) => {
+                        let known = *known;
+                        match self.wrapper(known) {
+                            Some(_) if !is_generator => Some("typing.override".to_owned()),
+                            _ => Some(self.program.qualified_name(known)),
+                        }
+                    }
+                    _ => None,
+                };
+                if name.is_some() {
+                    break;
+                }
+            }
+            let is_known = match name.as_deref() {
+                Some("contextlib.contextmanager") => is_generator,
+                Some(name) => PLAIN_DECORATORS.contains(&name),
+                None => false,
+            };
+            if !is_known {
+                return Some(name.unwrap_or_else(|| "?".to_owned()));
+            }
+        }
+        None
+    }
+
+    /// Whether the caller can wait for it, there.
+    pub(super) fn can_await(&mut self, edge: &Edge) -> Result<(), Obstacle> {
+        let (caller, site) = at(edge);
+        let obstacle = |reason: &str| Err(Obstacle { site, reason: reason.to_owned() });
+        let is_on_loop = self.program.function(caller).is_async || self.on_loop.contains(&caller);
+        let is_generator = self.program.function(edge.callee).is_generator;
+        let places = self.pages.places(site.file);
+        let around = match edge.kind {
+            EventKind::Iterate if is_generator && is_on_loop => return self.can_iterate(edge),
+            EventKind::Enter if is_on_loop => return self.can_enter(site),
+            _ if edge.is_handed => {
+                return obstacle("the function is handed over as a value: who gets it calls it as a plain function");
+            }
+            EventKind::Call(_) if is_generator => return self.can_make(edge),
+            EventKind::Call(_) => places.calls.get(&site.span).map(|call| call.around),
+            EventKind::Read if is_on_loop => places.reads.get(&site.span).copied(),
+            EventKind::Read | EventKind::Enter | EventKind::Iterate if !is_on_loop => {
+                return obstacle("a caller outside any loop would have to run one for it");
+            }
+            _ => return obstacle("it runs by an operator or a loop, which cannot await it"),
+        };
+        let function = self.program.function(edge.callee);
+        let name = self.program.file(self.program.file_of(edge.callee)).facts.name(function.name);
+        if is_call(edge) && matches!(name, "__enter__" | "__exit__") {
+            return obstacle("this calls it by the name that it has now");
+        }
+        match around {
+            Some(around) if is_on_loop && !is_open(around) => obstacle(NO_PLACE),
+            None | Some(Around { is_awaited: true, .. }) => obstacle(NO_PLACE),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// A `for`, a comprehension, or a function that takes all elements at once.
+    fn can_iterate(&mut self, edge: &Edge) -> Result<(), Obstacle> {
+        let (_, site) = at(edge);
+        let places = self.pages.places(site.file);
+        let obstacle = |reason: &str| Err(Obstacle { site, reason: reason.to_owned() });
+        if edge.is_handed {
+            let Some(call) = places.calls.get(&site.span) else { return obstacle(NO_PLACE) };
+            let is_used_up = super::walk::USED_UP.contains(&self.pages.slice(site.file, call.function));
+            return if is_used_up && call.arguments.len() == 1 && is_open(call.around) {
+                Ok(())
+            } else {
+                obstacle("what iterates over it here cannot be asynchronous")
+            };
+        }
+        match places.loops.get(&site.span) {
+            Some(found) if is_open(found.around) && !found.around.is_lambda => Ok(()),
+            _ => obstacle("what iterates over it here cannot be asynchronous"),
+        }
+    }
+
+    fn can_enter(&mut self, site: Site) -> Result<(), Obstacle> {
+        let places = self.pages.places(site.file);
+        let obstacle = |reason: &str| Err(Obstacle { site, reason: reason.to_owned() });
+        if places.withs.contains_key(&site.span) { Ok(()) } else { obstacle(NO_PLACE) }
+    }
+
+    /// Where a generator is made, it is iterated over or entered, too: nothing else gets hold of it.
+    fn can_make(&mut self, edge: &Edge) -> Result<(), Obstacle> {
+        let (caller, site) = at(edge);
+        let places = self.pages.places(site.file);
+        let is_manager = self.is_manager(edge.callee);
+        let is_on_loop = self.program.function(caller).is_async || self.on_loop.contains(&caller);
+        let sole = places.sole.get(&site.span).and_then(|call| places.calls.get(call));
+        let is_delegated =
+            places.loops.values().any(|found| matches!(found.form, Form::Delegation(inner) if inner == site.span));
+        let is_taken = if is_manager {
+            places.withs.contains_key(&site.span)
+        } else {
+            places.loops.contains_key(&site.span)
+                || is_delegated
+                || sole.is_some_and(|call| super::walk::USED_UP.contains(&self.pages.slice(site.file, call.function)))
+        };
+        if is_taken && is_on_loop && edge.via.is_empty() {
+            return Ok(());
+        }
+        let reason = if is_on_loop {
+            "a generator is made here, and not iterated over at once"
+        } else {
+            "a caller outside any loop would have to run one for it"
+        };
+        Err(Obstacle { site, reason: reason.to_owned() })
+    }
+}
+
+/// Whether `await` can stand there.
+pub(super) const fn is_open(around: Around) -> bool {
+    !around.is_awaited && (!around.is_closed || (around.is_lambda && !around.is_tight))
+}
+
+/// Whether `contextlib.contextmanager` decorates it.
+pub(super) fn is_manager(program: &mut Program, function: FnId) -> bool {
+    let file = program.file_of(function);
+    program.function(function).decorators.clone().into_iter().any(|decorator| {
+        let set = program.eval(file, decorator);
+        program.values.members(set).iter().any(|value| match program.values.get(*value) {
+            Value::External(path) => program.values.path_text(*path) == "contextlib.contextmanager",
+            _ => false,
+        })
+    })
+}
+
+/// The functions of the program among these values.
+pub(super) fn functions_in(program: &Program, set: SetId) -> Vec<FnId> {
+    let members = program.values.members(set).iter();
+    members
+        .filter_map(|value| match program.values.get(*value) {
+            Value::Function(function, _) => Some(*function),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Bases that call nothing of their heirs.
+fn is_harmless(base: &str) -> bool {
+    matches!(
+        base,
+        "object"
+            | "abc.ABC"
+            | "typing.Generic"
+            | "typing.Protocol"
+            | "typing_extensions.Protocol"
+            | "enum.Enum"
+            | "typing.NamedTuple"
+    ) || base.ends_with("Exception")
+        || base.ends_with("Error")
+}
+
+const PLAIN_DECORATORS: &[&str] = &[
+    "property",
+    "staticmethod",
+    "classmethod",
+    "abc.abstractmethod",
+    "typing.overload",
+    "typing_extensions.overload",
+    "typing.override",
+    "typing.final",
+    "functools.wraps()",
+    "typing_extensions.override",
+];
+
+pub(super) const NO_PLACE: &str =
+    "there is no place for `await`: a lambda, a generator expression, a default, a decorator, or a class body";

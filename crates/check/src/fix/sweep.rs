@@ -1,0 +1,199 @@
+//! Takes statements away, and what is left empty by that: a `try` with nothing to try, a `finally` with nothing to do.
+
+use super::edit::Edit;
+use super::walk::span;
+use crate::facts::Span;
+use crate::syntax::{ExceptHandler, Module, Ranged, Stmt, Visitor, ast, walk_stmt};
+use std::collections::BTreeSet;
+
+struct Sweeper<'t> {
+    text: &'t str,
+    gone: &'t BTreeSet<Span>,
+    edits: Vec<Edit>,
+}
+
+/// The changes that take these statements away.
+pub(super) fn sweep(text: &str, gone: &BTreeSet<Span>) -> Vec<Edit> {
+    if gone.is_empty() {
+        return Vec::new();
+    }
+    let module = Module::parse(text);
+    let mut sweeper = Sweeper { text, gone, edits: Vec::new() };
+    sweeper.block(module.body(), true);
+    sweeper.edits
+}
+
+impl Sweeper<'_> {
+    fn is_gone(&self, statement: &Stmt) -> bool {
+        if self.gone.contains(&span(statement.range())) {
+            return true;
+        }
+        let Stmt::Try(try_) = statement else { return false };
+        // What is not tried raises nothing.
+        self.all_gone(&try_.body) && self.all_gone(&try_.orelse) && self.all_gone(&try_.finalbody)
+    }
+
+    fn all_gone(&self, body: &[Stmt]) -> bool {
+        body.iter().all(|statement| self.is_gone(statement))
+    }
+
+    fn block(&mut self, body: &[Stmt], can_be_empty: bool) {
+        let is_empty = !can_be_empty && !body.is_empty() && self.all_gone(body);
+        for (index, statement) in body.iter().enumerate() {
+            if self.is_gone(statement) {
+                let range = span(statement.range());
+                let edit = if is_empty && index == 0 {
+                    Edit::replace(range, "pass")
+                } else {
+                    Edit::replace(whole_line(self.text, range), "")
+                };
+                self.edits.push(edit);
+            } else {
+                self.statement(statement);
+            }
+        }
+    }
+
+    fn statement(&mut self, statement: &Stmt) {
+        match statement {
+            Stmt::Try(try_) if !try_.finalbody.is_empty() && self.all_gone(&try_.finalbody) => {
+                self.without_finally(try_);
+            }
+            Stmt::FunctionDef(function) => self.block(&function.body, false),
+            Stmt::ClassDef(class) => self.block(&class.body, false),
+            Stmt::If(if_) => {
+                self.block(&if_.body, false);
+                if_.elif_else_clauses.iter().for_each(|clause| self.block(&clause.body, false));
+            }
+            Stmt::With(with) => self.block(&with.body, false),
+            Stmt::For(for_) => {
+                self.block(&for_.body, false);
+                self.block(&for_.orelse, false);
+            }
+            Stmt::While(while_) => {
+                self.block(&while_.body, false);
+                self.block(&while_.orelse, false);
+            }
+            Stmt::Try(try_) => {
+                self.block(&try_.body, false);
+                self.handlers(&try_.handlers);
+                self.block(&try_.orelse, false);
+                self.block(&try_.finalbody, false);
+            }
+            Stmt::Match(match_) => match_.cases.iter().for_each(|case| self.block(&case.body, false)),
+            _ => {}
+        }
+    }
+
+    fn handlers(&mut self, handlers: &[ExceptHandler]) {
+        for ExceptHandler::ExceptHandler(handler) in handlers {
+            self.block(&handler.body, false);
+        }
+    }
+
+    fn without_finally(&mut self, try_: &ast::StmtTry) {
+        let (Some(first), Some(last)) = (try_.body.first(), try_.finalbody.last()) else { return };
+        let before = try_
+            .orelse
+            .last()
+            .map(Ranged::range)
+            .or_else(|| try_.handlers.last().map(Ranged::range))
+            .or_else(|| try_.body.last().map(Ranged::range));
+        let Some(before) = before.map(span) else { return };
+        let end = self.line_end(span(last.range()).end);
+        let start = self.line_end(before.end);
+        let is_bare = try_.handlers.is_empty() && try_.orelse.is_empty();
+        let (head, body) = (span(try_.range), span(first.range()));
+        let indent = self.line_start(body.start);
+        let first_line = Span { start: self.line_start(head.start), end: self.line_end(head.start) };
+        let is_simple = self.text[indent as usize..body.start as usize].trim().is_empty()
+            && first_line.start < indent
+            && self.text[head.start as usize..first_line.end as usize].trim() == "try:"
+            && !self.has_long_strings(&try_.body);
+        if is_bare && is_simple {
+            self.edits.push(Edit::replace(first_line, ""));
+            self.dedent(head.start, before.end, body.start - indent - (head.start - first_line.start));
+            self.edits.push(Edit::replace(Span { start, end }, ""));
+        } else if is_bare {
+            self.block(&try_.finalbody, false);
+        } else {
+            self.edits.push(Edit::replace(Span { start, end }, ""));
+        }
+        self.block(&try_.body, is_bare);
+        self.handlers(&try_.handlers);
+        self.block(&try_.orelse, false);
+    }
+
+    /// The lines behind the first, by so many characters less.
+    fn dedent(&mut self, start: u32, end: u32, by: u32) {
+        let text = self.text;
+        let mut at = start as usize;
+        while let Some(place) = text[at..end as usize].find('\n') {
+            at += place + 1;
+            self.edits.push(Edit::outdent(at as u32, by));
+        }
+    }
+
+    fn has_long_strings(&self, body: &[Stmt]) -> bool {
+        struct Finder<'t>(&'t str, bool);
+        impl<'a> Visitor<'a> for Finder<'_> {
+            fn visit_stmt(&mut self, statement: &'a Stmt) {
+                walk_stmt(self, statement);
+            }
+            fn visit_expr(&mut self, expr: &'a crate::syntax::Expr) {
+                use crate::syntax::Expr;
+                let is_text = matches!(
+                    expr,
+                    Expr::StringLiteral(_) | Expr::BytesLiteral(_) | Expr::FString(_) | Expr::TString(_)
+                );
+                self.1 |= is_text && self.0[expr.range()].contains('\n');
+                crate::syntax::walk_expr(self, expr);
+            }
+        }
+        let mut finder = Finder(self.text, false);
+        for statement in body {
+            finder.visit_stmt(statement);
+        }
+        finder.1
+    }
+
+    fn line_start(&self, at: u32) -> u32 {
+        self.text[..at as usize].rfind('\n').map_or(0, |place| place as u32 + 1)
+    }
+
+    fn line_end(&self, at: u32) -> u32 {
+        let text = self.text;
+        text[at as usize..].find('\n').map_or(text.len() as u32, |place| at + place as u32 + 1)
+    }
+}
+
+/// A statement with its line, if it has the line for itself.
+fn whole_line(text: &str, statement: Span) -> Span {
+    let start = text[..statement.start as usize].rfind('\n').map_or(0, |place| place + 1);
+    let end = text[statement.end as usize..].find('\n').map_or(text.len(), |place| statement.end as usize + place + 1);
+    let is_alone =
+        text[start..statement.start as usize].trim().is_empty() && text[statement.end as usize..end].trim().is_empty();
+    if !is_alone {
+        // One of several in a line.
+        let rest = &text[statement.end as usize..end];
+        let next = rest.find(|character: char| character != ' ').filter(|place| rest[*place..].starts_with(';'));
+        let blank = |place: usize| rest[place + 1..].len() - rest[place + 1..].trim_start_matches(' ').len();
+        let before = text[..statement.start as usize].trim_end_matches(' ');
+        return match next {
+            Some(place) => Span { start: statement.start, end: statement.end + (place + 1 + blank(place)) as u32 },
+            None if before.ends_with(';') => Span { start: before.len() as u32 - 1, end: statement.end },
+            None => statement,
+        };
+    }
+    // Of the empty lines around it one side is enough.
+    let before = &text[..start];
+    let is_after_gap = before.ends_with("\n\n") || before.ends_with("\n\r\n");
+    let gap = if !is_after_gap {
+        0
+    } else if text[end..].starts_with("\r\n") {
+        2
+    } else {
+        usize::from(text[end..].starts_with('\n'))
+    };
+    Span { start: start as u32, end: (end + gap) as u32 }
+}
