@@ -5,8 +5,10 @@
 
 use crate::catalogue::{Handed, Sink, Unless};
 use crate::facts::{Event, EventKind, ExprId, GuardId, Span, Use};
-use crate::link::values::{ArgsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId};
-use crate::link::{Need, Program, Target, Truth, What};
+use crate::link::values::{
+    ArgsId, ClsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, NO_ENV, PathId, SetId, Step, Symbol, Value, ValueId,
+};
+use crate::link::{Need, Program, Receiver, Target, Truth, What};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
 
@@ -61,6 +63,17 @@ pub(crate) struct Scheduled {
     pub(crate) truth: Rc<Truth>,
 }
 
+/// Something that blocks, which the loop is told to call itself.
+#[derive(Clone, Debug)]
+pub(crate) struct ScheduledSink {
+    pub(crate) caller: FnId,
+    pub(crate) site: Site,
+    pub(crate) by: PathId,
+    pub(crate) path: PathId,
+    pub(crate) sink: Sink,
+    pub(crate) truth: Rc<Truth>,
+}
+
 /// A call of a function outside the program, for rules that look for names.
 #[derive(Clone, Debug)]
 pub(crate) struct Outside {
@@ -78,8 +91,10 @@ struct Happening {
     is_handed: bool,
     truth: Rc<Truth>,
     via: Vec<Hop>,
-    /// It happens to the function's own `self`.
-    is_own: bool,
+    /// The attribute of the caller's own object that is called.
+    receiver: Option<(Receiver, Symbol)>,
+    /// The loop is told to call it, by this.
+    scheduled_by: Option<PathId>,
 }
 
 /// A call of a parameter.
@@ -100,6 +115,7 @@ pub(crate) struct Graph {
     /// Those of each function.
     pub(crate) sinks_of: Vec<Vec<usize>>,
     pub(crate) scheduled: Vec<Scheduled>,
+    pub(crate) scheduled_sinks: Vec<ScheduledSink>,
     /// Functions that run in other threads or processes.
     pub(crate) elsewhere: FxHashSet<FnId>,
     pub(crate) outside: Vec<Outside>,
@@ -119,8 +135,10 @@ struct Builder<'p> {
     program: &'p mut Program,
     graph: Graph,
     truths: FxHashMap<(FileId, GuardId, FnId), Rc<Truth>>,
-    properties: FxHashSet<Symbol>,
+    dispatches: FxHashMap<(ClsId, Receiver, FnId), Result<Option<Need>, ()>>,
     specials: FxHashSet<Symbol>,
+    /// Some class can be awaited, or entered or iterated asynchronously.
+    has_async_specials: bool,
     /// What the catalogue says of paths that were met.
     paths: FxHashMap<PathId, (Option<Sink>, Rc<[Handed]>)>,
 }
@@ -135,13 +153,18 @@ pub(crate) fn build(program: &mut Program) -> Graph {
         variables: vec![Vec::new(); count],
         ..Graph::default()
     };
-    let (properties, specials) = (program.property_names(), program.special_names());
-    let mut builder =
-        Builder { program, graph, truths: FxHashMap::default(), properties, specials, paths: FxHashMap::default() };
+    let specials = program.special_names();
+    let has_async_specials = ["__await__", "__aenter__", "__aexit__", "__aiter__"]
+        .iter()
+        .any(|name| program.values.known_symbol(name).is_some_and(|name| specials.contains(&name)));
+    let (truths, dispatches, paths) = (FxHashMap::default(), FxHashMap::default(), FxHashMap::default());
+    let mut builder = Builder { program, graph, truths, dispatches, specials, has_async_specials, paths };
     for function in builder.program.functions() {
         builder.function(function);
     }
     builder.spread();
+    builder.defaults();
+    builder.decorators();
     builder.foreign();
     builder.spread();
     builder.graph
@@ -156,8 +179,38 @@ impl Builder<'_> {
         }
     }
 
+    /// Decorators are called with what they decorate: those that keep it for what others call.
+    fn decorators(&mut self) {
+        let keepers = self.graph.foreign.iter().map(|variable| self.root(variable.value));
+        let keepers: FxHashSet<FnId> = keepers.collect();
+        if keepers.is_empty() {
+            return;
+        }
+        for decoration in self.program.decorations() {
+            let args = crate::link::values::Args { positional: vec![decoration.decorated], ..Default::default() };
+            let args = self.program.values.new_args(args);
+            // Definitions mostly run when the module is imported; one that blocks in a coroutine is not worth the noise.
+            let at = Happening {
+                caller: decoration.caller,
+                site: decoration.site,
+                kind: EventKind::Call(Use::Other),
+                is_handed: true,
+                truth: Rc::new(Truth { is_outside: true, ..Truth::default() }),
+                via: Vec::new(),
+                receiver: None,
+                scheduled_by: None,
+            };
+            for target in self.program.targets(decoration.decorators, args) {
+                if matches!(target, Target::Function(callee, _) if keepers.contains(&callee)) {
+                    self.target(&at, target);
+                }
+            }
+        }
+    }
+
     fn event(&mut self, file: FileId, function: FnId, event: Event) {
         let mut targets = Vec::new();
+        let mut receiver = None;
         match event.kind {
             EventKind::Call(_) => {
                 let crate::facts::Expr::Call(callee, _) = *self.program.expr(file, event.expr) else { return };
@@ -167,34 +220,68 @@ impl Builder<'_> {
                 }
                 let args = self.program.call_arguments(file, event.expr);
                 targets = self.program.targets(callees, args);
+                let has_sink = targets.iter().any(|target| matches!(target, Target::External(..)));
+                if has_sink && self.is_patient(file, event, callee) {
+                    targets.retain(|target| !matches!(target, Target::External(..)));
+                }
+                receiver = self.receiver(file, function, callee);
             }
-            EventKind::Read => self.read(file, event.expr, &mut targets),
+            EventKind::Read => {
+                self.read(file, event.expr, false, &mut targets);
+                receiver = self.receiver(file, function, event.expr);
+            }
+            EventKind::Write => self.read(file, event.expr, true, &mut targets),
             EventKind::Enter => self.steps(file, event.expr, Step::Enter, &mut targets),
             EventKind::Iterate => self.steps(file, event.expr, Step::Element, &mut targets),
+            EventKind::Unpack => self.unpack(file, event.expr, &mut targets),
             EventKind::Operator(name) => self.operator(file, event.expr, name, &mut targets),
-            EventKind::Await | EventKind::Test | EventKind::AsyncEnter | EventKind::AsyncIterate => return,
+            EventKind::Await => {
+                let crate::facts::Expr::Await(value) = *self.program.expr(file, event.expr) else { return };
+                self.sync_steps(file, value, Step::Await, &mut targets);
+            }
+            EventKind::AsyncEnter => self.sync_steps(file, event.expr, Step::AsyncEnter, &mut targets),
+            EventKind::AsyncIterate => self.sync_steps(file, event.expr, Step::AsyncElement, &mut targets),
+            EventKind::Test => return,
         }
         if event.kind == EventKind::Call(Use::Awaited) {
             // What is awaited was no plain function, if it may have been a coroutine function.
             let is_async = |target: &Target| matches!(target, Target::Function(callee, _) if self.program.function(*callee).is_async);
             if targets.iter().any(is_async) {
                 targets.retain(is_async);
+            } else {
+                // Nor if a decorator that nobody knows may have made one of it.
+                targets.retain(
+                    |target| !matches!(target, Target::Function(callee, _) if self.program.is_disguised(*callee)),
+                );
             }
         }
         if targets.is_empty() {
             return;
         }
         let truth = self.truth(function, event.guard);
-        let is_own = self.program.happens_to_self(function, event);
         let site = Site { file, span: event.span };
-        let at =
-            Happening { caller: function, site, kind: event.kind, is_handed: false, truth, via: Vec::new(), is_own };
+        let at = Happening {
+            caller: function,
+            site,
+            kind: event.kind,
+            is_handed: false,
+            truth,
+            via: Vec::new(),
+            receiver,
+            scheduled_by: None,
+        };
         for target in targets {
             if let Target::External(path, _) = target {
                 self.graph.outside.push(Outside { caller: function, path, site });
             }
             self.target(&at, target);
         }
+    }
+
+    /// Whether a call does not wait, as the code around it says.
+    fn is_patient(&self, file: FileId, event: Event, callee: ExprId) -> bool {
+        self.program.file(file).facts.unwaiting.binary_search(&event.expr).is_ok()
+            || self.program.is_answered(file, callee, event.guard)
     }
 
     /// An operator runs a special method of its operand.
@@ -229,50 +316,113 @@ impl Builder<'_> {
         }
     }
 
-    /// Reading an attribute may run a property's getter.
-    fn read(&mut self, file: FileId, expr: ExprId, targets: &mut Vec<Target>) {
-        let crate::facts::Expr::Attribute(object, name) = *self.program.expr(file, expr) else { return };
-        let name = self.program.symbol(file, name);
-        if !self.properties.contains(&name) {
-            return;
-        }
-        let objects = self.program.eval(file, object);
-        for object in self.program.values.members(objects).to_vec() {
-            for (function, env) in self.program.getters(object, name) {
-                targets.push(Target::Function(function, env));
+    /// Only generators and iterators of the program's own matter where the parts are few.
+    fn unpack(&mut self, file: FileId, expr: ExprId, targets: &mut Vec<Target>) {
+        let values = self.program.eval(file, expr);
+        for value in self.program.values.members(values).to_vec() {
+            if matches!(self.program.values.get(value), Value::Generator(..) | Value::Instance { .. }) {
+                self.program.targets_of_step(value, Step::Element, targets);
             }
         }
     }
 
+    /// What is awaited, or entered or iterated asynchronously, may be made so by a plain function.
+    fn sync_steps(&mut self, file: FileId, expr: ExprId, step: Step, targets: &mut Vec<Target>) {
+        if !self.has_async_specials {
+            return;
+        }
+        let values = self.program.eval(file, expr);
+        for value in self.program.values.members(values).to_vec() {
+            if matches!(self.program.values.get(value), Value::Instance { .. }) {
+                self.program.targets_of_step(value, step, targets);
+            }
+        }
+        targets
+            .retain(|target| matches!(target, Target::Function(callee, _) if !self.program.function(*callee).is_async));
+    }
+
+    fn receiver(&self, file: FileId, function: FnId, attribute: ExprId) -> Option<(Receiver, Symbol)> {
+        let receiver = self.program.receiver_of(file, function, attribute)?;
+        let crate::facts::Expr::Attribute(_, name) = *self.program.expr(file, attribute) else { return None };
+        Some((receiver, self.program.symbol(file, name)))
+    }
+
+    /// Reading or setting an attribute may run a property's getter or setter.
+    fn read(&mut self, file: FileId, expr: ExprId, is_set: bool, targets: &mut Vec<Target>) {
+        let crate::facts::Expr::Attribute(object, name) = *self.program.expr(file, expr) else { return };
+        let name = self.program.symbol(file, name);
+        if !self.program.is_property(name) {
+            return;
+        }
+        let objects = self.program.eval(file, object);
+        for object in self.program.values.members(objects).to_vec() {
+            self.accessed(object, name, is_set, targets);
+        }
+    }
+
+    fn accessed(&mut self, object: ValueId, name: Symbol, is_set: bool, targets: &mut Vec<Target>) {
+        if self.program.values.is_variable(object) {
+            let step = self.program.variable_members(object, Step::Attribute(name));
+            targets.extend(step.into_iter().map(|step| Target::Variable(step, NO_ARGS)));
+            return;
+        }
+        let run = if is_set { self.program.setters(object, name) } else { self.program.getters(object, name) };
+        targets.extend(run.into_iter().map(|(function, env)| Target::Function(function, env)));
+    }
+
     fn target(&mut self, at: &Happening, target: Target) {
         match target {
+            Target::Function(callee, _) if at.scheduled_by.is_some() => {
+                let (caller, site, truth) = (at.caller, at.site, Rc::clone(&at.truth));
+                if let Some(by) = at.scheduled_by {
+                    self.graph.scheduled.push(Scheduled { caller, site, by, callee, truth });
+                }
+            }
             Target::Function(callee, env) => {
                 let is_plain = !self.program.function(callee).is_async && !self.program.function(callee).is_generator;
                 if is_plain && at.kind == EventKind::Call(Use::Awaited) && !self.program.gives_awaitable(callee, env) {
                     return;
                 }
+                let Some(truth) = self.dispatched(at, callee) else { return };
                 let function = self.program.function(callee);
                 let is_step = !matches!(at.kind, EventKind::Call(_));
                 let runs = !function.is_async && (is_step || !function.is_generator);
-                let Happening { caller, site, kind, is_handed, truth, via, is_own } = at.clone();
-                let truth = if is_own { self.of_heir(truth, caller, callee, env) } else { Some(truth) };
-                let Some(truth) = truth else { return };
+                let Happening { caller, site, kind, is_handed, via, .. } = at.clone();
                 self.edge(Edge { caller, callee, site, env, runs, truth, via, kind, is_handed });
             }
             Target::External(path, args) => self.external(at, path, args),
-            Target::Variable(value, args) => self.variable(Variable { value, args, at: at.clone() }),
+            Target::Variable(value, args) => {
+                let at = Happening { receiver: None, ..at.clone() };
+                self.variable(Variable { value, args, at });
+            }
         }
     }
 
-    /// What `self` must be, to have an heir's method; none, if it can't.
-    fn of_heir(&self, truth: Rc<Truth>, caller: FnId, callee: FnId, env: EnvId) -> Option<Rc<Truth>> {
-        let Some(heir) = self.program.heir_in(caller, callee, env) else { return Some(truth) };
-        if !self.program.may_be(caller, heir) {
-            return None;
+    /// The truth of an edge, with what the caller's own object must be for it; none, if it never is.
+    fn dispatched(&mut self, at: &Happening, callee: FnId) -> Option<Rc<Truth>> {
+        let Some((receiver, name)) = at.receiver else { return Some(Rc::clone(&at.truth)) };
+        if self.program.symbol(self.program.file_of(callee), self.program.function(callee).name) != name {
+            return Some(Rc::clone(&at.truth));
         }
-        let mut truth = (*truth).clone();
-        truth.needs.push(Need { owner: caller, parameter: 0, what: What::Heir(heir), is: true });
-        Some(Rc::new(truth))
+        let Some(class) = self.program.class_of(at.caller) else { return Some(Rc::clone(&at.truth)) };
+        let key = (class, receiver, callee);
+        let found = if let Some(known) = self.dispatches.get(&key) {
+            *known
+        } else {
+            let found = self.program.dispatch(at.caller, receiver, callee);
+            self.dispatches.insert(key, found);
+            found
+        };
+        match found {
+            Ok(None) => Some(Rc::clone(&at.truth)),
+            Ok(Some(need)) => {
+                let mut truth = (*at.truth).clone();
+                truth.needs.push(need);
+                truth.needs.sort_unstable();
+                Some(Rc::new(truth))
+            }
+            Err(()) => None,
+        }
     }
 
     fn edge(&mut self, edge: Edge) {
@@ -324,12 +474,22 @@ impl Builder<'_> {
             (catalogue.sink(text), catalogue.handed(text).into())
         });
         let (sink, handed) = (*sink, Rc::clone(handed));
+        if let Some(by) = at.scheduled_by {
+            if let Some(sink) = sink
+                && !self.is_harmless(sink, args)
+            {
+                let (caller, site, truth) = (at.caller, at.site, Rc::clone(&at.truth));
+                self.graph.scheduled_sinks.push(ScheduledSink { caller, site, by, path, sink, truth });
+            }
+            return;
+        }
         if let Some(sink) = sink
             && at.kind != EventKind::Call(Use::Awaited)
             && !self.is_harmless(sink, args)
             && self.graph.known_sinks.insert((at.caller, at.site, path))
         {
-            let Happening { caller, site, truth, via, .. } = at.clone();
+            let Happening { caller, site, via, .. } = at.clone();
+            let truth = self.waits(sink, args, at);
             self.graph.sinks_of[caller.0 as usize].push(self.graph.sinks.len());
             self.graph.sinks.push(SinkCall { caller, site, path, sink, truth, via });
         }
@@ -338,41 +498,72 @@ impl Builder<'_> {
         }
     }
 
-    /// Something outside the program is handed a function.
+    /// Something outside the program is handed a function, or something to step into.
     fn hand(&mut self, at: &Happening, path: PathId, args: ArgsId, what: Handed) {
         let (place, name) = match what {
-            Handed::Calls(place, name) | Handed::OnLoop(place, name) | Handed::Elsewhere(place, name) => (place, name),
-            Handed::Iterates(place) => (place, ""),
+            Handed::Calls(place, name)
+            | Handed::CallsWith(place, name)
+            | Handed::OnLoop(place, name)
+            | Handed::Elsewhere(place, name) => (place, name),
+            Handed::Iterates(place) | Handed::Enters(place) | Handed::Special(place, _) => (place, ""),
         };
         let given = self.argument(args, place, name);
         if given == EMPTY {
             return;
         }
-        if let Handed::Iterates(_) = what {
-            let mut targets = Vec::new();
-            for value in self.program.values.members(given).to_vec() {
-                self.program.targets_of_step(value, Step::Element, &mut targets);
-            }
-            let at = Happening { kind: EventKind::Iterate, is_handed: true, ..at.clone() };
-            for target in targets {
-                self.target(&at, target);
-            }
-            return;
-        }
-        let inner = Happening { kind: EventKind::Call(Use::Other), is_handed: true, ..at.clone() };
-        for target in self.program.targets(given, NO_ARGS) {
-            match (what, target) {
-                (Handed::Calls(..), _) => self.target(&inner, target),
-                (Handed::OnLoop(..), Target::Function(callee, _)) => {
-                    let (caller, site, truth) = (at.caller, at.site, Rc::clone(&at.truth));
-                    self.graph.scheduled.push(Scheduled { caller, site, by: path, callee, truth });
+        let mut targets = Vec::new();
+        let mut inner = Happening { kind: EventKind::Call(Use::Other), is_handed: true, receiver: None, ..at.clone() };
+        match what {
+            Handed::Iterates(_) | Handed::Enters(_) => {
+                let step = if matches!(what, Handed::Enters(_)) { Step::Enter } else { Step::Element };
+                inner.kind = if step == Step::Enter { EventKind::Enter } else { EventKind::Iterate };
+                for value in self.program.values.members(given).to_vec() {
+                    self.program.targets_of_step(value, step, &mut targets);
                 }
+            }
+            Handed::Special(_, method) => {
+                for value in self.program.values.members(given).to_vec() {
+                    if matches!(self.program.values.get(value), Value::Instance { .. }) {
+                        self.program.special_targets(value, &[method], &mut targets);
+                    }
+                }
+                targets.retain(|target| matches!(target, Target::Function(..)));
+            }
+            Handed::Calls(..) => {
+                let elements = self.elements(args, place);
+                targets = self.program.targets(given, elements);
+            }
+            Handed::CallsWith(..) | Handed::OnLoop(..) | Handed::Elsewhere(..) => {
+                let rest = self.rest(args, place);
+                targets = self.program.targets(given, rest);
+                if matches!(what, Handed::OnLoop(..)) {
+                    inner.scheduled_by = Some(path);
+                }
+            }
+        }
+        for target in targets {
+            match (what, target) {
                 (Handed::Elsewhere(..), Target::Function(callee, _)) => {
                     self.graph.elsewhere.insert(callee);
                 }
-                _ => {}
+                (Handed::Elsewhere(..), _) => {}
+                (_, target) => self.target(&inner, target),
             }
         }
+    }
+
+    /// The arguments behind one.
+    fn rest(&mut self, args: ArgsId, place: usize) -> ArgsId {
+        let positional = self.program.values.arguments(args).positional.iter().skip(place + 1).copied().collect();
+        self.program.values.new_args(crate::link::values::Args { positional, ..Default::default() })
+    }
+
+    /// What the other arguments have in them.
+    fn elements(&mut self, args: ArgsId, place: usize) -> ArgsId {
+        let given = self.program.values.arguments(args).positional.clone();
+        let others = given.into_iter().enumerate().filter(|(index, _)| *index != place);
+        let positional = others.map(|(_, set)| self.program.step_set(set, Step::Element)).collect();
+        self.program.values.new_args(crate::link::values::Args { positional, ..Default::default() })
     }
 
     fn argument(&mut self, args: ArgsId, place: usize, name: &str) -> SetId {
@@ -382,20 +573,39 @@ impl Builder<'_> {
         named.map(|(_, set)| *set).or_else(|| args.positional.get(place).copied()).unwrap_or(EMPTY)
     }
 
+    /// The arguments by which a call says whether it waits.
+    fn deciding(&mut self, sink: Sink, args: ArgsId) -> Vec<SetId> {
+        match sink.unless {
+            Unless::Falsy(place, name) => vec![self.argument(args, place, name)],
+            Unless::EitherFalsy(one, two) => vec![self.argument(args, one.0, one.1), self.argument(args, two.0, two.1)],
+            Unless::Never | Unless::Truthy(..) => Vec::new(),
+        }
+    }
+
     /// Whether the arguments say that it does not wait.
     fn is_harmless(&mut self, sink: Sink, args: ArgsId) -> bool {
-        let mut is_falsy = |place: usize, name: &str| {
-            let given = self.argument(args, place, name);
-            matches!(
-                self.program.only_constant(given),
-                Some(crate::facts::Constant::False | crate::facts::Constant::Zero)
-            )
+        let is_falsy = |program: &Program, given| {
+            matches!(program.only_constant(given), Some(crate::facts::Constant::False | crate::facts::Constant::Zero))
         };
-        match sink.unless {
-            Unless::Never => false,
-            Unless::Falsy(place, name) => is_falsy(place, name),
-            Unless::EitherFalsy(one, two) => is_falsy(one.0, one.1) || is_falsy(two.0, two.1),
+        if let Unless::Truthy(place, name) = sink.unless {
+            let given = self.argument(args, place, name);
+            return !is_falsy(self.program, given);
         }
+        self.deciding(sink, args).into_iter().any(|given| is_falsy(self.program, given))
+    }
+
+    /// Under which conditions it waits: what the caller's parameters must be, where they decide.
+    fn waits(&mut self, sink: Sink, args: ArgsId, at: &Happening) -> Rc<Truth> {
+        let mut truth = Rc::clone(&at.truth);
+        for given in self.deciding(sink, args) {
+            if let [one] = *self.program.values.members(given)
+                && let Value::Parameter(owner, parameter) = *self.program.values.get(one)
+                && owner == at.caller
+            {
+                Rc::make_mut(&mut truth).needs.push(Need { owner, parameter, what: What::Zero, is: false });
+            }
+        }
+        truth
     }
 
     // --------------------------------------------------------- variable calls
@@ -424,13 +634,30 @@ impl Builder<'_> {
     }
 
     fn resolve(&mut self, edge: &Edge, variable: &Variable) {
-        let filled = self.program.fill_value(variable.value, edge.env);
-        if filled == EMPTY || self.program.values.members(filled) == [variable.value] {
-            return;
-        }
-        let args = self.program.fill_args(variable.args, edge.env);
-        // What a coroutine or generator calls, it calls itself, when it runs.
-        let at = if edge.runs {
+        let targets = match *self.program.values.get(variable.value) {
+            Value::Step(inner, step) if !matches!(variable.at.kind, EventKind::Call(_)) => {
+                let objects = self.program.fill_value(inner, edge.env);
+                if self.program.values.members(objects) == [inner] {
+                    return;
+                }
+                self.stepped(objects, step, variable.at.kind)
+            }
+            _ => {
+                let filled = self.program.fill_value(variable.value, edge.env);
+                if filled == EMPTY || self.program.values.members(filled) == [variable.value] {
+                    return;
+                }
+                let args = self.program.fill_args(variable.args, edge.env);
+                self.program.targets(filled, args)
+            }
+        };
+        // What a coroutine or generator calls, it calls itself, when it runs; what the loop is told, it is told there.
+        let at = if variable.at.scheduled_by.is_some() {
+            if edge.truth.is_outside {
+                return;
+            }
+            Happening { caller: edge.caller, ..variable.at.clone() }
+        } else if edge.runs {
             if edge.truth.is_outside || variable.at.truth.is_outside {
                 return;
             }
@@ -442,24 +669,51 @@ impl Builder<'_> {
                 site: edge.site,
                 truth: Rc::clone(&edge.truth),
                 via,
-                is_own: false,
                 ..variable.at.clone()
             }
         } else {
             variable.at.clone()
         };
-        let is_step = !matches!(at.kind, EventKind::Call(_));
-        for value in self.program.values.members(filled).to_vec() {
-            let targets = match (is_step, self.program.values.get(value).clone()) {
-                (true, Value::Step(..)) | (false, _) => {
-                    let one = self.program.values.set([value]);
-                    self.program.targets(one, args)
+        for target in targets {
+            self.target(&at, target);
+        }
+    }
+
+    /// What a step into something comes to, of which it is known by now what it is.
+    fn stepped(&mut self, objects: SetId, step: Step, kind: EventKind) -> Vec<Target> {
+        let mut targets = Vec::new();
+        for object in self.program.values.members(objects).to_vec() {
+            match step {
+                Step::Attribute(name) if matches!(kind, EventKind::Read | EventKind::Write) => {
+                    self.accessed(object, name, kind == EventKind::Write, &mut targets);
                 }
-                (true, Value::External(path)) => vec![Target::External(path, args)],
-                (true, _) => Vec::new(),
-            };
-            for target in targets {
-                self.target(&at, target);
+                Step::Attribute(_) | Step::Call(_) => {}
+                _ => self.program.targets_of_step(object, step, &mut targets),
+            }
+        }
+        targets
+    }
+
+    /// What nobody is known to call has the defaults of its parameters.
+    fn defaults(&mut self) {
+        for index in 0..self.graph.variables.len() {
+            if !self.graph.into[index].is_empty() {
+                continue;
+            }
+            let env = self.program.bind(FnId(index as u32), NO_ENV, None, NO_ARGS);
+            for variable in self.graph.variables[index].clone() {
+                let filled = self.program.fill_value(variable.value, env);
+                if self.program.values.members(filled) == [variable.value] {
+                    continue;
+                }
+                let args = self.program.fill_args(variable.args, env);
+                if matches!(variable.at.kind, EventKind::Call(_)) {
+                    for target in self.program.targets(filled, args) {
+                        if !matches!(target, Target::Variable(..)) {
+                            self.target(&variable.at, target);
+                        }
+                    }
+                }
             }
         }
     }

@@ -30,7 +30,7 @@ enum First {
 #[derive(Clone, Debug)]
 pub(crate) struct Witness {
     pub(crate) category: Category,
-    /// The function that runs on the loop.
+    /// The function that runs on the loop; or that schedules the sink itself.
     pub(crate) root: FnId,
     /// How it gets there, if no coroutine calls it: `call_later`.
     pub(crate) scheduled_by: Option<String>,
@@ -149,7 +149,24 @@ impl<'g> Search<'g> {
                 });
             }
         }
+        self.scheduled_sinks(program, &mut found);
         found
+    }
+
+    /// What blocks and is handed to the loop itself: `call_soon(time.sleep, 1)`.
+    fn scheduled_sinks(&self, program: &Program, found: &mut Vec<Witness>) {
+        for scheduled in self.graph.scheduled_sinks.iter().filter(|scheduled| !scheduled.truth.is_outside) {
+            let by = program.values.path_text(scheduled.by);
+            found.push(Witness {
+                category: scheduled.sink.category,
+                root: scheduled.caller,
+                scheduled_by: Some(by.rsplit('.').next().unwrap_or(by).to_owned()),
+                hops: Vec::new(),
+                first_site: scheduled.site,
+                sink: program.values.path_text(scheduled.path).to_owned(),
+                covered: None,
+            });
+        }
     }
 
     fn from(&self, program: &Program, root: FnId, found: &mut Vec<Witness>) {
@@ -273,4 +290,4 @@ fn passed(program: &Program, edge: &Edge, category: Category, needs: &[Need]) ->
     Some(own)
 }
 
-const MOST_WAYS: usize = 4;
+const MOST_WAYS: usize = 6;

@@ -1,7 +1,7 @@
 //! What blocks.
 
 use super::Category::{self, Database, Deadlock, File, Input, Nested, Network, Process, Sleep, Wait};
-use super::Unless::{self, EitherFalsy, Falsy, Never};
+use super::Unless::{self, EitherFalsy, Falsy, Never, Truthy};
 
 /// Why, unless what, and the paths.
 pub(super) const SINKS: &[(Category, Unless, &str)] = &[
@@ -42,7 +42,7 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
          boto3.client()* boto3.resource()** boto3.Session().client()* boto3.Session().resource()** botocore.client.BaseClient()*
          paramiko.SSHClient().connect paramiko.SSHClient().exec_command paramiko.SFTPClient()* paramiko.Transport().connect
          websocket.create_connection websocket.WebSocket()* websocket.WebSocketApp().run_forever
-         websockets.sync.client.connect grpc.insecure_channel().** kafka.KafkaProducer().flush kafka.KafkaConsumer().poll
+         websockets.sync.client.connect grpc.insecure_channel()** grpc.secure_channel()** kafka.KafkaProducer().flush kafka.KafkaConsumer().poll
          kafka.KafkaConsumer()[*] pika.BlockingConnection pika.BlockingConnection()* paho.mqtt.client.Client().connect
          paho.mqtt.client.Client().loop_forever zmq.Context().socket().recv zmq.Context().socket().send
          googleapiclient.discovery.build openai.OpenAI().**.create anthropic.Anthropic().**.create stripe.Charge.create
@@ -62,7 +62,8 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
         Process,
         Never,
         "subprocess.run subprocess.call subprocess.check_call subprocess.check_output subprocess.getoutput subprocess.getstatusoutput
-         os.system os.popen os.wait os.wait3 os.wait4 os.spawnl os.spawnle
+         subprocess.Popen().stdout.read subprocess.Popen().stdout.readline subprocess.Popen().stdout.readlines subprocess.Popen().stdout[*]
+         subprocess.Popen().stderr.read subprocess.Popen().stderr.readline subprocess.Popen().stderr[*] os.system os.popen os.wait os.wait3 os.wait4 os.spawnl os.spawnle
          os.spawnlp os.spawnv os.spawnve os.spawnvp os.posix_spawn pty.spawn
          multiprocessing.Pool().map multiprocessing.Pool().apply multiprocessing.Pool().starmap
          multiprocessing.Pool().join multiprocessing.pool.AsyncResult().get multiprocessing.pool.AsyncResult().wait
@@ -86,7 +87,8 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
          sqlalchemy.orm.Session().execute sqlalchemy.orm.Session().commit sqlalchemy.orm.Session().flush
          sqlalchemy.orm.Session().query sqlalchemy.orm.Session().scalars sqlalchemy.orm.Session().scalar sqlalchemy.orm.Session().get
          sqlalchemy.orm.Session().refresh sqlalchemy.orm.Session().rollback
-         redis.Redis()* redis.StrictRedis()* pymongo.MongoClient().** pymongo.MongoClient()[]**
+         redis.Redis()* redis.Redis().pipeline().execute redis.Redis().pubsub().get_message redis.Redis().pubsub().listen()[*]
+         redis.Redis().lock().acquire pymongo.MongoClient().** pymongo.MongoClient()[]**
          elasticsearch.Elasticsearch()** clickhouse_driver.Client().execute neo4j.GraphDatabase.driver().session().run
          cassandra.cluster.Cluster().connect cassandra.cluster.Session().execute
          influxdb.InfluxDBClient()* pandas.read_sql pandas.read_sql_query pandas.read_sql_table memcache.Client()* peewee.Model.select",
@@ -94,14 +96,16 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
     (
         Wait,
         Never,
-        "threading.Barrier().wait
-         concurrent.futures.wait concurrent.futures.as_completed()[*]
+        "threading.Barrier().wait concurrent.futures.as_completed()[*]
          queue.Queue().join multiprocessing.Queue().join_thread multiprocessing.JoinableQueue().join
-         signal.pause signal.sigwait signal.sigwaitinfo select.select select.poll().poll select.epoll().poll
-         selectors.BaseSelector().select concurrent.futures.Executor().map()[*]
+         signal.pause signal.sigwait signal.sigwaitinfo concurrent.futures.Executor().map()[*]
          anyio.from_thread.run anyio.from_thread.run_sync janus.SyncQueue().get janus.SyncQueue().put dask.compute",
     ),
-    (Wait, Falsy(0, "timeout"), "threading.Thread().join concurrent.futures.Future().result concurrent.futures.Future().exception
+    (Process, Truthy(1, "options"), "os.waitpid"),
+    (Wait, Falsy(0, "timeout"), "threading.Thread().join select.poll().poll select.epoll().poll selectors.BaseSelector().select"),
+    (Wait, Falsy(1, "timeout"), "concurrent.futures.wait"),
+    (Wait, Falsy(3, "timeout"), "select.select"),
+    (Wait, Falsy(0, "timeout"), "concurrent.futures.Future().result concurrent.futures.Future().exception
          threading.Event().wait threading.Condition().wait multiprocessing.Event().wait"),
     (Wait, Falsy(1, "timeout"), "threading.Condition().wait_for"),
     (
@@ -123,4 +127,28 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
     ),
     (Deadlock, Falsy(0, "timeout"), "asyncio.threadsafe.Future().result asyncio.threadsafe.Future().exception"),
     (Input, Never, "input getpass.getpass sys.stdin.read sys.stdin.readline click.prompt click.confirm"),
+];
+
+/// Methods of clients and connections that wait for nothing.
+pub(super) const CALM: &[&str] = &[
+    "cursor",
+    "close",
+    "is_closed",
+    "get_database",
+    "get_collection",
+    "with_options",
+    "pipeline",
+    "pubsub",
+    "lock",
+    "register_script",
+    "get_paginator",
+    "get_waiter",
+    "can_paginate",
+    "generate_presigned_url",
+    "all",
+    "filter",
+    "unary_unary",
+    "unary_stream",
+    "stream_unary",
+    "stream_stream",
 ];

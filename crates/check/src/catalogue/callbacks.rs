@@ -1,16 +1,28 @@
 //! What functions of other libraries do with functions that they are handed.
 
-use super::Handed::{self, Calls, Elsewhere, Iterates, OnLoop};
+use super::Handed::{self, Calls, CallsWith, Elsewhere, Enters, Iterates, OnLoop, Special};
 
 pub(super) const HANDED: &[(&str, Handed)] = &[
     ("sorted min max itertools.groupby heapq.nsmallest heapq.nlargest list().sort", Calls(1000, "key")),
     ("list().sort", Calls(1000, "key")),
     ("map filter functools.reduce itertools.takewhile itertools.dropwhile itertools.starmap itertools.filterfalse", Calls(0, "function")),
+    ("itertools.accumulate", Calls(1, "func")),
     ("re.sub re.subn", Calls(1, "repl")),
-    ("contextlib.ExitStack().callback", Calls(0, "callback")),
+    ("contextlib.ExitStack().callback contextlib.AsyncExitStack().callback", CallsWith(0, "callback")),
+    ("contextlib.ExitStack().enter_context contextlib.AsyncExitStack().enter_context", Enters(0)),
+    ("contextvars.Context().run contextvars.copy_context().run", CallsWith(0, "callable")),
+    ("len", Special(0, "__len__")),
+    ("str print format", Special(0, "__str__")),
+    ("repr", Special(0, "__repr__")),
+    ("bool", Special(0, "__bool__")),
+    ("int", Special(0, "__int__")),
+    ("float", Special(0, "__float__")),
+    ("bytes", Special(0, "__bytes__")),
+    ("hash", Special(0, "__hash__")),
+    ("next", Special(0, "__next__")),
     (
         "list tuple set frozenset dict sorted sum min max any all enumerate zip reversed next iter map filter str().join
-         itertools.chain itertools.islice functools.reduce collections.deque collections.Counter bytes bytearray",
+         itertools.chain itertools.islice itertools.accumulate functools.reduce collections.deque collections.Counter bytes bytearray",
         Iterates(0),
     ),
     ("zip itertools.chain map filter functools.reduce", Iterates(1)),

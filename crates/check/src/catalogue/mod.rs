@@ -40,6 +40,8 @@ pub(crate) enum Unless {
     Falsy(usize, &'static str),
     /// Either of two is false, or zero.
     EitherFalsy((usize, &'static str), (usize, &'static str)),
+    /// This argument is something else than zero.
+    Truthy(usize, &'static str),
 }
 
 /// Something that blocks.
@@ -52,14 +54,20 @@ pub(crate) struct Sink {
 /// What a function of another library does with its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Handed {
-    /// Calls this argument at once.
+    /// Calls this argument at once, with what the others have in them.
     Calls(usize, &'static str),
     /// Has the loop call this argument, later.
     OnLoop(usize, &'static str),
     /// Has another thread or process call it.
     Elsewhere(usize, &'static str),
+    /// Calls this argument at once, with those that follow.
+    CallsWith(usize, &'static str),
     /// Iterates over this argument.
     Iterates(usize),
+    /// Enters this argument, as `with` does.
+    Enters(usize),
+    /// Runs a special method of this argument.
+    Special(usize, &'static str),
 }
 
 /// All of it, by path.
@@ -103,11 +111,16 @@ impl Catalogue {
         Self { sinks, wide_sinks, returns: returns.collect(), bases: bases.collect(), handed }
     }
 
+    /// Whether anything is known of it.
+    pub(crate) fn knows(&self, path: &str) -> bool {
+        self.sink(path).is_some() || !self.handed(path).is_empty() || self.returned(path).is_some()
+    }
+
     /// Whether a call of it blocks.
     pub(crate) fn sink(&self, path: &str) -> Option<Sink> {
         self.inherited(path, |path| {
             self.sinks.get(path).copied().or_else(|| {
-                let found = self.wide_sinks.iter().find(|(pattern, _)| fits(pattern, path));
+                let found = self.wide_sinks.iter().find(|(pattern, _)| fits(pattern, path) && !is_calm(path));
                 found.map(|(_, sink)| *sink)
             })
         })
@@ -154,9 +167,18 @@ fn fits(pattern: &str, path: &str) -> bool {
     }
     // An attribute of an instance may stand for `.name`.
     let path = if prefix.ends_with(')') { path.strip_prefix('.').unwrap_or(path) } else { path };
+    if path.starts_with("__") {
+        return false;
+    }
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || (is_wide && byte == b'.');
     let longest = path.bytes().take_while(|byte| is_name(*byte)).count();
     (1..=longest).rev().any(|end| fits(rest, &path[end..]))
+}
+
+/// Whether it only makes or drops an object: what clients have such methods for, and classes.
+fn is_calm(path: &str) -> bool {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    name.starts_with(|first: char| first.is_ascii_uppercase()) || blocking::CALM.contains(&name)
 }
 
 /// The name that everybody uses for something that has several.

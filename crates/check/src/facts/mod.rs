@@ -35,6 +35,8 @@ pub(crate) struct Facts {
     pub(crate) polls: Vec<Poll>,
     /// `async for` loops that may be left early, and the function they are in: what they loop over.
     pub(crate) early_exits: Vec<(FunctionId, ExprId)>,
+    /// Calls on sockets that were told not to wait, in the order of the text.
+    pub(crate) unwaiting: Vec<ExprId>,
     /// Lines with `noqa`.
     pub(crate) suppressions: Vec<Suppression>,
     /// What could not be read.
@@ -200,6 +202,8 @@ pub(crate) struct Function {
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) decorators: Vec<ExprId>,
     pub(crate) returns: Vec<(ExprId, GuardId)>,
+    /// Under which condition it ends without a `return`, if it ever does.
+    pub(crate) end: Option<GuardId>,
     pub(crate) annotation: Option<ExprId>,
     pub(crate) yields: Vec<ExprId>,
     pub(crate) events: Vec<Event>,
@@ -240,12 +244,16 @@ pub(crate) enum EventKind {
     Call(Use),
     /// An attribute that is read, other than to be called.
     Read,
+    /// An attribute that is set.
+    Write,
     Await,
     /// A call is taken for a truth.
     Test,
     Enter,
     AsyncEnter,
     Iterate,
+    /// Its parts get names.
+    Unpack,
     AsyncIterate,
     /// An operator: the name of the special method of this operand.
     Operator(NameId),
@@ -300,7 +308,7 @@ pub(crate) enum Condition {
         expr: ExprId,
         is: bool,
     },
-    /// In an exception handler of a `try` in which this was called; or after it went well.
+    /// In an exception handler of a `try` in which this was called; or after it went well, and raised nothing.
     Called {
         expr: ExprId,
         went_well: bool,

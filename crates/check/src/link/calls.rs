@@ -45,6 +45,11 @@ impl Program {
                 let set = self.yielded(function);
                 self.fill(set, env)
             }
+            // What `gather` gives is awaited; members of an enumeration are iterated.
+            (Value::Sequence(_), Step::Await) => self.values.set([value]),
+            (Value::Class { class, .. }, Step::Element) if self.is_enum(class) => {
+                self.single(Value::Instance { class, is_exact: true })
+            }
             (Value::Manager(inner), Step::Enter) => self.step(inner, Step::Element),
             (Value::Manager(inner), Step::AsyncEnter) => self.step(inner, Step::AsyncElement),
             (Value::Sequence(parts), Step::Index(index)) => {
@@ -180,134 +185,6 @@ impl Program {
         given
     }
 
-    /// Functions of the standard library whose value is one that was handed to them, or made of it.
-    #[expect(clippy::too_many_lines, reason = "a table")]
-    fn known_call(&mut self, path: &str, args: ArgsId) -> Option<SetId> {
-        let arguments = self.values.arguments(args).clone();
-        let first = arguments.positional.first().copied();
-        match path {
-            "functools.partial" | "functools.partialmethod" => {
-                let callee = first?;
-                let mut rest = arguments.clone();
-                rest.positional.remove(0);
-                let rest = self.values.new_args(rest);
-                let mut all = Vec::new();
-                for callee in self.values.members(callee).to_vec() {
-                    all.push(self.value(Value::Partial(callee, rest)));
-                }
-                Some(self.values.set(all))
-            }
-            "functools.wraps()"
-            | "functools.lru_cache"
-            | "functools.cache"
-            | "functools.lru_cache()"
-            | "functools.singledispatch"
-            | "typing.cast"
-            | "copy.copy"
-            | "copy.deepcopy"
-            | "weakref.proxy"
-            | "typing.overload"
-            | "abc.abstractmethod"
-            | "typing.final"
-            | "asyncio.shield"
-            | "asyncio.wait_for"
-            | "iter"
-            | "reversed"
-            | "list"
-            | "tuple"
-            | "set"
-            | "sorted"
-            | "frozenset"
-            | "contextlib.closing"
-            | "contextlib.aclosing"
-            | "asyncio.ensure_future"
-            | "asyncio.create_task"
-            | "asyncio.coroutine"
-            | "types.coroutine"
-            | "atexit.register"
-            | "staticmethod()"
-            | "asyncio.AbstractEventLoop().create_task"
-            | "asyncio.TaskGroup().create_task" => {
-                let index = usize::from(path == "typing.cast");
-                let given = arguments.positional.get(index).copied()?;
-                Some(match path {
-                    "asyncio.shield"
-                    | "asyncio.wait_for"
-                    | "asyncio.create_task"
-                    | "asyncio.ensure_future"
-                    | "asyncio.AbstractEventLoop().create_task"
-                    | "asyncio.TaskGroup().create_task" => self.task(path, given),
-                    "list" | "tuple" | "set" | "sorted" | "frozenset" | "reversed" | "iter" => {
-                        let element = self.step_set(given, Step::Element);
-                        if element == EMPTY {
-                            return None;
-                        }
-                        self.single(Value::Sequence([element].into()))
-                    }
-                    _ => given,
-                })
-            }
-            "enumerate" => {
-                let element = self.step_set(first?, Step::Element);
-                let pair = self.single(Value::Sequence([EMPTY, element].into()));
-                Some(self.single(Value::Sequence([pair].into())))
-            }
-            "zip" => {
-                let parts = arguments.positional.iter().map(|part| self.step_set(*part, Step::Element)).collect();
-                let tuple = self.single(Value::Sequence(parts));
-                Some(self.single(Value::Sequence([tuple].into())))
-            }
-            "next" => Some(self.step_set(first?, Step::Element)),
-            "anext" => Some(self.step_set(first?, Step::AsyncElement)),
-            "getattr" => {
-                // Of an attribute whose name is not known, nothing is.
-                let name = self.values.members(*arguments.positional.get(1)?).first().copied();
-                let Some(Value::Text(name)) = name.map(|name| self.values.get(name)) else { return Some(EMPTY) };
-                let name = *name;
-                Some(self.step_set(first?, Step::Attribute(name)))
-            }
-            // Connecting such a socket waits for nothing.
-            "socket.socket" => {
-                let kind = self.values.known_symbol("type");
-                let named = arguments.keywords.iter().find(|(name, _)| Some(*name) == kind).map(|(_, set)| *set);
-                let kinds = named.or_else(|| arguments.positional.get(1).copied())?;
-                let is_datagram = |value: &ValueId| matches!(self.values.get(*value), Value::External(path) if self.values.path_text(*path) == "socket.SOCK_DGRAM");
-                let is_one = self.values.members(kinds).iter().any(is_datagram);
-                is_one.then(|| self.external("socket.Datagram()"))
-            }
-            "type" => {
-                let mut all = Vec::new();
-                for value in self.values.members(first?).to_vec() {
-                    if let Value::Instance { class, is_exact } = *self.values.get(value) {
-                        all.push(self.value(Value::Class { class, is_exact }));
-                    }
-                }
-                Some(self.values.set(all))
-            }
-            "property.setter" => first,
-            "property" | "functools.cached_property" | "abc.abstractproperty" => {
-                Some(self.decoration(Decoration::Property, first?))
-            }
-            "classmethod" => Some(self.decoration(Decoration::ClassMethod, first?)),
-            "staticmethod" => Some(self.decoration(Decoration::StaticMethod, first?)),
-            "contextlib.contextmanager" => Some(self.decoration(Decoration::ContextManager, first?)),
-            "contextlib.asynccontextmanager" => Some(self.decoration(Decoration::AsyncContextManager, first?)),
-            "asgiref.sync.sync_to_async" => Some(self.decoration(Decoration::Offloaded, first?)),
-            "asgiref.sync.async_to_sync" => Some(self.decoration(Decoration::Synchronous, first?)),
-            _ => None,
-        }
-    }
-
-    /// A task or future around what is awaited: awaiting it gives the same.
-    fn task(&mut self, path: &str, given: SetId) -> SetId {
-        let outside = match path {
-            "asyncio.wait_for" => EMPTY,
-            "asyncio.TaskGroup().create_task" => self.external("asyncio.KeptTask()"),
-            _ => self.external("asyncio.Task()"),
-        };
-        self.values.union(given, outside)
-    }
-
     /// What a decorator makes of a function; nothing, if it is not known.
     pub(super) fn decorate(&mut self, decorators: SetId, function: SetId) -> SetId {
         let args = self.values.new_args(Args { positional: vec![function], ..Args::default() });
@@ -325,7 +202,7 @@ impl Program {
         all
     }
 
-    fn decoration(&mut self, decoration: Decoration, inner: SetId) -> SetId {
+    pub(super) fn decoration(&mut self, decoration: Decoration, inner: SetId) -> SetId {
         self.single(Value::Decorated(decoration, inner))
     }
 
@@ -713,7 +590,7 @@ impl Program {
             }
             Value::Class { class, is_exact } => {
                 let instance = self.value(Value::Instance { class, is_exact });
-                for name in ["__init__", "__post_init__"] {
+                for name in ["__new__", "__init__", "__post_init__"] {
                     let name = self.values.symbol(name);
                     for method in self.class_attribute(class, true, instance, name) {
                         self.add_targets(method, args, all, depth + 1);
@@ -763,6 +640,12 @@ impl Program {
                 }
             }
             (Value::Instance { .. }, Step::Enter) => self.special_targets(value, &["__enter__", "__exit__"], all),
+            // Those that are coroutine functions run when they are awaited, and are told of by themselves.
+            (Value::Instance { .. }, Step::AsyncEnter) => {
+                self.special_targets(value, &["__aenter__", "__aexit__"], all);
+            }
+            (Value::Instance { .. }, Step::AsyncElement) => self.special_targets(value, &["__aiter__"], all),
+            (Value::Instance { .. }, Step::Await) => self.special_targets(value, &["__await__"], all),
             (Value::External(path), Step::Element) => {
                 let text = format!("{}[*]", self.values.path_text(path));
                 let path = self.values.path(&text);
@@ -777,7 +660,7 @@ impl Program {
         }
     }
 
-    fn variable_members(&mut self, value: ValueId, step: Step) -> Vec<ValueId> {
+    pub(crate) fn variable_members(&mut self, value: ValueId, step: Step) -> Vec<ValueId> {
         let set = self.variable_step(value, step);
         self.values.members(set).to_vec()
     }

@@ -1,10 +1,8 @@
 //! Classes: what they derive from, what derives from them, and what an attribute of their instances is.
 
-use super::values::{
-    ClsId, Decoration, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
-};
+use super::values::{ClsId, Decoration, EMPTY, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId};
 use super::{Busy, Program};
-use crate::facts::{BindingKind, Event, EventKind, Expr, ExprId};
+use crate::facts::{BindingId, BindingKind, EventKind, Expr, ExprId, Facts};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
 
@@ -22,6 +20,15 @@ pub(super) struct Hierarchy {
     /// Where each class's fields of a name are.
     fields: Vec<FxHashMap<Symbol, Vec<usize>>>,
     protocols: FxHashSet<ClsId>,
+    /// Names of properties that do something.
+    properties: FxHashSet<Symbol>,
+}
+
+/// Whose attribute it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    Class(ClsId),
+    Module(FileId),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +40,7 @@ pub(super) enum Ancestor {
 impl Program {
     /// Looks at all classes, before anything else is evaluated.
     pub(super) fn learn_classes(&mut self) {
+        self.learn_properties();
         let count = self.cls_files.len() as u32;
         for class in (0..count).map(ClsId) {
             let (file, scope) = (self.class_file(class), self.class(class).scope);
@@ -228,68 +236,19 @@ impl Program {
             .collect()
     }
 
+    pub(super) fn is_enum(&self, class: ClsId) -> bool {
+        self.hierarchy.orders[class.0 as usize].iter().any(|ancestor| match ancestor {
+            Ancestor::External(path) => self.values.path_text(*path).starts_with("enum."),
+            Ancestor::Class(_) => false,
+        })
+    }
+
     pub(crate) fn heirs(&self, class: ClsId) -> &[ClsId] {
         &self.hierarchy.heirs[class.0 as usize]
     }
 
     pub(super) fn is_subclass(&self, class: ClsId, base: ClsId) -> bool {
         class == base || self.ancestors(class).any(|ancestor| ancestor == base)
-    }
-
-    /// Whether something may be an instance of both.
-    pub(super) fn have_common_heir(&self, one: ClsId, other: ClsId) -> bool {
-        self.is_subclass(other, one) || self.heirs(one).iter().any(|heir| self.is_subclass(*heir, other))
-    }
-
-    /// Whether `self` of this method may be of that class: unless the class has another method of that name, which does not call this one.
-    pub(crate) fn may_be(&self, method: FnId, heir: ClsId) -> bool {
-        let Some(class) = self.class_of(method) else { return true };
-        let name = self.symbol(self.file_of(method), self.function(method).name);
-        let Some(defining) = self.defining(heir, name) else { return true };
-        if defining == class || !self.is_subclass(defining, class) {
-            return true;
-        }
-        self.own_method(defining, name).into_iter().any(|own| self.asks_super(own))
-    }
-
-    /// Whether an event is a call of a method of the function's own `self`, or something else that happens to it.
-    pub(crate) fn happens_to_self(&self, function: FnId, event: Event) -> bool {
-        if self.function(function).class.is_none() {
-            return false;
-        }
-        let facts = &self.file(self.file_of(function)).facts;
-        let object = match (event.kind, &facts.exprs[event.expr]) {
-            (EventKind::Call(_), Expr::Call(callee, _)) => match facts.exprs[*callee] {
-                Expr::Attribute(object, _) => object,
-                _ => return false,
-            },
-            (EventKind::Read, Expr::Attribute(object, _)) => *object,
-            _ => event.expr,
-        };
-        self.asked_parameter(self.file_of(function), function, object) == Some((function, 0))
-    }
-
-    /// The class that `self` of the caller must be of, for the callee to be its method.
-    pub(crate) fn heir_in(&self, caller: FnId, callee: FnId, env: EnvId) -> Option<ClsId> {
-        let own = self.class_of(caller)?;
-        let class = self.class_of(callee)?;
-        let receiver = self.values.env(env).iter().find(|(key, _)| *key == (callee, 0)).map(|(_, set)| *set)?;
-        let is_heir = |value: &ValueId| matches!(*self.values.get(*value), Value::Instance { class, .. } | Value::Class { class, .. } if class != own);
-        let is_override = class != own && self.is_subclass(class, own);
-        (is_override && self.values.members(receiver).iter().all(is_heir)).then_some(class)
-    }
-
-    /// Whether a method calls something of `super()`.
-    fn asks_super(&self, method: FnId) -> bool {
-        let facts = &self.file(self.file_of(method)).facts;
-        self.function(method).events.iter().any(|event| match facts.exprs[event.expr] {
-            Expr::Call(callee, _) => match facts.exprs[callee] {
-                Expr::Attribute(object, _) => matches!(facts.exprs[object], Expr::Super(..)),
-                _ => false,
-            },
-            Expr::Attribute(object, _) => matches!(facts.exprs[object], Expr::Super(..)),
-            _ => false,
-        })
     }
 
     /// Some protocol asks for a method of that name, and the class has all that it asks for.
@@ -353,9 +312,26 @@ impl Program {
                 self.single(Value::Partial(setter, args))
             }
             Value::Parameter(..) | Value::Step(..) | Value::External(_) => self.step(value, Step::Attribute(name)),
-            Value::Sequence(_) => {
+            Value::Sequence(parts) => {
+                if matches!(self.values.text(name), "pop" | "popleft" | "copy") {
+                    let given = match self.values.text(name) {
+                        "copy" => self.values.set([value]),
+                        _ => parts.iter().fold(EMPTY, |all, part| self.values.union(all, *part)),
+                    };
+                    return self.giver(given);
+                }
                 let path = format!("list().{}", self.values.text(name));
-                self.external(&path)
+                let method = self.external(&path);
+                if path != "list().sort" {
+                    return method;
+                }
+                // Its key is called with what is in it.
+                let itself = self.values.set([value]);
+                let args = self.values.new_args(super::values::Args { positional: vec![itself], ..Default::default() });
+                let methods: Vec<ValueId> = self.values.members(method).to_vec();
+                let methods: Vec<ValueId> =
+                    methods.into_iter().map(|method| self.value(Value::Partial(method, args))).collect();
+                self.values.set(methods)
             }
             Value::Mapping(items) => {
                 let parts: Vec<SetId> = items.iter().map(|(_, set)| *set).collect();
@@ -385,7 +361,11 @@ impl Program {
             }
             _ => return EMPTY,
         };
-        // Calling it gives that, whatever the arguments.
+        self.giver(made)
+    }
+
+    /// A function that gives this, whatever its arguments.
+    fn giver(&mut self, made: SetId) -> SetId {
         let cast = self.values.path("typing.cast");
         let cast = self.value(Value::External(cast));
         let args = self.values.new_args(super::values::Args { positional: vec![EMPTY, made], ..Default::default() });
@@ -481,13 +461,43 @@ impl Program {
         self.hierarchy.live.contains(&class) || self.heirs(class).iter().any(|heir| self.hierarchy.live.contains(heir))
     }
 
+    /// It has instances itself.
+    pub(super) fn has_instances(&self, class: ClsId) -> bool {
+        self.hierarchy.live.contains(&class)
+    }
+
     fn super_attribute(&mut self, class: ClsId, receiver: ValueId, name: Symbol) -> SetId {
-        let order: Vec<Ancestor> = self.hierarchy.orders[class.0 as usize][1..].to_vec();
         let mut all = Vec::new();
-        for ancestor in order {
+        self.add_next(class, class, receiver, name, &mut all);
+        // An heir with several bases may have another one in between.
+        if let Value::Instance { class: own, is_exact: false } = *self.values.get(receiver) {
+            let usual = self.next_defining(class, class, name);
+            let heirs = self.heirs(own).iter().copied();
+            let unusual: Vec<ClsId> =
+                heirs.filter(|heir| self.next_defining(*heir, class, name) != usual && self.is_live(*heir)).collect();
+            if unusual.len() <= WIDEST {
+                for heir in unusual {
+                    let receiver = self.value(Value::Instance { class: heir, is_exact: false });
+                    self.add_next(heir, class, receiver, name, &mut all);
+                }
+            }
+        }
+        self.values.set(all)
+    }
+
+    /// The class behind `after`, in the order of `class`, that defines a name.
+    fn next_defining(&self, class: ClsId, after: ClsId, name: Symbol) -> Option<ClsId> {
+        let order = self.ancestors(class).skip_while(|ancestor| *ancestor != after).skip(1);
+        order.into_iter().find(|ancestor| self.has_own(*ancestor, name))
+    }
+
+    fn add_next(&mut self, class: ClsId, after: ClsId, receiver: ValueId, name: Symbol, all: &mut Vec<ValueId>) {
+        let order = self.hierarchy.orders[class.0 as usize].clone();
+        let behind = order.into_iter().skip_while(|ancestor| *ancestor != Ancestor::Class(after)).skip(1);
+        for ancestor in behind {
             match ancestor {
                 Ancestor::Class(base) if self.has_own(base, name) => {
-                    self.add_members(base, receiver, name, &mut all);
+                    self.add_members(base, receiver, name, all);
                     break;
                 }
                 Ancestor::External(path) => {
@@ -498,7 +508,6 @@ impl Program {
                 Ancestor::Class(_) => {}
             }
         }
-        self.values.set(all)
     }
 
     fn add_members(&mut self, class: ClsId, receiver: ValueId, name: Symbol, all: &mut Vec<ValueId>) {
@@ -516,7 +525,49 @@ impl Program {
             }
         }
         self.add_fields(class, name, all);
+        if !all.iter().any(|value| self.says(*value)) {
+            let stored = self.stored_from_outside(name, Owner::Class(class));
+            all.extend_from_slice(self.values.members(stored));
+        }
         self.busy.remove(&key);
+    }
+
+    /// What code elsewhere gives an attribute: `object.name = value`.
+    pub(super) fn stored_from_outside(&mut self, name: Symbol, owner: Owner) -> SetId {
+        let Some(places) = self.stores.get(&name) else { return EMPTY };
+        if places.len() > MOST_STORES {
+            return EMPTY;
+        }
+        let mut found = EMPTY;
+        for (file, place) in places.clone() {
+            let store = self.file(file).facts.stores[place].clone();
+            let objects = self.eval(file, store.object);
+            let is_it = self.values.members(objects).to_vec().into_iter().any(|object| {
+                match (owner, self.values.get(object)) {
+                    (Owner::Class(class), Value::Instance { class: other, .. } | Value::Class { class: other, .. }) => {
+                        self.is_subclass(*other, class) || self.is_subclass(class, *other)
+                    }
+                    (Owner::Module(module), Value::Module(other)) => module == *other,
+                    _ => false,
+                }
+            });
+            if is_it {
+                let value = self.eval(file, store.value);
+                found = self.values.union(found, value);
+            }
+        }
+        found
+    }
+
+    /// Whether a value says more than that something is not there yet.
+    pub(super) fn says(&self, value: ValueId) -> bool {
+        match self.values.get(value) {
+            Value::Constant(_) => false,
+            Value::Sequence(parts) => parts.iter().any(|part| *part != EMPTY),
+            Value::Mapping(items) => items.iter().any(|(_, part)| *part != EMPTY),
+            Value::External(path) => !matches!(self.values.path_text(*path), "list()" | "dict()" | "set()"),
+            _ => true,
+        }
     }
 
     fn add_fields(&mut self, class: ClsId, name: Symbol, all: &mut Vec<ValueId>) {
@@ -532,9 +583,11 @@ impl Program {
             }
             declared.extend(field.annotation);
         }
-        let is_known = self.values.members(found).iter().any(|value| {
-            !self.values.is_container(*value) && self.values.says_something(*value) && !self.values.is_open(*value)
-        });
+        let is_known = self
+            .values
+            .members(found)
+            .iter()
+            .any(|value| !self.values.is_container(*value) && self.says(*value) && !self.values.is_open(*value));
         if !is_known {
             for annotation in declared {
                 let set = self.annotated(file, annotation);
@@ -575,6 +628,12 @@ impl Program {
                 all
             }
             Value::Decorated(Decoration::StaticMethod, inner) => inner,
+            Value::Constant(_) | Value::Text(_) | Value::Sequence(_) if is_class => match *self.values.get(receiver) {
+                Value::Class { class, .. } if self.is_enum(class) => {
+                    self.single(Value::Instance { class, is_exact: true })
+                }
+                _ => self.values.set([member]),
+            },
             Value::Decorated(decoration, inner) if !is_class => {
                 let inner = self.bind_members(inner, receiver);
                 self.single(Value::Decorated(decoration, inner))
@@ -631,6 +690,23 @@ impl Program {
         found
     }
 
+    /// The setters that setting an attribute runs.
+    pub(crate) fn setters(&mut self, value: ValueId, name: Symbol) -> Vec<(FnId, super::values::EnvId)> {
+        let Value::Instance { class, .. } = *self.values.get(value) else { return Vec::new() };
+        let Some(defining) = self.defining(class, name) else { return Vec::new() };
+        let mut found = Vec::new();
+        for method in self.own_method(defining, name) {
+            let facts = &self.file(self.file_of(method)).facts;
+            let is_setter = self.function(method).decorators.iter().any(
+                |decorator| matches!(&facts.exprs[*decorator], Expr::Attribute(_, name) if facts.name(*name) == "setter"),
+            );
+            if is_setter {
+                found.push((method, self.bind(method, super::values::NO_ENV, Some(value), NO_ARGS)));
+            }
+        }
+        found
+    }
+
     /// The method that a class itself defines under a name.
     pub(crate) fn own_method(&self, class: ClsId, name: Symbol) -> Vec<FnId> {
         let (file, scope) = (self.class_file(class), self.class(class).scope);
@@ -665,33 +741,69 @@ impl Program {
         }
     }
 
-    /// Whether some class has a property of that name.
-    pub(crate) fn property_names(&self) -> FxHashSet<Symbol> {
+    /// Names that are properties of some class, and do more than to give what is there.
+    fn learn_properties(&mut self) {
+        let mut getters: Vec<(Symbol, FnId)> = Vec::new();
         let mut names = FxHashSet::default();
-        for file in &self.files {
-            for (_, function) in file.facts.functions.iter() {
-                let is_property = |decorator: &ExprId| match &file.facts.exprs[*decorator] {
-                    Expr::Global(name) | Expr::Attribute(_, name) | Expr::Free(_, name) => {
-                        file.facts.name(*name).contains("property")
-                    }
-                    Expr::Local(bindings) => bindings.iter().any(|binding| match file.facts.bindings[*binding].kind {
-                        BindingKind::ImportFrom { name, .. } => file.facts.name(name).contains("property"),
+        for (index, file) in self.files.iter().enumerate() {
+            let facts = &file.facts;
+            for (id, function) in facts.functions.iter() {
+                if function.class.is_some() && function.decorators.iter().any(|one| is_property(facts, *one)) {
+                    getters.push((file.symbols[function.name.index()], self.global_fn(FileId(index as u32), id)));
+                }
+            }
+            // `name = property(getter)`
+            for (_, class) in facts.classes.iter() {
+                for (name, bindings) in &facts.scopes[class.scope].names {
+                    let is_made = |binding: &BindingId| match facts.bindings[*binding].kind {
+                        BindingKind::Value(value) => match facts.exprs[value] {
+                            Expr::Call(callee, _) => is_property(facts, callee),
+                            _ => false,
+                        },
                         _ => false,
-                    }),
-                    _ => false,
-                };
-                if function.class.is_some() && function.decorators.iter().any(is_property) {
-                    names.insert(file.symbols[function.name.index()]);
+                    };
+                    if bindings.iter().any(is_made) {
+                        names.insert(file.symbols[name.index()]);
+                    }
                 }
             }
         }
-        names
+        let known: FxHashSet<Symbol> = getters.iter().map(|(name, _)| *name).collect();
+        names.extend(getters.iter().filter(|(_, getter)| self.does_something(*getter, &known)).map(|(name, _)| *name));
+        self.hierarchy.properties = names;
+    }
+
+    /// Whether a getter calls, or reads another property.
+    fn does_something(&self, getter: FnId, properties: &FxHashSet<Symbol>) -> bool {
+        let file = self.file(self.file_of(getter));
+        self.function(getter).events.iter().any(|event| match (event.kind, &file.facts.exprs[event.expr]) {
+            (EventKind::Read, Expr::Attribute(_, name)) => properties.contains(&file.symbols[name.index()]),
+            _ => true,
+        })
+    }
+
+    /// Whether reading or setting an attribute of that name may do something.
+    pub(crate) fn is_property(&self, name: Symbol) -> bool {
+        self.hierarchy.properties.contains(&name)
     }
 
     /// Special methods that classes of the program define.
     pub(crate) fn special_names(&self) -> FxHashSet<Symbol> {
         let members = self.hierarchy.members.iter().flat_map(FxHashMap::keys);
         members.copied().filter(|name| self.values.text(*name).starts_with("__")).collect()
+    }
+}
+
+/// Whether a decorator's name says that it makes a property, or its setter.
+fn is_property(facts: &Facts, decorator: ExprId) -> bool {
+    match &facts.exprs[decorator] {
+        Expr::Attribute(_, name) if facts.name(*name) == "setter" => true,
+        Expr::Global(name) | Expr::Attribute(_, name) | Expr::Free(_, name) => facts.name(*name).contains("property"),
+        Expr::Local(bindings) => bindings.iter().any(|binding| match facts.bindings[*binding].kind {
+            BindingKind::ImportFrom { name, .. } => facts.name(name).contains("property"),
+            _ => false,
+        }),
+        _ => false,
     }
 }
 
@@ -720,3 +832,5 @@ fn linearize(
 const DEEPEST: usize = 60;
 /// Overrides of one method.
 const WIDEST: usize = 12;
+/// Places that set an attribute of some name.
+const MOST_STORES: usize = 8;

@@ -1,5 +1,6 @@
 //! What an expression may be.
 
+use super::classes::Owner;
 use super::values::{Decoration, EMPTY, EnvId, FileId, FnId, NO_ENV, PathId, SetId, Step, Symbol, Value, ValueId};
 use super::{Busy, Memo, Program, Returned};
 use crate::catalogue::canonical;
@@ -163,7 +164,7 @@ impl Program {
             BindingKind::Value(expr) => self.eval(file, expr),
             BindingKind::Annotated { annotation, value } => {
                 let known = value.map_or(EMPTY, |value| self.eval(file, value));
-                let is_known = self.values.members(known).iter().any(|value| self.values.says_something(*value));
+                let is_known = self.values.members(known).iter().any(|value| self.says(*value));
                 if is_known { known } else { self.annotated(file, annotation) }
             }
             BindingKind::Parameter(function, index) => {
@@ -218,6 +219,18 @@ impl Program {
         if BUILTINS.contains(&text.as_str()) {
             return self.external(&text);
         }
+        self.outside_star(file, &text)
+    }
+
+    /// A name that a star import of a module outside the program may give: one of which something is known.
+    fn outside_star(&mut self, file: FileId, name: &str) -> SetId {
+        for (module, level) in self.file(file).facts.scopes[MODULE_SCOPE].stars.clone() {
+            let Some(module) = self.imported_module(file, module, level) else { continue };
+            let path = format!("{module}.{name}");
+            if self.modules.find(&module, file).is_none() && self.catalogue.knows(&path) {
+                return self.external(&path);
+            }
+        }
         EMPTY
     }
 
@@ -230,7 +243,11 @@ impl Program {
         if !self.busy.insert(key) {
             return Some(EMPTY);
         }
-        let set = self.eval_bindings(file, &facts.scopes[MODULE_SCOPE].names[place].1);
+        let mut set = self.eval_bindings(file, &facts.scopes[MODULE_SCOPE].names[place].1);
+        if !self.values.members(set).iter().any(|value| self.says(*value)) {
+            let stored = self.stored_from_outside(name, Owner::Module(file));
+            set = self.values.union(set, stored);
+        }
         self.busy.remove(&key);
         Some(set)
     }
@@ -253,7 +270,7 @@ impl Program {
         None
     }
 
-    fn imported_module(&self, file: FileId, module: NameId, level: u32) -> Option<String> {
+    pub(super) fn imported_module(&self, file: FileId, module: NameId, level: u32) -> Option<String> {
         let this = self.file(file);
         let rest = this.facts.name(module);
         if level == 0 { Some(rest.to_owned()) } else { self.modules.absolute(file, &this.module, level, rest) }
@@ -372,7 +389,9 @@ impl Program {
             let decorator = self.eval(file, decorator);
             let made = self.decorate(decorator, value);
             // A decorator of which nothing is known leaves the function as it is.
-            if made != EMPTY {
+            if made == EMPTY {
+                self.disguised.insert(function);
+            } else {
                 value = made;
             }
         }

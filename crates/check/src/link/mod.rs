@@ -5,7 +5,10 @@
 
 mod calls;
 mod classes;
+mod decorations;
+mod dispatch;
 mod eval;
+mod known;
 mod modules;
 mod needs;
 mod truth;
@@ -13,6 +16,7 @@ mod types;
 pub(crate) mod values;
 
 pub(crate) use calls::Target;
+pub(crate) use dispatch::Receiver;
 pub(crate) use modules::{Source, module_name};
 pub(crate) use needs::{Met, Need, What};
 pub(crate) use truth::{Truth, is_dual_name};
@@ -51,6 +55,10 @@ pub(crate) struct Program {
     returned: FxHashMap<FnId, Rc<[Returned]>>,
     yielded: FxHashMap<FnId, SetId>,
     decorated: FxHashMap<FnId, SetId>,
+    /// Functions with a decorator of which nothing is known.
+    disguised: FxHashSet<FnId>,
+    /// Where attributes of other objects than `self` are set, by name.
+    stores: FxHashMap<Symbol, Vec<(FileId, usize)>>,
     /// What is being looked at, against cycles.
     busy: FxHashSet<Busy>,
     hierarchy: classes::Hierarchy,
@@ -86,6 +94,8 @@ enum Busy {
     Decorated(FnId),
     Global(FileId, Symbol),
     Member(ClsId, Symbol),
+    /// Whether it only returns where no loop runs.
+    Outside(FnId),
 }
 
 impl Program {
@@ -129,6 +139,8 @@ impl Program {
             returned: FxHashMap::default(),
             yielded: FxHashMap::default(),
             decorated: FxHashMap::default(),
+            disguised: FxHashSet::default(),
+            stores: FxHashMap::default(),
             busy: FxHashSet::default(),
             hierarchy: classes::Hierarchy::default(),
             filled: FxHashMap::default(),
@@ -137,8 +149,19 @@ impl Program {
             bound: FxHashMap::default(),
             depth: 0,
         };
+        for (index, file) in program.files.iter().enumerate() {
+            for (place, store) in file.facts.stores.iter().enumerate() {
+                let name = file.symbols[store.name.index()];
+                program.stores.entry(name).or_default().push((FileId(index as u32), place));
+            }
+        }
         program.learn_classes();
         program
+    }
+
+    /// Whether something unknown may have made another function of it.
+    pub(crate) fn is_disguised(&self, function: FnId) -> bool {
+        self.disguised.contains(&function)
     }
 
     pub(crate) fn file(&self, id: FileId) -> &File {

@@ -25,8 +25,10 @@ pub(crate) enum What {
     Text(Symbol),
     /// A text that begins so.
     Prefix(Symbol),
-    /// An instance of this class, or of one that derives from it.
-    Heir(ClsId),
+    /// False, or zero: not `None`.
+    Zero,
+    /// Of a class whose method of that name this is; or, of `super()` in a class, the next one is.
+    Receives(FnId, Option<ClsId>),
 }
 
 /// Whether a need is met by an argument.
@@ -162,9 +164,8 @@ impl Program {
         match (self.values.get(value), need.what) {
             (Value::Parameter(owner, parameter), _) if *owner == caller => Some(*parameter),
             // Its own `self`, of which it only knows the class.
-            (own, What::Heir(heir)) => {
-                let is_own = self.receiver(caller).is_some_and(|receiver| receiver == *own);
-                (is_own && self.is_so(value, need.what) != Some(false) && self.may_be(caller, heir)).then_some(0)
+            (_, What::Receives(..)) => {
+                (self.is_own_receiver(value, caller) && self.is_so(value, need.what).is_none()).then_some(0)
             }
             _ => None,
         }
@@ -202,13 +203,17 @@ impl Program {
                 Value::Text(text) => Some(self.values.text(*text).starts_with(self.values.text(wanted))),
                 _ => None,
             },
-            What::Heir(heir) => match value {
+            What::Zero => match value {
+                Value::Constant(constant) => Some(matches!(constant, Constant::False | Constant::Zero)),
+                Value::External(_) => Some(false),
+                _ => is_something(value).then_some(false),
+            },
+            What::Receives(method, after) => match value {
                 Value::Instance { class, is_exact } | Value::Class { class, is_exact } => {
-                    if self.is_subclass(*class, heir) {
-                        return Some(true);
+                    match self.may_receive(*class, *is_exact, method, after) {
+                        (true, true) => None,
+                        (may, _) => Some(may),
                     }
-                    let is_possible = !is_exact && self.have_common_heir(*class, heir);
-                    (!is_possible).then_some(false)
                 }
                 _ => None,
             },

@@ -1,8 +1,8 @@
 //! Conditions: what they say about a running loop, and about parameters.
 
-use super::Program;
 use super::needs::{Need, What};
 use super::values::{FileId, FnId, SetId, Value};
+use super::{Busy, Program};
 use crate::facts::{BindingKind, Condition, Constant, Expr, ExprId, GuardId};
 
 /// What is known where some code runs.
@@ -29,10 +29,11 @@ impl Program {
         for condition in conditions {
             match condition {
                 Condition::Called { expr, went_well } => {
-                    if !went_well && self.asks_for_loop(file, expr, &["asyncio.RunningLoop()", "asyncio.CurrentLoop()"])
-                    {
-                        truth.is_outside = true;
-                    }
+                    truth.is_outside |= if went_well {
+                        self.returns_outside(file, expr)
+                    } else {
+                        self.asks_for_loop(file, expr, &["asyncio.RunningLoop()", "asyncio.CurrentLoop()", TASK])
+                    };
                 }
                 Condition::Test { expr, is } => self.learn(file, function, expr, is, &mut truth),
                 Condition::Covered(place) => truth.covered = truth.covered.or(Some(place)),
@@ -42,6 +43,63 @@ impl Program {
         truth.needs.sort_unstable();
         truth.needs.dedup();
         truth
+    }
+
+    /// Whether a method does not wait here, as a question before said: `if future.done(): future.result()`.
+    pub(crate) fn is_answered(&self, file: FileId, callee: ExprId, guard: GuardId) -> bool {
+        let Expr::Attribute(object, name) = *self.expr(file, callee) else { return false };
+        let facts = &self.file(file).facts;
+        let Some((_, question, wanted)) = QUESTIONS.iter().find(|(method, ..)| *method == facts.name(name)) else {
+            return false;
+        };
+        facts.conditions(guard).any(|condition| match condition {
+            Condition::Test { expr, is } => self.asks(file, expr, is, (object, question, *wanted)),
+            _ => false,
+        })
+    }
+
+    fn asks(&self, file: FileId, expr: ExprId, is: bool, question: (ExprId, &str, bool)) -> bool {
+        match self.expr(file, expr) {
+            Expr::Not(inner) => self.asks(file, *inner, !is, question),
+            Expr::Logic(is_and, parts) if *is_and == is => {
+                parts.iter().any(|part| self.asks(file, *part, is, question))
+            }
+            Expr::Call(callee, _) => {
+                let (object, wanted, is_wanted) = question;
+                let Expr::Attribute(asked, name) = *self.expr(file, *callee) else { return false };
+                is == is_wanted && self.file(file).facts.name(name) == wanted && self.is_same(file, asked, object)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether two expressions are written the same, and mean the same.
+    fn is_same(&self, file: FileId, one: ExprId, other: ExprId) -> bool {
+        match (self.expr(file, one), self.expr(file, other)) {
+            (Expr::Attribute(one, name), Expr::Attribute(other, other_name)) => {
+                name == other_name && self.is_same(file, *one, *other)
+            }
+            (one @ (Expr::Local(_) | Expr::Free(..)), other) => one == other,
+            _ => false,
+        }
+    }
+
+    /// Whether a function of the program is called that only returns where no loop runs.
+    fn returns_outside(&mut self, file: FileId, call: ExprId) -> bool {
+        let Expr::Call(callee, _) = *self.expr(file, call) else { return false };
+        let callees = self.eval(file, callee);
+        let [one] = *self.values.members(callees) else { return false };
+        let (Value::Function(function, _) | Value::Bound(function, ..)) = *self.values.get(one) else { return false };
+        let known = self.function(function);
+        let ends: Vec<GuardId> = known.returns.iter().map(|(_, guard)| *guard).chain(known.end).collect();
+        let is_no_question = known.is_async || known.is_generator || known.events.is_empty();
+        let key = Busy::Outside(function);
+        if is_no_question || ends.is_empty() || !self.busy.insert(key) {
+            return false;
+        }
+        let is_outside = ends.iter().all(|guard| self.truth(function, *guard).is_outside);
+        self.busy.remove(&key);
+        is_outside
     }
 
     fn learn(&mut self, file: FileId, function: FnId, expr: ExprId, is: bool, truth: &mut Truth) {
@@ -81,9 +139,6 @@ impl Program {
                     return;
                 }
             }
-            Expr::Constant(constant) => {
-                truth.is_outside |= is == matches!(constant, Constant::False | Constant::None | Constant::Zero)
-            }
             Expr::Attribute(_, name) => truth.is_dual |= !is && is_dual_name(self.file(file).facts.name(name)),
             Expr::Same(left, right, is_negated) => {
                 let wanted = self.eval(file, right);
@@ -99,6 +154,9 @@ impl Program {
                 }
             }
             _ => {}
+        }
+        if self.constant_truth(file, expr).is_some_and(|truth| truth != is) {
+            truth.is_outside = true;
         }
         if let Some(means_running) = self.loop_truth(file, expr, 0)
             && means_running != is
@@ -133,6 +191,20 @@ impl Program {
         is_loop && is_none
     }
 
+    /// Conditions that are written as constants; what stands under `TYPE_CHECKING` never runs.
+    fn constant_truth(&mut self, file: FileId, expr: ExprId) -> Option<bool> {
+        match self.expr(file, expr) {
+            Expr::Constant(constant) => Some(matches!(constant, Constant::True | Constant::Other)),
+            Expr::Global(_) | Expr::Free(..) | Expr::Attribute(..) | Expr::Local(_) => {
+                let set = self.eval(file, expr);
+                let [one] = self.values.members(set) else { return None };
+                let Value::External(path) = self.values.get(*one) else { return None };
+                (self.values.path_text(*path) == "typing.TYPE_CHECKING").then_some(false)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the expression is true just if a loop runs (true), or just if none does.
     fn loop_truth(&mut self, file: FileId, expr: ExprId, depth: u32) -> Option<bool> {
         if depth > 6 {
@@ -146,6 +218,9 @@ impl Program {
                 }
                 let right = self.eval(file, right);
                 match self.only_constant(right)? {
+                    Constant::None if self.asks_for_loop(file, left, &["asyncio.RunningLoop()", TASK]) => {
+                        Some(is_negated)
+                    }
                     Constant::None => self.is_loop_or_none(file, left).then_some(is_negated),
                     Constant::True => self.loop_truth(file, left, depth + 1).map(|is| is != is_negated),
                     Constant::False => self.loop_truth(file, left, depth + 1).map(|is| is == is_negated),
@@ -188,6 +263,17 @@ impl Program {
                     && let Some(found) = self.agreeing(file, &flags, depth + 1)
                 {
                     return Some(found);
+                }
+                self.is_loop_or_none(file, expr).then_some(true)
+            }
+            Expr::Attribute(object, name) if self.is_property(self.symbol(file, name)) => {
+                let (objects, name) = (self.eval(file, object), self.symbol(file, name));
+                for object in self.values.members(objects).to_vec() {
+                    for (getter, _) in self.getters(object, name) {
+                        if let Some(found) = self.returns_loop_truth(getter, depth + 1) {
+                            return Some(found);
+                        }
+                    }
                 }
                 self.is_loop_or_none(file, expr).then_some(true)
             }
@@ -296,6 +382,18 @@ impl Program {
         }
     }
 }
+
+const TASK: &str = "asyncio.current_task()";
+
+/// A method, and what must be asked before, and answered so, for it not to wait.
+const QUESTIONS: &[(&str, &str, bool)] = &[
+    ("result", "done", true),
+    ("exception", "done", true),
+    ("get", "empty", false),
+    ("wait", "is_set", true),
+    ("recv", "poll", true),
+    ("join", "is_alive", false),
+];
 
 /// Parameters by which callers say that they want a coroutine.
 pub(crate) fn is_dual_name(name: &str) -> bool {

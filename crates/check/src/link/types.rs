@@ -1,8 +1,8 @@
 //! What annotations say.
 
 use super::Program;
-use super::values::{EMPTY, FileId, SetId, Value, ValueId};
-use crate::facts::{Expr, ExprId, Parameter, ParameterKind};
+use super::values::{EMPTY, FileId, SetId, Symbol, Value, ValueId};
+use crate::facts::{BindingId, BindingKind, Expr, ExprId, MODULE_SCOPE, Parameter, ParameterKind, ScopeId};
 
 impl Program {
     /// What a value with this annotation may be.
@@ -19,8 +19,58 @@ impl Program {
             }
             _ => {
                 let classes = self.eval(file, annotation);
-                self.instances_of_type(classes)
+                let found = self.instances_of_type(classes);
+                if found != EMPTY {
+                    return found;
+                }
+                self.alias(file, annotation)
             }
+        }
+    }
+
+    /// A name for a type that is more than a class: `Names = list[Name]`, here or in another module.
+    fn alias(&mut self, file: FileId, annotation: ExprId) -> SetId {
+        let (scope, name) = match self.expr(file, annotation) {
+            Expr::Free(scope, name) => (*scope, *name),
+            Expr::Local(bindings) => match **bindings {
+                [binding] => return self.bound_alias(file, binding, 0),
+                _ => return EMPTY,
+            },
+            _ => return EMPTY,
+        };
+        match self.bound_once(file, scope, self.symbol(file, name)) {
+            Some(binding) => self.bound_alias(file, binding, 0),
+            None => EMPTY,
+        }
+    }
+
+    fn bound_alias(&mut self, file: FileId, binding: BindingId, depth: u32) -> SetId {
+        match self.file(file).facts.bindings[binding].kind {
+            BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. }
+                if matches!(self.expr(file, value), Expr::Call(..) | Expr::Union(_)) =>
+            {
+                self.annotated(file, value)
+            }
+            BindingKind::ImportFrom { module, level, name } if depth < MOST_IMPORTS => {
+                let name = self.symbol(file, name);
+                let Some(module) = self.imported_module(file, module, level) else { return EMPTY };
+                let Some(target) = self.modules.find(&module, file) else { return EMPTY };
+                match self.bound_once(target, MODULE_SCOPE, name) {
+                    Some(binding) => self.bound_alias(target, binding, depth + 1),
+                    None => EMPTY,
+                }
+            }
+            _ => EMPTY,
+        }
+    }
+
+    /// The only binding of a name.
+    fn bound_once(&self, file: FileId, scope: ScopeId, name: Symbol) -> Option<BindingId> {
+        let this = self.file(file);
+        let mut names = this.facts.scopes[scope].names.iter();
+        match names.find(|(known, _)| this.symbols[known.index()] == name)?.1.as_slice() {
+            [binding] => Some(*binding),
+            _ => None,
         }
     }
 
@@ -144,3 +194,6 @@ impl Program {
         }
     }
 }
+
+/// Modules that an alias may be imported through.
+const MOST_IMPORTS: u32 = 4;

@@ -201,16 +201,6 @@ impl Values {
         matches!(self.get(value), Value::Sequence(_) | Value::Mapping(_))
     }
 
-    /// Not a constant, and no container of which nothing is known but that it is one.
-    pub(crate) fn says_something(&self, value: ValueId) -> bool {
-        match self.get(value) {
-            Value::Constant(_) => false,
-            Value::Sequence(parts) => parts.iter().any(|part| *part != EMPTY),
-            Value::Mapping(items) => items.iter().any(|(_, part)| *part != EMPTY),
-            _ => true,
-        }
-    }
-
     pub(crate) fn text(&self, symbol: Symbol) -> &str {
         &self.symbols.items[symbol.0 as usize]
     }
@@ -254,6 +244,11 @@ impl Values {
 
     pub(crate) fn get(&self, value: ValueId) -> &Value {
         &self.table.items[value.0 as usize]
+    }
+
+    /// Whether it is a parameter, or what becomes of one.
+    pub(crate) fn is_variable(&self, value: ValueId) -> bool {
+        matches!(self.get(value), Value::Parameter(..) | Value::Step(..))
     }
 
     pub(crate) fn is_open(&self, value: ValueId) -> bool {

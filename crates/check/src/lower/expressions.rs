@@ -56,7 +56,15 @@ impl Lowering {
                 match unary.op {
                     UnaryOp::Not => self.add(Fact::Not(operand), unary.range),
                     UnaryOp::USub if matches!(&*unary.operand, Expr::NumberLiteral(_)) => operand,
-                    _ => UNKNOWN,
+                    UnaryOp::USub | UnaryOp::UAdd | UnaryOp::Invert => {
+                        let name = self.name(match unary.op {
+                            UnaryOp::USub => "__neg__",
+                            UnaryOp::UAdd => "__pos__",
+                            _ => "__invert__",
+                        });
+                        self.event(EventKind::Operator(name), operand, unary.range);
+                        UNKNOWN
+                    }
                 }
             }
             Expr::BinOp(binary) => self.binary(binary),
@@ -76,15 +84,23 @@ impl Lowering {
                 self.add(Fact::Sequence([part].into()), *range)
             }
             Expr::Generator(generator) => {
+                // Mostly it is handed on, and used up at once.
                 let part = self.comprehension(&generator.generators, |this| this.expr(&generator.elt));
                 self.add(Fact::Generator(part), generator.range)
             }
             Expr::DictComp(comprehension) => {
+                let mut keys = UNKNOWN;
                 let part = self.comprehension(&comprehension.generators, |this| {
-                    comprehension.key.as_deref().map(|key| this.expr(key));
+                    keys = comprehension.key.as_deref().map_or(UNKNOWN, |key| this.expr(key));
                     this.expr(&comprehension.value)
                 });
-                self.add(Fact::Mapping([(Key::Unknown, part)].into()), comprehension.range)
+                let table = self.add(Fact::Mapping([(Key::Unknown, part)].into()), comprehension.range);
+                if !matches!(self.facts.exprs[keys], Fact::Call(..)) {
+                    return table;
+                }
+                // `{pool.submit(work, item): item for item in items}` is iterated for its keys.
+                let keys = self.add(Fact::Sequence([keys].into()), comprehension.range);
+                self.union(vec![table, keys], comprehension.range)
             }
             Expr::Yield(yield_) => {
                 let value = yield_.value.as_deref().map_or(UNKNOWN, |value| self.expr(value));
@@ -183,7 +199,11 @@ impl Lowering {
         let mut arguments = Vec::with_capacity(call.arguments.len());
         for argument in &call.arguments.args {
             arguments.push(match argument {
-                Expr::Starred(starred) => Argument { kind: ArgumentKind::Star, value: self.expr(&starred.value) },
+                Expr::Starred(starred) => {
+                    let value = self.expr(&starred.value);
+                    self.event(EventKind::Unpack, value, starred.range);
+                    Argument { kind: ArgumentKind::Star, value }
+                }
                 other => Argument { kind: ArgumentKind::Positional, value: self.expr(other) },
             });
         }
@@ -192,8 +212,12 @@ impl Lowering {
                 keyword.arg.as_ref().map_or(ArgumentKind::DoubleStar, |name| ArgumentKind::Keyword(self.name(name)));
             arguments.push(Argument { kind, value: self.expr(&keyword.value) });
         }
+        let positional = arguments.iter().filter(|argument| argument.kind == ArgumentKind::Positional);
+        let positional: Vec<ExprId> = positional.map(|argument| argument.value).collect();
         let id = self.add(Fact::Call(callee, arguments.into()), range);
         self.event(EventKind::Call(becomes), id, range);
+        self.filling_call(call, &positional);
+        self.socket_call(call, id, &positional);
         id
     }
 
@@ -272,7 +296,16 @@ impl Lowering {
                     self.event(EventKind::Operator(name), *right, compare.range);
                     return UNKNOWN;
                 }
-                _ => return UNKNOWN,
+                CmpOp::Lt | CmpOp::LtE | CmpOp::Gt | CmpOp::GtE => {
+                    let name = self.name(match operator {
+                        CmpOp::Lt => "__lt__",
+                        CmpOp::LtE => "__le__",
+                        CmpOp::Gt => "__gt__",
+                        _ => "__ge__",
+                    });
+                    self.event(EventKind::Operator(name), left, compare.range);
+                    return UNKNOWN;
+                }
             };
             if matches!(operator, CmpOp::Eq | CmpOp::NotEq) {
                 let name = self.name("__eq__");
@@ -325,6 +358,43 @@ impl Lowering {
         frame.narrowed.truncate(narrowed);
         frame.guard = guard;
         element
+    }
+
+    /// A generator expression that is kept: it runs where it is iterated.
+    pub(super) fn kept(&mut self, expr: &Expr) -> ExprId {
+        let Expr::Generator(generator) = expr else { return self.expr(expr) };
+        if generator.generators.iter().any(|generator| generator.is_async) {
+            return self.expr(expr);
+        }
+        let function = self.small_function("genexpr", generator.range, Vec::new());
+        self.enter_function(function, &syntax::Parameters::default(), &[], false);
+        let part = self.comprehension(&generator.generators, |this| this.expr(&generator.elt));
+        self.function().yields.push(part);
+        self.leave_function(function);
+        let function = self.add(Fact::Lambda(function), generator.range);
+        self.add(Fact::Call(function, Box::default()), generator.range)
+    }
+
+    /// Notes which sockets do not wait, and what is called on sockets.
+    fn socket_call(&mut self, call: &ast::ExprCall, id: ExprId, positional: &[ExprId]) {
+        let Expr::Attribute(method) = &*call.func else { return };
+        let is_told = match method.attr.as_str() {
+            "setblocking" | "settimeout" => true,
+            "recv" | "recv_into" | "recvfrom" | "recvfrom_into" | "recvmsg" | "accept" | "connect" | "sendall" => false,
+            _ => return,
+        };
+        let name = match &*method.value {
+            Expr::Name(name) => self.name(&name.id),
+            Expr::Attribute(attribute) => self.name(&attribute.attr),
+            _ => return,
+        };
+        if !is_told {
+            self.socket_calls.push((name, id));
+        } else if let [value] = positional
+            && matches!(self.facts.exprs[*value], Fact::Constant(Constant::False | Constant::Zero))
+        {
+            self.unwaiting.insert(name);
+        }
     }
 
     fn overlay(&mut self, target: &Expr, value: ExprId, index: Option<i32>) {

@@ -2,8 +2,8 @@
 
 use super::{Frame, Lowering, span};
 use crate::facts::{
-    BindingKind, Class, ClassId, Constant, Expr as Fact, ExprId, Function, FunctionId, Parameter, ParameterKind,
-    ScopeKind,
+    Binding, BindingId, BindingKind, Class, ClassId, Constant, Expr as Fact, ExprId, Field, Function, FunctionId,
+    NameId, Parameter, ParameterKind, ScopeId, ScopeKind,
 };
 use crate::syntax::{Expr, Parameters, Ranged, Stmt, TextRange, ast};
 
@@ -31,26 +31,38 @@ impl Lowering {
         let name = function.name;
         let id = self.facts.functions.push(function);
         self.bind(name, BindingKind::Function(id), definition.name.range);
+        self.register(definition, id);
         let is_method = class.is_some() && !is_static(definition);
         self.enter_function(id, &definition.parameters, &definition.body, is_method);
-        self.body(&definition.body);
+        self.function_body(&definition.body);
         self.leave_function(id);
+    }
+
+    /// `@show.register`: what `functools.singledispatch` made of `show` may call this one.
+    fn register(&mut self, definition: &ast::StmtFunctionDef, id: FunctionId) {
+        for decorator in &definition.decorator_list {
+            let decorator = match &decorator.expression {
+                Expr::Call(call) => &*call.func,
+                other => other,
+            };
+            let Expr::Attribute(attribute) = decorator else { continue };
+            let (Expr::Name(name), "register") = (&*attribute.value, attribute.attr.as_str()) else { continue };
+            let (name, scope) = (self.name(&name.id), self.frame().scope);
+            let Some(&place) = self.places.get(&(scope, name)) else { continue };
+            let is_function =
+                |binding: &BindingId| matches!(self.facts.bindings[*binding].kind, BindingKind::Function(_));
+            if self.facts.scopes[scope].names[place].1.iter().any(is_function) {
+                let (guard, span) = (self.frame().guard, span(definition.name.range));
+                let kind = BindingKind::Function(id);
+                let binding = self.facts.bindings.push(Binding { kind, guard, is_used: true, span });
+                self.remember(scope, name, binding);
+            }
+        }
     }
 
     pub(super) fn lambda(&mut self, lambda: &ast::ExprLambda) -> ExprId {
         let parameters = lambda.parameters.as_deref().map_or_else(Vec::new, |parameters| self.parameters(parameters));
-        let parent = self.frame().function;
-        let function = Function {
-            name: self.name("lambda"),
-            qualified: self.qualified("lambda"),
-            is_lambda: true,
-            parent,
-            parameters,
-            at: span(lambda.range),
-            span: span(lambda.range),
-            ..Function::default()
-        };
-        let id = self.facts.functions.push(function);
+        let id = self.small_function("lambda", lambda.range, parameters);
         let none = Parameters::default();
         self.enter_function(id, lambda.parameters.as_deref().unwrap_or(&none), &[], false);
         let value = self.expr(&lambda.body);
@@ -58,6 +70,22 @@ impl Lowering {
         self.function().returns.push((value, guard));
         self.leave_function(id);
         self.add(Fact::Lambda(id), lambda.range)
+    }
+
+    /// A function within an expression.
+    pub(super) fn small_function(&mut self, name: &str, range: TextRange, parameters: Vec<Parameter>) -> FunctionId {
+        let parent = self.frame().function;
+        let function = Function {
+            name: self.name(name),
+            qualified: self.qualified(name),
+            is_lambda: true,
+            parent,
+            parameters,
+            at: span(range),
+            span: span(range),
+            ..Function::default()
+        };
+        self.facts.functions.push(function)
     }
 
     /// Defaults and annotations are the surrounding code's.
@@ -88,7 +116,7 @@ impl Lowering {
         all
     }
 
-    fn enter_function(&mut self, id: FunctionId, parameters: &Parameters, body: &[Stmt], is_method: bool) {
+    pub(super) fn enter_function(&mut self, id: FunctionId, parameters: &Parameters, body: &[Stmt], is_method: bool) {
         let names: Vec<&str> = names_of(parameters);
         let (locals, declared) = self.bound_names(body, &names);
         let scope = self.new_scope(ScopeKind::Function(id));
@@ -105,15 +133,19 @@ impl Lowering {
         }
     }
 
-    fn leave_function(&mut self, id: FunctionId) {
+    pub(super) fn leave_function(&mut self, id: FunctionId) {
         let frame = self.frames.pop();
-        let falls_through = frame.is_some_and(|frame| !frame.flow.is_dead);
+        let end = frame.filter(|frame| !frame.flow.is_dead).map(|frame| frame.guard);
         let function = &mut self.facts.functions[id];
+        function.end = end;
         function.is_generator = !function.yields.is_empty();
-        if falls_through && !function.is_lambda && !function.returns.is_empty() {
+        if let Some(end) = end
+            && !function.is_lambda
+            && !function.returns.is_empty()
+        {
             // It ends without a `return` on some way.
             let none = self.add(Fact::Constant(Constant::None), TextRange::default());
-            self.facts.functions[id].returns.push((none, crate::facts::ALWAYS));
+            self.facts.functions[id].returns.push((none, end));
         }
     }
 
@@ -131,10 +163,66 @@ impl Lowering {
         let class = Class { name, qualified, bases, decorators, at: span(definition.name.range), ..Class::default() };
         let id = self.facts.classes.push(class);
         self.bind(name, BindingKind::Class(id), definition.name.range);
-        self.class_body(id, &definition.body);
+        self.class_body(id, &definition.body, has_setters(definition));
+        self.made_constructor(id, definition);
     }
 
-    fn class_body(&mut self, id: ClassId, body: &[Stmt]) {
+    /// The constructor that `dataclass` and its like make of a class's fields, where no base has any.
+    fn made_constructor(&mut self, id: ClassId, definition: &ast::StmtClassDef) {
+        let is_named = |name: &str| matches!(name, "dataclass" | "define" | "frozen" | "mutable" | "s" | "attrs");
+        let is_made =
+            definition.decorator_list.iter().any(|decorator| last_name(&decorator.expression).is_some_and(is_named));
+        let bases = definition.arguments.as_ref().map_or(&[][..], |arguments| &arguments.args);
+        let is_tuple = matches!(bases, [base] if last_name(base) == Some("NamedTuple"));
+        let init = self.name("__init__");
+        let scope = self.facts.classes[id].scope;
+        if !(is_tuple || is_made && bases.is_empty()) || self.places.contains_key(&(scope, init)) {
+            return;
+        }
+        let fields: Vec<(NameId, ExprId, Option<ExprId>)> = self.annotated_names(&definition.body, scope);
+        let parameter =
+            |name, annotation, default| Parameter { name, kind: ParameterKind::Positional, annotation, default };
+        let receiver = parameter(self.name("self"), None, None);
+        let others = fields.iter().map(|(name, annotation, default)| parameter(*name, Some(*annotation), *default));
+        let parameters = std::iter::once(receiver).chain(others).collect();
+        let function = self.small_function("__init__", definition.name.range, parameters);
+        let qualified = self.facts.name(self.facts.classes[id].qualified).to_owned() + ".__init__";
+        self.facts.functions[function].qualified = self.name(&qualified);
+        self.facts.functions[function].class = Some(id);
+        self.facts.functions[function].is_lambda = false;
+        let span = span(definition.name.range);
+        let bound = |this: &mut Self, kind| {
+            this.facts.bindings.push(Binding { kind, guard: crate::facts::ALWAYS, is_used: true, span })
+        };
+        let made = bound(self, BindingKind::Function(function));
+        self.remember(scope, init, made);
+        for (index, (name, ..)) in (1..).zip(fields) {
+            let binding = bound(self, BindingKind::Parameter(function, index));
+            let value = self.add(Fact::Local([binding].into()), definition.name.range);
+            self.facts.classes[id].fields.push(Field { name, value: Some(value), annotation: None });
+        }
+    }
+
+    /// The names that a class body annotates, in the order of the text.
+    fn annotated_names(&self, body: &[Stmt], scope: ScopeId) -> Vec<(NameId, ExprId, Option<ExprId>)> {
+        let names = body.iter().filter_map(|statement| match statement {
+            Stmt::AnnAssign(assign) => match &*assign.target {
+                Expr::Name(name) => self.interned.get(name.id.as_str()).copied(),
+                _ => None,
+            },
+            _ => None,
+        });
+        let known = names.filter_map(|name| {
+            let bindings = &self.facts.scopes[scope].names[*self.places.get(&(scope, name))?].1;
+            match self.facts.bindings[*bindings.first()?].kind {
+                BindingKind::Annotated { annotation, value } => Some((name, annotation, value)),
+                _ => None,
+            }
+        });
+        known.collect()
+    }
+
+    fn class_body(&mut self, id: ClassId, body: &[Stmt], has_setters: bool) {
         let (locals, declared) = self.bound_names(body, &[]);
         let scope = self.new_scope(ScopeKind::Class(id));
         self.facts.classes[id].scope = scope;
@@ -142,6 +230,7 @@ impl Lowering {
         let mut frame = Frame::new(scope, function, locals, declared);
         frame.class = Some(id);
         frame.is_class_body = true;
+        frame.has_setters = has_setters;
         frame.guard = guard;
         self.frames.push(frame);
         self.body(body);
@@ -154,6 +243,27 @@ impl Lowering {
             Expr::Subscript(subscript) => self.expr(&subscript.value),
             other => self.expr(other),
         }
+    }
+}
+
+/// Whether a class has setters, or a base that may have.
+fn has_setters(definition: &ast::StmtClassDef) -> bool {
+    let is_setter = |decorator: &ast::Decorator| last_name(&decorator.expression) == Some("setter");
+    let has_bases = definition.arguments.as_ref().is_some_and(|arguments| !arguments.args.is_empty());
+    has_bases
+        || definition.body.iter().any(|statement| match statement {
+            Stmt::FunctionDef(function) => function.decorator_list.iter().any(is_setter),
+            _ => false,
+        })
+}
+
+/// The last part of a name, whether it is called or not.
+fn last_name(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Name(name) => Some(&name.id),
+        Expr::Attribute(attribute) => Some(&attribute.attr),
+        Expr::Call(call) => last_name(&call.func),
+        _ => None,
     }
 }
 

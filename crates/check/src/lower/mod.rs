@@ -4,6 +4,7 @@
 //! rebinding and branches are right; uses in nested functions see all bindings of the name. Nothing here knows what a name of another file is.
 
 mod bound;
+mod containers;
 mod expressions;
 mod flow;
 mod functions;
@@ -17,7 +18,7 @@ use crate::facts::{
 };
 use crate::syntax::{Module, TextRange};
 use flow::Flow;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// What is known of a file with this text.
 pub(crate) fn facts(text: &str) -> Facts {
@@ -38,6 +39,9 @@ struct Lowering {
     globals: FxHashMap<NameId, ExprId>,
     /// Where a scope has its names.
     places: FxHashMap<(ScopeId, NameId), usize>,
+    /// Names and attributes of sockets that do not wait; and calls on sockets, by name.
+    unwaiting: FxHashSet<NameId>,
+    socket_calls: Vec<(NameId, ExprId)>,
     /// From the module to the innermost function or class body.
     frames: Vec<Frame>,
 }
@@ -50,6 +54,8 @@ struct Frame {
     /// The class whose body this is, or whose method.
     class: Option<ClassId>,
     is_class_body: bool,
+    /// The class, or a base of it, may have setters.
+    has_setters: bool,
     /// What `self` or `cls` is called here.
     receiver: Option<NameId>,
     locals: FxHashMap<NameId, usize>,
@@ -62,6 +68,8 @@ struct Frame {
     narrowed: Vec<(String, ExprId)>,
     guard: GuardId,
     loops: u32,
+    /// How often a container was filled.
+    filled: u32,
 }
 
 impl Lowering {
@@ -76,6 +84,8 @@ impl Lowering {
             free: FxHashMap::default(),
             globals: FxHashMap::default(),
             places: FxHashMap::default(),
+            unwaiting: FxHashSet::default(),
+            socket_calls: Vec::new(),
             frames: Vec::new(),
         };
         let name = lowering.name("<module>");
@@ -100,6 +110,8 @@ impl Lowering {
                 self.facts.bindings[binding].is_used = true;
             }
         }
+        let unwaiting = self.socket_calls.iter().filter(|(name, _)| self.unwaiting.contains(name));
+        self.facts.unwaiting = unwaiting.map(|(_, call)| *call).collect();
         for scope in self.facts.scopes.iter_mut() {
             scope.names.sort_unstable_by_key(|(name, _)| *name);
         }
@@ -130,8 +142,9 @@ impl Lowering {
         self.facts.exprs.push(expr)
     }
 
+    /// Something that happens here, unless this place is never reached.
     fn event(&mut self, kind: EventKind, expr: ExprId, range: TextRange) {
-        if expr != UNKNOWN {
+        if expr != UNKNOWN && !self.frame().flow.is_dead {
             let guard = self.frame().guard;
             self.function().events.push(Event { kind, expr, guard, span: span(range) });
         }
@@ -271,6 +284,7 @@ impl Frame {
             function,
             class: None,
             is_class_body: false,
+            has_setters: false,
             receiver: None,
             locals,
             declared,
@@ -279,6 +293,7 @@ impl Frame {
             narrowed: Vec::new(),
             guard: ALWAYS,
             loops: 0,
+            filled: 0,
         }
     }
 }

@@ -1,8 +1,9 @@
-//! `match`: what its patterns bind, and what they say of the subject.
+//! `match`: what its patterns bind, and under which conditions its cases run.
 
 use super::Lowering;
-use crate::facts::{BindingKind, Condition, Expr as Fact, ExprId, UNKNOWN};
-use crate::syntax::{Expr, Pattern, Ranged, ast};
+use crate::facts::{BindingKind, Condition, Constant, Expr as Fact, ExprId, UNKNOWN};
+use crate::syntax::ast::{self, Singleton};
+use crate::syntax::{Expr, Pattern, Ranged};
 
 impl Lowering {
     pub(super) fn match_(&mut self, match_: &ast::StmtMatch) {
@@ -12,6 +13,11 @@ impl Lowering {
         let guard = self.frame().guard;
         for case in &match_.cases {
             self.frame().flow = before.clone();
+            let tried = self.frame().guard;
+            let asked = self.asked(&case.pattern, subject);
+            if let Some(expr) = asked {
+                self.guard(Condition::Test { expr, is: true });
+            }
             self.pattern(&case.pattern, subject, Some(&match_.subject));
             if let Some(test) = &case.guard {
                 let test = self.expr(test);
@@ -20,9 +26,32 @@ impl Lowering {
             self.body(&case.body);
             let frame = self.frame();
             after.join(&frame.flow);
-            frame.guard = guard;
+            frame.guard = tried;
+            // The next cases are tried if this one does not fit.
+            if let (Some(expr), None) = (asked, &case.guard) {
+                self.guard(Condition::Test { expr, is: false });
+            }
         }
-        self.frame().flow = after;
+        let frame = self.frame();
+        frame.flow = after;
+        frame.guard = guard;
+    }
+
+    /// The comparison that a pattern is, if it is no more than that.
+    fn asked(&mut self, pattern: &Pattern, subject: ExprId) -> Option<ExprId> {
+        let value = match pattern {
+            Pattern::MatchValue(literal) => self.expr(&literal.value),
+            Pattern::MatchSingleton(singleton) => {
+                let constant = match singleton.value {
+                    Singleton::None => Constant::None,
+                    Singleton::True => Constant::True,
+                    Singleton::False => Constant::False,
+                };
+                self.add(Fact::Constant(constant), pattern.range())
+            }
+            _ => return None,
+        };
+        Some(self.add(Fact::Same(subject, value, false), pattern.range()))
     }
 
     fn pattern(&mut self, pattern: &Pattern, value: ExprId, subject: Option<&Expr>) {
@@ -64,8 +93,10 @@ impl Lowering {
                 }
             }
             Pattern::MatchMapping(mapping) => {
-                for part in &mapping.patterns {
-                    self.pattern(part, UNKNOWN, None);
+                for (key, part) in mapping.keys.iter().zip(&mapping.patterns) {
+                    let key = self.key(key);
+                    let item = self.add(Fact::Item(value, key), part.range());
+                    self.pattern(part, item, None);
                 }
                 if let Some(rest) = &mapping.rest {
                     let name = self.name(rest);

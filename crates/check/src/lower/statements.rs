@@ -16,32 +16,52 @@ impl Lowering {
         }
     }
 
+    /// What a function calls first may be a question that raises: the rest is behind it.
+    pub(super) fn function_body(&mut self, body: &[Stmt]) {
+        for (index, statement) in body.iter().enumerate() {
+            let since = self.function().events.len();
+            self.statement(statement);
+            if let (true, Stmt::Expr(expr)) = (index < FIRST, statement)
+                && matches!(&*expr.value, Expr::Call(call) if matches!(&*call.func, Expr::Name(_) | Expr::Attribute(_)))
+                && let Some(event) = self.function().events.get(since..).and_then(<[_]>::last)
+            {
+                let expr = event.expr;
+                self.guard(Condition::Called { expr, went_well: true });
+            }
+        }
+    }
+
     fn statement(&mut self, statement: &Stmt) {
         match statement {
             Stmt::FunctionDef(definition) => self.function_definition(definition),
             Stmt::ClassDef(definition) => self.class_definition(definition),
+            Stmt::Expr(expr) if expr.value.is_generator_expr() => {
+                self.kept(&expr.value);
+            }
             Stmt::Expr(expr) => {
                 self.used_expr(&expr.value, Use::Discarded);
-                self.appended(&expr.value);
             }
             Stmt::Assign(assign) => self.assignment(assign),
             Stmt::AnnAssign(assign) => self.annotated(assign),
             Stmt::AugAssign(assign) => {
                 let value = self.expr(&assign.value);
+                let special = self.name(in_place_name(assign.op));
                 if let Expr::Name(name) = &*assign.target {
                     let id = self.name(&name.id);
                     let before = self.look_up(id);
+                    self.event(EventKind::Operator(special), before, assign.range);
                     let both = self.union(vec![before, value], assign.range);
                     self.bind(id, BindingKind::Value(both), name.range);
                 } else {
-                    self.expr(&assign.target);
+                    let before = self.expr(&assign.target);
+                    self.event(EventKind::Operator(special), before, assign.range);
                 }
             }
             Stmt::Return(return_) => {
                 match return_.value.as_deref() {
                     Some(Expr::If(conditional)) => self.return_either(conditional),
                     value => {
-                        let value = value.map_or(UNKNOWN, |value| self.expr(value));
+                        let value = value.map_or(UNKNOWN, |value| self.kept(value));
                         let guard = self.frame().guard;
                         self.function().returns.push((value, guard));
                     }
@@ -62,17 +82,26 @@ impl Lowering {
             Stmt::Try(try_) => self.try_(try_),
             Stmt::Match(match_) => self.match_(match_),
             Stmt::Assert(assert) => {
-                self.expr(&assert.test);
+                let test = self.expr(&assert.test);
                 if let Some(message) = &assert.msg {
                     self.expr(message);
                 }
                 self.narrow(&assert.test, true);
+                // Of much that tests assert, only this may say that no loop runs.
+                if assert.test.is_unary_op_expr() {
+                    self.guard(Condition::Test { expr: test, is: true });
+                }
             }
             Stmt::Delete(delete) => {
                 for target in &delete.targets {
                     if let Expr::Name(name) = target {
                         let name_id = self.name(&name.id);
                         self.bind(name_id, BindingKind::Unknown, name.range);
+                    } else if let Expr::Subscript(item) = target {
+                        let object = self.expr(&item.value);
+                        self.expr(&item.slice);
+                        let special = self.name("__delitem__");
+                        self.event(EventKind::Operator(special), object, item.range);
                     } else {
                         self.expr(target);
                     }
@@ -132,7 +161,14 @@ impl Lowering {
             }
             return;
         }
-        let value = self.expr(&assign.value);
+        if let [target @ Expr::Name(_)] = assign.targets.as_slice()
+            && is_type(&assign.value)
+        {
+            let value = self.annotation(&assign.value);
+            self.assign(target, value);
+            return;
+        }
+        let value = self.kept(&assign.value);
         for target in &assign.targets {
             self.assign(target, value);
         }
@@ -145,16 +181,25 @@ impl Lowering {
                 self.forget_narrowed(&name.id);
                 self.bind(name_id, BindingKind::Value(value), name.range);
             }
-            Expr::Attribute(attribute) => self.store(attribute, Some(value), None),
+            Expr::Attribute(attribute) => {
+                if self.may_have_setter(attribute) {
+                    let object = self.expr(&attribute.value);
+                    let name = self.name(&attribute.attr);
+                    let written = self.add(Fact::Attribute(object, name), attribute.range);
+                    self.event(EventKind::Write, written, attribute.range);
+                }
+                self.store(attribute, Some(value), None);
+            }
             Expr::Subscript(subscript) => {
                 let object = self.expr(&subscript.value);
                 self.expr(&subscript.slice);
                 let name = self.name("__setitem__");
                 self.event(EventKind::Operator(name), object, subscript.range);
-                self.add_item(&subscript.value, value);
+                self.add_item(&subscript.value, value, true);
             }
             Expr::Tuple(ast::ExprTuple { elts, .. }) | Expr::List(ast::ExprList { elts, .. }) => {
                 let star = elts.iter().position(Expr::is_starred_expr);
+                self.event(EventKind::Unpack, value, target.range());
                 for (index, part) in (0..).zip(elts) {
                     if star.is_some_and(|star| index as usize >= star) {
                         let element = self.add(Fact::Element(value), part.range());
@@ -175,66 +220,20 @@ impl Lowering {
         }
     }
 
-    /// `table[key] = value`: the table may have that value too.
-    fn add_item(&mut self, object: &Expr, value: ExprId) {
-        if value == UNKNOWN {
-            return;
-        }
-        let item = self.add(Fact::Mapping([(Key::Unknown, value)].into()), object.range());
-        self.grow(object, item);
+    /// Whether setting an attribute may run code: mostly it is one of `self`, whose class has no setters.
+    fn may_have_setter(&self, attribute: &ast::ExprAttribute) -> bool {
+        let Expr::Name(object) = &*attribute.value else { return true };
+        let Some(method) = self.frames.last() else { return true };
+        let is_own = method.receiver.is_some_and(|receiver| self.facts.name(receiver) == object.id.as_str());
+        !is_own
+            || self.frames.iter().rev().skip(1).find(|frame| frame.is_class_body).is_none_or(|body| body.has_setters)
     }
 
-    /// `list.append(value)`: the list has that value too.
-    fn appended(&mut self, statement: &Expr) {
-        let Expr::Call(call) = statement else { return };
-        let (Expr::Attribute(method), [value]) = (&*call.func, &*call.arguments.args) else { return };
-        if !matches!(method.attr.as_str(), "append" | "add" | "appendleft") {
-            return;
-        }
-        let span = super::span(call.range());
-        let events = &self.function().events;
-        let is_it = |event: &&Event| event.span == span && matches!(event.kind, EventKind::Call(_));
-        let Some(expr) = events.iter().rev().find(is_it).map(|event| event.expr) else { return };
-        let Fact::Call(_, arguments) = &self.facts.exprs[expr] else { return };
-        let Some(argument) = arguments.first().map(|argument| argument.value).filter(|value| *value != UNKNOWN) else {
-            return;
-        };
-        let item = self.add(Fact::Sequence([argument].into()), value.range());
-        self.grow(&method.value, item);
-    }
-
-    /// A container may also be like this.
-    fn grow(&mut self, object: &Expr, item: ExprId) {
-        match object {
-            Expr::Name(name) => {
-                let name_id = self.name(&name.id);
-                let is_own = self.frame().locals.contains_key(&name_id);
-                if is_own {
-                    let before = self.look_up(name_id);
-                    let both = self.union(vec![before, item], name.range);
-                    self.bind(name_id, BindingKind::Value(both), name.range);
-                } else if let Some(scope) = self.outer_scope(name_id) {
-                    let guard = self.frame().guard;
-                    let binding = crate::facts::Binding {
-                        kind: BindingKind::Value(item),
-                        guard,
-                        is_used: true,
-                        span: super::span(name.range),
-                    };
-                    let binding = self.facts.bindings.push(binding);
-                    self.remember(scope, name_id, binding);
-                }
-            }
-            Expr::Attribute(attribute) => self.store(attribute, Some(item), None),
-            _ => {}
-        }
-    }
-
-    fn store(&mut self, attribute: &ast::ExprAttribute, value: Option<ExprId>, annotation: Option<ExprId>) {
+    pub(super) fn store(&mut self, attribute: &ast::ExprAttribute, value: Option<ExprId>, annotation: Option<ExprId>) {
         let name = self.name(&attribute.attr);
         let receiver = self.frames.iter().rev().find_map(|frame| Some((frame.receiver?, frame.class?)));
-        if let (Expr::Name(object), Some((receiver, class))) = (&*attribute.value, receiver)
-            && self.name(&object.id) == receiver
+        if let (Expr::Name(named), Some((receiver, class))) = (&*attribute.value, receiver)
+            && self.name(&named.id) == receiver
         {
             if let Some(path) = path_of(attribute) {
                 self.forget_narrowed(&path);
@@ -435,10 +434,11 @@ impl Lowering {
 
     fn loop_body(&mut self, body: &[Stmt]) {
         self.frame().loops += 1;
+        let is_dead = self.frame().flow.is_dead;
         self.body(body);
         let frame = self.frame();
         frame.loops -= 1;
-        frame.flow.is_dead = false;
+        frame.flow.is_dead = is_dead;
     }
 
     fn while_(&mut self, while_: &ast::StmtWhile) {
@@ -525,7 +525,10 @@ impl Lowering {
         let frame = self.frame();
         frame.guard = guard;
         // The context may swallow what was raised.
-        if frame.flow.is_dead && with.items.iter().any(|item| is_suppress(&item.context_expr)) {
+        if frame.flow.is_dead
+            && !before.is_dead
+            && (raises(&with.body) || with.items.iter().any(|item| is_suppress(&item.context_expr)))
+        {
             frame.flow.join(&before);
             frame.flow.is_dead = false;
         }
@@ -540,7 +543,7 @@ impl Lowering {
         let events_before = self.function().events.len();
         let yields = self.function().yields.len();
         let covered = self.frame().guard;
-        self.body(&try_.body);
+        self.tried(&try_.body);
         if !try_.finalbody.is_empty() {
             let function = self.function();
             function.cleans_up |= function.yields.len() > yields;
@@ -555,6 +558,7 @@ impl Lowering {
         let well = self.frame().guard;
         self.body(&try_.orelse);
         let mut after = self.frame().flow.clone();
+        let well_leaves = after.is_dead;
         let mut all_leave = !try_.handlers.is_empty();
         let (awaits, awaited) = self.awaits_since(events_before, covered);
         let mut earlier = Vec::new();
@@ -573,12 +577,31 @@ impl Lowering {
             all_leave &= frame.flow.is_dead;
             after.join(&frame.flow);
         }
+        self.frame().guard = guard;
+        match question {
+            Some(_) if all_leave => self.frame().guard = well,
+            // Whoever gets further was in a handler.
+            Some(expr) if well_leaves => self.guard(Condition::Called { expr, went_well: false }),
+            _ => {}
+        }
         let frame = self.frame();
         frame.flow = after;
-        frame.guard = if question.is_some() && all_leave { well } else { guard };
         let is_dead = std::mem::replace(&mut frame.flow.is_dead, false);
         self.body(&try_.finalbody);
         self.frame().flow.is_dead |= is_dead;
+    }
+
+    /// The body of a `try`: behind the call that fails where no loop runs, one does.
+    fn tried(&mut self, body: &[Stmt]) {
+        for statement in body {
+            let since = self.function().events.len();
+            self.statement(statement);
+            if matches!(statement, Stmt::Expr(_) | Stmt::Assign(_) | Stmt::AnnAssign(_))
+                && let Some(expr) = self.asks_for_the_loop(since)
+            {
+                self.guard(Condition::Called { expr, went_well: true });
+            }
+        }
     }
 
     /// The call in a `try` that fails where no loop runs, or where there is none.
@@ -587,7 +610,9 @@ impl Lowering {
         let events = &self.facts.functions[function].events[since..];
         let mut calls = events.iter().filter(|event| matches!(event.kind, EventKind::Call(_))).rev();
         let is_last = |event: &&Event| calls.next().is_some_and(|last| last.expr == event.expr);
-        let found = events.iter().find(|event| self.calls(event.expr, "get_running_loop"));
+        let found = events
+            .iter()
+            .find(|event| self.calls(event.expr, "get_running_loop") || self.calls(event.expr, "current_task"));
         // What comes behind this one may fail because a loop runs.
         let found =
             found.or_else(|| events.iter().find(|event| self.calls(event.expr, "get_event_loop")).filter(is_last));
@@ -661,6 +686,44 @@ impl Lowering {
     }
 }
 
+/// Whether a value is a type with parts, as `Optional[Name]`: then what it is called names that type.
+fn is_type(value: &Expr) -> bool {
+    let Expr::Subscript(subscript) = value else { return false };
+    let name = match &*subscript.value {
+        Expr::Name(name) => name.id.as_str(),
+        Expr::Attribute(attribute) => attribute.attr.as_str(),
+        _ => return false,
+    };
+    matches!(
+        name,
+        "Annotated"
+            | "Optional"
+            | "Union"
+            | "List"
+            | "Dict"
+            | "Sequence"
+            | "Iterable"
+            | "Mapping"
+            | "Tuple"
+            | "Set"
+            | "list"
+            | "dict"
+    )
+}
+
+const fn in_place_name(operator: ast::Operator) -> &'static str {
+    match operator {
+        ast::Operator::Add => "__iadd__",
+        ast::Operator::Sub => "__isub__",
+        ast::Operator::Mult => "__imul__",
+        ast::Operator::BitOr => "__ior__",
+        ast::Operator::BitAnd => "__iand__",
+        ast::Operator::LShift => "__ilshift__",
+        ast::Operator::RShift => "__irshift__",
+        _ => "__itruediv__",
+    }
+}
+
 fn is_suppress(context: &Expr) -> bool {
     let Expr::Call(call) = context else { return false };
     match &*call.func {
@@ -721,3 +784,6 @@ fn any_statement(body: &[Stmt], is_inner_loop: bool, test: &impl Fn(&Stmt, bool)
             }
     })
 }
+
+/// Statements at the beginning of a function that may be questions.
+const FIRST: usize = 3;

@@ -172,6 +172,9 @@ fn tell(context: &Context<'_>, witness: &Witness) -> Raw {
     };
     let verb = if witness.hops.is_empty() { "calls" } else { "gets to" };
     let mut message = format!("{caller} {verb} `{sink}`, which {}", consequence(witness.category));
+    if let (Some(by), true) = (&witness.scheduled_by, witness.hops.is_empty()) {
+        message = format!("`{by}` has the loop call `{sink}`, which {}", consequence(witness.category));
+    }
     if let (Category::Nested, Some(_)) = (witness.category, witness.covered) {
         message.push_str("; a broad `except` on the way hides that error, and the work is left out silently");
     }

@@ -1,7 +1,7 @@
 //! Loops that are used after their end, or never closed.
 
 use super::{Context, Rule, Severity};
-use crate::facts::{ALWAYS, ArgumentKind, BindingId, EventKind, Expr, Facts, FunctionId, Span, Use};
+use crate::facts::{ArgumentKind, BindingId, Condition, EventKind, Expr, Facts, FunctionId, GuardId, Span, Use};
 use crate::link::values::{FileId, Value};
 
 /// `SL012`
@@ -96,6 +96,11 @@ enum Life {
     NeverClosed,
 }
 
+/// Whether code runs whenever its function gets there without an error.
+fn is_always(facts: &Facts, guard: GuardId) -> bool {
+    facts.conditions(guard).all(|condition| matches!(condition, Condition::Called { went_well: true, .. }))
+}
+
 /// What a function does with a loop of its own.
 fn follow(facts: &Facts, function: FunctionId, binding: BindingId) -> Life {
     let this = &facts.functions[function];
@@ -114,7 +119,7 @@ fn follow(facts: &Facts, function: FunctionId, binding: BindingId) -> Life {
             match facts.name(*name) {
                 "close" => {
                     is_closed_somewhere = true;
-                    if event.guard == ALWAYS {
+                    if is_always(facts, event.guard) {
                         closed = Some(span.end);
                     }
                 }

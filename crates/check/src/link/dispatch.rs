@@ -1,0 +1,122 @@
+//! Which of several methods a call on `self` gets to: that depends on the class of what the caller was called on.
+//!
+//! Inside a method, `self` may be an instance of any heir. So an edge to one override is only taken by callers whose object may have it.
+
+use super::Program;
+use super::needs::{Need, What};
+use super::values::{ClsId, FileId, FnId, Symbol, Value, ValueId};
+use crate::facts::{BindingKind, Expr, ExprId};
+
+/// On what a method is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Receiver {
+    /// The caller's own `self`.
+    Own,
+    /// `super()` of the caller, in this class.
+    Super(ClsId),
+}
+
+impl Program {
+    /// Whether an attribute is read of the function's own `self`, or of `super()`.
+    pub(crate) fn receiver_of(&self, file: FileId, function: FnId, attribute: ExprId) -> Option<Receiver> {
+        self.class_of(function)?;
+        let Expr::Attribute(object, _) = *self.expr(file, attribute) else { return None };
+        match self.expr(file, object) {
+            Expr::Super(class, _) => Some(Receiver::Super(self.global_cls(file, *class))),
+            Expr::Local(bindings) => {
+                let [binding] = **bindings else { return None };
+                let BindingKind::Parameter(owner, 0) = self.file(file).facts.bindings[binding].kind else {
+                    return None;
+                };
+                (self.global_fn(file, owner) == function).then_some(Receiver::Own)
+            }
+            _ => None,
+        }
+    }
+
+    /// What `self` must be for a call on it to get to a method; `Err` if it never does.
+    pub(crate) fn dispatch(&self, caller: FnId, receiver: Receiver, callee: FnId) -> Result<Option<Need>, ()> {
+        let (Some(class), Some(_), Some(own)) = (self.class_of(caller), self.class_of(callee), self.receiver(caller))
+        else {
+            return Ok(None);
+        };
+        if !matches!(own, Value::Instance { .. } | Value::Class { .. }) {
+            return Ok(None);
+        }
+        let after = match receiver {
+            Receiver::Own => None,
+            Receiver::Super(class) => Some(class),
+        };
+        let name = self.symbol(self.file_of(callee), self.function(callee).name);
+        let heirs = self.heirs(class).iter().filter(|heir| self.may_run(**heir, caller));
+        let live: Vec<ClsId> =
+            std::iter::once(&class).chain(heirs).filter(|class| self.has_instances(**class)).copied().collect();
+        let may = live.is_empty() || live.iter().any(|heir| self.receives(*heir, name, callee, after));
+        let may_not = live.iter().any(|heir| !self.receives(*heir, name, callee, after));
+        match (may, may_not) {
+            (true, false) => Ok(None),
+            (false, true) => Err(()),
+            _ => Ok(Some(Need { owner: caller, parameter: 0, what: What::Receives(callee, after), is: true })),
+        }
+    }
+
+    /// Whether a method may run with a `self` of that class: unless the class has another one of that name, which does not call this one.
+    fn may_run(&self, class: ClsId, method: FnId) -> bool {
+        let name = self.symbol(self.file_of(method), self.function(method).name);
+        let Some(defining) = self.ancestors(class).find(|ancestor| self.has_own(*ancestor, name)) else { return true };
+        let own = self.own_method(defining, name);
+        own.is_empty() || own.contains(&method) || own.into_iter().any(|own| self.asks_super(own))
+    }
+
+    /// Whether a method calls something of `super()`.
+    fn asks_super(&self, method: FnId) -> bool {
+        let facts = &self.file(self.file_of(method)).facts;
+        let is_super = |expr: ExprId| match facts.exprs[expr] {
+            Expr::Attribute(object, _) => matches!(facts.exprs[object], Expr::Super(..)),
+            _ => false,
+        };
+        self.function(method).events.iter().any(|event| match facts.exprs[event.expr] {
+            Expr::Call(callee, _) => is_super(callee),
+            _ => is_super(event.expr),
+        })
+    }
+
+    /// Whether instances of a class, or of its heirs unless that is exact, may have this method under its name; and whether some have another.
+    pub(super) fn may_receive(&self, class: ClsId, is_exact: bool, method: FnId, after: Option<ClsId>) -> (bool, bool) {
+        let name = self.symbol(self.file_of(method), self.function(method).name);
+        if is_exact {
+            let is_it = self.receives(class, name, method, after);
+            return (is_it, !is_it);
+        }
+        let (mut may, mut may_not) = (false, false);
+        let heirs = self.heirs(class);
+        let live = std::iter::once(&class).chain(heirs).filter(|class| self.has_instances(**class));
+        let mut is_any = false;
+        for heir in live {
+            is_any = true;
+            let is_it = self.receives(*heir, name, method, after);
+            may |= is_it;
+            may_not |= !is_it;
+        }
+        // Nobody is known to make one: all may be.
+        if is_any { (may, may_not) } else { (true, false) }
+    }
+
+    fn receives(&self, class: ClsId, name: Symbol, method: FnId, after: Option<ClsId>) -> bool {
+        let mut order = self.ancestors(class);
+        if let Some(after) = after {
+            // Of another family: nothing is known.
+            if !order.any(|ancestor| ancestor == after) {
+                return true;
+            }
+        }
+        let Some(owner) = order.find(|ancestor| self.has_own(*ancestor, name)) else { return true };
+        let own = self.own_method(owner, name);
+        own.is_empty() || own.contains(&method)
+    }
+
+    /// Whether a value is what the caller's `self` is.
+    pub(super) fn is_own_receiver(&self, value: ValueId, caller: FnId) -> bool {
+        self.receiver(caller).is_some_and(|own| own == *self.values.get(value))
+    }
+}

@@ -1,0 +1,187 @@
+//! Calls of the standard library that give back what they were handed, or something made of it.
+
+use super::Program;
+use super::values::{Args, ArgsId, Decoration, EMPTY, FileId, NO_ARGS, SetId, Step, Value, ValueId};
+
+impl Program {
+    /// Functions of the standard library whose value is one that was handed to them, or made of it.
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    pub(super) fn known_call(&mut self, path: &str, args: ArgsId) -> Option<SetId> {
+        let arguments = self.values.arguments(args).clone();
+        let first = arguments.positional.first().copied();
+        match path {
+            "functools.partial" | "functools.partialmethod" => {
+                let callee = first?;
+                let mut rest = arguments.clone();
+                rest.positional.remove(0);
+                let rest = self.values.new_args(rest);
+                let mut all = Vec::new();
+                for callee in self.values.members(callee).to_vec() {
+                    all.push(self.value(Value::Partial(callee, rest)));
+                }
+                Some(self.values.set(all))
+            }
+            "functools.wraps()"
+            | "functools.lru_cache"
+            | "functools.cache"
+            | "functools.lru_cache()"
+            | "functools.singledispatch"
+            | "functools.singledispatchmethod"
+            | "functools.update_wrapper"
+            | "typing.cast"
+            | "copy.copy"
+            | "copy.deepcopy"
+            | "weakref.proxy"
+            | "typing.overload"
+            | "abc.abstractmethod"
+            | "typing.final"
+            | "asyncio.shield"
+            | "asyncio.wait_for"
+            | "iter"
+            | "reversed"
+            | "list"
+            | "tuple"
+            | "set"
+            | "sorted"
+            | "frozenset"
+            | "contextlib.closing"
+            | "contextlib.aclosing"
+            | "asyncio.ensure_future"
+            | "asyncio.create_task"
+            | "asyncio.coroutine"
+            | "types.coroutine"
+            | "atexit.register"
+            | "staticmethod()"
+            | "asyncio.AbstractEventLoop().create_task"
+            | "asyncio.TaskGroup().create_task" => {
+                let index = usize::from(path == "typing.cast");
+                let given = arguments.positional.get(index).copied()?;
+                Some(match path {
+                    "asyncio.shield"
+                    | "asyncio.wait_for"
+                    | "asyncio.create_task"
+                    | "asyncio.ensure_future"
+                    | "asyncio.AbstractEventLoop().create_task"
+                    | "asyncio.TaskGroup().create_task" => self.task(path, given),
+                    "list" | "tuple" | "set" | "sorted" | "frozenset" | "reversed" | "iter" => {
+                        let element = self.step_set(given, Step::Element);
+                        if element == EMPTY {
+                            return None;
+                        }
+                        self.single(Value::Sequence([element].into()))
+                    }
+                    _ => given,
+                })
+            }
+            "enumerate" => {
+                let element = self.step_set(first?, Step::Element);
+                let pair = self.single(Value::Sequence([EMPTY, element].into()));
+                Some(self.single(Value::Sequence([pair].into())))
+            }
+            "zip" => {
+                let parts = arguments.positional.iter().map(|part| self.step_set(*part, Step::Element)).collect();
+                let tuple = self.single(Value::Sequence(parts));
+                Some(self.single(Value::Sequence([tuple].into())))
+            }
+            "next" => Some(self.step_set(first?, Step::Element)),
+            "anext" => Some(self.step_set(first?, Step::AsyncElement)),
+            "getattr" => {
+                let name = self.values.members(*arguments.positional.get(1)?).first().copied();
+                match name.map(|name| self.values.get(name)) {
+                    Some(Value::Text(name)) => Some(self.step_set(first?, Step::Attribute(*name))),
+                    // Whatever it is called, there is something to fall back on; or nothing is known.
+                    _ => Some(arguments.positional.get(2).copied().unwrap_or(EMPTY)),
+                }
+            }
+            // Connecting such a socket waits for nothing.
+            "socket.socket" => {
+                let kinds = self.keyword(&arguments, "type").or_else(|| arguments.positional.get(1).copied())?;
+                let is_datagram = |value: &ValueId| {
+                    matches!(self.values.get(*value), Value::External(path)
+                        if self.values.path_text(*path) == "socket.SOCK_DGRAM")
+                };
+                let is_one = self.values.members(kinds).iter().any(is_datagram);
+                is_one.then(|| self.external("socket.Datagram()"))
+            }
+            "type" => {
+                let mut all = Vec::new();
+                for value in self.values.members(first?).to_vec() {
+                    if let Value::Instance { class, is_exact } = *self.values.get(value) {
+                        all.push(self.value(Value::Class { class, is_exact }));
+                    }
+                }
+                Some(self.values.set(all))
+            }
+            "property.setter" => first,
+            "property" | "functools.cached_property" | "abc.abstractproperty" => {
+                Some(self.decoration(Decoration::Property, first?))
+            }
+            "classmethod" => Some(self.decoration(Decoration::ClassMethod, first?)),
+            "staticmethod" => Some(self.decoration(Decoration::StaticMethod, first?)),
+            "contextlib.contextmanager" => Some(self.decoration(Decoration::ContextManager, first?)),
+            "contextlib.asynccontextmanager" => Some(self.decoration(Decoration::AsyncContextManager, first?)),
+            "asgiref.sync.sync_to_async" | "asgiref.sync.sync_to_async()" => {
+                Some(self.decoration(Decoration::Offloaded, first?))
+            }
+            "asgiref.sync.async_to_sync" => Some(self.decoration(Decoration::Synchronous, first?)),
+            "asyncio.gather" => {
+                let future = self.external("asyncio.Future()");
+                let given = arguments.positional.iter().copied().map(|part| self.step_set(part, Step::Await)).collect();
+                let parts: Box<[SetId]> = match arguments.star {
+                    Some(star) => {
+                        let element = self.step_set(star, Step::Element);
+                        [self.step_set(element, Step::Await)].into()
+                    }
+                    None => given,
+                };
+                let results = self.single(Value::Sequence(parts));
+                Some(self.values.union(future, results))
+            }
+            "dataclasses.field" | "attr.ib" | "attr.field" | "attrs.field" | "pydantic.Field" => {
+                Some(self.field_default(&arguments))
+            }
+            "collections.defaultdict" => {
+                let made = self.step_set(first?, Step::Call(NO_ARGS));
+                Some(self.single(Value::Mapping([(None, made)].into())))
+            }
+            "collections.deque" => {
+                let element = self.step_set(first?, Step::Element);
+                Some(self.single(Value::Sequence([element].into())))
+            }
+            "typing.TypeVar" => self.keyword(&arguments, "bound"),
+            "importlib.import_module" => {
+                let name = self.values.members(first?).first().copied()?;
+                let Value::Text(name) = *self.values.get(name) else { return None };
+                let name = self.values.text(name).to_owned();
+                Some(self.module(FileId(0), &name))
+            }
+            _ => None,
+        }
+    }
+
+    /// A task or future around what is awaited: awaiting it gives the same.
+    fn task(&mut self, path: &str, given: SetId) -> SetId {
+        let outside = match path {
+            "asyncio.wait_for" => EMPTY,
+            "asyncio.TaskGroup().create_task" => self.external("asyncio.KeptTask()"),
+            _ => self.external("asyncio.Task()"),
+        };
+        self.values.union(given, outside)
+    }
+
+    fn keyword(&self, arguments: &Args, name: &str) -> Option<SetId> {
+        let name = self.values.known_symbol(name)?;
+        arguments.keywords.iter().find(|(known, _)| *known == name).map(|(_, set)| *set)
+    }
+
+    /// What a field has unless the constructor is told otherwise.
+    fn field_default(&mut self, arguments: &Args) -> SetId {
+        if let Some(default) = self.keyword(arguments, "default") {
+            return default;
+        }
+        match self.keyword(arguments, "default_factory").or_else(|| self.keyword(arguments, "factory")) {
+            Some(factory) => self.step_set(factory, Step::Call(NO_ARGS)),
+            None => EMPTY,
+        }
+    }
+}

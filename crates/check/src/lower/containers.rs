@@ -1,0 +1,86 @@
+//! What is put into tables and lists after they were made: `table[key] = value`, `items.append(value)`.
+
+use super::Lowering;
+use crate::facts::{Binding, BindingKind, Expr as Fact, ExprId, Key, Store, UNKNOWN};
+use crate::syntax::{Expr, Ranged, ast};
+
+impl Lowering {
+    /// The container may have that value too; a table has it under some key.
+    pub(super) fn add_item(&mut self, container: &Expr, value: ExprId, is_table: bool) {
+        if !self.may_matter(value) {
+            return;
+        }
+        let range = container.range();
+        let item = if is_table {
+            self.add(Fact::Mapping([(Key::Unknown, value)].into()), range)
+        } else {
+            self.add(Fact::Sequence([value].into()), range)
+        };
+        match container {
+            Expr::Name(name) => self.add_to_name(name, item),
+            Expr::Attribute(attribute) => self.store(attribute, Some(item), None),
+            // `table[key].append(value)`
+            Expr::Subscript(subscript) => self.add_item(&subscript.value, item, true),
+            // `table.setdefault(key, []).append(value)`
+            Expr::Call(call) => {
+                if let Expr::Attribute(method) = &*call.func
+                    && matches!(method.attr.as_str(), "setdefault" | "get")
+                {
+                    self.add_item(&method.value, item, true);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn add_to_name(&mut self, name: &ast::ExprName, item: ExprId) {
+        let name_id = self.name(&name.id);
+        if self.frame().locals.contains_key(&name_id) {
+            let before = self.look_up(name_id);
+            let both = self.union(vec![before, item], name.range);
+            self.bind(name_id, BindingKind::Value(both), name.range);
+        } else if let Some(scope) = self.outer_scope(name_id) {
+            let guard = self.frame().guard;
+            let kind = BindingKind::Value(item);
+            let binding = Binding { kind, guard, is_used: true, span: super::span(name.range) };
+            let binding = self.facts.bindings.push(binding);
+            self.remember(scope, name_id, binding);
+        }
+    }
+
+    /// Whether a value may be called, or have something that may be.
+    fn may_matter(&self, value: ExprId) -> bool {
+        value != UNKNOWN
+            && !matches!(
+                self.facts.exprs[value],
+                Fact::Constant(_) | Fact::Text(_) | Fact::Not(_) | Fact::Same(..) | Fact::Operation(..)
+            )
+    }
+
+    /// Calls that put something into a container, or an attribute into an object.
+    pub(super) fn filling_call(&mut self, call: &ast::ExprCall, positional: &[ExprId]) {
+        match (&*call.func, positional) {
+            (Expr::Attribute(method), [.., value]) => {
+                let is_filling = match method.attr.as_str() {
+                    "append" | "appendleft" | "add" => positional.len() == 1,
+                    "insert" => positional.len() == 2,
+                    _ => false,
+                };
+                let frame = self.frame();
+                if is_filling && frame.filled < MOST_FILLED {
+                    frame.filled += 1;
+                    self.add_item(&method.value, *value, false);
+                }
+            }
+            (Expr::Name(name), [object, key, value]) if name.id == "setattr" => {
+                if let Fact::Text(name) = self.facts.exprs[*key] {
+                    self.facts.stores.push(Store { object: *object, name, value: *value });
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Values that one function puts into containers, one by one.
+const MOST_FILLED: u32 = 40;
