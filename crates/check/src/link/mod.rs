@@ -11,6 +11,7 @@ mod eval;
 mod known;
 mod modules;
 mod needs;
+mod properties;
 mod truth;
 mod types;
 pub(crate) mod values;
