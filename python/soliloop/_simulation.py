@@ -233,6 +233,8 @@ def simulation(
 
 def _finish(loop: SimulatedLoop) -> None:
     """Cancel what is pending and let it end, as ``asyncio.Runner.close`` does."""
+    if loop.is_closed():  # by the program
+        return
     pending = asyncio.all_tasks(loop) - loop._graves
     for task in pending:
         task.cancel()

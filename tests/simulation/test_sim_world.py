@@ -201,3 +201,10 @@ def test_only_its_own_class_is_simulated() -> None:
     loop.run_until_complete(asyncio.sleep(60))
     assert loop.nesting and loop.now().isoformat() == "2024-01-02T09:31:00+00:00"
     loop.close()
+
+
+def test_a_loop_that_the_program_has_closed() -> None:
+    with soliloop.simulation() as sim:
+        sim.run(asyncio.sleep(1))
+        sim.loop.close()
+    assert sim.loop.is_closed()
