@@ -9,7 +9,9 @@ import asyncio
 import collections
 import concurrent.futures
 import contextvars
+import functools
 from collections.abc import Callable
+from concurrent.futures.thread import BrokenThreadPool
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from greenlet import GreenletExit  # type: ignore[import-untyped]
@@ -26,6 +28,9 @@ _TWINS: dict[type[BaseException], type[BaseException]] = {
     concurrent.futures.CancelledError: asyncio.CancelledError,
     concurrent.futures.InvalidStateError: asyncio.InvalidStateError,
 }
+
+
+_BROKEN = "a thread initializer failed, the thread pool is not usable anymore"
 
 
 class _Call(NamedTuple):
@@ -50,8 +55,9 @@ class SimulatedPool:
         self._limit = limit
         self._initializer = initializer
         self._waiting: collections.deque[_Call] = collections.deque()
-        self._running = 0
+        self._running: set[int] = set()
         self._started = 0
+        self._is_broken = False
         self._idle: asyncio.Future[None] | None = None
 
     @classmethod
@@ -65,23 +71,33 @@ class SimulatedPool:
 
     def submit(self, function: Callable[..., Any], args: tuple[Any, ...]) -> asyncio.Future[Any]:
         """Have a thread call *function*; return the future of its result."""
+        if self._is_broken:
+            raise BrokenThreadPool(_BROKEN)
         future: asyncio.Future[Any] = self._loop.create_future()
         self._waiting.append(_Call(function, args, future, running_on.get()))
-        if self._running < self._limit:
-            self._running += 1
-            name = f"{self._name or 'ThreadPoolExecutor'}_{self._started}"
-            self._started += 1
-            _soliloop._start_thread(self._loop, self._work, name)
+        if len(self._running) < self._limit:
+            self._start()
         return future
+
+    def _start(self) -> None:
+        number = self._started
+        self._started += 1
+        self._running.add(number)
+        # An interrupt (a signal) may keep the thread from doing anything: its end is noted all the same.
+        ended = functools.partial(self._running.discard, number)
+        name = f"{self._name or 'ThreadPoolExecutor'}_{number}"
+        _soliloop._start_thread(self._loop, functools.partial(self._work, number), ended, name)
 
     async def drain(self) -> None:
         """Wait until nothing runs or waits any more."""
-        while self._running:
+        while self._running or self._waiting:
+            if not self._running:
+                self._start()
             if self._idle is None or self._idle.done():
                 self._idle = self._loop.create_future()
             await asyncio.shield(self._idle)
 
-    def _work(self) -> None:
+    def _work(self, number: int) -> None:
         """What a thread does."""
         try:
             if self._initializer is not None:
@@ -92,11 +108,15 @@ class SimulatedPool:
                     contextvars.Context().run(self._make, call)
                 del call
         except Exception as error:
+            self._is_broken = True
+            while self._waiting:
+                call, broken = self._waiting.popleft(), BrokenThreadPool(_BROKEN)
+                self._loop.call_soon_threadsafe(_fail, call.future, broken)
             self._loop.call_exception_handler(
                 {"message": f"Exception in initializer of {self._name}", "exception": error}
             )
         finally:
-            self._running -= 1
+            self._running.discard(number)
             if not self._running and self._idle is not None:
                 self._loop.call_soon_threadsafe(_finish, self._idle)
 

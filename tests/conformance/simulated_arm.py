@@ -51,14 +51,14 @@ def _current() -> Loop | None:
 
 def _start(self: Any) -> None:
     loop = _current()
-    if loop is None or threading.get_ident() != _home:
+    if loop is None or threading.get_native_id() != _home:
         _real_start(self)
         return
     if self._started.is_set():
         raise RuntimeError("threads can only be started once")
     self._started.set()
     self._simulated_end = threading.Event()
-    _soliloop._start_thread(loop, lambda: _run(self), self.name)
+    _soliloop._start_thread(loop, lambda: _run(self), lambda: None, self.name)
 
 
 def _run(thread: Any) -> None:
@@ -86,7 +86,8 @@ def _is_alive(self: Any) -> bool:
 
 
 _open: list[Loop] = []
-_home = threading.get_ident()
+# Simulated threads have numbers of their own, but are of the same thread of the system.
+_home = threading.get_native_id()
 _real_start = threading.Thread.start
 _real_join = threading.Thread.join
 _real_is_alive = threading.Thread.is_alive

@@ -11,11 +11,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures.thread import BrokenThreadPool
 from typing import Any
 
 import pytest
 import soliloop
 from soliloop._soliloop import _simulated_threads
+from soliloop._threads import SimulatedPool
 
 VAR: contextvars.ContextVar[str] = contextvars.ContextVar("VAR", default="unset")
 
@@ -126,6 +128,45 @@ def test_initializers(sim: soliloop.Simulation) -> None:
         assert started == ["thread", "thread"]
 
     sim.run(main())
+
+
+def test_an_initializer_that_fails_breaks_the_pool(sim: soliloop.Simulation) -> None:
+    reports: list[dict[str, Any]] = []
+
+    def fail() -> None:
+        raise LookupError("of the initializer")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, report: reports.append(report))
+        with concurrent.futures.ThreadPoolExecutor(1, initializer=fail) as pool:
+            calls = [loop.run_in_executor(pool, int) for _ in range(3)]
+            results = await asyncio.gather(*calls, return_exceptions=True)
+            assert [type(result) for result in results] == [BrokenThreadPool] * 3
+            with pytest.raises(BrokenThreadPool):
+                await loop.run_in_executor(pool, int)
+        loop.set_exception_handler(None)
+
+    sim.run(main())
+    assert [str(report["exception"]) for report in reports] == ["of the initializer"]
+
+
+def test_an_interrupt_before_a_thread_has_done_anything(
+    no_leaks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, begun = SimulatedPool._work, []
+
+    def interrupted(self: SimulatedPool, number: int) -> None:
+        begun.append(number)
+        if len(begun) == 1:
+            raise KeyboardInterrupt
+        work(self, number)
+
+    monkeypatch.setattr(SimulatedPool, "_work", interrupted)
+    with pytest.raises(KeyboardInterrupt), soliloop.simulation() as sim:
+        sim.run(asyncio.to_thread(int))
+    # The call that was left was made when the simulation was ended.
+    assert begun == [0, 1]
 
 
 def test_shutting_down(sim: soliloop.Simulation) -> None:

@@ -6,6 +6,7 @@
 use crate::error;
 use crate::event_loop::LoopCore;
 use crate::exit;
+use crate::identity;
 use crate::names::Names;
 use crate::port::Source;
 use crate::threads::{self, SimulatedThread, Woken};
@@ -142,8 +143,11 @@ pub(crate) fn after(core: &Bound<'_, LoopCore>, seconds: f64) -> PyResult<Instan
 }
 
 /// Whether there are real threads besides this one.
+///
+/// # Errors
+/// What asking `threading` fails with.
 pub(crate) fn has_other_threads(py: Python<'_>) -> PyResult<bool> {
-    Ok(Names::get(py)?.threads.bind(py).call0()?.len()? > 1)
+    Ok(Names::get(py)?.threads.bind(py).call0()?.len()? > 1 + identity::known())
 }
 
 /// How often it is looked whether another real thread has let go of a lock, before that is taken for the simulation's own.

@@ -13,7 +13,7 @@ use crate::ffi::cell::GilCell;
 use crate::ffi::intercept::{self, Target};
 use crate::names::Names;
 use crate::nest::thread_mark;
-use crate::{clocks, entropy, locks, outside, sockets};
+use crate::{clocks, entropy, identity, locks, outside, sockets};
 use pyo3::prelude::*;
 
 /// What a simulation answers itself.
@@ -24,6 +24,7 @@ const TABLES: &[&[Target]] = &[
     sockets::select::TARGETS,
     sockets::tls::TARGETS,
     locks::TARGETS,
+    identity::TARGETS,
     outside::TARGETS,
 ];
 const _: () = assert!(intercept::fit(TABLES), "more targets than slots: raise ROWS in ffi/trampoline.rs");

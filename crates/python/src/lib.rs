@@ -18,7 +18,7 @@
 //! | `locks` | Python's own locks in a simulation |
 //! | `graves` | hosts that have crashed |
 //! | `outside` | what leads out of a simulation |
-//! | `threads` | simulated threads |
+//! | `threads`, `identity` | simulated threads; who they are to Python's own modules |
 //! | `clocks` | Python's own clocks in a simulation |
 //! | `entropy` | Python's own random numbers in a simulation |
 //! | `job` | what the queues hold |
@@ -53,6 +53,7 @@ mod ffi;
 mod fork;
 mod graves;
 mod handle;
+mod identity;
 mod inside;
 mod job;
 mod locks;

@@ -21,6 +21,9 @@ pub(crate) struct Names {
     pub(crate) set_asyncgen_hooks: Py<PyAny>,
     pub(crate) handled: Py<PyAny>,
     pub(crate) threads: Py<PyAny>,
+    pub(crate) current_thread: Py<PyAny>,
+    /// The objects of threads, by their numbers.
+    pub(crate) known_threads: Py<PyAny>,
     pub(crate) set_wakeup_fd: Py<PyAny>,
     /// What `asyncio.sleep` has its timer call: `(future, result)`.
     pub(crate) set_result_unless_cancelled: Py<PyAny>,
@@ -103,6 +106,8 @@ impl Names {
             set_asyncgen_hooks: name("sys", "set_asyncgen_hooks")?,
             handled: name("sys", "exception")?,
             threads: name("threading", "enumerate")?,
+            current_thread: name("threading", "current_thread")?,
+            known_threads: name("threading", "_active")?,
             set_wakeup_fd: name("signal", "set_wakeup_fd")?,
             set_result_unless_cancelled: name("asyncio.futures", "_set_result_unless_cancelled")?,
             format_callback_source: name("asyncio.format_helpers", "_format_callback_source")?,
@@ -244,6 +249,8 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     ("asyncio.unix_events._UnixSubprocessTransport._wait", 11, 14),
     ("asyncio.unix_events._UnixDefaultEventLoopPolicy._watcher", 11, 13),
     ("asyncio.unix_events._ThreadedChildWatcher", 14, 14),
+    // A simulated thread that has ended.
+    ("threading._active", 11, 14),
     // Threads of the default executor end before the interpreter does.
     ("threading._register_atexit", 11, 14),
     // A socket that is closed while a call waits for it.

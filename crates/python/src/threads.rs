@@ -12,6 +12,7 @@ use crate::ffi::cell::GilCell;
 use crate::ffi::context::copy_current;
 use crate::ffi::gc;
 use crate::ffi::greenlet::Greenlet;
+use crate::identity::Identity;
 use crate::job::Scheduled;
 use crate::session::Outer;
 use crate::simulated::SimulatedWorld;
@@ -23,6 +24,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use soliloop_engine::Instant;
 use soliloop_engine::world::sim::Simulated;
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 
 /// The simulated threads of one loop.
@@ -47,11 +49,14 @@ pub(crate) struct SimulatedThread {
     name: String,
     /// Of who has started it.
     context: Py<PyAny>,
+    identity: Identity,
     state: GilCell<State>,
 }
 
 struct State {
     function: Option<Py<PyAny>>,
+    /// To be called at the end, whatever the function gives. No code of Python's, which an interrupt could keep from running.
+    ended: Option<Py<PyAny>>,
     stack: Option<Greenlet>,
     resumer: Option<Greenlet>,
     phase: Phase,
@@ -100,8 +105,8 @@ impl Threads {
     }
 }
 
-/// Starts a simulated thread that calls `function`, which must not raise.
-pub(crate) fn start(core: &Bound<'_, LoopCore>, function: Py<PyAny>, name: String) -> PyResult<()> {
+/// Starts a simulated thread that calls `function`, which raises interrupts only, and then `ended`.
+fn start(core: &Bound<'_, LoopCore>, function: Py<PyAny>, ended: Py<PyAny>, name: String) -> PyResult<()> {
     let py = core.py();
     let Some(world) = world(core) else {
         return Err(PyRuntimeError::new_err("threads are simulated in simulations only"));
@@ -110,9 +115,11 @@ pub(crate) fn start(core: &Bound<'_, LoopCore>, function: Py<PyAny>, name: Strin
         threads.started += 1;
         threads.started
     });
-    let state = State { function: Some(function), stack: None, resumer: None, phase: Phase::Ready };
+    let (function, ended) = (Some(function), Some(ended));
+    let state = State { function, ended, stack: None, resumer: None, phase: Phase::Ready };
     let context = copy_current(py)?.unbind();
-    let thread = SimulatedThread { core: core.clone().unbind(), number, name, context, state: GilCell::new(state) };
+    let (core_of_it, identity) = (core.clone().unbind(), Identity::new());
+    let thread = SimulatedThread { core: core_of_it, number, name, context, identity, state: GilCell::new(state) };
     let thread = Bound::new(py, thread)?;
     let stack = Greenlet::new(thread.as_any(), &Greenlet::current(py)?)?;
     thread.get().state.with(py, |state| state.stack = Some(stack));
@@ -126,6 +133,14 @@ pub(crate) fn current<'py>(core: &Bound<'py, LoopCore>) -> Option<Bound<'py, Sim
     let py = core.py();
     let current = world(core)?.with_threads(py, |threads| threads.current.as_ref().map(|thread| thread.clone_ref(py)));
     current.map(|thread| thread.into_bound(py))
+}
+
+/// The simulated thread, of whichever loop, whose stack runs on the calling thread; whatever runs on top of it.
+pub(crate) fn running(py: Python<'_>) -> Option<Bound<'_, SimulatedThread>> {
+    let running = RUNNING.take();
+    let thread = running.as_ref().map(|thread| thread.clone_ref(py).into_bound(py));
+    RUNNING.set(running);
+    thread
 }
 
 /// The number of the simulated thread whose stack runs; 0 for the loop's own.
@@ -152,14 +167,32 @@ pub(crate) fn resume(core: &Bound<'_, LoopCore>, thread: &Bound<'_, SimulatedThr
     let resumer = Greenlet::current(py)?;
     stack.set_parent(py, &resumer)?;
     drop(this.state.with(py, |state| state.resumer.replace(resumer)));
-    let before = world.with_threads(py, |threads| threads.current.replace(thread.clone().unbind()));
-    let arrived = stack.switch(py, None).map(drop);
-    drop(world.with_threads(py, |threads| std::mem::replace(&mut threads.current, before)));
+    let arrived = as_thread(world, thread, || stack.switch(py, None).map(drop));
     if this.state.with(py, |state| state.phase == Phase::Ended) {
-        drop(this.state.with(py, |state| (state.stack.take(), state.resumer.take(), state.function.take())));
+        let left = this
+            .state
+            .with(py, |state| (state.stack.take(), state.resumer.take(), state.function.take(), state.ended.take()));
+        drop(left);
+        this.identity.forget_locals(py);
         drop(world.with_threads(py, |threads| threads.living.remove(&this.number)));
     }
     outer.map_or(Ok(()), |outer| outer.show(py)).and(arrived)
+}
+
+/// Switches to the stack of a thread, by `switch`: until it is left again, that is the thread that runs.
+fn as_thread(
+    world: &SimulatedWorld,
+    thread: &Bound<'_, SimulatedThread>,
+    switch: impl FnOnce() -> PyResult<()>,
+) -> PyResult<()> {
+    let (py, identity) = (thread.py(), &thread.get().identity);
+    identity.exchange_locals(py)?;
+    let before = world.with_threads(py, |threads| threads.current.replace(thread.clone().unbind()));
+    let below = RUNNING.replace(Some(thread.clone().unbind()));
+    let arrived = switch();
+    drop(RUNNING.replace(below));
+    drop(world.with_threads(py, |threads| std::mem::replace(&mut threads.current, before)));
+    arrived.and(identity.exchange_locals(py))
 }
 
 /// Parks the running thread until it is told at `place`, or the deadline has come.
@@ -317,12 +350,11 @@ pub(crate) fn end_all(core: &Bound<'_, LoopCore>) -> PyResult<()> {
         let Some(stack) = stack else { continue };
         let is_alive = stack.object(py).is_truthy()?;
         if is_alive {
-            let before = world.with_threads(py, |threads| threads.current.replace(thread.clone_ref(py)));
             stack.set_parent(py, &Greenlet::current(py)?)?;
-            let thrown = stack.throw(py, &PyErr::from_value(exit.call0()?)).map(drop);
-            drop(world.with_threads(py, |threads| std::mem::replace(&mut threads.current, before)));
-            ended = ended.and(thrown);
+            let error = PyErr::from_value(exit.call0()?);
+            ended = ended.and(as_thread(world, thread.bind(py), || stack.throw(py, &error).map(drop)));
         }
+        this.identity.forget_locals(py);
     }
     ended
 }
@@ -341,6 +373,10 @@ fn world<'a>(core: &'a Bound<'_, LoopCore>) -> Option<&'a SimulatedWorld> {
 impl SimulatedThread {
     pub(crate) fn context<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
         self.context.bind(py)
+    }
+
+    pub(crate) fn identity(&self) -> (&Identity, &str) {
+        (&self.identity, &self.name)
     }
 
     fn is_parked(&self, py: Python<'_>) -> bool {
@@ -368,8 +404,10 @@ impl SimulatedThread {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let function = self.state.with(py, |state| state.function.take());
         let called = function.map_or(Ok(()), |function| function.bind(py).call0().map(drop));
+        let ended = self.state.with(py, |state| state.ended.take());
+        let left = ended.map_or(Ok(()), |ended| ended.bind(py).call0().map(drop)).and(self.identity.take_leave(py));
         self.state.with(py, |state| state.phase = Phase::Ended);
-        called
+        called.and(left)
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
@@ -383,8 +421,10 @@ impl SimulatedThread {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.core)?;
         visit.call(&self.context)?;
+        self.identity.traverse(&visit)?;
         let visited = self.state.visit(|state| {
             visit.call(&state.function)?;
+            visit.call(&state.ended)?;
             let stacks = state.stack.iter().chain(&state.resumer);
             stacks.into_iter().try_for_each(|stack| stack.traverse(&visit))
         });
@@ -392,10 +432,17 @@ impl SimulatedThread {
     }
 }
 
-/// Starts a simulated thread of a loop that calls *function*.
+thread_local!(static RUNNING: Cell<Option<Py<SimulatedThread>>> = const { Cell::new(None) });
+
+/// Starts a simulated thread of a loop that calls *function*, and then *ended*.
 #[pyfunction]
-pub(crate) fn _start_thread(core: &Bound<'_, LoopCore>, function: Py<PyAny>, name: String) -> PyResult<()> {
-    start(core, function, name)
+pub(crate) fn _start_thread(
+    core: &Bound<'_, LoopCore>,
+    function: Py<PyAny>,
+    ended: Py<PyAny>,
+    name: String,
+) -> PyResult<()> {
+    start(core, function, ended, name)
 }
 
 /// The simulated threads of a loop that have not ended: name, what each waits for, and where.

@@ -6,6 +6,7 @@ pub(crate) mod context;
 pub(crate) mod gc;
 pub(crate) mod greenlet;
 pub(crate) mod intercept;
+pub(crate) mod locals;
 pub(crate) mod method;
 pub(crate) mod numbered;
 pub(crate) mod object;
