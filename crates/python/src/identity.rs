@@ -35,7 +35,7 @@ impl Identity {
     pub(crate) fn new() -> Self {
         let mut numbers = numbers();
         // The smallest one, so that a run that is repeated has the same ones.
-        let number = (1..).find(|number| !numbers.contains(number)).unwrap_or_default();
+        let number = (1..=u64::MAX).find(|number| !numbers.contains(number)).unwrap_or_default();
         numbers.insert(number);
         Self { number, is_known: AtomicBool::new(false), locals: GilCell::new(Locals::default()) }
     }

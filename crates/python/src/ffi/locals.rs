@@ -11,6 +11,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyWeakrefMethods, PyWeakrefReference};
+use std::ffi::c_void;
 
 /// A set of values that the running thread does not have at present: none, to begin with.
 #[derive(Default)]
@@ -41,8 +42,8 @@ impl Locals {
     }
 
     fn exchange_pair(&mut self, py: Python<'_>, place: usize) {
-        // SAFETY: the thread is attached; `place` is where its state has two references of its own, or null (see `place`).
-        let words = unsafe { ffi::PyThreadState_Get().cast::<*mut ffi::PyObject>().add(place) };
+        // SAFETY: `place` is where the state has two references of its own, or null (see `place`).
+        let words = unsafe { state(py).add(place) };
         for (index, kept) in self.pair.iter_mut().enumerate() {
             let ours = kept.take().map_or(std::ptr::null_mut(), Py::into_ptr);
             // SAFETY: as above; each reference moves from one owner to the other.
@@ -75,10 +76,18 @@ fn place(py: Python<'_>) -> Option<usize> {
         let [key, sentinel] = pair(py).ok()?;
         // No shorter than this (cpython/pystate.h).
         let words = if py.version_info() >= (3, 14) { 48 } else { 38 };
-        // SAFETY: the thread is attached, and its state is as long as that.
-        let state = unsafe { std::slice::from_raw_parts(ffi::PyThreadState_Get().cast::<usize>(), words) };
+        // SAFETY: the state is as long as that.
+        let state = unsafe { std::slice::from_raw_parts(state(py).cast::<usize>(), words) };
         state.windows(2).position(|pair| pair == [key, sentinel])
     })
+}
+
+/// The state of the running thread, in words.
+fn state(_py: Python<'_>) -> *mut *mut ffi::PyObject {
+    // SAFETY: the thread is attached.
+    let state = unsafe { ffi::PyThreadState_Get() };
+    // It begins with pointers, and is aligned as they are.
+    state.cast::<c_void>().cast()
 }
 
 /// The addresses of the key and the sentinel of the running thread.
