@@ -334,6 +334,29 @@ def test_the_cache(check: Check, tmp_path: Path) -> None:
     assert not list(folder.glob("check-*/*.new"))
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("import time", "import time  # to sleep\n\n"),
+        ("def pause", "\n\ndef pause"),
+        ("    pause()\n    pause()", "    pause( )\n\n    pause()"),
+        ("time.sleep(1)", "time.sleep(2)"),
+        ("time.sleep(1)", "time.sleep(1)  # noqa"),
+        ("time.sleep(1)", "pass"),
+        ("    twice()", "    twice(); pause()"),
+        ("import time", "import time as time"),
+    ],
+)
+def test_an_edit_has_the_answer_of_a_first_run(
+    check: Check, tmp_path: Path, old: str, new: str
+) -> None:
+    check()
+    (tmp_path / "main.py").write_text(PROGRAM.replace(old, new))
+    assert check() == check("--no-cache")
+    (tmp_path / "main.py").write_text("\n" + PROGRAM.replace(old, new))
+    assert check() == check("--no-cache")
+
+
 def test_no_cache(check: Check, tmp_path: Path) -> None:
     first = check("--no-cache")
     assert not (tmp_path / ".soliloop_cache").exists()

@@ -17,6 +17,7 @@ mod fix;
 mod graph;
 mod link;
 mod lower;
+mod moved;
 pub mod report;
 mod rules;
 mod search;
@@ -107,6 +108,8 @@ pub struct Place {
     pub end_line: usize,
     /// The column behind its end.
     pub end_column: usize,
+    /// The bytes from the beginning of the file to both ends.
+    bytes: (u32, u32),
 }
 
 /// A file that is no Python, or could not be read.
@@ -161,10 +164,18 @@ pub fn check(files: &[File], known: Vec<Knowledge>, settings: &Settings) -> Repo
             findings.push(texts.tell(raw));
         }
     }
-    findings
-        .sort_by(|one, other| (&one.place, one.code, &one.message).cmp(&(&other.place, other.code, &other.message)));
-    findings.dedup();
-    Report { findings, problems }
+    let mut report = Report { findings, problems };
+    report.sort();
+    report
+}
+
+impl Report {
+    fn sort(&mut self) {
+        self.findings.sort_by(|one, other| {
+            (&one.place, one.code, &one.message).cmp(&(&other.place, other.code, &other.message))
+        });
+        self.findings.dedup();
+    }
 }
 
 /// The program, and the graph of its calls.
@@ -227,6 +238,7 @@ impl<'f> Texts<'f> {
             column: start.column.get(),
             end_line: end.line.get(),
             end_column: end.column.get(),
+            bytes: (site.span.start, site.span.end),
         }
     }
 

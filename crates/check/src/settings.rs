@@ -139,8 +139,8 @@ impl Settings {
     /// These, for files whose paths are told from `base`, where patterns are told from `home`: both with `/` at their ends.
     #[must_use]
     pub fn told_from(mut self, base: &str, home: &str) -> Self {
-        self.above = base.strip_prefix(home).unwrap_or_default().to_owned();
-        self.below = home.strip_prefix(base).unwrap_or_default().to_owned();
+        base.strip_prefix(home).unwrap_or_default().clone_into(&mut self.above);
+        home.strip_prefix(base).unwrap_or_default().clone_into(&mut self.below);
         self
     }
 

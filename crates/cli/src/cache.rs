@@ -69,9 +69,8 @@ impl Cache {
     /// What is known of each file: from here where it can be, else anew, and then kept here.
     pub(crate) fn know(&self, read: &Read) -> Vec<Knowledge> {
         let mut folders: BTreeMap<&Path, Vec<usize>> = BTreeMap::new();
-        for (index, file) in read.files.iter().enumerate() {
-            let folder = read.places[&file.path].parent().unwrap_or(Path::new(""));
-            folders.entry(folder).or_default().push(index);
+        for index in 0..read.files.len() {
+            folders.entry(folder_of(read, index)).or_default().push(index);
         }
         let is_changed = AtomicBool::new(false);
         let folders: Vec<(&Path, Vec<usize>)> = folders.into_iter().collect();
@@ -126,17 +125,55 @@ impl Cache {
         known.into_iter().map(|(known, _)| known).collect()
     }
 
-    /// A report that was kept under this key.
-    pub(crate) fn report(&self, key: &Key) -> Option<Report> {
+    /// A report that was kept for this question, if the program is the same, or code in it has moved and no more.
+    pub(crate) fn report(&self, key: &Key, read: &Read) -> Option<Report> {
         let bytes = std::fs::read(self.folder.join(&key.slot)).ok()?;
         let (checksum, bytes) = bytes.split_first_chunk::<8>()?;
-        let (stamp, report): (u128, Report) = decode(bytes, u64::from_le_bytes(*checksum))?;
-        (stamp == key.stamp).then_some(report)
+        let kept: Kept<Report> = decode(bytes, u64::from_le_bytes(*checksum))?;
+        let is_same = kept.question == key.question && kept.files.len() == read.files.len();
+        let mut changed = Vec::new();
+        for (index, (path, hash)) in kept.files.iter().enumerate().filter(|_| is_same) {
+            if read.files[index].path != *path {
+                return None;
+            }
+            if read.hashes[index] != *hash {
+                changed.push((index, *hash));
+            }
+        }
+        if !is_same || changed.len() > MOST_MOVED {
+            return None;
+        }
+        let mut report = kept.report;
+        let mut news = Vec::new();
+        for &(index, hash) in &changed {
+            let file = &read.files[index];
+            let old = self.facts(read, index, hash)?;
+            let new = soliloop_check::know(&file.text);
+            report = report.moved(file, &old, &new)?;
+            news.push(index);
+        }
+        if !changed.is_empty() {
+            for index in news {
+                self.folder(folder_of(read, index), &[index], read, &AtomicBool::new(false));
+            }
+            self.keep(key, read, &report);
+        }
+        Some(report)
     }
 
-    /// Keeps a report under a key, in the place of the one that was in its slot.
-    pub(crate) fn keep(&self, key: &Key, report: &Report) {
-        let Ok(body) = postcard::to_stdvec(&(key.stamp, report)) else { return };
+    /// What is kept of a file whose text had this hash.
+    fn facts(&self, read: &Read, index: usize, hash: u128) -> Option<Knowledge> {
+        let folder = folder_of(read, index);
+        let pack = Pack::read(&self.folder.join(pack_name(folder))).filter(|pack| pack.contents.folder == folder)?;
+        let entries = pack.entries();
+        let (entry, bytes) = entries.get(name(read, index)).filter(|(entry, _)| entry.hash == hash)?;
+        decode(bytes, entry.checksum)
+    }
+
+    /// Keeps the report of a question, in the place of the one that was in its slot.
+    pub(crate) fn keep(&self, key: &Key, read: &Read, report: &Report) {
+        let files = read.files.iter().map(|file| file.path.clone()).zip(read.hashes.iter().copied()).collect();
+        let Ok(body) = postcard::to_stdvec(&Kept { question: key.question, files, report }) else { return };
         let mut bytes = XxHash3_64::oneshot(&body).to_le_bytes().to_vec();
         bytes.extend(body);
         let _ = write(&self.folder.join(&key.slot), &bytes);
@@ -160,24 +197,26 @@ impl Cache {
     }
 }
 
-/// What a report stands on: a hash of it, and where a report of this command is kept.
+/// What was asked, and where the answer is kept.
 pub(crate) struct Key {
-    stamp: u128,
+    question: u128,
     slot: String,
 }
 
+/// A report, and what it stands on.
+#[derive(Serialize, Deserialize)]
+struct Kept<R> {
+    question: u128,
+    /// The files, and the hashes of their texts.
+    files: Vec<(String, u128)>,
+    report: R,
+}
+
 impl Key {
-    /// `question` says what was asked, and of what: arguments and settings.
-    pub(crate) fn new(read: &Read, question: &str) -> Self {
-        let mut all = Vec::with_capacity(read.files.len() * 64);
-        all.extend_from_slice(question.as_bytes());
-        for (file, hash) in read.files.iter().zip(&read.hashes) {
-            all.extend_from_slice(file.path.as_bytes());
-            all.push(0);
-            all.extend_from_slice(&hash.to_le_bytes());
-        }
-        let slot = XxHash3_64::oneshot(question.as_bytes()) % SLOTS;
-        Self { stamp: hash(&all), slot: format!("{slot:02}.report") }
+    /// `question` has all arguments and settings.
+    pub(crate) fn new(question: &str) -> Self {
+        let question = hash(question.as_bytes());
+        Self { question, slot: format!("{:02}.report", question % SLOTS) }
     }
 }
 
@@ -243,6 +282,10 @@ fn name(read: &Read, index: usize) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
+fn folder_of(read: &Read, index: usize) -> &Path {
+    read.places[&read.files[index].path].parent().unwrap_or(Path::new(""))
+}
+
 fn pack_name(folder: &Path) -> String {
     format!("{:016x}.facts", XxHash3_64::oneshot(folder.as_os_str().as_encoded_bytes()))
 }
@@ -279,7 +322,9 @@ const PREFIX: &str = "check-";
 /// The folder of this build: its version, and a hash of its sources.
 const STAMP: &str = concat!("check-", env!("CARGO_PKG_VERSION"), "-", env!("SOLILOOP_CHECK_BUILD"));
 /// How many reports are kept.
-const SLOTS: u64 = 16;
+const SLOTS: u128 = 16;
+/// The most files in which code may have moved.
+const MOST_MOVED: usize = 16;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// As <https://bford.info/cachedir/> says.
 const TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n# This folder was made by soliloop check.\n";

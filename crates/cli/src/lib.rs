@@ -109,18 +109,18 @@ fn settings(arguments: &Arguments, found: Found, base: &Path) -> Result<Settings
     Ok(settings)
 }
 
-/// The report: kept from the last time if nothing has changed since, else made of facts that are kept or new.
+/// The report: kept from the last time if nothing but places has changed since, else made of facts that are kept or new.
 fn check(read: &Read, settings: &Settings, cache: Option<&Cache>, question: &str) -> Report {
     let Some(cache) = cache else {
         let known = read.files.par_iter().map(|file| soliloop_check::know(&file.text)).collect();
         return soliloop_check::check(&read.files, known, settings);
     };
-    let key = Key::new(read, question);
-    if let Some(report) = cache.report(&key) {
+    let key = Key::new(question);
+    if let Some(report) = cache.report(&key, read) {
         return report;
     }
     let report = soliloop_check::check(&read.files, cache.know(read), settings);
-    cache.keep(&key, &report);
+    cache.keep(&key, read, &report);
     report
 }
 

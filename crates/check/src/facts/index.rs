@@ -12,7 +12,7 @@ pub(crate) struct Id<T> {
 }
 
 /// Things that are never removed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Arena<T> {
     items: Vec<T>,
 }

@@ -18,7 +18,7 @@ pub(crate) type ClassId = Id<Class>;
 pub(crate) type GuardId = Id<Guard>;
 
 /// What is known of one file. Function 0 is the module's own code, scope 0 its names, expression 0 says nothing, guard 0 is no condition.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Facts {
     pub(crate) names: Arena<Box<str>>,
     pub(crate) exprs: Arena<Expr>,
@@ -128,7 +128,7 @@ pub(crate) enum ArgumentKind {
 }
 
 /// One place that gives a name its value.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Binding {
     pub(crate) kind: BindingKind,
     pub(crate) guard: GuardId,
@@ -137,7 +137,7 @@ pub(crate) struct Binding {
     pub(crate) span: Span,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum BindingKind {
     Value(ExprId),
     Annotated {
@@ -163,7 +163,7 @@ pub(crate) enum BindingKind {
     Unknown,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Scope {
     pub(crate) kind: ScopeKind,
     pub(crate) parent: ScopeId,
@@ -182,7 +182,7 @@ pub(crate) enum ScopeKind {
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not a state")]
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Function {
     pub(crate) name: NameId,
     /// As Python's `__qualname__`, without `<locals>`.
@@ -212,7 +212,7 @@ pub(crate) struct Function {
     pub(crate) span: Span,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Parameter {
     pub(crate) name: NameId,
     pub(crate) kind: ParameterKind,
@@ -230,7 +230,7 @@ pub(crate) enum ParameterKind {
 }
 
 /// What a function does.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Event {
     pub(crate) kind: EventKind,
     pub(crate) expr: ExprId,
@@ -268,7 +268,7 @@ pub(crate) enum Use {
     Other,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Class {
     pub(crate) name: NameId,
     pub(crate) qualified: NameId,
@@ -280,14 +280,14 @@ pub(crate) struct Class {
 }
 
 /// `self.name = value` in a method.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Field {
     pub(crate) name: NameId,
     pub(crate) value: Option<ExprId>,
     pub(crate) annotation: Option<ExprId>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Store {
     pub(crate) object: ExprId,
     pub(crate) name: NameId,
@@ -295,7 +295,7 @@ pub(crate) struct Store {
 }
 
 /// Under which condition code runs: the last one, and those before it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Guard {
     pub(crate) parent: GuardId,
     pub(crate) condition: Condition,
@@ -321,7 +321,7 @@ pub(crate) enum Condition {
 
 /// An exception handler in a coroutine function.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not a state")]
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Handler {
     pub(crate) function: FunctionId,
     pub(crate) span: Span,
@@ -340,7 +340,7 @@ pub(crate) struct Handler {
 }
 
 /// `while ...: await something()`, and no more.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Poll {
     pub(crate) function: FunctionId,
     pub(crate) span: Span,
@@ -348,7 +348,7 @@ pub(crate) struct Poll {
     pub(crate) call: ExprId,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Suppression {
     /// The line that it stands on, from 1; 0 for the whole file.
     pub(crate) line: u32,
@@ -357,6 +357,27 @@ pub(crate) struct Suppression {
 }
 
 impl Facts {
+    /// Looks at all places in the text, in an order that the rest of the facts decides.
+    pub(crate) fn each_place(&mut self, look: &mut impl FnMut(&mut Span)) {
+        self.spans.iter_mut().for_each(&mut *look);
+        self.bindings.iter_mut().for_each(|binding| look(&mut binding.span));
+        for function in self.functions.iter_mut() {
+            look(&mut function.at);
+            look(&mut function.span);
+            function.events.iter_mut().for_each(|event| look(&mut event.span));
+        }
+        self.classes.iter_mut().for_each(|class| look(&mut class.at));
+        self.handlers.iter_mut().for_each(|handler| look(&mut handler.span));
+        self.polls.iter_mut().for_each(|poll| look(&mut poll.span));
+        for guard in self.guards.iter_mut() {
+            if let Condition::Covered(place) = &mut guard.condition {
+                let mut span = Span { start: *place, end: *place };
+                look(&mut span);
+                *place = span.start;
+            }
+        }
+    }
+
     pub(crate) fn name(&self, id: NameId) -> &str {
         &self.names[id]
     }
