@@ -53,13 +53,13 @@ pub(crate) struct Arguments {
     /// Keep nothing for the next time, and use nothing that was kept.
     #[arg(short, long)]
     pub(crate) no_cache: bool,
-    /// Where to keep what is known of files [default: .soliloop_cache beside pyproject.toml].
+    /// Where to keep what is known of files [default: `.soliloop_cache` beside pyproject.toml].
     #[arg(long, value_name = "FOLDER", env = "SOLILOOP_CACHE_DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
     /// The name of the file that comes on standard input.
     #[arg(long, value_name = "FILE")]
     pub(crate) stdin_filename: Option<String>,
-    /// Colours in text: by default on a terminal, unless NO_COLOR is set.
+    /// Colours in text: by default on a terminal, unless `NO_COLOR` is set.
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
     pub(crate) color: Colour,
 }

@@ -223,21 +223,21 @@ impl Key {
 impl Pack {
     fn read(path: &Path) -> Option<Self> {
         let bytes = std::fs::read(path).ok()?;
-        let (length, rest) = bytes.split_first_chunk::<4>()?;
+        let (length, rest) = bytes.split_first_chunk::<8>()?;
         let (checksum, rest) = rest.split_first_chunk::<8>()?;
-        let length = u32::from_le_bytes(*length) as usize;
+        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
         let contents: Contents = decode(rest.get(..length)?, u64::from_le_bytes(*checksum))?;
-        Some(Self { contents, first: 12 + length, bytes })
+        Some(Self { contents, first: HEAD + length, bytes })
     }
 
     /// The folder of a pack, without a look at the rest.
     fn folder(path: &Path) -> Option<PathBuf> {
         let mut file = std::fs::File::open(path).ok()?;
-        let mut head = [0; 12];
+        let mut head = [0; HEAD];
         file.read_exact(&mut head).ok()?;
-        let (length, checksum) = head.split_first_chunk::<4>()?;
+        let (length, checksum) = head.split_first_chunk::<8>()?;
         let mut contents = Vec::new();
-        file.take(u32::from_le_bytes(*length).into()).read_to_end(&mut contents).ok()?;
+        file.take(u64::from_le_bytes(*length)).read_to_end(&mut contents).ok()?;
         let contents: Contents = decode(&contents, u64::from_le_bytes(checksum.try_into().ok()?))?;
         Some(contents.folder)
     }
@@ -259,8 +259,8 @@ impl Pack {
 fn pack<'b>(folder: &Path, entries: impl Iterator<Item = (Entry, &'b [u8])>) -> Vec<u8> {
     let (entries, bodies): (Vec<Entry>, Vec<&[u8]>) = entries.unzip();
     let contents = postcard::to_stdvec(&Contents { folder: folder.to_owned(), entries }).unwrap_or_default();
-    let mut bytes = Vec::with_capacity(12 + contents.len() + bodies.iter().map(|body| body.len()).sum::<usize>());
-    bytes.extend((contents.len() as u32).to_le_bytes());
+    let mut bytes = Vec::with_capacity(HEAD + contents.len() + bodies.iter().map(|body| body.len()).sum::<usize>());
+    bytes.extend((contents.len() as u64).to_le_bytes());
     bytes.extend(XxHash3_64::oneshot(&contents).to_le_bytes());
     bytes.extend(contents);
     for body in bodies {
@@ -321,6 +321,8 @@ fn age(path: &Path) -> Option<Duration> {
 const PREFIX: &str = "check-";
 /// The folder of this build: its version, and a hash of its sources.
 const STAMP: &str = concat!("check-", env!("CARGO_PKG_VERSION"), "-", env!("SOLILOOP_CHECK_BUILD"));
+/// Before the contents of a pack: their length and checksum.
+const HEAD: usize = 16;
 /// How many reports are kept.
 const SLOTS: u128 = 16;
 /// The most files in which code may have moved.

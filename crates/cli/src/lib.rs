@@ -71,8 +71,13 @@ fn answer(arguments: &Arguments, is_terminal: bool) -> Result<Answer, String> {
     let cache_dir = found.home.join(cache_dir.unwrap_or_else(|| PathBuf::from(CACHE)));
     let base = files::base_of(paths, &root);
     let question = format!(
-        "{:?} {:?} {:?} {:?} {} {base:?} {paths:?}",
-        found.table, arguments.select, arguments.extend_select, arguments.ignore, arguments.strict
+        "{:?} {:?} {:?} {:?} {} {} {paths:?}",
+        found.table,
+        arguments.select,
+        arguments.extend_select,
+        arguments.ignore,
+        arguments.strict,
+        base.display()
     );
     let settings = settings(arguments, found, &base)?;
     let read = if is_input {

@@ -4,7 +4,7 @@
 //! readable as it was. `SOLILOOP_FUZZ_SECONDS` says how long (`make test-all`: ten minutes), `SOLILOOP_FUZZ_SEED` where to begin: each program has
 //! a seed of its own, which a failure tells.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::panic, clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 use soliloop_check::report::{Drawing, Style, concise, draw, github, json, sarif, statistics, text};
 use soliloop_check::{File, Knowledge, Report, Settings, check, fix, know};
@@ -159,7 +159,8 @@ impl Mutator {
             let other = self.one_of(seeds).values().next().cloned().unwrap_or_default();
             let text = program.get_mut(&path).unwrap();
             *text = self.change(text, &other);
-            text.truncate(text.floor_char_boundary(LONGEST));
+            let end = (0..=LONGEST.min(text.len())).rev().find(|place| text.is_char_boundary(*place));
+            text.truncate(end.unwrap_or_default());
         }
         program
     }
@@ -183,8 +184,11 @@ impl Mutator {
                 let block = others.iter().skip(from).take(1 + self.next(12)).map(|line| (*line).to_owned());
                 lines.splice(at..at, block.collect::<Vec<_>>());
             }
-            4 => lines[at].insert_str(0, *self.one_of(&[" ", "    ", "\t"])),
-            5 => lines[at] = lines[at].trim_start().to_owned(),
+            4 => lines[at].insert_str(0, self.one_of::<&str>(&[" ", "    ", "\t"])),
+            5 => {
+                let line = lines[at].trim_start().to_owned();
+                lines[at] = line;
+            }
             6 => lines[at] = self.deepened(&lines[at].clone()),
             7 => lines.truncate(at),
             _ => lines[at] = self.changed_line(&lines[at].clone()),

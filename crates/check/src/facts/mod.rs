@@ -378,6 +378,25 @@ impl Facts {
         }
     }
 
+    /// Gives back the room that was taken for more to come: facts of all files are in memory together.
+    pub(crate) fn shrink_to_fit(&mut self) {
+        self.names.shrink_to_fit();
+        self.exprs.shrink_to_fit();
+        self.spans.shrink_to_fit();
+        self.bindings.shrink_to_fit();
+        self.scopes.shrink_to_fit();
+        self.functions.shrink_to_fit();
+        self.guards.shrink_to_fit();
+        for function in self.functions.iter_mut() {
+            function.events.shrink_to_fit();
+            function.parameters.shrink_to_fit();
+            function.returns.shrink_to_fit();
+        }
+        for scope in self.scopes.iter_mut() {
+            scope.names.shrink_to_fit();
+        }
+    }
+
     pub(crate) fn name(&self, id: NameId) -> &str {
         &self.names[id]
     }

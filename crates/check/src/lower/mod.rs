@@ -115,6 +115,7 @@ impl Lowering {
         for scope in self.facts.scopes.iter_mut() {
             scope.names.sort_unstable_by_key(|(name, _)| *name);
         }
+        self.facts.shrink_to_fit();
         self.facts
     }
 
