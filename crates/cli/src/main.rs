@@ -3,10 +3,6 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-/// Half of what a check does is to make and drop small things.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let answer = soliloop_cli::run(std::env::args_os().skip(1).collect(), std::io::stdout().is_terminal());
     // Whoever has closed the pipe wants no more.
