@@ -50,16 +50,16 @@ pub struct Refusal {
 pub fn fix(files: &[File], settings: &Settings) -> Repair {
     let mut files = files.to_vec();
     let mut repair = Repair::default();
+    let mut is_patched = false;
     // First the chains, then what is left in coroutines.
-    for step in [rewrite::chains, offload::calls, rewrite::patches] {
-        let (changed, refusals) = step(&files, settings);
-        for (path, text) in changed {
-            if let Some(file) = files.iter_mut().find(|file| file.path == path) {
-                file.text.clone_from(&text);
-            }
-            repair.changed.insert(path, text);
-        }
-        repair.refusals.extend(refusals);
+    for step in [rewrite::chains, offload::calls, rewrite::leaves] {
+        let step = step(&files, settings);
+        is_patched |= step.ran_nested;
+        repair.take(&mut files, step);
+    }
+    if is_patched {
+        let step = rewrite::patches(&files, settings);
+        repair.take(&mut files, step);
     }
     repair.refusals.sort();
     repair.refusals.dedup();
@@ -67,8 +67,27 @@ pub fn fix(files: &[File], settings: &Settings) -> Repair {
     repair
 }
 
-/// Texts of files by their paths, and what was refused.
-type Step = (BTreeMap<String, String>, Vec<Refusal>);
+impl Repair {
+    fn take(&mut self, files: &mut [File], step: Step) {
+        for (path, text) in step.changed {
+            if let Some(file) = files.iter_mut().find(|file| file.path == path) {
+                file.text.clone_from(&text);
+            }
+            self.changed.insert(path, text);
+        }
+        self.refusals.extend(step.refusals);
+    }
+}
+
+/// What one step has come to.
+#[derive(Default)]
+struct Step {
+    /// Texts of files by their paths.
+    changed: BTreeMap<String, String>,
+    refusals: Vec<Refusal>,
+    /// Nested runs are gone.
+    ran_nested: bool,
+}
 
 fn knowledge(files: &[File]) -> Vec<Knowledge> {
     files.iter().map(|file| know(&file.text)).collect()

@@ -1,20 +1,22 @@
 //! Blocking calls without a twin: a thread runs them, and the coroutine awaits that.
+//!
+//! Where a coroutine gets to one over plain functions, the thread runs the first of those. Where methods or shared state are on the way, only the
+//! blocking call itself goes to the thread, and what is on the way becomes asynchronous ([`super::rewrite`]): the loop's objects stay with the
+//! loop's thread.
 
 use super::closure::{Closures, Obstacle};
-use super::edit::Edit;
 use super::pages::Pages;
 use super::rewrite::tell;
 use super::writer::Writer;
 use super::{Step, knowledge};
 use crate::catalogue::Category;
-use crate::facts::Span;
-use crate::graph::Site;
+use crate::graph::{SinkCall, Site};
 use crate::link::values::FnId;
 use crate::search::{Search, Witness};
 use crate::{File, Settings};
 use rustc_hash::FxHashSet;
 
-/// `load(x)` in a coroutine becomes `await asyncio.to_thread(load, x)`.
+/// The first function on the way, where it is plain.
 pub(super) fn calls(files: &[File], settings: &Settings) -> Step {
     let (mut program, graph) = crate::analyse(files, knowledge(files), settings);
     let witnesses = Search::new(&program, &graph).witnesses(&program);
@@ -22,72 +24,75 @@ pub(super) fn calls(files: &[File], settings: &Settings) -> Step {
     let mut writer = Writer::default();
     let mut refused = Vec::new();
     let mut closures = Closures::new(&mut program, &graph, &mut pages);
-    for witness in witnesses.iter().filter(|witness| is_wanted(witness)) {
+    for witness in witnesses.iter().filter(|witness| is_for_threads(witness.category)) {
         let site = witness.first_site;
-        let result = can_move(&mut closures, witness).and_then(|()| offloaded(&mut closures, &mut writer, site));
-        refused.extend(result.err());
+        if witness.scheduled_by.is_some() {
+            let reason = "the loop calls it as a plain function: hand it to a thread there".to_owned();
+            refused.push(Obstacle { site, reason });
+        } else if is_plain(&mut closures, witness) && can_write(&mut closures, site) {
+            writer.to_thread(closures.pages, site);
+        }
     }
-    match writer.finish(&mut pages) {
-        Some(changed) => (changed, tell(files, refused)),
-        None => (std::collections::BTreeMap::new(), tell(files, refused)),
-    }
+    Step { changed: writer.finish(&mut pages).unwrap_or_default(), refusals: tell(files, refused), ..Step::default() }
 }
 
 /// Files and databases are left: the one mostly are fast, the others' objects belong to their thread.
-const fn is_wanted(witness: &Witness) -> bool {
-    matches!(witness.category, Category::Network | Category::Process | Category::Wait | Category::Input)
+pub(super) const fn is_for_threads(category: Category) -> bool {
+    matches!(category, Category::Network | Category::Process | Category::Wait | Category::Input)
 }
 
-/// Whether another thread can run it: not what needs the loop, or objects that belong to a thread.
-fn can_move(closures: &mut Closures<'_, '_>, witness: &Witness) -> Result<(), Obstacle> {
-    let site = witness.first_site;
-    let obstacle = |site: Site, reason: &str| Err(Obstacle { site, reason: reason.to_owned() });
-    if witness.scheduled_by.is_some() {
-        return obstacle(site, "the loop calls it as a plain function: hand it to a thread there");
+/// Whether a thread can run the call itself: it is no lock, which belongs to who takes it.
+pub(super) fn can_move(closures: &Closures<'_, '_>, sink: &SinkCall) -> bool {
+    let path = closures.program.values.path_text(sink.path);
+    let is_lock = path.rsplit_once('.').is_some_and(|(object, _)| crate::link::is_thread_lock(object));
+    let is_direct = closures.sites.outside_at(sink.caller, sink.site).contains(&sink.path);
+    is_direct && !is_lock
+}
+
+/// Whether the coroutine gets to it over functions alone, which change nothing of others, and need no loop.
+fn is_plain(closures: &mut Closures<'_, '_>, witness: &Witness) -> bool {
+    let (graph, site) = (closures.graph, witness.first_site);
+    if closures.is_free_of_locks(witness.root, site).is_err() {
+        return false;
     }
-    closures.is_free_of_locks(witness.root, site)?;
-    let graph = closures.graph;
-    let mut next: Vec<FnId> =
-        closures.sites.calls(graph, site).filter(|edge| edge.caller == witness.root).map(|edge| edge.callee).collect();
+    let mut next: Vec<FnId> = Vec::new();
+    for edge in closures.sites.at(graph, witness.root, site) {
+        if !super::sites::is_call(edge) || !edge.runs || !edge.via.is_empty() {
+            return false;
+        }
+        next.push(edge.callee);
+    }
+    if next.is_empty() {
+        return false;
+    }
     let mut seen: FxHashSet<FnId> = FxHashSet::default();
     while let Some(function) = next.pop() {
         if !seen.insert(function) {
             continue;
         }
+        let this = closures.program.function(function);
+        let (at, is_method) = (this.at, this.class.is_some());
+        let places = closures.pages.places(closures.program.file_of(function));
+        let changes = places.definitions.get(&at).is_none_or(|definition| definition.changes);
+        if is_method || changes || this.is_generator {
+            return false;
+        }
         for outside in closures.sites.outside_of(graph, function) {
             let path = closures.program.values.path_text(outside.path);
-            if path.starts_with("asyncio.") && path != "asyncio.run" {
-                return obstacle(outside.site, "this needs the loop's thread, so no other can run it");
-            }
-            if path.starts_with("sqlite3.") {
-                return obstacle(outside.site, "a connection of `sqlite3` belongs to its thread");
+            let needs_loop = path.starts_with("asyncio.") && path != "asyncio.run";
+            if needs_loop || path.starts_with("sqlite3.") {
+                return false;
             }
         }
         let edges = graph.from[function.0 as usize].iter().map(|index| &graph.edges[*index]);
         next.extend(edges.filter(|edge| edge.runs).map(|edge| edge.callee));
     }
-    Ok(())
+    true
 }
 
-fn offloaded(closures: &mut Closures<'_, '_>, writer: &mut Writer, site: Site) -> Result<(), Obstacle> {
+fn can_write(closures: &mut Closures<'_, '_>, site: Site) -> bool {
     let places = closures.pages.places(site.file);
-    let obstacle = |reason: &str| Err(Obstacle { site, reason: reason.to_owned() });
-    let Some(call) = places.calls.get(&site.span) else { return obstacle("this is no plain call") };
-    if !super::obstacles::is_open(call.around) || call.around.is_lambda || call.around.list.is_some() {
-        return obstacle("there is no place for `await`");
-    }
-    if places.name_of("asyncio").is_none() && places.bound.contains("asyncio") {
-        return obstacle("`asyncio` is the name of something else in this file");
-    }
-    let module = writer.module(closures.pages, site.file);
-    let has_arguments = !call.arguments.is_empty() || call.has_keywords;
-    let open = if call.around.is_tight { "(await " } else { "await " };
-    let comma = if has_arguments { ", " } else { "" };
-    writer.edit(site.file, Edit::before(site.span, format!("{open}{module}.to_thread(")));
-    let between = Span { start: call.function.end, end: call.inner.start };
-    writer.edit(site.file, Edit::replace(between, comma));
-    if call.around.is_tight {
-        writer.edit(site.file, Edit::behind(site.span, ")"));
-    }
-    Ok(())
+    let Some(call) = places.calls.get(&site.span) else { return false };
+    let is_open = super::obstacles::is_open(call.around) && !call.around.is_lambda && call.around.list.is_none();
+    is_open && (places.name_of("asyncio").is_some() || !places.bound.contains("asyncio"))
 }

@@ -82,6 +82,8 @@ pub(super) struct Definition {
     pub(super) decorators: Vec<Span>,
     pub(super) annotation: Option<Span>,
     pub(super) returns_value: bool,
+    /// It sets attributes, items or names that are not its own, or changes what is not.
+    pub(super) changes: bool,
     /// The value of some `yield` is used, or what it yields from is no statement.
     pub(super) is_sent_to: bool,
 }

@@ -3,6 +3,7 @@
 use super::closure::{Closure, Closures, Obstacle, is_for_chains};
 use super::loops::{self, Kind};
 use super::obstacles::NO_PLACE;
+use super::offload::{can_move, is_for_threads};
 use super::pages::Pages;
 use super::sites::at;
 use super::writer::{Outside, Writer};
@@ -20,13 +21,22 @@ type Plans = BTreeMap<usize, Closure>;
 
 /// Chains to nested runs and sleeps.
 pub(super) fn chains(files: &[File], settings: &Settings) -> Step {
+    repaired(files, settings, is_for_chains)
+}
+
+/// Chains to what a thread must do.
+pub(super) fn leaves(files: &[File], settings: &Settings) -> Step {
+    repaired(files, settings, is_for_threads)
+}
+
+fn repaired(files: &[File], settings: &Settings, is_for: fn(Category) -> bool) -> Step {
     let (mut program, graph) = crate::analyse(files, knowledge(files), settings);
     let mut pages = Pages::new(files);
     let mut refused: Vec<Obstacle> = Vec::new();
     let mut closures = Closures::new(&mut program, &graph, &mut pages);
     let mut plans = Plans::new();
     for (index, sink) in graph.sinks.iter().enumerate() {
-        let is_wanted = is_for_chains(sink.sink.category) && closures.on_loop.contains(&sink.caller);
+        let is_wanted = is_for(sink.sink.category) && closures.on_loop.contains(&sink.caller);
         if !is_wanted || sink.truth.is_outside || sink.truth.is_dual {
             continue;
         }
@@ -49,7 +59,8 @@ pub(super) fn chains(files: &[File], settings: &Settings) -> Step {
         refused.extend(plans.keys().map(overlap));
         BTreeMap::new()
     });
-    (changed, tell(files, refused))
+    let ran_nested = plans.keys().any(|index| graph.sinks[*index].sink.category == Category::Nested);
+    Step { changed, refusals: tell(files, refused), ran_nested }
 }
 
 /// Where code outside a loop will run one, nothing further down may still run another.
@@ -191,6 +202,9 @@ fn can_write(closures: &mut Closures<'_, '_>, closure: &Closure, sink: &SinkCall
         Category::Nested if !(is_run && has_one) => obstacle("what this runs is not known"),
         Category::Deadlock => obstacle("`await` the coroutine here instead"),
         Category::Sleep if path != "time.sleep" => obstacle("no coroutine is known that does the same"),
+        category if is_for_threads(category) && !can_move(closures, sink) => {
+            obstacle("no coroutine is known that does the same, and another thread cannot do it")
+        }
         _ => Ok(()),
     }
 }
@@ -222,13 +236,17 @@ pub(super) fn patches(files: &[File], settings: &Settings) -> Step {
     let search = crate::search::Search::new(&program, &graph);
     let is_needed = search.witnesses(&program).iter().any(|witness| witness.category == Category::Nested);
     for call in graph.outside.iter().filter(|_| !is_needed) {
-        if program.values.path_text(call.path) == "nest_asyncio.apply"
+        // What is for others to call stays.
+        let is_ours = program.function(call.caller).is_async
+            || program.global_fn(call.site.file, crate::facts::MODULE) == call.caller;
+        if is_ours
+            && program.values.path_text(call.path) == "nest_asyncio.apply"
             && let Some(statement) = pages.places(call.site.file).statements.get(&call.site.span)
         {
             writer.remove(call.site.file, *statement);
         }
     }
-    (writer.finish(&mut pages).unwrap_or_default(), Vec::new())
+    Step { changed: writer.finish(&mut pages).unwrap_or_default(), ..Step::default() }
 }
 
 pub(super) fn tell(files: &[File], obstacles: Vec<Obstacle>) -> Vec<Refusal> {

@@ -63,6 +63,11 @@ impl Sites {
         self.outside.get(&at(edge)).map_or(&[], Vec::as_slice)
     }
 
+    /// Functions outside the program that this call is of.
+    pub(super) fn outside_at(&self, caller: FnId, site: Site) -> &[PathId] {
+        self.outside.get(&(caller, site)).map_or(&[], Vec::as_slice)
+    }
+
     /// Edges of a call.
     pub(super) fn calls<'s>(&'s self, graph: &'s Graph, site: Site) -> impl Iterator<Item = &'s Edge> {
         self.calls.get(&site).into_iter().flatten().map(|index| &graph.edges[*index])

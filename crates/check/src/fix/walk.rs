@@ -73,6 +73,7 @@ impl Walker<'_> {
             decorators: function.decorator_list.iter().map(|decorator| span(decorator.expression.range())).collect(),
             annotation: function.returns.as_deref().map(|returns| span(returns.range())),
             returns_value: false,
+            changes: false,
             is_sent_to: false,
         };
         self.places.definitions.insert(name, definition);
@@ -131,7 +132,19 @@ impl Walker<'_> {
         self.inside(inner, |this| elements.iter().for_each(|element| this.visit_expr(element)));
     }
 
+    fn changes(&mut self) {
+        if let Some(definition) = self.definition() {
+            definition.changes = true;
+        }
+    }
+
     fn call(&mut self, call: &ast::ExprCall, around: Around) {
+        if let Expr::Attribute(method) = &*call.func
+            && CHANGING.contains(&method.attr.as_str())
+            && !method.value.is_name_expr()
+        {
+            self.changes();
+        }
         let described = describe(call, around, self.text);
         self.places.calls.insert(span(call.range()), described);
         let tight = self.tight();
@@ -194,6 +207,7 @@ impl Walker<'_> {
                     self.places.assignments.push(assignment);
                 }
             }
+            Stmt::Global(_) | Stmt::Nonlocal(_) => self.changes(),
             Stmt::Return(return_) if return_.value.is_some() => {
                 if let Some(definition) = self.definition() {
                     definition.returns_value = true;
@@ -252,6 +266,9 @@ impl<'a> Visitor<'a> for Walker<'_> {
         match expr {
             Expr::Call(call) => self.call(call, around),
             Expr::Attribute(attribute) => {
+                if !attribute.ctx.is_load() {
+                    self.changes();
+                }
                 self.places.reads.insert(span(attribute.range), around);
                 self.inside(self.tight(), |this| match &*attribute.value {
                     Expr::Name(name) => this.name(name, Becomes::Attribute(span(attribute.range))),
@@ -259,6 +276,9 @@ impl<'a> Visitor<'a> for Walker<'_> {
                 });
             }
             Expr::Subscript(subscript) => {
+                if !subscript.ctx.is_load() && !matches!(&*subscript.value, Expr::Name(_)) {
+                    self.changes();
+                }
                 self.inside(self.tight(), |this| this.visit_expr(&subscript.value));
                 self.inside(self.plain(), |this| this.visit_expr(&subscript.slice));
             }
@@ -367,6 +387,23 @@ const CLOSED: Around = Around { is_tight: false, is_closed: true, is_awaited: fa
 
 /// Functions that take all elements of their only argument before they do anything else.
 pub(super) const USED_UP: &[&str] = &["list", "tuple", "set", "frozenset", "dict", "sorted", "sum", "min", "max"];
+
+/// Methods that change what they are of.
+const CHANGING: &[&str] = &[
+    "append",
+    "add",
+    "pop",
+    "popleft",
+    "appendleft",
+    "update",
+    "clear",
+    "remove",
+    "discard",
+    "extend",
+    "insert",
+    "setdefault",
+    "sort",
+];
 
 /// Longer strings are prose.
 const LONGEST_WORDS: usize = 200;

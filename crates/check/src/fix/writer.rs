@@ -67,7 +67,30 @@ impl Writer {
             self.await_(file, span, call.around);
             return;
         }
+        if sink.sink.category != Category::Nested {
+            return self.to_thread(pages, sink.site);
+        }
         self.unwrap(pages.text(file), file, span, &call);
+    }
+
+    /// `load(x)` becomes `await asyncio.to_thread(load, x)`.
+    pub(super) fn to_thread(&mut self, pages: &mut Pages<'_>, site: Site) {
+        let Some(call) = pages.places(site.file).calls.get(&site.span).cloned() else { return };
+        let module = self.module(pages, site.file);
+        self.listed(site.file, call.around);
+        let open = if call.around.is_tight { "(await " } else { "await " };
+        self.edit(site.file, Edit::before(site.span, format!("{open}{module}.to_thread(")));
+        let has_arguments = !call.arguments.is_empty() || call.has_keywords;
+        let comma = match pages.slice(site.file, call.inner) {
+            _ if !has_arguments => "",
+            inner if inner.starts_with(['\n', '\r']) => ",",
+            _ => ", ",
+        };
+        let between = Span { start: call.function.end, end: call.inner.start };
+        self.edit(site.file, Edit::replace(between, comma));
+        if call.around.is_tight {
+            self.edit(site.file, Edit::behind(site.span, ")"));
+        }
     }
 
     /// `asyncio.run(work(), debug=True)` becomes `await work()`.
