@@ -30,7 +30,7 @@ pub(super) fn calls(files: &[File], settings: &Settings) -> Step {
             let reason = "the loop calls it as a plain function: hand it to a thread there".to_owned();
             refused.push(Obstacle { site, reason });
         } else if is_plain(&mut closures, witness) && can_write(&mut closures, site) {
-            writer.to_thread(closures.pages, site);
+            writer.offloaded(closures.pages, site);
         }
     }
     Step { changed: writer.finish(&mut pages).unwrap_or_default(), refusals: tell(files, refused), ..Step::default() }

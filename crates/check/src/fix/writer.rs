@@ -68,13 +68,13 @@ impl Writer {
             return;
         }
         if sink.sink.category != Category::Nested {
-            return self.to_thread(pages, sink.site);
+            return self.offloaded(pages, sink.site);
         }
         self.unwrap(pages.text(file), file, span, &call);
     }
 
     /// `load(x)` becomes `await asyncio.to_thread(load, x)`.
-    pub(super) fn to_thread(&mut self, pages: &mut Pages<'_>, site: Site) {
+    pub(super) fn offloaded(&mut self, pages: &mut Pages<'_>, site: Site) {
         let Some(call) = pages.places(site.file).calls.get(&site.span).cloned() else { return };
         let module = self.module(pages, site.file);
         self.listed(site.file, call.around);
