@@ -195,18 +195,21 @@ fn is_silenced(program: &Program, texts: &mut Texts<'_>, raw: &rules::Raw) -> bo
     let end = raw.chain.iter().rev().find_map(|(_, site)| *site);
     let mut places: Vec<Site> = vec![raw.site];
     places.extend(end);
-    places.into_iter().any(|site| {
-        let suppressions = &program.file(site.file).facts.suppressions;
-        if suppressions.is_empty() {
-            return false;
-        }
-        let lines = texts.lines(site.file.0 as usize);
-        let first = lines.line_index(site.span.start.into()).get() as u32;
-        let last = lines.line_index(site.span.end.into()).get() as u32;
-        suppressions.iter().any(|suppression| {
-            let is_there = suppression.line == 0 || suppression.line == first || suppression.line == last;
-            is_there && (suppression.codes.is_empty() || suppression.codes.iter().any(|code| code == raw.rule.code))
-        })
+    places.into_iter().any(|site| is_silenced_at(program, texts, site, raw.rule.code))
+}
+
+/// Whether a comment there silences a rule.
+fn is_silenced_at(program: &Program, texts: &mut Texts<'_>, site: Site, code: &str) -> bool {
+    let suppressions = &program.file(site.file).facts.suppressions;
+    if suppressions.is_empty() {
+        return false;
+    }
+    let lines = texts.lines(site.file.0 as usize);
+    let first = lines.line_index(site.span.start.into()).get() as u32;
+    let last = lines.line_index(site.span.end.into()).get() as u32;
+    suppressions.iter().any(|suppression| {
+        let is_there = suppression.line == 0 || suppression.line == first || suppression.line == last;
+        is_there && (suppression.codes.is_empty() || suppression.codes.iter().any(|known| known == code))
     })
 }
 

@@ -32,6 +32,18 @@ pub enum Category {
     Deadlock,
 }
 
+impl Category {
+    /// The code of the rule that tells of it.
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::Nested => "SL001",
+            Self::Sleep => "SL002",
+            Self::Deadlock => "SL013",
+            _ => "SL003",
+        }
+    }
+}
+
 /// When a call does not block after all, as its arguments say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unless {

@@ -4,6 +4,7 @@ use super::escapes::{Escape, decorated, escapes};
 use super::pages::Pages;
 use super::sites::{Sites, at, is_call};
 use super::{obstacles::is_manager, twins};
+use crate::Settings;
 use crate::catalogue::Category;
 use crate::facts::{Condition, EventKind, Expr, Span};
 use crate::graph::{Edge, Graph, SinkCall, Site};
@@ -318,6 +319,21 @@ fn offloads(program: &Program, graph: &Graph, pages: &mut Pages<'_>) -> FxHashMa
             (!first.is_starred && !first.is_loose).then_some((outside.site, first.span))
         })
         .collect()
+}
+
+/// Whether the user wants to hear of it, there.
+pub(super) fn is_told(
+    program: &Program,
+    texts: &mut crate::Texts<'_>,
+    settings: &Settings,
+    site: Site,
+    category: Category,
+) -> bool {
+    let code = category.code();
+    let path = &program.file(site.file).path;
+    settings.is_selected(code)
+        && !settings.is_ignored_in(code, path)
+        && !crate::is_silenced_at(program, texts, site, code)
 }
 
 /// Whether a repair of chains is for it.

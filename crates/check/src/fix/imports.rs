@@ -25,12 +25,8 @@ pub(super) fn adjust(
         done.insert(import.span);
         new.push(Edit::replace(import.statement, "import asyncio"));
     } else if needs_asyncio {
-        let gap = if places.imports.iter().any(|import| import.statement.start >= at && import.is_top) { 1 } else { 2 };
-        let gap = if places.first_import == at && gap == 2 {
-            line_break(text).repeat(3)
-        } else {
-            line_break(text).to_owned()
-        };
+        let is_among_others = places.imports.iter().any(|import| import.statement.start == at);
+        let gap = line_break(text).repeat(if is_among_others { 1 } else { 2 });
         new.push(Edit::replace(Span { start: at, end: at }, format!("import asyncio{gap}")));
     }
     for (old, name) in beside {

@@ -76,7 +76,7 @@ impl Closures<'_, '_> {
         Ok(())
     }
 
-    fn strange_decorator(&mut self, function: FnId) -> Option<String> {
+    pub(super) fn strange_decorator(&mut self, function: FnId) -> Option<String> {
         let file = self.program.file_of(function);
         let is_generator = self.program.function(function).is_generator;
         for decorator in self.program.function(function).decorators.clone() {

@@ -1,10 +1,10 @@
 //! Blocking calls without a twin: a thread runs them, and the coroutine awaits that.
 //!
-//! Where a coroutine gets to one over plain functions, the thread runs the first of those. Where methods or shared state are on the way, only the
+//! Where a coroutine gets to one over plain functions, the thread runs the first of those. Where shared state is on the way, only the
 //! blocking call itself goes to the thread, and what is on the way becomes asynchronous ([`super::rewrite`]): the loop's objects stay with the
 //! loop's thread.
 
-use super::closure::{Closures, Obstacle};
+use super::closure::{Closures, Obstacle, is_told};
 use super::pages::Pages;
 use super::rewrite::tell;
 use super::writer::Writer;
@@ -13,10 +13,10 @@ use crate::catalogue::Category;
 use crate::graph::{SinkCall, Site};
 use crate::link::values::FnId;
 use crate::search::{Search, Witness};
-use crate::{File, Settings};
+use crate::{File, Settings, Texts};
 use rustc_hash::FxHashSet;
 
-/// The first function on the way, where it is plain.
+/// The first function on the way, where a thread can run it.
 pub(super) fn calls(files: &[File], settings: &Settings) -> Step {
     let (mut program, graph) = crate::analyse(files, knowledge(files), settings);
     let witnesses = Search::new(&program, &graph).witnesses(&program);
@@ -24,8 +24,14 @@ pub(super) fn calls(files: &[File], settings: &Settings) -> Step {
     let mut writer = Writer::default();
     let mut refused = Vec::new();
     let mut closures = Closures::new(&mut program, &graph, &mut pages);
+    let mut texts = Texts::new(files);
     for witness in witnesses.iter().filter(|witness| is_for_threads(witness.category)) {
         let site = witness.first_site;
+        let end = witness.hops.last().map_or(site, |hop| hop.site);
+        let mut is_told = |site| is_told(closures.program, &mut texts, settings, site, witness.category);
+        if !is_told(site) || !is_told(end) {
+            continue;
+        }
         if witness.scheduled_by.is_some() {
             let reason = "the loop calls it as a plain function: hand it to a thread there".to_owned();
             refused.push(Obstacle { site, reason });
@@ -49,7 +55,7 @@ pub(super) fn can_move(closures: &Closures<'_, '_>, sink: &SinkCall) -> bool {
     is_direct && !is_lock
 }
 
-/// Whether the coroutine gets to it over functions alone, which change nothing of others, and need no loop.
+/// Whether the coroutine gets to it over functions, and methods that do nothing else, which change nothing of others and need no loop.
 fn is_plain(closures: &mut Closures<'_, '_>, witness: &Witness) -> bool {
     let (graph, site) = (closures.graph, witness.first_site);
     if closures.is_free_of_locks(witness.root, site).is_err() {
@@ -74,7 +80,11 @@ fn is_plain(closures: &mut Closures<'_, '_>, witness: &Witness) -> bool {
         let (at, is_method) = (this.at, this.class.is_some());
         let places = closures.pages.places(closures.program.file_of(function));
         let changes = places.definitions.get(&at).is_none_or(|definition| definition.changes);
-        if is_method || changes || this.is_generator {
+        let is_on_the_way = witness.hops.iter().any(|hop| hop.function == function);
+        if (is_method && !is_on_the_way) || changes || this.is_generator {
+            return false;
+        }
+        if closures.strange_decorator(function).is_some() {
             return false;
         }
         for outside in closures.sites.outside_of(graph, function) {

@@ -1,6 +1,6 @@
 //! Chains to nested runs and sleeps: which are repaired, and which are left.
 
-use super::closure::{Closure, Closures, Obstacle, is_for_chains};
+use super::closure::{Closure, Closures, Obstacle, is_for_chains, is_told};
 use super::loops::{self, Kind};
 use super::obstacles::NO_PLACE;
 use super::offload::{can_move, is_for_threads};
@@ -35,9 +35,13 @@ fn repaired(files: &[File], settings: &Settings, is_for: fn(Category) -> bool) -
     let mut refused: Vec<Obstacle> = Vec::new();
     let mut closures = Closures::new(&mut program, &graph, &mut pages);
     let mut plans = Plans::new();
+    let mut texts = Texts::new(files);
     for (index, sink) in graph.sinks.iter().enumerate() {
         let is_wanted = is_for(sink.sink.category) && closures.on_loop.contains(&sink.caller);
         if !is_wanted || sink.truth.is_outside || sink.truth.is_dual {
+            continue;
+        }
+        if !is_told(closures.program, &mut texts, settings, sink.site, sink.sink.category) {
             continue;
         }
         let plan = closures.of(sink).and_then(|closure| {
@@ -185,6 +189,9 @@ fn can_write(closures: &mut Closures<'_, '_>, closure: &Closure, sink: &SinkCall
     let site = sink.site;
     let obstacle = |reason: &str| Err(Obstacle { site, reason: reason.to_owned() });
     outside(closures, closure)?;
+    if is_for_threads(sink.sink.category) && closure.is_called_outside {
+        return obstacle("this is called where no loop runs, too: hand what calls it to a thread");
+    }
     can_name_asyncio(closures, closure, sink)?;
     let is_rewritten = closure.functions.contains(&sink.caller) || closures.program.function(sink.caller).is_async;
     if !is_rewritten {
