@@ -4,8 +4,10 @@
 //! edge of each caller that says what the parameter is: what two callers hand over is never mixed up.
 
 use crate::catalogue::{Handed, Sink, Unless};
-use crate::facts::{Event, EventKind, ExprId, GuardId, Span, Use};
-use crate::link::values::{ArgsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId};
+use crate::facts::{Condition, Event, EventKind, Expr, ExprId, GuardId, Span, Use};
+use crate::link::values::{
+    Args, ArgsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
+};
 use crate::link::{Need, Program, Target, Truth, What};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
@@ -69,6 +71,21 @@ pub(crate) struct Outside {
     pub(crate) site: Site,
 }
 
+/// Something that another thread or process is told to call.
+#[derive(Clone, Debug)]
+pub(crate) struct Offloaded {
+    pub(crate) caller: FnId,
+    pub(crate) site: Site,
+    pub(crate) by: PathId,
+    pub(crate) callee: OffloadedTo,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum OffloadedTo {
+    Function(FnId),
+    External(PathId),
+}
+
 /// Something that happens in a function, whatever it calls.
 #[derive(Clone, Debug)]
 struct Happening {
@@ -102,7 +119,10 @@ pub(crate) struct Graph {
     pub(crate) scheduled: Vec<Scheduled>,
     /// Functions that run in other threads or processes.
     pub(crate) elsewhere: FxHashSet<FnId>,
+    pub(crate) offloaded: Vec<Offloaded>,
     pub(crate) outside: Vec<Outside>,
+    /// Calls of parameters and of what comes of them, where callers say what they are.
+    pub(crate) outside_by_parameter: Vec<Outside>,
     known: FxHashSet<(FnId, FnId, Site, EnvId, bool)>,
     known_sinks: FxHashSet<(FnId, Site, PathId)>,
     variables: Vec<Vec<Variable>>,
@@ -181,7 +201,7 @@ impl Builder<'_> {
                 targets.retain(is_async);
             }
         }
-        if targets.is_empty() {
+        if targets.is_empty() || self.is_done_already(file, &event) {
             return;
         }
         let truth = self.truth(function, event.guard);
@@ -195,6 +215,23 @@ impl Builder<'_> {
             }
             self.target(&at, target);
         }
+    }
+
+    /// `if future.done(): future.result()` does not wait.
+    fn is_done_already(&self, file: FileId, event: &Event) -> bool {
+        let facts = &self.program.file(file).facts;
+        let method = |call: ExprId| {
+            let Expr::Call(callee, _) = facts.exprs[call] else { return None };
+            let Expr::Attribute(object, name) = facts.exprs[callee] else { return None };
+            Some((object, facts.name(name)))
+        };
+        let Some((object, "result" | "exception")) = method(event.expr) else { return false };
+        facts.conditions(event.guard).any(|condition| match condition {
+            Condition::Test { expr, is: true } => {
+                method(expr).is_some_and(|(asked, name)| name == "done" && facts.exprs[asked] == facts.exprs[object])
+            }
+            _ => false,
+        })
     }
 
     /// An operator runs a special method of its operand.
@@ -359,6 +396,10 @@ impl Builder<'_> {
             }
             return;
         }
+        if let Handed::Elsewhere(..) = what {
+            self.offload(at, path, args, (given, place));
+            return;
+        }
         let inner = Happening { kind: EventKind::Call(Use::Other), is_handed: true, ..at.clone() };
         for target in self.program.targets(given, NO_ARGS) {
             match (what, target) {
@@ -367,12 +408,43 @@ impl Builder<'_> {
                     let (caller, site, truth) = (at.caller, at.site, Rc::clone(&at.truth));
                     self.graph.scheduled.push(Scheduled { caller, site, by: path, callee, truth });
                 }
-                (Handed::Elsewhere(..), Target::Function(callee, _)) => {
-                    self.graph.elsewhere.insert(callee);
-                }
                 _ => {}
             }
         }
+    }
+
+    /// Another thread or process is told to call something, with arguments.
+    fn offload(&mut self, at: &Happening, path: PathId, args: ArgsId, (given, place): (SetId, usize)) {
+        let inner = self.offloaded_arguments(args, place);
+        for target in self.program.targets(given, inner) {
+            let callee = match target {
+                Target::Function(callee, env) => {
+                    self.graph.elsewhere.insert(callee);
+                    let Happening { caller, site, truth, .. } = at.clone();
+                    let kind = EventKind::Call(Use::Other);
+                    // No call of the caller's own, but it says what the parameters are.
+                    let is_handed = true;
+                    self.edge(Edge { caller, callee, site, env, runs: false, truth, via: Vec::new(), kind, is_handed });
+                    OffloadedTo::Function(callee)
+                }
+                Target::External(callee, _) => OffloadedTo::External(callee),
+                Target::Variable(..) => continue,
+            };
+            self.graph.offloaded.push(Offloaded { caller: at.caller, site: at.site, by: path, callee });
+        }
+    }
+
+    /// `Thread(target=f, args=(1, 2))`, or `to_thread(f, 1, 2)`
+    fn offloaded_arguments(&mut self, args: ArgsId, place: usize) -> ArgsId {
+        let packed = self.argument(args, NOWHERE, "args");
+        let positional = match self.program.values.members(packed) {
+            [one] => match self.program.values.get(*one) {
+                Value::Sequence(parts) => parts.to_vec(),
+                _ => Vec::new(),
+            },
+            _ => self.program.values.arguments(args).positional.get(place + 1..).unwrap_or_default().to_vec(),
+        };
+        self.program.values.new_args(Args { positional, ..Args::default() })
     }
 
     fn argument(&mut self, args: ArgsId, place: usize, name: &str) -> SetId {
@@ -459,6 +531,10 @@ impl Builder<'_> {
                 (true, _) => Vec::new(),
             };
             for target in targets {
+                if let Target::External(path, _) = target {
+                    let Happening { caller, site, .. } = at;
+                    self.graph.outside_by_parameter.push(Outside { caller, path, site });
+                }
                 self.target(&at, target);
             }
         }
@@ -482,6 +558,10 @@ impl Builder<'_> {
                 }
                 let args = self.program.fill_args(variable.args, env);
                 for target in self.program.targets(filled, args) {
+                    if let Target::External(path, _) = target {
+                        let Happening { caller, site, .. } = variable.at;
+                        self.graph.outside_by_parameter.push(Outside { caller, path, site });
+                    }
                     if !matches!(target, Target::Variable(..)) {
                         self.target(&variable.at, target);
                     }
@@ -491,6 +571,8 @@ impl Builder<'_> {
     }
 }
 
+/// A place that no argument has: it is given by name only.
+const NOWHERE: usize = 1000;
 const MOST_VARIABLES: usize = 24;
 const LONGEST_VIA: usize = 5;
 const MOST_ROUNDS: usize = 2_000_000;

@@ -29,7 +29,7 @@ impl Program {
     fn eval_fresh(&mut self, file: FileId, expr: ExprId) -> SetId {
         let facts = Rc::clone(&self.file(file).facts);
         match &facts.exprs[expr] {
-            Expr::Unknown | Expr::Not(_) | Expr::Same(..) => EMPTY,
+            Expr::Unknown | Expr::Not(_) | Expr::Same(..) | Expr::Compared(..) => EMPTY,
             Expr::Local(bindings) => self.eval_bindings(file, bindings),
             Expr::Free(scope, name) => self.eval_scope_name(file, *scope, *name),
             Expr::Global(name) => self.eval_global(file, *name),
@@ -218,7 +218,18 @@ impl Program {
         if BUILTINS.contains(&text.as_str()) {
             return self.external(&text);
         }
-        EMPTY
+        self.starred_outside(file, &text)
+    }
+
+    /// A name that can only come from outside the program: `from module import *`, once.
+    fn starred_outside(&mut self, file: FileId, name: &str) -> SetId {
+        let stars = self.file(file).facts.scopes[MODULE_SCOPE].stars.clone();
+        let [(module, 0)] = *stars else { return EMPTY };
+        let module = self.file(file).facts.name(module).to_owned();
+        if self.modules.find(&module, file).is_some() || self.modules.is_namespace(&module) {
+            return EMPTY;
+        }
+        self.external(&format!("{module}.{name}"))
     }
 
     /// What a module has under a name; none, if it has no such name.
@@ -440,7 +451,7 @@ impl Program {
             return EMPTY;
         }
         let file = self.file_of(function);
-        let yields = self.function(function).yields.clone();
+        let yields: Vec<ExprId> = self.function(function).yields.iter().map(|(value, _)| *value).collect();
         let mut set = self.eval_all(file, &yields);
         if set == EMPTY
             && let Some(annotation) = self.function(function).annotation
@@ -578,6 +589,7 @@ const BUILTINS: &[&str] = &[
     "bytes",
     "bytearray",
     "getattr",
+    "__import__",
     "type",
     "Exception",
     "BaseException",
