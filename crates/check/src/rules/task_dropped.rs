@@ -162,16 +162,9 @@ fn gets_a_coroutine(context: &mut Context<'_>, file: FileId, arguments: &[Argume
     let Some(given) = arguments.first() else { return false };
     let is_call = matches!(context.program.expr(file, given.value), Expr::Call(..));
     let set = context.program.eval(file, given.value);
-    let is_task = |value: &ValueId| match context.program.values.get(*value) {
-        Value::External(path) => {
-            matches!(
-                context.program.values.path_text(*path),
-                "asyncio.Task()" | "asyncio.KeptTask()" | "asyncio.Future()"
-            )
-        }
-        _ => false,
-    };
-    is_call || (set != EMPTY && !context.program.values.members(set).iter().any(is_task))
+    // What comes from outside may be a task or future as well.
+    let is_outside = |value: &ValueId| matches!(context.program.values.get(*value), Value::External(_));
+    is_call || (set != EMPTY && !context.program.values.members(set).iter().any(is_outside))
 }
 
 /// Whether a function returns a task that it does not keep.
