@@ -120,6 +120,8 @@ pub(crate) struct Graph {
     /// Functions that run in other threads or processes.
     pub(crate) elsewhere: FxHashSet<FnId>,
     pub(crate) offloaded: Vec<Offloaded>,
+    /// Edges of offloaded work, which are none of `into` and `from`.
+    offloaded_into: FxHashMap<FnId, Vec<usize>>,
     pub(crate) outside: Vec<Outside>,
     /// Calls of parameters and of what comes of them, where callers say what they are.
     pub(crate) outside_by_parameter: Vec<Outside>,
@@ -294,7 +296,7 @@ impl Builder<'_> {
                 let Happening { caller, site, kind, is_handed, truth, via, is_own } = at.clone();
                 let truth = if is_own { self.of_heir(truth, caller, callee, env) } else { Some(truth) };
                 let Some(truth) = truth else { return };
-                self.edge(Edge { caller, callee, site, env, runs, truth, via, kind, is_handed });
+                self.edge(Edge { caller, callee, site, env, runs, truth, via, kind, is_handed }, false);
             }
             Target::External(path, args) => self.external(at, path, args),
             Target::Variable(value, args) => self.variable(Variable { value, args, at: at.clone() }),
@@ -312,14 +314,19 @@ impl Builder<'_> {
         Some(Rc::new(truth))
     }
 
-    fn edge(&mut self, edge: Edge) {
+    /// Work that is offloaded is no call of the caller's, but says what the parameters are.
+    fn edge(&mut self, edge: Edge, is_offloaded: bool) {
         let key = (edge.caller, edge.callee, edge.site, edge.env, edge.runs);
         if !self.graph.known.insert(key) {
             return;
         }
         let index = self.graph.edges.len();
-        self.graph.into[edge.callee.0 as usize].push(index);
-        self.graph.from[edge.caller.0 as usize].push(index);
+        if is_offloaded {
+            self.graph.offloaded_into.entry(edge.callee).or_default().push(index);
+        } else {
+            self.graph.into[edge.callee.0 as usize].push(index);
+            self.graph.from[edge.caller.0 as usize].push(index);
+        }
         self.graph.edges.push(edge);
         self.graph.seen.push(0);
         self.graph.fresh.push(index);
@@ -339,7 +346,8 @@ impl Builder<'_> {
         if variables.len() < MOST_VARIABLES && variable.at.via.len() < LONGEST_VIA {
             variables.push(variable);
             // Whoever calls it is to be asked.
-            self.graph.fresh.extend(&self.graph.into[function.0 as usize]);
+            let offloaded = self.graph.offloaded_into.get(&function).map_or(&[][..], Vec::as_slice);
+            self.graph.fresh.extend(self.graph.into[function.0 as usize].iter().chain(offloaded));
         }
     }
 
@@ -422,9 +430,8 @@ impl Builder<'_> {
                     self.graph.elsewhere.insert(callee);
                     let Happening { caller, site, truth, .. } = at.clone();
                     let kind = EventKind::Call(Use::Other);
-                    // No call of the caller's own, but it says what the parameters are.
-                    let is_handed = true;
-                    self.edge(Edge { caller, callee, site, env, runs: false, truth, via: Vec::new(), kind, is_handed });
+                    let (via, is_handed) = (Vec::new(), true);
+                    self.edge(Edge { caller, callee, site, env, runs: false, truth, via, kind, is_handed }, true);
                     OffloadedTo::Function(callee)
                 }
                 Target::External(callee, _) => OffloadedTo::External(callee),
