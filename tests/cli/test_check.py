@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -631,3 +632,36 @@ def test_a_repaired_program_runs(check: Check, tmp_path: Path) -> None:
         [sys.executable, "-W", "error", "main.py"], capture_output=True, text=True
     )
     assert (done.stdout, done.stderr) == ("done\n", "")
+
+
+NESTED = """\
+import asyncio
+
+
+async def A():
+    await asyncio.sleep(0)
+    B()
+
+
+def B():
+    loop = asyncio.get_running_loop()
+    loop.run_until_complete(loop.create_future())
+"""
+
+
+def test_the_loop_refuses_a_nested_run_in_the_words_of_the_checker(
+    check: Check, tmp_path: Path
+) -> None:
+    (tmp_path / "main.py").write_text(NESTED)
+    [found] = findings(check)
+    program: dict[str, Any] = {"__name__": "main"}
+    exec(compile(NESTED, "main.py", "exec"), program)
+    with (
+        asyncio.Runner(loop_factory=soliloop.new_event_loop) as runner,
+        pytest.raises(RuntimeError) as refused,
+    ):
+        runner.run(program["A"]())
+    story, _, ways_out = str(refused.value).partition(" Either ")
+    assert story.startswith("This event loop is already running: ")
+    assert found["message"].endswith(": this event loop is already running")
+    assert ways_out == found["help"].replace("`", "").replace("; --fix does", "")

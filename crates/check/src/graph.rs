@@ -6,7 +6,7 @@
 use crate::catalogue::{Handed, Sink, Unless};
 use crate::facts::{Event, EventKind, ExprId, GuardId, Span, Use};
 use crate::link::values::{
-    ArgsId, ClsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, NO_ENV, PathId, SetId, Step, Symbol, Value, ValueId,
+    Args, ArgsId, ClsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, NO_ENV, PathId, SetId, Step, Symbol, Value, ValueId,
 };
 use crate::link::{Need, Program, Receiver, Target, Truth, What};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -82,6 +82,21 @@ pub(crate) struct Outside {
     pub(crate) site: Site,
 }
 
+/// Something that another thread or process is told to call.
+#[derive(Clone, Debug)]
+pub(crate) struct Offloaded {
+    pub(crate) caller: FnId,
+    pub(crate) site: Site,
+    pub(crate) by: PathId,
+    pub(crate) callee: OffloadedTo,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum OffloadedTo {
+    Function(FnId),
+    External(PathId),
+}
+
 /// Something that happens in a function, whatever it calls.
 #[derive(Clone, Debug)]
 struct Happening {
@@ -118,7 +133,12 @@ pub(crate) struct Graph {
     pub(crate) scheduled_sinks: Vec<ScheduledSink>,
     /// Functions that run in other threads or processes.
     pub(crate) elsewhere: FxHashSet<FnId>,
+    pub(crate) offloaded: Vec<Offloaded>,
+    /// Edges of offloaded work, which are none of `into` and `from`.
+    offloaded_into: FxHashMap<FnId, Vec<usize>>,
     pub(crate) outside: Vec<Outside>,
+    /// Calls of parameters and of what comes of them, where callers say what they are.
+    pub(crate) outside_by_parameter: Vec<Outside>,
     known: FxHashSet<(FnId, FnId, Site, EnvId, bool)>,
     known_sinks: FxHashSet<(FnId, Site, PathId)>,
     variables: Vec<Vec<Variable>>,
@@ -388,7 +408,7 @@ impl Builder<'_> {
                 let is_step = !matches!(at.kind, EventKind::Call(_));
                 let runs = !function.is_async && (is_step || !function.is_generator);
                 let Happening { caller, site, kind, is_handed, via, .. } = at.clone();
-                self.edge(Edge { caller, callee, site, env, runs, truth, via, kind, is_handed });
+                self.edge(Edge { caller, callee, site, env, runs, truth, via, kind, is_handed }, false);
             }
             Target::External(path, args) => self.external(at, path, args),
             Target::Variable(value, args) => {
@@ -425,14 +445,19 @@ impl Builder<'_> {
         }
     }
 
-    fn edge(&mut self, edge: Edge) {
+    /// Work that is offloaded is no call of the caller's, but says what the parameters are.
+    fn edge(&mut self, edge: Edge, is_offloaded: bool) {
         let key = (edge.caller, edge.callee, edge.site, edge.env, edge.runs);
         if !self.graph.known.insert(key) {
             return;
         }
         let index = self.graph.edges.len();
-        self.graph.into[edge.callee.0 as usize].push(index);
-        self.graph.from[edge.caller.0 as usize].push(index);
+        if is_offloaded {
+            self.graph.offloaded_into.entry(edge.callee).or_default().push(index);
+        } else {
+            self.graph.into[edge.callee.0 as usize].push(index);
+            self.graph.from[edge.caller.0 as usize].push(index);
+        }
         self.graph.edges.push(edge);
         self.graph.seen.push(0);
         self.graph.fresh.push(index);
@@ -452,7 +477,8 @@ impl Builder<'_> {
         if variables.len() < MOST_VARIABLES && variable.at.via.len() < LONGEST_VIA {
             variables.push(variable);
             // Whoever calls it is to be asked.
-            self.graph.fresh.extend(&self.graph.into[function.0 as usize]);
+            let offloaded = self.graph.offloaded_into.get(&function).map_or(&[][..], Vec::as_slice);
+            self.graph.fresh.extend(self.graph.into[function.0 as usize].iter().chain(offloaded));
         }
     }
 
@@ -533,7 +559,11 @@ impl Builder<'_> {
                 let elements = self.elements(args, place);
                 targets = self.program.targets(given, elements);
             }
-            Handed::CallsWith(..) | Handed::OnLoop(..) | Handed::Elsewhere(..) => {
+            Handed::Elsewhere(..) => {
+                self.offload(at, path, args, (given, place));
+                return;
+            }
+            Handed::CallsWith(..) | Handed::OnLoop(..) => {
                 let rest = self.rest(args, place);
                 targets = self.program.targets(given, rest);
                 if matches!(what, Handed::OnLoop(..)) {
@@ -542,20 +572,14 @@ impl Builder<'_> {
             }
         }
         for target in targets {
-            match (what, target) {
-                (Handed::Elsewhere(..), Target::Function(callee, _)) => {
-                    self.graph.elsewhere.insert(callee);
-                }
-                (Handed::Elsewhere(..), _) => {}
-                (_, target) => self.target(&inner, target),
-            }
+            self.target(&inner, target);
         }
     }
 
     /// The arguments behind one.
     fn rest(&mut self, args: ArgsId, place: usize) -> ArgsId {
         let positional = self.program.values.arguments(args).positional.iter().skip(place + 1).copied().collect();
-        self.program.values.new_args(crate::link::values::Args { positional, ..Default::default() })
+        self.program.values.new_args(Args { positional, ..Args::default() })
     }
 
     /// What the other arguments have in them.
@@ -563,7 +587,40 @@ impl Builder<'_> {
         let given = self.program.values.arguments(args).positional.clone();
         let others = given.into_iter().enumerate().filter(|(index, _)| *index != place);
         let positional = others.map(|(_, set)| self.program.step_set(set, Step::Element)).collect();
-        self.program.values.new_args(crate::link::values::Args { positional, ..Default::default() })
+        self.program.values.new_args(Args { positional, ..Args::default() })
+    }
+
+    /// Another thread or process is told to call something, with arguments.
+    fn offload(&mut self, at: &Happening, path: PathId, args: ArgsId, (given, place): (SetId, usize)) {
+        let inner = self.offloaded_arguments(args, place);
+        for target in self.program.targets(given, inner) {
+            let callee = match target {
+                Target::Function(callee, env) => {
+                    self.graph.elsewhere.insert(callee);
+                    let Happening { caller, site, truth, .. } = at.clone();
+                    let kind = EventKind::Call(Use::Other);
+                    let (via, is_handed) = (Vec::new(), true);
+                    self.edge(Edge { caller, callee, site, env, runs: false, truth, via, kind, is_handed }, true);
+                    OffloadedTo::Function(callee)
+                }
+                Target::External(callee, _) => OffloadedTo::External(callee),
+                Target::Variable(..) => continue,
+            };
+            self.graph.offloaded.push(Offloaded { caller: at.caller, site: at.site, by: path, callee });
+        }
+    }
+
+    /// `Thread(target=f, args=(1, 2))`, or `to_thread(f, 1, 2)`
+    fn offloaded_arguments(&mut self, args: ArgsId, place: usize) -> ArgsId {
+        let packed = self.argument(args, NOWHERE, "args");
+        let positional = match self.program.values.members(packed) {
+            [one] => match self.program.values.get(*one) {
+                Value::Sequence(parts) => parts.to_vec(),
+                _ => Vec::new(),
+            },
+            _ => self.program.values.arguments(args).positional.get(place + 1..).unwrap_or_default().to_vec(),
+        };
+        self.program.values.new_args(Args { positional, ..Args::default() })
     }
 
     fn argument(&mut self, args: ArgsId, place: usize, name: &str) -> SetId {
@@ -675,6 +732,9 @@ impl Builder<'_> {
             variable.at.clone()
         };
         for target in targets {
+            if let Target::External(path, _) = target {
+                self.graph.outside_by_parameter.push(Outside { caller: at.caller, path, site: at.site });
+            }
             self.target(&at, target);
         }
     }
@@ -697,10 +757,11 @@ impl Builder<'_> {
     /// What nobody is known to call has the defaults of its parameters.
     fn defaults(&mut self) {
         for index in 0..self.graph.variables.len() {
-            if !self.graph.into[index].is_empty() {
+            let function = FnId(index as u32);
+            if !self.graph.into[index].is_empty() || self.graph.offloaded_into.contains_key(&function) {
                 continue;
             }
-            let env = self.program.bind(FnId(index as u32), NO_ENV, None, NO_ARGS);
+            let env = self.program.bind(function, NO_ENV, None, NO_ARGS);
             for variable in self.graph.variables[index].clone() {
                 let filled = self.program.fill_value(variable.value, env);
                 if self.program.values.members(filled) == [variable.value] {
@@ -736,6 +797,10 @@ impl Builder<'_> {
                 }
                 let args = self.program.fill_args(variable.args, env);
                 for target in self.program.targets(filled, args) {
+                    if let Target::External(path, _) = target {
+                        let Happening { caller, site, .. } = variable.at;
+                        self.graph.outside_by_parameter.push(Outside { caller, path, site });
+                    }
                     if !matches!(target, Target::Variable(..)) {
                         self.target(&variable.at, target);
                     }
@@ -745,6 +810,8 @@ impl Builder<'_> {
     }
 }
 
+/// A place that no argument has: it is given by name only.
+const NOWHERE: usize = 1000;
 const MOST_VARIABLES: usize = 24;
 const LONGEST_VIA: usize = 5;
 const MOST_ROUNDS: usize = 2_000_000;

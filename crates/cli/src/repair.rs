@@ -66,7 +66,7 @@ fn refused(refusals: &[Refusal]) -> String {
         let _ = writeln!(text, "{}:{}:{}: not repaired: {reason}", place.path, place.line, place.column);
     }
     if !refusals.is_empty() {
-        text.push_str("Other ways: allow nested runs (`soliloop.run(main(), nested=True)`), or `await asyncio.to_thread(...)` of the first function.\n");
+        text.push_str("Other ways: let the loop nest (start the program with `soliloop.run()`), or `await asyncio.to_thread(...)` of the first function.\n");
     }
     text
 }

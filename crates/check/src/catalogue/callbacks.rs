@@ -43,4 +43,7 @@ pub(super) const HANDED: &[(&str, Handed)] = &[
     ("concurrent.futures.Executor().submit concurrent.futures.Executor().map", Elsewhere(0, "fn")),
     ("threading.Thread multiprocessing.Process", Elsewhere(1, "target")),
     ("threading.Timer", Elsewhere(1, "function")),
+    // A future's callbacks run in the thread that ends it.
+    ("concurrent.futures.Future().add_done_callback", Elsewhere(0, "fn")),
+    ("asyncio.threadsafe.Future().add_done_callback", OnLoop(0, "fn")),
 ];

@@ -33,8 +33,8 @@ pub(crate) struct Facts {
     pub(crate) stores: Vec<Store>,
     pub(crate) handlers: Vec<Handler>,
     pub(crate) polls: Vec<Poll>,
-    /// `async for` loops that may be left early, and the function they are in: what they loop over.
-    pub(crate) early_exits: Vec<(FunctionId, ExprId)>,
+    /// `async for` loops that may be left early, and the function they are in: what they loop over, and where it says so.
+    pub(crate) early_exits: Vec<(FunctionId, ExprId, Span)>,
     /// Calls on sockets that were told not to wait, in the order of the text.
     pub(crate) unwaiting: Vec<ExprId>,
     /// Lines with `noqa`.
@@ -85,6 +85,8 @@ pub(crate) enum Expr {
     Logic(bool, Box<[ExprId]>),
     /// `is` or `==`; the flag says whether it is negated.
     Same(ExprId, ExprId, bool),
+    /// Any other comparison.
+    Compared(ExprId, ExprId),
     Operation(ExprId, ExprId),
     /// An instance of one of these classes; or of none of them.
     Narrowed {
@@ -134,6 +136,8 @@ pub(crate) struct Binding {
     pub(crate) guard: GuardId,
     /// Whether any use was seen.
     pub(crate) is_used: bool,
+    /// It is a `global` or `nonlocal` name of the code that binds it.
+    pub(crate) is_declared: bool,
     pub(crate) span: Span,
 }
 
@@ -205,8 +209,10 @@ pub(crate) struct Function {
     /// Under which condition it ends without a `return`, if it ever does.
     pub(crate) end: Option<GuardId>,
     pub(crate) annotation: Option<ExprId>,
-    pub(crate) yields: Vec<ExprId>,
+    pub(crate) yields: Vec<(ExprId, GuardId)>,
     pub(crate) events: Vec<Event>,
+    /// What it raises.
+    pub(crate) raised: Vec<ExprId>,
     /// The name.
     pub(crate) at: Span,
     pub(crate) span: Span,
@@ -238,6 +244,16 @@ pub(crate) struct Event {
     pub(crate) span: Span,
 }
 
+impl Event {
+    /// The name that a call's value is bound to.
+    pub(crate) const fn bound(&self) -> Option<BindingId> {
+        match self.kind {
+            EventKind::Call(Use::Bound(binding)) => Some(binding),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum EventKind {
     /// A call, and what becomes of its value.
@@ -266,6 +282,16 @@ pub(crate) enum Use {
     /// The binding that it alone makes.
     Bound(BindingId),
     Other,
+}
+
+impl Use {
+    /// What becomes of a part of an expression: it goes where the whole goes only if that goes nowhere.
+    pub(crate) const fn of_part(self) -> Self {
+        match self {
+            Self::Discarded => Self::Discarded,
+            _ => Self::Other,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
@@ -313,6 +339,8 @@ pub(crate) enum Condition {
         expr: ExprId,
         went_well: bool,
     },
+    /// In an exception handler.
+    Caught,
     /// In a `try` with a handler for `Exception`, `BaseException` or all, at that place.
     Covered(u32),
     Within(ExprId),
@@ -320,8 +348,7 @@ pub(crate) enum Condition {
 }
 
 /// An exception handler in a coroutine function.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, not a state")]
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Handler {
     pub(crate) function: FunctionId,
     pub(crate) span: Span,
@@ -332,18 +359,16 @@ pub(crate) struct Handler {
     pub(crate) raises: bool,
     /// The `try` awaits.
     pub(crate) awaits: bool,
-    /// The only thing that is awaited, where it is one name.
-    pub(crate) awaited: Option<ExprId>,
-    /// It leaves the function or the loop.
-    pub(crate) leaves: bool,
-    pub(crate) is_in_loop: bool,
+    /// It is no handler, but a `return` or `break` in a `finally`, which ends what was raised.
+    pub(crate) is_finally: bool,
 }
 
-/// `while ...: await something()`, and no more.
+/// A loop that awaits one call until something is true, and does no more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Poll {
     pub(crate) function: FunctionId,
     pub(crate) span: Span,
+    /// The loop's condition, or that under which it is left.
     pub(crate) test: ExprId,
     pub(crate) call: ExprId,
 }
@@ -354,6 +379,12 @@ pub(crate) struct Suppression {
     pub(crate) line: u32,
     /// All, if empty.
     pub(crate) codes: Vec<String>,
+}
+
+impl Span {
+    pub(crate) const fn contains(self, inner: Self) -> bool {
+        self.start <= inner.start && inner.end <= self.end
+    }
 }
 
 impl Facts {
@@ -369,6 +400,7 @@ impl Facts {
         self.classes.iter_mut().for_each(|class| look(&mut class.at));
         self.handlers.iter_mut().for_each(|handler| look(&mut handler.span));
         self.polls.iter_mut().for_each(|poll| look(&mut poll.span));
+        self.early_exits.iter_mut().for_each(|(_, _, span)| look(span));
         for guard in self.guards.iter_mut() {
             if let Condition::Covered(place) = &mut guard.condition {
                 let mut span = Span { start: *place, end: *place };
@@ -403,6 +435,68 @@ impl Facts {
 
     pub(crate) fn span(&self, id: ExprId) -> Span {
         self.spans[id.index()]
+    }
+
+    /// What names an expression may have where it was defined.
+    pub(crate) fn names_of(&self, expr: ExprId) -> Vec<NameId> {
+        let of_binding = |binding: &BindingId| match self.bindings[*binding].kind {
+            BindingKind::Function(function) => Some(self.functions[function].name),
+            BindingKind::ImportFrom { name, .. } => Some(name),
+            _ => None,
+        };
+        match &self.exprs[expr] {
+            Expr::Attribute(_, name) | Expr::Global(name) => vec![*name],
+            Expr::Local(bindings) => bindings.iter().filter_map(of_binding).collect(),
+            Expr::Free(scope, name) => {
+                let names = &self.scopes[*scope].names;
+                let found = names.binary_search_by_key(name, |(name, _)| *name).ok();
+                found.map_or(Vec::new(), |place| names[place].1.iter().filter_map(of_binding).collect())
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether a condition is one of those of some code, or what it is part of.
+    pub(crate) fn is_under(&self, guard: GuardId, outer: GuardId) -> bool {
+        let mut next = guard;
+        loop {
+            if next == outer {
+                return true;
+            }
+            if next.index() == 0 {
+                return false;
+            }
+            next = self.guards[next].parent;
+        }
+    }
+
+    /// Whether the name belongs to another scope than the code that binds it: `global`, `nonlocal`.
+    pub(crate) fn is_for_others(&self, binding: BindingId) -> bool {
+        self.bindings[binding].is_declared
+    }
+
+    /// Whether an expression is made of a name with such a binding.
+    pub(crate) fn mentions(&self, expr: ExprId, is_it: &impl Fn(&BindingId) -> bool) -> bool {
+        match &self.exprs[expr] {
+            Expr::Local(bindings) => bindings.iter().any(is_it),
+            Expr::Item(value, _) | Expr::Attribute(value, _) | Expr::Await(value) => self.mentions(*value, is_it),
+            Expr::Call(callee, arguments) => {
+                self.mentions(*callee, is_it) || arguments.iter().any(|argument| self.mentions(argument.value, is_it))
+            }
+            Expr::Union(parts) | Expr::Sequence(parts) => parts.iter().any(|part| self.mentions(*part, is_it)),
+            _ => false,
+        }
+    }
+
+    /// Whether functions within the one that has the name use it.
+    pub(crate) fn is_seen_outside(&self, binding: BindingId) -> bool {
+        let mut scopes = self.scopes.iter();
+        let home = scopes.find_map(|(scope, facts)| {
+            let (name, _) = facts.names.iter().find(|(_, bindings)| bindings.contains(&binding))?;
+            Some((scope, *name))
+        });
+        let Some((home, name)) = home else { return false };
+        self.exprs.iter().any(|(_, expr)| matches!(expr, Expr::Free(scope, used) if *scope == home && *used == name))
     }
 
     /// The conditions of code, the innermost first.

@@ -189,6 +189,16 @@ impl Program {
         }
     }
 
+    /// A coroutine function does not stand for a plain one, nor the other way round.
+    fn is_of_same_form(&self, protocol: ClsId, class: ClsId, name: Symbol) -> bool {
+        let is_async =
+            |class: ClsId| self.own_method(class, name).first().map(|method| self.function(*method).is_async);
+        match (is_async(protocol), is_async(class)) {
+            (Some(wanted), Some(has)) => wanted == has,
+            _ => true,
+        }
+    }
+
     /// Whoever has all methods of a protocol is one.
     fn learn_protocols(&mut self) {
         let mut protocols: Vec<ClsId> = self.hierarchy.protocols.iter().copied().collect();
@@ -203,7 +213,11 @@ impl Program {
             let is_test = self.file(self.class_file(protocol)).is_test;
             let mut found = Vec::new();
             for class in (0..self.cls_files.len() as u32).map(ClsId) {
-                let has_all = || wanted.iter().all(|name| self.defining(class, *name).is_some());
+                let has_all = || {
+                    wanted.iter().all(|name| {
+                        self.defining(class, *name).is_some_and(|owner| self.is_of_same_form(protocol, owner, *name))
+                    })
+                };
                 let is_possible = is_test || !self.file(self.class_file(class)).is_test;
                 if class != protocol && is_possible && self.hierarchy.live.contains(&class) && has_all() {
                     found.push(class);

@@ -30,7 +30,7 @@ impl Program {
     fn eval_fresh(&mut self, file: FileId, expr: ExprId) -> SetId {
         let facts = Rc::clone(&self.file(file).facts);
         match &facts.exprs[expr] {
-            Expr::Unknown | Expr::Not(_) | Expr::Same(..) => EMPTY,
+            Expr::Unknown | Expr::Not(_) | Expr::Same(..) | Expr::Compared(..) => EMPTY,
             Expr::Local(bindings) => self.eval_bindings(file, bindings),
             Expr::Free(scope, name) => self.eval_scope_name(file, *scope, *name),
             Expr::Global(name) => self.eval_global(file, *name),
@@ -222,12 +222,14 @@ impl Program {
         self.outside_star(file, &text)
     }
 
-    /// A name that a star import of a module outside the program may give: one of which something is known.
+    /// A name that a star import of a module outside the program may give: one of which something is known, or that can come from nowhere else.
     fn outside_star(&mut self, file: FileId, name: &str) -> SetId {
-        for (module, level) in self.file(file).facts.scopes[MODULE_SCOPE].stars.clone() {
-            let Some(module) = self.imported_module(file, module, level) else { continue };
+        let stars = self.file(file).facts.scopes[MODULE_SCOPE].stars.clone();
+        for (module, level) in &stars {
+            let Some(module) = self.imported_module(file, *module, *level) else { continue };
             let path = format!("{module}.{name}");
-            if self.modules.find(&module, file).is_none() && self.catalogue.knows(&path) {
+            let is_outside = self.modules.find(&module, file).is_none() && !self.modules.is_namespace(&module);
+            if is_outside && (stars.len() == 1 || self.catalogue.knows(&path)) {
                 return self.external(&path);
             }
         }
@@ -459,7 +461,7 @@ impl Program {
             return EMPTY;
         }
         let file = self.file_of(function);
-        let yields = self.function(function).yields.clone();
+        let yields: Vec<ExprId> = self.function(function).yields.iter().map(|(value, _)| *value).collect();
         let mut set = self.eval_all(file, &yields);
         if set == EMPTY
             && let Some(annotation) = self.function(function).annotation
@@ -597,6 +599,7 @@ const BUILTINS: &[&str] = &[
     "bytes",
     "bytearray",
     "getattr",
+    "__import__",
     "type",
     "Exception",
     "BaseException",

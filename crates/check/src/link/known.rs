@@ -83,6 +83,12 @@ impl Program {
                 let tuple = self.single(Value::Sequence(parts));
                 Some(self.single(Value::Sequence([tuple].into())))
             }
+            "importlib.import_module" | "__import__" => {
+                let name = self.values.members(first?).first().copied()?;
+                let Value::Text(name) = *self.values.get(name) else { return None };
+                let name = self.values.text(name).to_owned();
+                Some(self.module(FileId(0), &name))
+            }
             "next" => Some(self.step_set(first?, Step::Element)),
             "anext" => Some(self.step_set(first?, Step::AsyncElement)),
             "getattr" => {
@@ -149,12 +155,6 @@ impl Program {
                 Some(self.single(Value::Sequence([element].into())))
             }
             "typing.TypeVar" => self.keyword(&arguments, "bound"),
-            "importlib.import_module" => {
-                let name = self.values.members(first?).first().copied()?;
-                let Value::Text(name) = *self.values.get(name) else { return None };
-                let name = self.values.text(name).to_owned();
-                Some(self.module(FileId(0), &name))
-            }
             _ => None,
         }
     }

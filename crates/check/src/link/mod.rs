@@ -27,7 +27,7 @@ use crate::facts::{self, ClassId, Expr, ExprId, Facts, FunctionId, NameId};
 use modules::Modules;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
-use values::{ClsId, FileId, FnId, SetId, Symbol, Value, ValueId, Values};
+use values::{ClsId, FileId, FnId, PathId, SetId, Symbol, Value, ValueId, Values};
 
 /// One file of the program.
 pub(crate) struct File {
@@ -183,7 +183,7 @@ impl Program {
     }
 
     /// Its place in its file.
-    fn local_fn(&self, function: FnId) -> FunctionId {
+    pub(crate) fn local_fn(&self, function: FnId) -> FunctionId {
         FunctionId::new(function.0 - self.file(self.file_of(function)).first_fn)
     }
 
@@ -251,6 +251,18 @@ impl Program {
                 .external_bases(class)
                 .iter()
                 .any(|base| base == "asyncio.BaseProtocol" || self.catalogue.base(base) == Some("asyncio.BaseProtocol"))
+    }
+
+    /// What an expression is, if it is one thing outside the program.
+    pub(crate) fn external_path_of(&mut self, file: FileId, expr: ExprId) -> Option<PathId> {
+        let set = self.eval(file, expr);
+        match self.values.members(set) {
+            [one] => match *self.values.get(*one) {
+                Value::External(path) => Some(path),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// Whether an expression is a lock that stops a thread.

@@ -37,7 +37,7 @@ impl Program {
                 }
                 Condition::Test { expr, is } => self.learn(file, function, expr, is, &mut truth),
                 Condition::Covered(place) => truth.covered = truth.covered.or(Some(place)),
-                Condition::Always | Condition::Within(_) | Condition::AsyncWithin(_) => {}
+                Condition::Always | Condition::Caught | Condition::Within(_) | Condition::AsyncWithin(_) => {}
             }
         }
         truth.needs.sort_unstable();

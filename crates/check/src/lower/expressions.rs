@@ -40,17 +40,17 @@ impl Lowering {
                 value
             }
             Expr::If(conditional) => {
-                let test = self.expr(&conditional.test);
+                let test = self.test(&conditional.test);
                 let guard = self.frame().guard;
                 self.guard(Condition::Test { expr: test, is: true });
-                let body = self.expr(&conditional.body);
+                let body = self.used_expr(&conditional.body, becomes.of_part());
                 self.frame().guard = guard;
                 self.guard(Condition::Test { expr: test, is: false });
-                let orelse = self.expr(&conditional.orelse);
+                let orelse = self.used_expr(&conditional.orelse, becomes.of_part());
                 self.frame().guard = guard;
                 self.union(vec![body, orelse], conditional.range)
             }
-            Expr::BoolOp(logic) => self.logic(logic),
+            Expr::BoolOp(logic) => self.logic(logic, |this, last| this.used_expr(last, becomes.of_part())),
             Expr::UnaryOp(unary) => {
                 let operand = self.expr(&unary.operand);
                 match unary.op {
@@ -73,14 +73,14 @@ impl Lowering {
             Expr::List(ast::ExprList { elts, range, .. })
             | Expr::Tuple(ast::ExprTuple { elts, range, .. })
             | Expr::Set(ast::ExprSet { elts, range, .. }) => {
-                let parts: Vec<ExprId> = elts.iter().map(|part| self.part(part)).collect();
+                let parts: Vec<ExprId> = elts.iter().map(|part| self.part(part, becomes.of_part())).collect();
                 self.add(Fact::Sequence(parts.into()), *range)
             }
             Expr::Starred(starred) => self.expr(&starred.value),
             Expr::Dict(dict) => self.dict(dict),
             Expr::ListComp(ast::ExprListComp { elt, generators, range, .. })
             | Expr::SetComp(ast::ExprSetComp { elt, generators, range, .. }) => {
-                let part = self.comprehension(generators, |this| this.expr(elt));
+                let part = self.comprehension(generators, |this| this.used_expr(elt, becomes.of_part()));
                 self.add(Fact::Sequence([part].into()), *range)
             }
             Expr::Generator(generator) => {
@@ -104,14 +104,14 @@ impl Lowering {
             }
             Expr::Yield(yield_) => {
                 let value = yield_.value.as_deref().map_or(UNKNOWN, |value| self.expr(value));
-                self.function().yields.push(value);
+                self.yields(value);
                 UNKNOWN
             }
             Expr::YieldFrom(yield_) => {
                 let value = self.expr(&yield_.value);
                 let element = self.add(Fact::Element(value), yield_.range);
                 self.event(EventKind::Iterate, value, yield_.range);
-                self.function().yields.push(element);
+                self.yields(element);
                 UNKNOWN
             }
             Expr::StringLiteral(text) => {
@@ -151,18 +151,24 @@ impl Lowering {
         }
     }
 
+    fn yields(&mut self, value: ExprId) {
+        let guard = self.frame().guard;
+        self.function().yields.push((value, guard));
+    }
+
     fn constant(&mut self, constant: Constant) -> ExprId {
         self.add(Fact::Constant(constant), TextRange::default())
     }
 
-    fn part(&mut self, part: &Expr) -> ExprId {
+    /// A part of a list, tuple or set.
+    fn part(&mut self, part: &Expr, becomes: Use) -> ExprId {
         match part {
             Expr::Starred(starred) => {
                 let value = self.expr(&starred.value);
                 self.event(EventKind::Iterate, value, starred.range);
                 self.add(Fact::Element(value), starred.range)
             }
-            other => self.expr(other),
+            other => self.used_expr(other, becomes),
         }
     }
 
@@ -254,14 +260,16 @@ impl Lowering {
         }
     }
 
-    fn logic(&mut self, logic: &ast::ExprBoolOp) -> ExprId {
+    /// What stands before `and` is taken for a truth; any other operand may be the value, and becomes what the caller says.
+    pub(super) fn logic(&mut self, logic: &ast::ExprBoolOp, value_of: impl Fn(&mut Self, &Expr) -> ExprId) -> ExprId {
         let is_and = matches!(logic.op, BoolOp::And);
         let guard = self.frame().guard;
         let known = self.frame().narrowed.len();
         let flow = self.frame().flow.clone();
         let mut parts = Vec::with_capacity(logic.values.len());
-        for value in &logic.values {
-            let part = self.expr(value);
+        for (index, value) in logic.values.iter().enumerate() {
+            let is_last = index + 1 == logic.values.len();
+            let part = if is_last || !is_and { value_of(self, value) } else { self.test(value) };
             parts.push(part);
             // What follows `and` is looked at if it was true.
             self.guard(Condition::Test { expr: part, is: is_and });
@@ -287,33 +295,23 @@ impl Lowering {
     fn compare(&mut self, compare: &ast::ExprCompare) -> ExprId {
         let left = self.expr(&compare.left);
         let rights: Vec<ExprId> = compare.comparators.iter().map(|right| self.expr(right)).collect();
-        if let ([operator], [right]) = (&*compare.ops, &*rights) {
-            let is_negated = match operator {
-                CmpOp::Is | CmpOp::Eq => false,
-                CmpOp::IsNot | CmpOp::NotEq => true,
-                CmpOp::In | CmpOp::NotIn => {
-                    let name = self.name("__contains__");
-                    self.event(EventKind::Operator(name), *right, compare.range);
-                    return UNKNOWN;
-                }
-                CmpOp::Lt | CmpOp::LtE | CmpOp::Gt | CmpOp::GtE => {
-                    let name = self.name(match operator {
-                        CmpOp::Lt => "__lt__",
-                        CmpOp::LtE => "__le__",
-                        CmpOp::Gt => "__gt__",
-                        _ => "__ge__",
-                    });
-                    self.event(EventKind::Operator(name), left, compare.range);
-                    return UNKNOWN;
-                }
-            };
-            if matches!(operator, CmpOp::Eq | CmpOp::NotEq) {
-                let name = self.name("__eq__");
-                self.event(EventKind::Operator(name), left, compare.range);
-            }
-            return self.add(Fact::Same(left, *right, is_negated), compare.range);
+        let ([operator], [right]) = (&*compare.ops, &*rights) else { return UNKNOWN };
+        let (name, operand) = match operator {
+            CmpOp::Is | CmpOp::IsNot => ("is", left),
+            CmpOp::Eq | CmpOp::NotEq => ("__eq__", left),
+            CmpOp::In | CmpOp::NotIn => ("__contains__", *right),
+            CmpOp::Lt => ("__lt__", left),
+            CmpOp::LtE => ("__le__", left),
+            CmpOp::Gt => ("__gt__", left),
+            CmpOp::GtE => ("__ge__", left),
+        };
+        let name = self.name(name);
+        self.event(EventKind::Operator(name), operand, compare.range);
+        match operator {
+            CmpOp::Is | CmpOp::Eq => self.add(Fact::Same(left, *right, false), compare.range),
+            CmpOp::IsNot | CmpOp::NotEq => self.add(Fact::Same(left, *right, true), compare.range),
+            _ => self.add(Fact::Compared(left, *right), compare.range),
         }
-        UNKNOWN
     }
 
     fn dict(&mut self, dict: &ast::ExprDict) -> ExprId {
@@ -347,7 +345,7 @@ impl Lowering {
             let value = self.iterate(iter, generator.is_async, generator.iter.range());
             self.overlay(&generator.target, value, None);
             for condition in &generator.ifs {
-                let test = self.expr(condition);
+                let test = self.test(condition);
                 self.guard(Condition::Test { expr: test, is: true });
                 self.narrow(condition, true);
             }
@@ -369,7 +367,7 @@ impl Lowering {
         let function = self.small_function("genexpr", generator.range, Vec::new());
         self.enter_function(function, &syntax::Parameters::default(), &[], false);
         let part = self.comprehension(&generator.generators, |this| this.expr(&generator.elt));
-        self.function().yields.push(part);
+        self.yields(part);
         self.leave_function(function);
         let function = self.add(Fact::Lambda(function), generator.range);
         self.add(Fact::Call(function, Box::default()), generator.range)
@@ -403,7 +401,13 @@ impl Lowering {
                 let name_id = self.name(&name.id);
                 let kind = index.map_or(BindingKind::Value(value), |index| BindingKind::Unpacked(value, index));
                 let guard = self.frame().guard;
-                let binding = crate::facts::Binding { kind, guard, is_used: true, span: super::span(name.range) };
+                let binding = crate::facts::Binding {
+                    kind,
+                    guard,
+                    is_used: true,
+                    is_declared: false,
+                    span: super::span(name.range),
+                };
                 let binding = self.facts.bindings.push(binding);
                 self.frame().overlay.push((name_id, binding));
             }

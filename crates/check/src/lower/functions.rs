@@ -54,7 +54,8 @@ impl Lowering {
             if self.facts.scopes[scope].names[place].1.iter().any(is_function) {
                 let (guard, span) = (self.frame().guard, span(definition.name.range));
                 let kind = BindingKind::Function(id);
-                let binding = self.facts.bindings.push(Binding { kind, guard, is_used: true, span });
+                let binding =
+                    self.facts.bindings.push(Binding { kind, guard, is_used: true, is_declared: false, span });
                 self.remember(scope, name, binding);
             }
         }
@@ -192,7 +193,13 @@ impl Lowering {
         self.facts.functions[function].is_lambda = false;
         let span = span(definition.name.range);
         let bound = |this: &mut Self, kind| {
-            this.facts.bindings.push(Binding { kind, guard: crate::facts::ALWAYS, is_used: true, span })
+            this.facts.bindings.push(Binding {
+                kind,
+                guard: crate::facts::ALWAYS,
+                is_used: true,
+                is_declared: false,
+                span,
+            })
         };
         let made = bound(self, BindingKind::Function(function));
         self.remember(scope, init, made);

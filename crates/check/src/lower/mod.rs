@@ -67,7 +67,6 @@ struct Frame {
     /// Attributes whose class is known for a while: the text of the expression, and what it is.
     narrowed: Vec<(String, ExprId)>,
     guard: GuardId,
-    loops: u32,
     /// How often a container was filled.
     filled: u32,
 }
@@ -161,9 +160,13 @@ impl Lowering {
     /// Gives a name of this scope a value.
     fn bind(&mut self, name: NameId, kind: BindingKind, range: TextRange) -> BindingId {
         let guard = self.frame().guard;
-        let binding = self.facts.bindings.push(Binding { kind, guard, is_used: false, span: span(range) });
         let frame = self.frame();
         let (scope, declared) = (frame.scope, frame.declared.get(&name).copied());
+        // Other functions have a `global` or `nonlocal` name for their own.
+        let is_declared = declared.is_some();
+        let binding = Binding { kind, guard, is_used: is_declared, is_declared, span: span(range) };
+        let binding = self.facts.bindings.push(binding);
+        let frame = self.frame();
         let home = match declared {
             Some(true) => MODULE_SCOPE,
             Some(false) => self.outer_scope(name).unwrap_or(scope),
@@ -293,7 +296,6 @@ impl Frame {
             overlay: Vec::new(),
             narrowed: Vec::new(),
             guard: ALWAYS,
-            loops: 0,
             filled: 0,
         }
     }

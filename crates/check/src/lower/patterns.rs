@@ -20,7 +20,7 @@ impl Lowering {
             }
             self.pattern(&case.pattern, subject, Some(&match_.subject));
             if let Some(test) = &case.guard {
-                let test = self.expr(test);
+                let test = self.test(test);
                 self.guard(Condition::Test { expr: test, is: true });
             }
             self.body(&case.body);

@@ -4,8 +4,8 @@ use super::Lowering;
 use super::expressions::path_of;
 use super::flow::Flow;
 use crate::facts::{
-    BindingKind, Condition, Event, EventKind, Expr as Fact, ExprId, Field, GuardId, Handler, Key, Poll, Store, UNKNOWN,
-    Use,
+    BindingId, BindingKind, Condition, Event, EventKind, Expr as Fact, ExprId, Field, Handler, Key, Poll, Store,
+    UNKNOWN, Use,
 };
 use crate::syntax::{ExceptHandler, Expr, Ranged, Stmt, ast};
 
@@ -70,7 +70,8 @@ impl Lowering {
             }
             Stmt::Raise(raise) => {
                 for part in [&raise.exc, &raise.cause].into_iter().flatten() {
-                    self.expr(part);
+                    let raised = self.expr(part);
+                    self.function().raised.push(raised);
                 }
                 self.frame().flow.is_dead = true;
             }
@@ -82,7 +83,7 @@ impl Lowering {
             Stmt::Try(try_) => self.try_(try_),
             Stmt::Match(match_) => self.match_(match_),
             Stmt::Assert(assert) => {
-                let test = self.expr(&assert.test);
+                let test = self.test(&assert.test);
                 if let Some(message) = &assert.msg {
                     self.expr(message);
                 }
@@ -136,20 +137,12 @@ impl Lowering {
     // ------------------------------------------------------------- assignments
 
     fn assignment(&mut self, assign: &ast::StmtAssign) {
-        if let [Expr::Name(name)] = assign.targets.as_slice() {
-            // The call's only trace may be this name.
-            if let Expr::Call(_) = &*assign.value {
-                let event = |kind: &EventKind| matches!(kind, EventKind::Call(_));
-                let value = self.expr(&assign.value);
-                let name_id = self.name(&name.id);
-                let bound = self.bind(name_id, BindingKind::Value(value), name.range);
-                let last =
-                    self.function().events.iter_mut().rev().find(|known| known.expr == value && event(&known.kind));
-                if let Some(last) = last {
-                    last.kind = EventKind::Call(Use::Bound(bound));
-                }
-                return;
-            }
+        if let ([Expr::Name(name)], Expr::Call(_)) = (assign.targets.as_slice(), &*assign.value) {
+            let value = self.expr(&assign.value);
+            let name_id = self.name(&name.id);
+            let bound = self.bind(name_id, BindingKind::Value(value), name.range);
+            self.call_is_bound(value, bound);
+            return;
         }
         if let ([Expr::Tuple(targets)], Expr::Tuple(values)) = (assign.targets.as_slice(), &*assign.value)
             && targets.elts.len() == values.elts.len()
@@ -171,6 +164,14 @@ impl Lowering {
         let value = self.kept(&assign.value);
         for target in &assign.targets {
             self.assign(target, value);
+        }
+    }
+
+    /// The only trace of a call may be this name.
+    fn call_is_bound(&mut self, call: ExprId, bound: BindingId) {
+        let mut events = self.function().events.iter_mut().rev();
+        if let Some(event) = events.find(|event| event.expr == call && matches!(event.kind, EventKind::Call(_))) {
+            event.kind = EventKind::Call(Use::Bound(bound));
         }
     }
 
@@ -253,7 +254,10 @@ impl Lowering {
         match &*assign.target {
             Expr::Name(name) => {
                 let name_id = self.name(&name.id);
-                self.bind(name_id, BindingKind::Annotated { annotation, value }, name.range);
+                let bound = self.bind(name_id, BindingKind::Annotated { annotation, value }, name.range);
+                if let (Some(value), Some(Expr::Call(_))) = (value, assign.value.as_deref()) {
+                    self.call_is_bound(value, bound);
+                }
             }
             Expr::Attribute(attribute) => self.store(attribute, value, Some(annotation)),
             _ => {}
@@ -341,19 +345,21 @@ impl Lowering {
     }
 
     /// A condition; calls in it are taken for truths.
-    fn test(&mut self, test: &Expr) -> ExprId {
-        let id = self.expr(test);
-        let (asked, range) = match test {
-            Expr::UnaryOp(unary) if unary.op == ast::UnaryOp::Not => match self.facts.exprs[id] {
-                Fact::Not(inner) => (inner, unary.operand.range()),
-                _ => (id, test.range()),
-            },
-            _ => (id, test.range()),
-        };
-        if matches!(self.facts.exprs[asked], Fact::Call(..)) {
-            self.event(EventKind::Test, asked, range);
+    pub(super) fn test(&mut self, test: &Expr) -> ExprId {
+        match test {
+            Expr::UnaryOp(unary) if unary.op == ast::UnaryOp::Not => {
+                let operand = self.test(&unary.operand);
+                self.add(Fact::Not(operand), unary.range)
+            }
+            Expr::BoolOp(logic) => self.logic(logic, Self::test),
+            other => {
+                let id = self.expr(other);
+                if matches!(other, Expr::Call(_)) {
+                    self.event(EventKind::Test, id, other.range());
+                }
+                id
+            }
         }
-        id
     }
 
     /// Learns from a condition what its names are.
@@ -392,6 +398,7 @@ impl Lowering {
                         kind: BindingKind::Value(narrowed),
                         guard,
                         is_used: true,
+                        is_declared: false,
                         span: super::span(name.range),
                     };
                     let binding = self.facts.bindings.push(binding);
@@ -433,12 +440,9 @@ impl Lowering {
     }
 
     fn loop_body(&mut self, body: &[Stmt]) {
-        self.frame().loops += 1;
         let is_dead = self.frame().flow.is_dead;
         self.body(body);
-        let frame = self.frame();
-        frame.loops -= 1;
-        frame.flow.is_dead = is_dead;
+        self.frame().flow.is_dead = is_dead;
     }
 
     fn while_(&mut self, while_: &ast::StmtWhile) {
@@ -465,19 +469,41 @@ impl Lowering {
 
     /// A loop that only sleeps.
     fn poll(&mut self, while_: &ast::StmtWhile, test: ExprId) {
-        let [Stmt::Expr(expr)] = while_.body.as_slice() else { return };
+        let (waits, leaves) = match while_.body.as_slice() {
+            [one] => (one, None),
+            // `while True: if ...: break; await sleep()`, in either order
+            [Stmt::If(if_), waits] | [waits, Stmt::If(if_)] if is_exit(if_) => {
+                (waits, Some(super::span(if_.test.range())))
+            }
+            _ => return,
+        };
+        let Stmt::Expr(expr) = waits else { return };
         let Expr::Await(await_) = &*expr.value else { return };
         let Expr::Call(call) = &*await_.value else { return };
+        let is_endless = matches!(&*while_.test, Expr::BooleanLiteral(literal) if literal.value);
+        if leaves.is_some() && !is_endless {
+            return;
+        }
         let wanted = super::span(call.range());
         let function = self.frame().function;
         let found =
             self.facts.functions[function].events.iter().rev().find(|event| {
                 self.facts.spans[event.expr.index()] == wanted && matches!(event.kind, EventKind::Call(_))
             });
-        if let Some(event) = found {
-            let poll = Poll { function, span: super::span(while_.range), test, call: event.expr };
-            self.facts.polls.push(poll);
+        let Some(call) = found.map(|event| event.expr) else { return };
+        let test = leaves.map_or(Some(test), |span| self.last_test_at(span));
+        if let Some(test) = test {
+            self.facts.polls.push(Poll { function, span: super::span(while_.range), test, call });
         }
+    }
+
+    /// The condition that was read last of those at this place.
+    fn last_test_at(&self, place: crate::facts::Span) -> Option<ExprId> {
+        let guards = self.facts.guards.iter().rev().map(|(_, guard)| guard.condition);
+        guards.take(RECENT_GUARDS).find_map(|condition| match condition {
+            Condition::Test { expr, .. } if self.facts.span(expr) == place => Some(expr),
+            _ => None,
+        })
     }
 
     fn for_(&mut self, for_: &ast::StmtFor) {
@@ -489,7 +515,7 @@ impl Lowering {
         let guard = self.frame().guard;
         if for_.is_async && leaves(&for_.body) {
             let function = self.frame().function;
-            self.facts.early_exits.push((function, iter));
+            self.facts.early_exits.push((function, iter, super::span(for_.iter.range())));
         }
         self.loop_body(&for_.body);
         let frame = self.frame();
@@ -542,14 +568,12 @@ impl Lowering {
         }
         let events_before = self.function().events.len();
         let yields = self.function().yields.len();
-        let covered = self.frame().guard;
         self.tried(&try_.body);
         if !try_.finalbody.is_empty() {
             let function = self.function();
             function.cleans_up |= function.yields.len() > yields;
         }
         let question = self.asks_for_the_loop(events_before);
-        self.frame().guard = covered;
         let inside = self.frame().flow.clone();
         self.frame().guard = guard;
         if let Some(expr) = question {
@@ -560,7 +584,7 @@ impl Lowering {
         let mut after = self.frame().flow.clone();
         let well_leaves = after.is_dead;
         let mut all_leave = !try_.handlers.is_empty();
-        let (awaits, awaited) = self.awaits_since(events_before, covered);
+        let awaits = self.awaits_since(events_before);
         let mut earlier = Vec::new();
         for handler in &try_.handlers {
             let mut begin = before.clone();
@@ -572,7 +596,7 @@ impl Lowering {
             if let Some(expr) = question {
                 self.guard(Condition::Called { expr, went_well: false });
             }
-            self.handler(handler, (awaits, awaited), &mut earlier);
+            self.handler(handler, awaits, &mut earlier);
             let frame = self.frame();
             all_leave &= frame.flow.is_dead;
             after.join(&frame.flow);
@@ -589,6 +613,16 @@ impl Lowering {
         let is_dead = std::mem::replace(&mut frame.flow.is_dead, false);
         self.body(&try_.finalbody);
         self.frame().flow.is_dead |= is_dead;
+        if let (true, Some(end)) = (awaits, exit_of(&try_.finalbody)) {
+            let function = self.frame().function;
+            self.remember_handler(Handler {
+                function,
+                span: super::span(end),
+                awaits,
+                is_finally: true,
+                ..Handler::default()
+            });
+        }
     }
 
     /// The body of a `try`: behind the call that fails where no loop runs, one does.
@@ -632,27 +666,20 @@ impl Lowering {
         }
     }
 
-    /// Whether a `try` awaits; and what, if it is one name.
-    fn awaits_since(&mut self, since: usize, _: GuardId) -> (bool, Option<ExprId>) {
-        let function = self.frame().function;
-        let events = &self.facts.functions[function].events[since..];
-        let mut awaits = events
-            .iter()
-            .filter(|event| matches!(event.kind, EventKind::Await | EventKind::AsyncEnter | EventKind::AsyncIterate));
-        let first = awaits.next();
-        let only = first.filter(|_| awaits.next().is_none()).and_then(|event| match &self.facts.exprs[event.expr] {
-            Fact::Await(value) => Some(*value),
-            _ => None,
-        });
-        (first.is_some(), only)
+    /// Whether a `try` awaits.
+    fn awaits_since(&mut self, since: usize) -> bool {
+        let events = &self.function().events[since..];
+        let awaits = |kind| matches!(kind, EventKind::Await | EventKind::AsyncEnter | EventKind::AsyncIterate);
+        events.iter().any(|event| awaits(event.kind))
     }
 
-    fn handler(
-        &mut self,
-        handler: &ExceptHandler,
-        (awaits, awaited): (bool, Option<ExprId>),
-        earlier: &mut Vec<ExprId>,
-    ) {
+    fn remember_handler(&mut self, handler: Handler) {
+        if self.facts.functions[handler.function].is_async {
+            self.facts.handlers.push(handler);
+        }
+    }
+
+    fn handler(&mut self, handler: &ExceptHandler, awaits: bool, earlier: &mut Vec<ExprId>) {
         let ExceptHandler::ExceptHandler(handler) = handler;
         let mut types = Vec::new();
         match handler.type_.as_deref() {
@@ -665,24 +692,14 @@ impl Lowering {
             let name_id = self.name(name);
             self.bind(name_id, kind, name.range);
         }
+        self.guard(Condition::Caught);
         self.body(&handler.body);
-        let frame = self.frame();
-        let (function, is_in_loop) = (frame.function, frame.loops > 0);
+        let function = self.frame().function;
         let known = earlier.clone();
         earlier.extend(types.iter().copied());
-        if self.facts.functions[function].is_async {
-            self.facts.handlers.push(Handler {
-                function,
-                span: super::span(handler.range),
-                types,
-                earlier: known,
-                raises: raises(&handler.body),
-                awaits,
-                awaited,
-                leaves: handler.body.iter().any(|statement| matches!(statement, Stmt::Return(_) | Stmt::Break(_))),
-                is_in_loop,
-            });
-        }
+        let span = super::span(handler.range);
+        let raises = raises(&handler.body);
+        self.remember_handler(Handler { function, span, types, earlier: known, raises, awaits, is_finally: false });
     }
 }
 
@@ -746,6 +763,21 @@ fn broad_handler(handlers: &[ExceptHandler]) -> Option<u32> {
     })
 }
 
+/// `if ...: break`, or `return`
+fn is_exit(if_: &ast::StmtIf) -> bool {
+    matches!(if_.body.as_slice(), [.., Stmt::Break(_) | Stmt::Return(_)]) && if_.elif_else_clauses.is_empty()
+}
+
+/// The statement that leaves a `finally`, at its end.
+fn exit_of(body: &[Stmt]) -> Option<crate::syntax::TextRange> {
+    match body.last()? {
+        Stmt::Return(return_) => Some(return_.range),
+        Stmt::Break(break_) => Some(break_.range),
+        Stmt::Continue(continue_) => Some(continue_.range),
+        _ => None,
+    }
+}
+
 /// Whether the error goes on, on some way.
 fn raises(body: &[Stmt]) -> bool {
     any_statement(body, false, &|statement, _| matches!(statement, Stmt::Raise(_)))
@@ -787,3 +819,5 @@ fn any_statement(body: &[Stmt], is_inner_loop: bool, test: &impl Fn(&Stmt, bool)
 
 /// Statements at the beginning of a function that may be questions.
 const FIRST: usize = 3;
+/// The condition of the last statement but one is among these.
+const RECENT_GUARDS: usize = 16;

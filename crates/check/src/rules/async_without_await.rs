@@ -1,8 +1,9 @@
 //! Coroutine functions that never wait.
 
 use super::{Context, Rule, Severity};
-use crate::facts::{Expr, ExprId};
-use crate::link::values::FnId;
+use crate::facts::{BindingId, BindingKind, Expr, ExprId, Facts};
+use crate::link::values::{ClsId, EMPTY, FileId, FnId, Symbol, Value};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// `SL008`
 pub(super) const RULE: Rule = Rule {
@@ -12,8 +13,8 @@ pub(super) const RULE: Rule = Rule {
     summary: "a coroutine function awaits nothing",
     documentation: "\
 ## What it does
-Finds `async def` functions that await nothing. Methods that others override, or that override one, and decorated functions are left alone:
-somebody asks for their form.
+Finds `async def` functions that await nothing and do nothing with the loop. Those whose form somebody asks for are left alone: decorated
+functions, functions that are handed on or made a task, methods that override one or that other classes have as well.
 
 ## Why is this bad?
 Every caller has to be asynchronous for nothing, and a loop in it never lets others run.
@@ -33,61 +34,292 @@ def total(items):
 };
 
 pub(super) fn check(context: &mut Context<'_>) {
-    for function in context.program.functions() {
+    let candidates: Vec<FnId> =
+        context.program.functions().filter(|function| is_candidate(context, *function)).collect();
+    if candidates.is_empty() {
+        return;
+    }
+    let wanted = Wanted::new(context, &candidates);
+    let on_loop = users_of_the_loop(context);
+    for function in candidates {
+        let file = context.program.file_of(function);
         let this = context.program.function(function);
-        let is_plain =
-            this.is_async && !this.awaits && !this.is_generator && !this.is_stub && this.decorators.is_empty();
-        if !is_plain || context.program.file(context.program.file_of(function)).is_test {
-            continue;
+        let (name, span) = (context.program.symbol(file, this.name), this.at);
+        let is_asked_for = wanted.functions.contains(&function)
+            || wanted.names.contains(&name)
+            || has_form_of_others(context, function, &wanted)
+            || uses_the_loop(context, function, &on_loop)
+            || is_mended_otherwise(context, function);
+        if !is_asked_for {
+            let message = format!("`{}` is `async def`, and awaits nothing", context.program.values.text(name));
+            context.report(&RULE, function, span, message, "make it a plain function", &[]);
         }
-        let file = context.program.file(context.program.file_of(function));
-        let name = file.facts.name(this.name).to_owned();
-        let outer = file.facts.name(file.facts.functions[this.parent].name);
-        let is_special = (name.starts_with("__") && name.ends_with("__")) || outer == "__await__";
-        if is_special || has_form_of_others(context, function) || is_handed_on(context, function) {
-            continue;
-        }
-        let span = this.at;
-        let message = format!("`{name}` is `async def`, and awaits nothing");
-        context.report(&RULE, function, span, message, "make it a plain function", &[]);
     }
 }
 
-/// A class's bases or heirs have a method of that name, or may have one.
-fn has_form_of_others(context: &Context<'_>, function: FnId) -> bool {
-    let Some(class) = context.program.class_of(function) else { return false };
-    if !context
-        .program
-        .external_bases(class)
-        .iter()
-        .all(|base| base == "object" || base.starts_with("typing.Generic") || base == "abc.ABC")
-    {
+fn is_candidate(context: &Context<'_>, function: FnId) -> bool {
+    let this = context.program.function(function);
+    if !this.is_async || this.awaits || this.is_generator || this.is_stub {
+        return false;
+    }
+    let file = context.program.file(context.program.file_of(function));
+    let is_plain = |decorator: &ExprId| matches!(&file.facts.exprs[*decorator], Expr::Global(name) if matches!(file.facts.name(*name), "staticmethod" | "classmethod"));
+    let name = file.facts.name(this.name);
+    let outer = file.facts.name(file.facts.functions[this.parent].name);
+    let is_special = (name.starts_with("__") && name.ends_with("__")) || outer == "__await__";
+    !is_special && !file.is_test && this.decorators.iter().all(is_plain)
+}
+
+/// Functions and names of which somebody may want the form of a coroutine function.
+struct Wanted {
+    functions: FxHashSet<FnId>,
+    /// Attributes of objects that are not known.
+    names: FxHashSet<Symbol>,
+    /// Classes with attributes that are looked up by computed names.
+    classes: FxHashSet<ClsId>,
+    /// Where coroutine functions of this name are, other than the candidates: in a class, or in a module.
+    named: FxHashMap<Symbol, Vec<Home>>,
+    /// How many of the candidates have this name.
+    counts: FxHashMap<Symbol, usize>,
+}
+
+impl Wanted {
+    fn new(context: &mut Context<'_>, candidates: &[FnId]) -> Self {
+        let mut names: FxHashSet<Symbol> = FxHashSet::default();
+        for function in candidates {
+            names.insert(
+                context.program.symbol(context.program.file_of(*function), context.program.function(*function).name),
+            );
+        }
+        let mut wanted = Self {
+            functions: FxHashSet::default(),
+            names: FxHashSet::default(),
+            classes: FxHashSet::default(),
+            named: named(context, candidates),
+            counts: FxHashMap::default(),
+        };
+        for function in candidates {
+            let name =
+                context.program.symbol(context.program.file_of(*function), context.program.function(*function).name);
+            *wanted.counts.entry(name).or_default() += 1;
+        }
+        for index in 0..context.program.files.len() {
+            wanted.read(context, FileId(index as u32), &names);
+        }
+        wanted
+    }
+
+    /// Looks at all places of a file where a function may be used as a value.
+    fn read(&mut self, context: &mut Context<'_>, file: FileId, names: &FxHashSet<Symbol>) {
+        let (mut values, mut calls) = (Vec::new(), Vec::new());
+        {
+            let facts = &context.program.file(file).facts;
+            let may_be = |id: &ExprId| {
+                facts.names_of(*id).into_iter().any(|name| names.contains(&context.program.symbol(file, name)))
+            };
+            values.extend(values_of(facts).filter(may_be));
+            for (_, expr) in facts.exprs.iter() {
+                let Expr::Call(callee, arguments) = expr else { continue };
+                let name = match facts.exprs[*callee] {
+                    Expr::Attribute(_, name) | Expr::Global(name) | Expr::Free(_, name) => facts.name(name),
+                    _ => "",
+                };
+                match (name, &**arguments) {
+                    ("getattr", [object, name, ..]) if !matches!(facts.exprs[name.value], Expr::Text(_)) => {
+                        calls.push((None, object.value));
+                    }
+                    ("getattr", _) | (_, []) => {}
+                    (_, [first, ..]) if matches!(facts.exprs[first.value], Expr::Call(..)) => {
+                        calls.push((Some(*callee), first.value));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        values.sort_unstable();
+        values.dedup();
+        for value in values {
+            self.handed_on(context, file, value);
+        }
+        for (callee, argument) in calls {
+            match callee {
+                Some(callee) => self.made_a_task(context, file, callee, argument),
+                None => self.looked_up(context, file, argument),
+            }
+        }
+    }
+
+    fn handed_on(&mut self, context: &mut Context<'_>, file: FileId, value: ExprId) {
+        let set = context.program.eval(file, value);
+        if let (EMPTY, Expr::Attribute(_, name)) = (set, context.program.expr(file, value)) {
+            self.names.insert(context.program.symbol(file, *name));
+        }
+        for value in context.program.values.members(set) {
+            match context.program.values.get(*value) {
+                Value::Function(function, _) | Value::Bound(function, ..) => {
+                    self.functions.insert(*function);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// `create_task(work())`: it is to run in a turn of its own.
+    fn made_a_task(&mut self, context: &mut Context<'_>, file: FileId, callee: ExprId, argument: ExprId) {
+        let Some(path) = context.program.external_path_of(file, callee) else { return };
+        let given = context.program.catalogue.returned(context.program.values.path_text(path));
+        let path = context.program.values.path_text(path);
+        let is_task =
+            matches!(given, Some("asyncio.Task()" | "asyncio.threadsafe.Future()")) || path.ends_with("().create_task");
+        if is_task {
+            let set = context.program.eval(file, argument);
+            for value in context.program.values.members(set) {
+                if let Value::Coroutine(function, _) = context.program.values.get(*value) {
+                    self.functions.insert(*function);
+                }
+            }
+        }
+    }
+
+    /// `getattr(self, "on_" + name)`
+    fn looked_up(&mut self, context: &mut Context<'_>, file: FileId, object: ExprId) {
+        let set = context.program.eval(file, object);
+        for value in context.program.values.members(set).to_vec() {
+            if let Value::Instance { class, .. } | Value::Class { class, .. } = *context.program.values.get(value) {
+                for class in std::iter::once(class).chain(context.program.heirs(class).iter().copied()) {
+                    self.classes.extend(context.program.ancestors(class));
+                }
+            }
+        }
+    }
+}
+
+/// Where a function is: its class or, on its own, its module.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Home {
+    Class(ClsId),
+    Module(FileId),
+}
+
+impl Home {
+    /// Another one of the same kind.
+    fn is_like(self, other: Self) -> bool {
+        self != other && matches!((self, other), (Self::Class(_), Self::Class(_)) | (Self::Module(_), Self::Module(_)))
+    }
+}
+
+fn home_of(context: &Context<'_>, function: FnId) -> Home {
+    context.program.class_of(function).map_or(Home::Module(context.program.file_of(function)), Home::Class)
+}
+
+/// Coroutine functions but for the candidates: those say what others of their name are like.
+fn named(context: &Context<'_>, candidates: &[FnId]) -> FxHashMap<Symbol, Vec<Home>> {
+    let candidates: FxHashSet<FnId> = candidates.iter().copied().collect();
+    let mut all: FxHashMap<Symbol, Vec<Home>> = FxHashMap::default();
+    for function in context.program.functions() {
+        let this = context.program.function(function);
+        let is_own = this.class.is_some() || this.parent == crate::facts::MODULE;
+        if this.is_async && is_own && !candidates.contains(&function) {
+            let name = context.program.symbol(context.program.file_of(function), this.name);
+            all.entry(name).or_default().push(home_of(context, function));
+        }
+    }
+    all
+}
+
+/// Expressions whose value goes somewhere, other than to be called.
+fn values_of(facts: &Facts) -> impl Iterator<Item = ExprId> + '_ {
+    let in_expressions = facts.exprs.iter().flat_map(|(_, expr)| -> Vec<ExprId> {
+        match expr {
+            Expr::Call(_, arguments) => arguments.iter().map(|argument| argument.value).collect(),
+            Expr::Mapping(items) => items.iter().map(|(_, value)| *value).collect(),
+            Expr::Sequence(parts) | Expr::Union(parts) | Expr::Logic(_, parts) => parts.to_vec(),
+            Expr::Generator(part) | Expr::Attribute(part, _) => vec![*part],
+            _ => Vec::new(),
+        }
+    });
+    let in_functions = facts.functions.iter().flat_map(|(_, function)| {
+        let returns = function.returns.iter().map(|(value, _)| *value);
+        let defaults = function.parameters.iter().filter_map(|parameter| parameter.default);
+        returns.chain(function.yields.iter().map(|(value, _)| *value)).chain(defaults)
+    });
+    let in_bindings = facts.bindings.iter().filter_map(|(_, binding)| match binding.kind {
+        BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. } => Some(value),
+        _ => None,
+    });
+    let in_fields = facts.classes.iter().flat_map(|(_, class)| class.fields.iter().filter_map(|field| field.value));
+    let in_stores = facts.stores.iter().map(|store| store.value);
+    in_expressions.chain(in_functions).chain(in_bindings).chain(in_fields).chain(in_stores)
+}
+
+/// A class's bases or heirs have a method of that name, or may have one; or classes, or modules, that know nothing of each other have it.
+fn has_form_of_others(context: &Context<'_>, function: FnId, wanted: &Wanted) -> bool {
+    let file = context.program.file_of(function);
+    let name = context.program.symbol(file, context.program.function(function).name);
+    let home = home_of(context, function);
+    if has_two_forms(context, function) {
         return true;
     }
-    let name = context.program.symbol(context.program.file_of(function), context.program.function(function).name);
+    let is_elsewhere = wanted.named.get(&name).is_some_and(|homes| homes.iter().any(|other| other.is_like(home)));
+    if is_elsewhere || wanted.counts.get(&name).is_some_and(|count| *count >= A_CONVENTION) {
+        return true;
+    }
+    let Some(class) = context.program.class_of(function) else { return false };
+    // An abstract class is for heirs, here or elsewhere.
+    let is_foreign = |base: &String| base != "object" && !base.starts_with("typing.Generic");
+    if wanted.classes.contains(&class) || context.program.external_bases(class).iter().any(is_foreign) {
+        return true;
+    }
     let mut relatives: Vec<_> = context.program.ancestors(class).filter(|ancestor| *ancestor != class).collect();
     relatives.extend_from_slice(context.program.heirs(class));
     relatives.iter().any(|relative| context.program.has_own(*relative, name))
         || context.program.fits_protocol(class, name)
 }
 
-/// Its name is used other than to call it: whoever takes it may want a coroutine function.
-fn is_handed_on(context: &Context<'_>, function: FnId) -> bool {
-    let file = context.program.file(context.program.file_of(function));
-    let this = context.program.function(function);
-    let binding = file.facts.bindings.iter().find(|(_, binding)| {
-        matches!(binding.kind, crate::facts::BindingKind::Function(id) if context.program.global_fn(context.program.file_of(function), id) == function)
-    });
-    let Some((binding, _)) = binding else { return false };
-    let is_it = |value: ExprId| match &file.facts.exprs[value] {
-        Expr::Local(bindings) => bindings.contains(&binding),
-        Expr::Free(_, name) | Expr::Attribute(_, name) => *name == this.name,
-        _ => false,
+/// The same name is, under another condition, a plain function or another one.
+fn has_two_forms(context: &Context<'_>, function: FnId) -> bool {
+    let facts = &context.program.file(context.program.file_of(function)).facts;
+    let local = context.program.local_fn(function);
+    let is_it = |binding: &BindingId| matches!(facts.bindings[*binding].kind, BindingKind::Function(id) if id == local);
+    facts
+        .scopes
+        .iter()
+        .any(|(_, scope)| scope.names.iter().any(|(_, bindings)| bindings.len() > 1 && bindings.iter().any(is_it)))
+}
+
+/// That many functions of one name are what somebody calls by that name.
+const A_CONVENTION: usize = 2;
+
+/// Functions that call something of asyncio or of what is built on it, or a coroutine function.
+fn users_of_the_loop(context: &Context<'_>) -> FxHashSet<FnId> {
+    let outside = context.graph.outside.iter().chain(&context.graph.outside_by_parameter);
+    let needs_a_loop =
+        |path: &str| ["asyncio.", "aiohttp.", "anyio.", "trio.", "tornado."].iter().any(|own| path.starts_with(own));
+    let outside = outside.filter(|call| needs_a_loop(context.program.values.path_text(call.path)));
+    let makes = |function: &FnId| {
+        let edges = context.graph.from[function.0 as usize].iter().map(|edge| &context.graph.edges[*edge]);
+        edges.into_iter().any(|edge| !edge.runs && !edge.is_handed && context.program.function(edge.callee).is_async)
     };
-    file.facts.exprs.iter().any(|(_, expr)| match expr {
-        Expr::Call(_, arguments) => arguments.iter().any(|argument| is_it(argument.value)),
-        Expr::Mapping(items) => items.iter().any(|(_, value)| is_it(*value)),
-        Expr::Sequence(parts) => parts.iter().any(|part| is_it(*part)),
-        _ => false,
-    }) || file.facts.functions.iter().any(|(_, other)| other.returns.iter().any(|(value, _)| is_it(*value)))
+    outside.map(|call| call.caller).chain(context.program.functions().filter(makes)).collect()
+}
+
+/// What it does, or has others do, may only be done where a loop runs.
+fn uses_the_loop(context: &Context<'_>, function: FnId, users: &FxHashSet<FnId>) -> bool {
+    let mut seen: FxHashSet<FnId> = FxHashSet::default();
+    let mut next = vec![function];
+    while let Some(function) = next.pop() {
+        if users.contains(&function) {
+            return true;
+        }
+        let edges = context.graph.from[function.0 as usize].iter().map(|edge| &context.graph.edges[*edge]);
+        next.extend(edges.filter(|edge| edge.runs).map(|edge| edge.callee).filter(|callee| seen.insert(*callee)));
+    }
+    false
+}
+
+/// Another rule has found something in it: once that is mended, it awaits.
+fn is_mended_otherwise(context: &Context<'_>, function: FnId) -> bool {
+    let file = context.program.file_of(function);
+    let span = context.program.function(function).span;
+    context.found.iter().any(|raw| raw.site.file == file && span.contains(raw.site.span))
 }

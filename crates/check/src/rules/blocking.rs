@@ -1,8 +1,11 @@
 //! Nested runs, sleeps and other blocking calls on the loop, however many functions deep; and waits for the loop on its own thread.
 
-use super::{Context, Raw, Rule, Severity, plain};
+use super::{Context, Raw, Rule, Severity, last_part, plain};
 use crate::catalogue::Category;
-use crate::graph::Site;
+use crate::facts::{BindingKind, Expr, ExprId};
+use crate::graph::{OffloadedTo, Site};
+use crate::link::Program;
+use crate::link::values::{FileId, PathId};
 use crate::search::Witness;
 
 /// `SL001`
@@ -37,8 +40,8 @@ async def load():
 async def main():
     await load()
 ```
-`soliloop check --fix` rewrites such chains. Where a function cannot become a coroutine function, `soliloop.run(main(), nested=True)` allows
-nested runs, or `await asyncio.to_thread(load)` gives it a loop of its own.
+`soliloop check --fix` rewrites such chains: async all the way up. Where a function cannot become a coroutine function, let the loop nest
+(`soliloop.run(main())`), or give the function a loop of its own: `await asyncio.to_thread(load)`.
 ",
 };
 
@@ -143,9 +146,61 @@ async def main():
 };
 
 pub(super) fn check(context: &mut Context<'_>) {
-    for witness in context.search.witnesses(context.program) {
+    let mut witnesses = context.search.witnesses(context.program);
+    // Of several loops, one that a thread runs can do what this one waits for.
+    if threads_run_loops(context) {
+        for witness in witnesses.iter_mut().filter(|witness| witness.category == Category::Deadlock) {
+            if is_for_a_new_loop(context, witness) {
+                witness.category = Category::Wait;
+            }
+        }
+    }
+    for witness in witnesses {
         let raw = tell(context, &witness);
         context.found.push(raw);
+    }
+}
+
+/// Whether some thread of the program runs a loop.
+fn threads_run_loops(context: &Context<'_>) -> bool {
+    let runs = |path: PathId| {
+        matches!(last_part(context.program.values.path_text(path)).as_str(), "run_forever" | "run_until_complete")
+    };
+    let outside = context.graph.outside.iter().chain(&context.graph.outside_by_parameter);
+    let mut all = outside.filter(|call| context.graph.elsewhere.contains(&call.caller));
+    all.any(|call| runs(call.path))
+        || context.graph.offloaded.iter().any(|call| matches!(call.callee, OffloadedTo::External(path) if runs(path)))
+}
+
+/// Whether what is waited for was given to a loop that was made for that, and is not the one that runs.
+fn is_for_a_new_loop(context: &mut Context<'_>, witness: &Witness) -> bool {
+    let (function, site) = match witness.hops.last() {
+        Some(hop) => (hop.function, hop.site),
+        None => (witness.root, witness.first_site),
+    };
+    let event = context.program.function(function).events.iter().find(|event| event.span == site.span).copied();
+    let Some(waits) = event.and_then(|event| called_on(context, site.file, event.expr)) else { return false };
+    let made = match context.program.expr(site.file, waits).clone() {
+        Expr::Local(bindings) => {
+            match bindings.first().map(|binding| &context.program.file(site.file).facts.bindings[*binding].kind) {
+                Some(BindingKind::Value(value)) => *value,
+                _ => return false,
+            }
+        }
+        _ => waits,
+    };
+    let Expr::Call(_, arguments) = context.program.expr(site.file, made).clone() else { return false };
+    let Some(given) = arguments.get(1) else { return false };
+    let path = context.program.external_path_of(site.file, given.value);
+    path.is_some_and(|path| context.program.values.path_text(path) == "asyncio.AbstractEventLoop()")
+}
+
+/// The object of a method call.
+fn called_on(context: &Context<'_>, file: FileId, call: ExprId) -> Option<ExprId> {
+    let Expr::Call(callee, _) = *context.program.expr(file, call) else { return None };
+    match *context.program.expr(file, callee) {
+        Expr::Attribute(object, _) => Some(object),
+        _ => None,
     }
 }
 
@@ -185,13 +240,13 @@ fn tell(context: &Context<'_>, witness: &Witness) -> Raw {
         severity,
         site: witness.first_site,
         message,
-        help: help(witness.category, witness.hops.is_empty()).to_owned(),
+        help: help(program, witness),
         chain,
         is_async: witness.scheduled_by.is_none() && program.function(witness.root).is_async,
     }
 }
 
-fn name_of(program: &crate::link::Program, witness: &Witness) -> String {
+fn name_of(program: &Program, witness: &Witness) -> String {
     let file = program.file(program.file_of(witness.root));
     file.facts.name(program.function(witness.root).qualified).to_owned()
 }
@@ -210,12 +265,23 @@ const fn consequence(category: Category) -> &'static str {
     }
 }
 
-const fn help(category: Category, is_direct: bool) -> &'static str {
-    match (category, is_direct) {
-        (Category::Nested, true) => "`await` the coroutine",
-        (Category::Nested, false) => {
-            "make the functions on the way `async def` and `await` them (--fix does); or allow nested runs: `soliloop.run(main(), nested=True)`"
+fn help(program: &Program, witness: &Witness) -> String {
+    match (witness.category, witness.hops.last()) {
+        (Category::Nested, None) => format!("await the coroutine (--fix does); or {LET_IT_NEST}"),
+        (Category::Nested, Some(hop)) => {
+            let file = program.file(program.file_of(hop.function));
+            let guilty = file.facts.name(program.function(hop.function).qualified);
+            format!(
+                "make `{guilty}` a coroutine function, await the coroutine in it, and await its callers too \
+                 (async all the way up; --fix does); or {LET_IT_NEST}"
+            )
         }
+        (category, hop) => advice(category, hop.is_none()).to_owned(),
+    }
+}
+
+const fn advice(category: Category, is_direct: bool) -> &'static str {
+    match (category, is_direct) {
         (Category::Sleep, true) => "`await asyncio.sleep(...)`",
         (Category::Sleep, false) => {
             "make the functions on the way `async def`, and `await asyncio.sleep(...)` at the end (--fix does)"
@@ -225,3 +291,7 @@ const fn help(category: Category, is_direct: bool) -> &'static str {
         (_, false) => "`await asyncio.to_thread(...)` of the first function, or use a library with coroutines",
     }
 }
+
+/// The second way out, in the words of the error that the loop raises.
+const LET_IT_NEST: &str = "let the loop nest: make it by soliloop.new_event_loop(nesting=True), start the program with soliloop.run(), \
+                           or call soliloop.nest.apply()";

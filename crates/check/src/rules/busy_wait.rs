@@ -1,8 +1,8 @@
 //! Loops that ask again and again.
 
 use super::{Context, Rule, Severity};
-use crate::facts::{Constant, Expr};
-use crate::link::values::{FileId, Value};
+use crate::facts::{ArgumentKind, Constant, Expr, ExprId};
+use crate::link::values::FileId;
 
 /// `SL015`
 pub(super) const RULE: Rule = Rule {
@@ -12,7 +12,8 @@ pub(super) const RULE: Rule = Rule {
     summary: "a loop sleeps until something has changed",
     documentation: "\
 ## What it does
-Finds `while` loops whose body is no more than `await asyncio.sleep(...)`.
+Finds `while` loops whose body is no more than `await asyncio.sleep(...)`, or that and the `if` which leaves the loop. Questions to the system,
+as `os.path.exists(...)`, are left alone: nobody tells when their answer changes.
 
 ## Why is this bad?
 It notices late, and wakes up for nothing.
@@ -35,28 +36,51 @@ pub(super) fn check(context: &mut Context<'_>) {
         let file = FileId(index as u32);
         let polls = context.program.file(file).facts.polls.clone();
         for poll in polls {
-            if matches!(context.program.expr(file, poll.test), Expr::Constant(Constant::True | Constant::Other)) {
+            let Expr::Call(callee, arguments) = context.program.expr(file, poll.call).clone() else { continue };
+            let Some(path) = context.program.external_path_of(file, callee) else { continue };
+            let path = context.program.values.path_text(path).to_owned();
+            let is_sleep = matches!(path.as_str(), "asyncio.sleep" | "anyio.sleep" | "trio.sleep");
+            let is_endless =
+                matches!(context.program.expr(file, poll.test), Expr::Constant(Constant::True | Constant::Other));
+            let spins = arguments.first().is_some_and(|seconds| {
+                seconds.kind == ArgumentKind::Positional
+                    && *context.program.expr(file, seconds.value) == Expr::Constant(Constant::Zero)
+            });
+            // One that waits for its end only keeps the program alive, if it does not spin.
+            if !is_sleep || (is_endless && !spins) || asks_outside(context, file, poll.test) {
                 continue;
             }
-            let Expr::Call(callee, _) = *context.program.expr(file, poll.call) else { continue };
-            let set = context.program.eval(file, callee);
-            let is_sleep = context.program.values.members(set).iter().any(|value| {
-                matches!(context.program.values.get(*value), Value::External(path)
-                    if matches!(context.program.values.path_text(*path), "asyncio.sleep" | "anyio.sleep" | "trio.sleep"))
-            });
-            if is_sleep {
-                let function = context.program.global_fn(file, poll.function);
-                let message = "this loop sleeps until something has changed: it notices late, and wakes up for nothing"
-                    .to_owned();
-                context.report(
-                    &RULE,
-                    function,
-                    poll.span,
-                    message,
-                    "wait for an `asyncio.Event`, a `Condition` or a future",
-                    &[],
-                );
-            }
+            let function = context.program.global_fn(file, poll.function);
+            let message =
+                "this loop sleeps until something has changed: it notices late, and wakes up for nothing".to_owned();
+            let help = "wait for an `asyncio.Event`, a `Condition` or a future";
+            context.report(&RULE, function, poll.span, message, help, &[path]);
         }
     }
 }
+
+/// Whether a condition asks something of the system, or of code that cannot be told to say when.
+fn asks_outside(context: &mut Context<'_>, file: FileId, test: ExprId) -> bool {
+    match context.program.expr(file, test).clone() {
+        // What has to be awaited is somebody else's.
+        Expr::Await(_) => true,
+        Expr::Not(inner) => asks_outside(context, file, inner),
+        Expr::Logic(_, parts) | Expr::Union(parts) => parts.iter().any(|part| asks_outside(context, file, *part)),
+        Expr::Compared(left, right) | Expr::Same(left, right, _) | Expr::Operation(left, right) => {
+            asks_outside(context, file, left) || asks_outside(context, file, right)
+        }
+        Expr::Call(callee, arguments) => {
+            let path = context.program.external_path_of(file, callee);
+            // Functions of modules, and methods of what they give; not `len(...)`, nor what asyncio can be asked to tell.
+            path.is_some_and(|path| {
+                let path = context.program.values.path_text(path);
+                path.contains('.') && !OWN.iter().any(|own| path.starts_with(own))
+            }) || arguments.iter().any(|argument| asks_outside(context, file, argument.value))
+        }
+        _ => false,
+    }
+}
+
+/// What can be waited for, and clocks, which can be asked how long to sleep.
+const OWN: &[&str] =
+    &["asyncio.", "threading.", "queue.", "collections.", "time.", "datetime.", "concurrent.", "anyio.", "trio."];

@@ -1,8 +1,10 @@
 //! Coroutines that are made and dropped.
 
 use super::{Context, Rule, Severity, last_part};
-use crate::facts::{EventKind, Expr, ExprId, Span, Use};
-use crate::link::values::{EMPTY, FileId, FnId, SetId, Value};
+use crate::catalogue::Handed;
+use crate::facts::{Argument, ArgumentKind, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, Span};
+use crate::graph::OffloadedTo;
+use crate::link::values::{EMPTY, FileId, FnId, PathId, SetId, Value, ValueId};
 use rustc_hash::FxHashSet;
 
 /// `SL005`
@@ -13,8 +15,9 @@ pub(super) const RULE: Rule = Rule {
     summary: "a coroutine is made, and nobody awaits it",
     documentation: "\
 ## What it does
-Finds calls of coroutine functions whose value is dropped, never used, or taken for a truth; and coroutine functions that are handed to what
-calls them as plain functions (`call_later`, `add_done_callback`, threads).
+Finds calls of coroutine functions whose value is dropped, never used, or used as if it were the result: taken for a truth, compared,
+looped over, printed. And coroutine functions, and coroutines, that are handed to what calls plain functions (`call_later`,
+`add_done_callback`, threads).
 
 ## Why is this bad?
 The body never runs.
@@ -36,71 +39,204 @@ async def main():
 pub(super) fn check(context: &mut Context<'_>) {
     let mut seen: FxHashSet<(FnId, Span)> = FxHashSet::default();
     for function in context.program.functions() {
+        let dropped = context.dropped_calls(function);
         let file = context.program.file_of(function);
+        for call in dropped {
+            let callee = made_by(context, file, call).or_else(|| outside(context, file, call));
+            if let Some(name) = callee {
+                let why = "is never awaited: its body does not run";
+                tell(context, &mut seen, (function, call), name, why);
+            }
+        }
         let events = context.program.function(function).events.clone();
         for event in events {
-            let EventKind::Call(becomes) = event.kind else { continue };
-            let is_dropped = match becomes {
-                Use::Discarded => true,
-                Use::Bound(binding) => {
-                    let binding = &context.program.file(file).facts.bindings[binding];
-                    !binding.is_used && !is_module_level(context, function)
-                }
-                Use::Awaited | Use::Other => false,
-            };
-            if !is_dropped {
-                continue;
-            }
-            let set = context.program.eval(file, event.expr);
-            let callee = coroutine(context, set)
-                .filter(|_| is_certain(context, file, event.expr))
-                .or_else(|| outside(context, function, event.expr));
-            if let Some(name) = callee {
-                let span = context.program.file(file).facts.span(event.expr);
-                if seen.insert((function, span)) {
-                    let message = format!(
-                        "the coroutine that `{}` gives is never awaited: its body does not run",
-                        last_part(&name)
-                    );
-                    context.report(
-                        &RULE,
-                        function,
-                        span,
-                        message,
-                        "`await` it, or make it a task and keep that",
-                        &[name],
-                    );
+            for (call, why) in misused(context, file, &event) {
+                if let Some(name) = made_by(context, file, call) {
+                    tell(context, &mut seen, (function, call), name, why);
                 }
             }
         }
-        truths(context, function, &mut seen);
+        given_to_callers(context, function, &mut seen);
     }
-    handed_on(context);
+    handed_on(context, &mut seen);
 }
 
-fn is_module_level(context: &Context<'_>, function: FnId) -> bool {
-    context.program.function(function).at.end == 0
+/// `filter(check, items)`, `atexit.register(save)`: what calls them does not await.
+fn given_to_callers(context: &mut Context<'_>, function: FnId, seen: &mut FxHashSet<(FnId, Span)>) {
+    let file = context.program.file_of(function);
+    for event in context.program.function(function).events.clone() {
+        let Expr::Call(callee, arguments) = context.program.expr(file, event.expr).clone() else { continue };
+        if !matches!(event.kind, EventKind::Call(_)) || arguments.is_empty() {
+            continue;
+        }
+        let Some(path) = context.program.external_path_of(file, callee) else { continue };
+        let path = context.program.values.path_text(path).to_owned();
+        let Some((place, name)) = called_argument(context, &path) else { continue };
+        let facts = &context.program.file(file).facts;
+        let given =
+            arguments.iter().enumerate().find(|(index, argument)| is_argument(facts, (*index, argument), place, name));
+        let Some(given) = given.map(|(_, argument)| argument.value) else { continue };
+        let set = context.program.eval(file, given);
+        let [one] = *context.program.values.members(set) else { continue };
+        let (Value::Function(given, _) | Value::Bound(given, ..)) = *context.program.values.get(one) else { continue };
+        let given_function = context.program.function(given);
+        if given_function.is_async && !given_function.is_generator && seen.insert((function, event.span)) {
+            let name = context.program.qualified_name(given);
+            tell_of_plain_call(context, (function, event.span), &path, name);
+        }
+    }
+}
+
+/// Which argument is called at once, or later by nobody who awaits.
+fn called_argument(context: &Context<'_>, path: &str) -> Option<(usize, &'static str)> {
+    match path {
+        // These give the coroutines.
+        "map" | "itertools.starmap" => None,
+        "atexit.register" => Some((0, "func")),
+        "signal.signal" => Some((1, "handler")),
+        _ => context.program.catalogue.handed(path).iter().find_map(|what| match what {
+            Handed::Calls(place, name) => Some((*place, *name)),
+            _ => None,
+        }),
+    }
+}
+
+fn is_argument(facts: &Facts, (index, argument): (usize, &Argument), place: usize, name: &str) -> bool {
+    match argument.kind {
+        ArgumentKind::Positional => index == place,
+        ArgumentKind::Keyword(known) => facts.name(known) == name,
+        _ => false,
+    }
+}
+
+fn tell_of_plain_call(context: &mut Context<'_>, (caller, span): (FnId, Span), by: &str, name: String) {
+    if has_asked(context, caller, span) {
+        return;
+    }
+    let message = format!(
+        "`{}` calls `{}` as a plain function: the coroutine that it gives is never awaited",
+        last_part(by),
+        last_part(&name)
+    );
+    let help = "hand over a function that makes a task of the coroutine";
+    context.report(&RULE, caller, span, message, help, &[name]);
+}
+
+/// Whether the code has asked if something is a coroutine, or a coroutine function.
+fn has_asked(context: &mut Context<'_>, function: FnId, span: Span) -> bool {
+    let file = context.program.file_of(function);
+    let Some(event) = context.program.function(function).events.iter().find(|event| event.span == span) else {
+        return false;
+    };
+    let conditions: Vec<Condition> = context.program.file(file).facts.conditions(event.guard).collect();
+    conditions.into_iter().any(|condition| match condition {
+        Condition::Test { expr, .. } => is_question(context, file, expr),
+        _ => false,
+    })
+}
+
+fn is_question(context: &mut Context<'_>, file: FileId, expr: ExprId) -> bool {
+    match context.program.expr(file, expr).clone() {
+        Expr::Not(inner) => is_question(context, file, inner),
+        Expr::Logic(_, parts) => parts.iter().any(|part| is_question(context, file, *part)),
+        Expr::Call(callee, _) => context.program.external_path_of(file, callee).is_some_and(|path| {
+            let name = last_part(context.program.values.path_text(path));
+            matches!(
+                name.as_str(),
+                "iscoroutinefunction" | "iscoroutine" | "isawaitable" | "isfuture" | "is_coroutine_function"
+            )
+        }),
+        _ => false,
+    }
+}
+
+fn tell(
+    context: &mut Context<'_>,
+    seen: &mut FxHashSet<(FnId, Span)>,
+    (function, call): (FnId, ExprId),
+    name: String,
+    why: &str,
+) {
+    let span = context.program.file(context.program.file_of(function)).facts.span(call);
+    if seen.insert((function, span)) && !has_asked(context, function, span) {
+        let message = format!("the coroutine that `{}` gives {why}", last_part(&name));
+        context.report(&RULE, function, span, message, "`await` it, or make it a task and keep that", &[name]);
+    }
+}
+
+/// The coroutine function, if a call surely gives a coroutine.
+fn made_by(context: &mut Context<'_>, file: FileId, call: ExprId) -> Option<String> {
+    let set = context.program.eval(file, call);
+    coroutine(context, set).filter(|_| is_certain(context, file, call))
 }
 
 /// Whether all that the call may return is known.
 fn is_certain(context: &mut Context<'_>, file: FileId, call: ExprId) -> bool {
     let Expr::Call(callee, _) = *context.program.expr(file, call) else { return false };
+    is_known_callee(context, file, callee, 0)
+}
+
+fn is_known_callee(context: &mut Context<'_>, file: FileId, callee: ExprId, depth: u32) -> bool {
     let callees = context.program.eval(file, callee);
     for value in context.program.values.members(callees).to_vec() {
         let (Value::Function(function, _) | Value::Bound(function, ..)) = *context.program.values.get(value) else {
             continue;
         };
-        if context.program.function(function).is_async {
-            continue;
-        }
-        let home = context.program.file_of(function);
-        for (returned, _) in context.program.function(function).returns.clone() {
-            if context.program.eval(home, returned) == EMPTY {
-                return false;
-            }
+        let is_known = if context.program.function(function).is_async {
+            has_known_decorators(context, function)
+        } else {
+            returns_known(context, function, depth)
+        };
+        if !is_known {
+            return false;
         }
     }
     true
+}
+
+/// A decorator from outside may make a plain function of a coroutine function.
+fn has_known_decorators(context: &mut Context<'_>, function: FnId) -> bool {
+    let home = context.program.file_of(function);
+    let decorators = context.program.function(function).decorators.clone();
+    decorators.into_iter().all(|decorator| {
+        let set = context.program.eval(home, decorator);
+        let is_known = |value: &ValueId| match context.program.values.get(*value) {
+            Value::External(path) => {
+                let path = context.program.values.path_text(*path);
+                matches!(path, "staticmethod" | "classmethod")
+                    || ["functools.", "abc.", "typing.", "typing_extensions."].iter().any(|own| path.starts_with(own))
+            }
+            _ => true,
+        };
+        set != EMPTY && context.program.values.members(set).iter().all(is_known)
+    })
+}
+
+/// Whether a plain function always returns something, and it is known what.
+fn returns_known(context: &mut Context<'_>, function: FnId, depth: u32) -> bool {
+    let home = context.program.file_of(function);
+    let returns = context.program.function(function).returns.clone();
+    !returns.is_empty() && returns.into_iter().all(|(returned, _)| is_known(context, home, returned, depth + 1))
+}
+
+/// Whether all that an expression may be is known.
+fn is_known(context: &mut Context<'_>, file: FileId, expr: ExprId, depth: u32) -> bool {
+    if depth > DEEPEST || context.program.eval(file, expr) == EMPTY {
+        return false;
+    }
+    match context.program.expr(file, expr).clone() {
+        Expr::Call(callee, _) => is_known_callee(context, file, callee, depth),
+        Expr::Union(parts) | Expr::Logic(_, parts) => {
+            parts.iter().all(|part| is_known(context, file, *part, depth + 1))
+        }
+        Expr::Local(bindings) => {
+            bindings.iter().all(|binding| match context.program.file(file).facts.bindings[*binding].kind {
+                BindingKind::Value(value) => is_known(context, file, value, depth + 1),
+                _ => true,
+            })
+        }
+        _ => true,
+    }
 }
 
 /// The coroutine function, if all that the value may be are coroutines.
@@ -116,83 +252,181 @@ fn coroutine(context: &Context<'_>, set: SetId) -> Option<String> {
 }
 
 /// A coroutine function of the standard library.
-fn outside(context: &mut Context<'_>, function: FnId, expr: ExprId) -> Option<String> {
-    let file = context.program.file_of(function);
-    let Expr::Call(callee, _) = *context.program.expr(file, expr) else { return None };
-    let callees = context.program.eval(file, callee);
-    let [one] = context.program.values.members(callees) else { return None };
-    let Value::External(path) = context.program.values.get(*one) else { return None };
-    let path = context.program.values.path_text(*path);
-    COROUTINES.contains(&path).then(|| path.replace("()", ""))
+fn outside(context: &mut Context<'_>, file: FileId, call: ExprId) -> Option<String> {
+    let Expr::Call(callee, _) = *context.program.expr(file, call) else { return None };
+    let path = context.program.external_path_of(file, callee)?;
+    let path = context.program.values.path_text(path);
+    let is_one = match path.rsplit_once('.') {
+        Some(("asyncio", function)) => FUNCTIONS.contains(&function),
+        Some(("anyio" | "trio", function)) => function == "sleep",
+        Some((class, method)) => METHODS.iter().any(|(known, methods)| *known == class && methods.contains(&method)),
+        None => false,
+    };
+    is_one.then(|| super::plain(path))
 }
 
-/// `if coroutine():` is always true.
-fn truths(context: &mut Context<'_>, function: FnId, seen: &mut FxHashSet<(FnId, Span)>) {
-    let file = context.program.file_of(function);
-    let events = context.program.function(function).events.clone();
-    for event in events.into_iter().filter(|event| event.kind == EventKind::Test) {
-        let set = context.program.eval(file, event.expr);
-        if let Some(name) = coroutine(context, set)
-            && seen.insert((function, event.span))
-        {
-            let message =
-                format!("the coroutine that `{}` gives is taken for a truth, and never awaited", last_part(&name));
-            context.report(&RULE, function, event.span, message, "`await` it", &[name]);
+/// Calls whose value is used as a coroutine never is.
+fn misused(context: &mut Context<'_>, file: FileId, event: &Event) -> Vec<(ExprId, &'static str)> {
+    let as_result = "is used as if it were the result: it is never awaited";
+    let found = match event.kind {
+        EventKind::Test => vec![(event.expr, "is taken for a truth, and never awaited")],
+        EventKind::Iterate | EventKind::AsyncIterate | EventKind::Unpack => {
+            vec![(event.expr, "is looped over, and never awaited")]
         }
+        EventKind::Enter | EventKind::AsyncEnter => vec![(event.expr, "is entered, and never awaited")],
+        EventKind::Operator(_) => vec![(event.expr, as_result)],
+        EventKind::Read => {
+            attribute_of(context, file, event.expr).map(|object| (object, as_result)).into_iter().collect()
+        }
+        EventKind::Call(_) => {
+            let Expr::Call(callee, arguments) = context.program.expr(file, event.expr).clone() else {
+                return Vec::new();
+            };
+            let object = attribute_of(context, file, callee).map(|object| (object, as_result));
+            object.into_iter().chain(arguments_misused(context, file, callee, &arguments)).collect()
+        }
+        EventKind::Await | EventKind::Write => Vec::new(),
+    };
+    found.into_iter().filter(|(expr, _)| matches!(context.program.expr(file, *expr), Expr::Call(..))).collect()
+}
+
+/// What has the attribute, if coroutines have none of that name.
+fn attribute_of(context: &Context<'_>, file: FileId, expr: ExprId) -> Option<ExprId> {
+    let Expr::Attribute(object, name) = *context.program.expr(file, expr) else { return None };
+    let name = context.program.file(file).facts.name(name);
+    let is_own = name.starts_with("cr_") || name.starts_with("__") || matches!(name, "send" | "throw" | "close");
+    (!is_own).then_some(object)
+}
+
+/// Arguments of functions that can do nothing with a coroutine.
+fn arguments_misused(
+    context: &mut Context<'_>,
+    file: FileId,
+    callee: ExprId,
+    arguments: &[Argument],
+) -> Vec<(ExprId, &'static str)> {
+    let calls_in_it = |argument: &&Argument| matches!(context.program.expr(file, argument.value), Expr::Call(..));
+    let given: Vec<Argument> = arguments.iter().filter(calls_in_it).cloned().collect();
+    if given.is_empty() {
+        return Vec::new();
     }
+    let Some(path) = context.program.external_path_of(file, callee) else { return Vec::new() };
+    let text = context.program.values.path_text(path).to_owned();
+    if CONSUMERS.contains(&text.as_str()) {
+        let why = "is used as if it were the result: it is never awaited";
+        return given.iter().map(|argument| (argument.value, why)).collect();
+    }
+    let mut found = Vec::new();
+    for what in context.program.catalogue.handed(&text) {
+        let (Handed::OnLoop(place, name) | Handed::Elsewhere(place, name)) = *what else { continue };
+        let facts = &context.program.file(file).facts;
+        let why = "is handed over where a function is wanted: it is never awaited";
+        let mut all = arguments.iter().enumerate();
+        found.extend(
+            all.find(|(index, argument)| is_argument(facts, (*index, argument), place, name))
+                .map(|(_, argument)| (argument.value, why)),
+        );
+    }
+    found
 }
 
 /// Coroutine functions for those who call plain functions.
-fn handed_on(context: &mut Context<'_>) {
-    let mut all = Vec::new();
+fn handed_on(context: &mut Context<'_>, seen: &mut FxHashSet<(FnId, Span)>) {
+    let mut all: Vec<(FnId, Span, PathId, FnId)> = Vec::new();
     for scheduled in &context.graph.scheduled {
-        let by = context.program.values.path_text(scheduled.by).to_owned();
-        let takes_coroutines = by.contains("start_server") || by.contains("start_unix_server");
-        let callee = context.program.function(scheduled.callee);
-        if callee.is_async && !callee.is_generator && !takes_coroutines {
-            all.push((scheduled.caller, scheduled.site.span, by, scheduled.callee));
+        let by = context.program.values.path_text(scheduled.by);
+        if !by.contains("start_server") && !by.contains("start_unix_server") {
+            all.push((scheduled.caller, scheduled.site.span, scheduled.by, scheduled.callee));
         }
     }
-    all.dedup();
+    for offloaded in &context.graph.offloaded {
+        if let OffloadedTo::Function(callee) = offloaded.callee {
+            all.push((offloaded.caller, offloaded.site.span, offloaded.by, callee));
+        }
+    }
     for (caller, span, by, callee) in all {
-        let name = context.program.qualified_name(callee);
-        let message = format!(
-            "`{}` calls `{}` as a plain function: the coroutine that it gives is never awaited",
-            last_part(&by),
-            last_part(&name)
-        );
-        context.report(
-            &RULE,
-            caller,
-            span,
-            message,
-            "hand over a function that makes a task of the coroutine",
-            &[name],
-        );
+        let Some(name) = coroutine_of_call(context, callee) else { continue };
+        if !seen.insert((caller, span)) {
+            continue;
+        }
+        let by = context.program.values.path_text(by).to_owned();
+        tell_of_plain_call(context, (caller, span), &by, name);
     }
 }
 
-const COROUTINES: &[&str] = &[
-    "asyncio.sleep",
-    "asyncio.wait",
-    "asyncio.wait_for",
-    "asyncio.to_thread",
-    "asyncio.open_connection",
-    "asyncio.start_server",
-    "asyncio.open_unix_connection",
-    "asyncio.start_unix_server",
-    "asyncio.create_subprocess_exec",
-    "asyncio.create_subprocess_shell",
-    "asyncio.Queue().get",
-    "asyncio.Queue().put",
-    "asyncio.Queue().join",
-    "asyncio.Lock().acquire",
-    "asyncio.Semaphore().acquire",
-    "asyncio.Event().wait",
-    "asyncio.Condition().wait",
-    "asyncio.Condition().wait_for",
-    "asyncio.Condition().acquire",
-    "asyncio.Barrier().wait",
-    "anyio.sleep",
-    "trio.sleep",
+/// The coroutine function, if a call of this function surely gives a coroutine.
+fn coroutine_of_call(context: &mut Context<'_>, callee: FnId) -> Option<String> {
+    let this = context.program.function(callee);
+    if this.is_generator {
+        return None;
+    }
+    if this.is_async {
+        return Some(context.program.qualified_name(callee));
+    }
+    let (home, returns) = (context.program.file_of(callee), this.returns.clone());
+    let mut name = None;
+    for (returned, _) in returns {
+        name = Some(made_by(context, home, returned)?);
+    }
+    name
+}
+
+const DEEPEST: u32 = 6;
+
+/// Functions of `asyncio`.
+const FUNCTIONS: &[&str] = &[
+    "sleep",
+    "wait",
+    "wait_for",
+    "to_thread",
+    "open_connection",
+    "start_server",
+    "open_unix_connection",
+    "start_unix_server",
+    "create_subprocess_exec",
+    "create_subprocess_shell",
+];
+
+const METHODS: &[(&str, &[&str])] = &[
+    ("asyncio.Queue()", &["get", "put", "join"]),
+    ("asyncio.PriorityQueue()", &["get", "put", "join"]),
+    ("asyncio.LifoQueue()", &["get", "put", "join"]),
+    ("asyncio.Lock()", &["acquire"]),
+    ("asyncio.Semaphore()", &["acquire"]),
+    ("asyncio.BoundedSemaphore()", &["acquire"]),
+    ("asyncio.Event()", &["wait"]),
+    ("asyncio.Condition()", &["wait", "wait_for", "acquire"]),
+    ("asyncio.Barrier()", &["wait", "reset", "abort"]),
+    ("asyncio.StreamReader()", &["read", "readline", "readexactly", "readuntil"]),
+    ("asyncio.StreamWriter()", &["drain", "wait_closed", "start_tls"]),
+    (
+        "asyncio.open_connection()[]",
+        &["read", "readline", "readexactly", "readuntil", "drain", "wait_closed", "start_tls"],
+    ),
+    ("asyncio.start_server()", &["wait_closed", "start_serving", "serve_forever"]),
+    ("asyncio.create_subprocess_exec()", &["wait", "communicate"]),
+    ("asyncio.create_subprocess_shell()", &["wait", "communicate"]),
+];
+
+/// Functions that take a value and give another, or none: a coroutine is of no use to them.
+const CONSUMERS: &[&str] = &[
+    "print",
+    "str",
+    "repr",
+    "len",
+    "int",
+    "float",
+    "bool",
+    "bytes",
+    "sum",
+    "min",
+    "max",
+    "abs",
+    "round",
+    "sorted",
+    "range",
+    "json.dumps",
+    "json.loads",
+    "math.floor",
+    "math.ceil",
 ];

@@ -15,7 +15,7 @@ mod nest_asyncio;
 mod swallowed_cancellation;
 mod task_dropped;
 
-use crate::facts::Span;
+use crate::facts::{Event, EventKind, ExprId, Span, Use};
 use crate::graph::{Graph, Site};
 use crate::link::Program;
 use crate::link::values::FnId;
@@ -93,16 +93,39 @@ pub(crate) fn run(context: &mut Context<'_>) {
     coroutine_never_awaited::check(context);
     task_dropped::check(context);
     nest_asyncio::check(context);
-    async_without_await::check(context);
     loop_from_other_thread::check(context);
     swallowed_cancellation::check(context);
     await_under_sync_lock::check(context);
     loop_lifecycle::check(context);
     async_generator_not_closed::check(context);
     busy_wait::check(context);
+    // Last: it is silent about functions in which others have found something.
+    async_without_await::check(context);
+    say_once(context);
+}
+
+/// A task that is made in the wrong thread or of a closed loop, and dropped: its maker is one finding.
+fn say_once(context: &mut Context<'_>) {
+    let worse: Vec<Site> =
+        context.found.iter().filter(|raw| matches!(raw.rule.code, "SL009" | "SL012")).map(|raw| raw.site).collect();
+    context.found.retain(|raw| raw.rule.code != "SL006" || !worse.contains(&raw.site));
 }
 
 impl Context<'_> {
+    /// The calls of a function whose value nobody gets.
+    fn dropped_calls(&self, function: FnId) -> Vec<ExprId> {
+        let facts = &self.program.file(self.program.file_of(function)).facts;
+        // A module's names are for others.
+        let is_module = self.program.function(function).at.end == 0;
+        let is_dropped = |event: &Event| match event.kind {
+            EventKind::Call(Use::Discarded) => true,
+            EventKind::Call(Use::Bound(binding)) => !facts.bindings[binding].is_used && !is_module,
+            _ => false,
+        };
+        let events = self.program.function(function).events.iter();
+        events.filter(|event| is_dropped(event)).map(|event| event.expr).collect()
+    }
+
     /// Says something about a place in a function.
     fn report(
         &mut self,

@@ -22,16 +22,16 @@ nest_asyncio.apply()
 ```
 
 ## Use instead
-`await` all the way up (`soliloop check --fix`), or `soliloop.run(main(), nested=True)`, which changes its own loop only.
+`await` all the way up (`soliloop check --fix`), or let the loop nest: `soliloop.run(main())` makes one that does, and patches nothing.
 ",
 };
 
 pub(super) fn check(context: &mut Context<'_>) {
     for call in &context.graph.outside {
-        if context.program.values.path_text(call.path) == "nest_asyncio.apply" {
+        if matches!(context.program.values.path_text(call.path), "nest_asyncio.apply" | "nest_asyncio2.apply") {
             let (function, span) = (call.caller, call.site.span);
             let message = "`nest_asyncio.apply` patches asyncio for the whole process".to_owned();
-            let help = "`await` all the way up, or `soliloop.run(main(), nested=True)`";
+            let help = "`await` all the way up, or let the loop nest: start the program with soliloop.run()";
             context.report(&RULE, function, span, message, help, &["nest_asyncio.apply".to_owned()]);
         }
     }

@@ -1,8 +1,8 @@
 //! Handlers that keep a cancellation for themselves.
 
 use super::{Context, Rule, Severity};
-use crate::facts::{Condition, EventKind, Expr, ExprId, Handler, Span};
-use crate::link::values::{FileId, FnId, Value};
+use crate::facts::{BindingId, BindingKind, Condition, EventKind, Expr, ExprId, Facts, Handler, Span};
+use crate::link::values::{FileId, FnId, SetId, Value};
 use rustc_hash::FxHashSet;
 
 /// `SL010`
@@ -13,8 +13,8 @@ pub(super) const RULE: Rule = Rule {
     summary: "a handler catches CancelledError and does not raise it again",
     documentation: "\
 ## What it does
-Finds handlers in coroutine functions around an `await` that catch `asyncio.CancelledError`, `BaseException` or everything, and do not raise it
-again. A coroutine that has cancelled a task and waits for its end may catch it.
+Finds handlers in coroutine functions, but those of tests, around an `await` that catch `asyncio.CancelledError`, `BaseException` or everything, and do not raise it
+again; and a `return`, `break` or `continue` in a `finally`. A coroutine that has cancelled a task and waits for its end may catch it.
 
 ## Why is this bad?
 The task goes on as if nothing had happened: timeouts, task groups and shutdown hang.
@@ -42,18 +42,27 @@ pub(super) fn check(context: &mut Context<'_>) {
         let file = FileId(index as u32);
         let handlers = context.program.file(file).facts.handlers.clone();
         for handler in handlers {
-            if handler.raises || !handler.awaits {
+            if handler.raises || !handler.awaits || context.program.file(file).is_test {
                 continue;
             }
             let function = context.program.global_fn(file, handler.function);
-            if let Some(what) = caught(context, file, &handler)
-                && !has_cancelled(context, file, function, handler.span.start)
+            let Some(what) = caught(context, file, &handler) else { continue };
+            if has_cancelled(context, file, function, handler.span.start) || ends_otherwise(context, function, &handler)
             {
+                continue;
+            }
+            let (message, help) = if handler.is_finally {
+                (
+                    "this leaves a `finally`, and ends a cancellation: the task cannot be cancelled here".to_owned(),
+                    "leave after the `finally`",
+                )
+            } else {
                 let message = format!(
                     "this handler catches {what} and does not raise it again: the task cannot be cancelled here"
                 );
-                context.report(&RULE, function, handler.span, message, "catch `Exception`, or `raise` at the end", &[]);
-            }
+                (message, "catch `Exception`, or `raise` at the end")
+            };
+            context.report(&RULE, function, handler.span, message, help, &[]);
         }
     }
     suppressed(context);
@@ -70,36 +79,108 @@ fn caught(context: &mut Context<'_>, file: FileId, handler: &Handler) -> Option<
         return Some("everything");
     }
     for kind in &handler.types {
-        match class(context, file, *kind).as_deref() {
-            Some("BaseException") => return Some("`BaseException`"),
-            Some("asyncio.CancelledError") => return Some("`asyncio.CancelledError`"),
-            _ => {}
+        for class in classes(context, file, *kind) {
+            match class.as_str() {
+                "BaseException" => return Some("`BaseException`"),
+                "asyncio.CancelledError" => return Some("`asyncio.CancelledError`"),
+                _ => {}
+            }
         }
     }
     None
 }
 
+/// A class, or those of a tuple that has a name.
+fn classes(context: &mut Context<'_>, file: FileId, expr: ExprId) -> Vec<String> {
+    let set = context.program.eval(file, expr);
+    let parts: Vec<SetId> = match context.program.values.members(set) {
+        [one] => match context.program.values.get(*one) {
+            Value::Sequence(parts) => parts.to_vec(),
+            _ => vec![set],
+        },
+        _ => return Vec::new(),
+    };
+    parts.into_iter().filter_map(|part| class_of(context, part)).collect()
+}
+
 fn class(context: &mut Context<'_>, file: FileId, expr: ExprId) -> Option<String> {
     let set = context.program.eval(file, expr);
+    class_of(context, set)
+}
+
+fn class_of(context: &Context<'_>, set: SetId) -> Option<String> {
     let [one] = context.program.values.members(set) else { return None };
     match context.program.values.get(*one) {
         Value::External(path) => {
             let path = context.program.values.path_text(*path);
-            let is_same = matches!(path, "concurrent.futures.CancelledError" | "anyio.get_cancelled_exc_class()");
+            // That of `concurrent.futures` is another class, an `Exception`.
+            let is_same = path == "anyio.get_cancelled_exc_class()";
             Some(if is_same { "asyncio.CancelledError".to_owned() } else { path.to_owned() })
         }
         _ => None,
     }
 }
 
+/// A handler that ends the program, or says to asyncio that it has dealt with the cancellation.
+fn ends_otherwise(context: &mut Context<'_>, function: FnId, handler: &Handler) -> bool {
+    let file = context.program.file_of(function);
+    if is_raised_later(&context.program.file(file).facts, handler) {
+        return true;
+    }
+    let events = context.program.function(function).events.clone();
+    events.into_iter().filter(|event| handler.span.contains(event.span)).any(|event| {
+        let Expr::Call(callee, _) = *context.program.expr(file, event.expr) else { return false };
+        if let Expr::Attribute(_, name) = *context.program.expr(file, callee)
+            && context.program.file(file).facts.name(name) == "uncancel"
+        {
+            return true;
+        }
+        let path = context.program.external_path_of(file, callee);
+        path.is_some_and(|path| {
+            matches!(context.program.values.path_text(path), "sys.exit" | "os._exit" | "exit" | "quit" | "os.abort")
+        })
+    })
+}
+
+/// `except BaseException as error: kept = error`, and then `raise kept`
+fn is_raised_later(facts: &Facts, handler: &Handler) -> bool {
+    let is_caught = |binding: &BindingId| {
+        let binding = &facts.bindings[*binding];
+        matches!(binding.kind, BindingKind::Raised(_)) && handler.span.contains(binding.span)
+    };
+    let is_it = |expr: ExprId| matches!(&facts.exprs[expr], Expr::Local(bindings) if bindings.iter().any(is_caught));
+    // `errors.append(error)`
+    let function = &facts.functions[handler.function];
+    let collected = function.events.iter().filter_map(|event| {
+        let Expr::Call(callee, arguments) = &facts.exprs[event.expr] else { return None };
+        let Expr::Attribute(object, _) = facts.exprs[*callee] else { return None };
+        let Expr::Local(bindings) = &facts.exprs[object] else { return None };
+        arguments.iter().any(|argument| is_it(argument.value)).then_some(&**bindings)
+    });
+    let collected: Vec<&[BindingId]> = collected.collect();
+    let has_it = |binding: &BindingId| {
+        is_caught(binding)
+            || matches!(facts.bindings[*binding].kind, BindingKind::Value(value) if is_it(value))
+            || collected.iter().any(|known| known.contains(binding))
+    };
+    function.raised.iter().any(|raised| facts.mentions(*raised, &has_it))
+}
+
 /// Whether the function has cancelled something before.
 fn has_cancelled(context: &Context<'_>, file: FileId, function: FnId, before: u32) -> bool {
     let facts = &context.program.file(file).facts;
-    context.program.function(function).events.iter().any(|event| {
-        let (EventKind::Call(_), Expr::Call(callee, _)) = (event.kind, &facts.exprs[event.expr]) else { return false };
-        let is_cancel =
-            matches!(&facts.exprs[*callee], Expr::Attribute(_, name) if facts.name(*name).contains("cancel"));
-        is_cancel && facts.span(event.expr).start < before
+    let is_cancel =
+        |expr: ExprId| matches!(facts.exprs[expr], Expr::Attribute(_, name) if facts.name(name).contains("cancel"));
+    // By itself, or by a function within: `call_later(1, task.cancel)`
+    let within = facts.functions.iter().filter(|(id, _)| {
+        let inner = context.program.global_fn(file, *id);
+        context.program.is_within(inner, function)
+    });
+    let mut events = within.flat_map(|(_, inner)| &inner.events).filter(|event| event.span.start < before);
+    events.any(|event| match (event.kind, &facts.exprs[event.expr]) {
+        (EventKind::Call(_), Expr::Call(callee, _)) => is_cancel(*callee),
+        (EventKind::Read, _) => is_cancel(event.expr),
+        _ => false,
     })
 }
 
@@ -107,10 +188,10 @@ fn has_cancelled(context: &Context<'_>, file: FileId, function: FnId, before: u3
 fn suppressed(context: &mut Context<'_>) {
     let mut seen: FxHashSet<(FnId, Span)> = FxHashSet::default();
     for function in context.program.functions() {
-        if !context.program.function(function).is_async {
+        let file = context.program.file_of(function);
+        if !context.program.function(function).is_async || context.program.file(file).is_test {
             continue;
         }
-        let file = context.program.file_of(function);
         let events = context.program.function(function).events.clone();
         for event in events {
             if !matches!(event.kind, EventKind::Await | EventKind::AsyncEnter | EventKind::AsyncIterate) {

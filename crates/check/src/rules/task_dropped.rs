@@ -1,8 +1,9 @@
 //! Tasks that nobody keeps.
 
-use super::{Context, Rule, Severity};
-use crate::facts::{EventKind, Use};
-use crate::link::values::Value;
+use super::{Context, Rule, Severity, last_part};
+use crate::facts::{Argument, BindingId, BindingKind, Expr, ExprId, Facts, Span};
+use crate::link::values::{EMPTY, FileId, FnId, Value, ValueId};
+use rustc_hash::FxHashSet;
 
 /// `SL006`
 pub(super) const RULE: Rule = Rule {
@@ -12,7 +13,8 @@ pub(super) const RULE: Rule = Rule {
     summary: "a task is made, and nobody keeps it",
     documentation: "\
 ## What it does
-Finds `create_task` and `ensure_future` whose task is dropped, also by way of a function that returns it.
+Finds `create_task`, `ensure_future` and `gather` whose task or future is dropped, also by way of a function that returns it and does not keep it. A callback
+that is added to the task does not keep it.
 
 ## Why is this bad?
 The loop keeps only weak references to tasks: one that nobody keeps may vanish in the middle (Python docs, `asyncio.create_task`). And its
@@ -35,39 +37,181 @@ or keep the task until it is done.
 };
 
 pub(super) fn check(context: &mut Context<'_>) {
+    let mut seen: FxHashSet<(FnId, Span)> = FxHashSet::default();
     for function in context.program.functions() {
         let file = context.program.file_of(function);
-        let events = context.program.function(function).events.clone();
-        for event in events {
-            let is_dropped = match event.kind {
-                EventKind::Call(Use::Discarded) => true,
-                EventKind::Call(Use::Bound(binding)) => {
-                    !context.program.file(file).facts.bindings[binding].is_used
-                        && context.program.function(function).at.end != 0
-                }
-                _ => false,
-            };
-            if !is_dropped {
-                continue;
+        let mut calls: Vec<ExprId> = context.dropped_calls(function);
+        for call in &mut calls {
+            // `create_task(...).add_done_callback(...)`
+            if let Some(task) = callback_added_to(&context.program.file(file).facts, *call) {
+                *call = task;
             }
-            let set = context.program.eval(file, event.expr);
-            let is_task = context.program.values.members(set).iter().any(|value| {
-                matches!(context.program.values.get(*value), Value::External(path) if context.program.values.path_text(*path) == "asyncio.Task()")
-            });
-            if is_task {
-                let span = context.program.file(file).facts.span(event.expr);
-                let message =
-                    "nobody keeps this task: it may vanish before it is done, and its exception is seen by nobody"
-                        .to_owned();
-                context.report(
-                    &RULE,
-                    function,
-                    span,
-                    message,
-                    "keep it until it is done, or use `asyncio.TaskGroup`",
-                    &["create_task".to_owned()],
-                );
+        }
+        calls.extend(only_given_callbacks(context, file, function));
+        for call in calls {
+            if let Some(names) = fresh_task(context, file, call, 0) {
+                let span = context.program.file(file).facts.span(call);
+                tell(context, &mut seen, (function, span), &names);
+            }
+        }
+    }
+    by_the_loop(context, &mut seen);
+}
+
+fn tell(
+    context: &mut Context<'_>,
+    seen: &mut FxHashSet<(FnId, Span)>,
+    (function, span): (FnId, Span),
+    names: &[String],
+) {
+    if seen.insert((function, span)) {
+        let message =
+            "nobody keeps this task: it may vanish before it is done, and its exception is seen by nobody".to_owned();
+        context.report(&RULE, function, span, message, "keep it until it is done, or use `asyncio.TaskGroup`", names);
+    }
+}
+
+/// Callbacks of the loop that give it a task: `call_later(1, lambda: create_task(work()))`.
+fn by_the_loop(context: &mut Context<'_>, seen: &mut FxHashSet<(FnId, Span)>) {
+    let scheduled: Vec<(FnId, FnId)> =
+        context.graph.scheduled.iter().map(|scheduled| (scheduled.caller, scheduled.callee)).collect();
+    for (caller, callee) in scheduled {
+        let home = context.program.file_of(callee);
+        if !context.program.function(callee).is_lambda || home != context.program.file_of(caller) {
+            continue;
+        }
+        for (returned, _) in context.program.function(callee).returns.clone() {
+            if let Some(names) = fresh_task(context, home, returned, 0) {
+                let span = context.program.file(home).facts.span(returned);
+                tell(context, seen, (caller, span), &names);
             }
         }
     }
 }
+
+/// Calls whose value is bound to a name that is used for nothing but to add callbacks.
+fn only_given_callbacks(context: &mut Context<'_>, file: FileId, function: FnId) -> Vec<ExprId> {
+    let events = context.program.function(function).events.iter();
+    let mut bound: Vec<(ExprId, BindingId)> = events.filter_map(|event| Some((event.expr, event.bound()?))).collect();
+    bound.retain(|(call, _)| is_task(context, file, *call));
+    let facts = &context.program.file(file).facts;
+    bound.retain(|(_, binding)| {
+        let mut uses = uses_of(facts, *binding).peekable();
+        uses.peek().is_some() && uses.all(|used| is_given_a_callback(facts, used)) && !facts.is_seen_outside(*binding)
+    });
+    bound.into_iter().map(|(call, _)| call).collect()
+}
+
+/// Expressions that are this name.
+fn uses_of(facts: &Facts, binding: BindingId) -> impl Iterator<Item = ExprId> + '_ {
+    let is_it = move |expr: &Expr| matches!(expr, Expr::Local(bindings) if bindings.contains(&binding));
+    facts.exprs.iter().filter(move |(_, expr)| is_it(expr)).map(|(id, _)| id)
+}
+
+fn is_given_a_callback(facts: &Facts, value: ExprId) -> bool {
+    facts.exprs.iter().any(|(_, expr)| match expr {
+        Expr::Attribute(object, name) => *object == value && facts.name(*name) == "add_done_callback",
+        _ => false,
+    })
+}
+
+/// What `add_done_callback` is called of.
+fn callback_added_to(facts: &Facts, call: ExprId) -> Option<ExprId> {
+    let Expr::Call(callee, _) = facts.exprs[call] else { return None };
+    match facts.exprs[callee] {
+        Expr::Attribute(object, name) if facts.name(name) == "add_done_callback" => Some(object),
+        _ => None,
+    }
+}
+
+/// Whether a call gives a task that nobody else has; and by way of which functions.
+fn fresh_task(context: &mut Context<'_>, file: FileId, call: ExprId, depth: u32) -> Option<Vec<String>> {
+    let Expr::Call(callee, arguments) = context.program.expr(file, call).clone() else { return None };
+    if depth > DEEPEST {
+        return None;
+    }
+    let callees = context.program.eval(file, callee);
+    for value in context.program.values.members(callees).to_vec() {
+        match *context.program.values.get(value) {
+            Value::External(path) => {
+                let path = context.program.values.path_text(path).to_owned();
+                let is_task = context.program.catalogue.returned(&path) == Some("asyncio.Task()");
+                let is_new = !path.ends_with("ensure_future") || gets_a_coroutine(context, file, &arguments);
+                if (is_task && is_new) || path == "asyncio.gather" {
+                    let mut names = vec![last_part(&path)];
+                    names.extend(arguments.first().and_then(|work| coroutine_name(context, file, work.value)));
+                    return Some(names);
+                }
+            }
+            Value::Function(function, _) | Value::Bound(function, ..)
+                if !context.program.function(function).is_async =>
+            {
+                if let Some(mut names) = given_away(context, function, depth) {
+                    names.insert(0, context.program.qualified_name(function));
+                    return Some(names);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// `ensure_future` of what may be a task already makes none.
+fn gets_a_coroutine(context: &mut Context<'_>, file: FileId, arguments: &[Argument]) -> bool {
+    let Some(given) = arguments.first() else { return false };
+    let is_call = matches!(context.program.expr(file, given.value), Expr::Call(..));
+    let set = context.program.eval(file, given.value);
+    // What comes from outside may be a task or future as well.
+    let is_outside = |value: &ValueId| matches!(context.program.values.get(*value), Value::External(_));
+    is_call || (set != EMPTY && !context.program.values.members(set).iter().any(is_outside))
+}
+
+/// Whether a function returns a task that it does not keep.
+fn given_away(context: &mut Context<'_>, function: FnId, depth: u32) -> Option<Vec<String>> {
+    let home = context.program.file_of(function);
+    let mut names = None;
+    for (returned, _) in context.program.function(function).returns.clone() {
+        let fresh = own_call(context, home, returned).and_then(|call| fresh_task(context, home, call, depth + 1));
+        let mut may_be_kept = || context.program.eval(home, returned) == EMPTY || is_task(context, home, returned);
+        if fresh.is_none() && may_be_kept() {
+            return None;
+        }
+        names = fresh.or(names);
+    }
+    names
+}
+
+/// The call that made what is returned, if nobody else got it meanwhile.
+fn own_call(context: &Context<'_>, home: FileId, returned: ExprId) -> Option<ExprId> {
+    let facts = &context.program.file(home).facts;
+    match &facts.exprs[returned] {
+        Expr::Call(..) => Some(returned),
+        Expr::Local(bindings) => {
+            let [binding] = **bindings else { return None };
+            let kept = |used: ExprId| used != returned && !is_given_a_callback(facts, used);
+            let BindingKind::Value(value) = facts.bindings[binding].kind else { return None };
+            let is_own = !uses_of(facts, binding).any(kept) && !facts.is_seen_outside(binding);
+            is_own.then_some(value)
+        }
+        _ => None,
+    }
+}
+
+fn is_task(context: &mut Context<'_>, file: FileId, expr: ExprId) -> bool {
+    let set = context.program.eval(file, expr);
+    context.program.values.members(set).iter().any(|value| match context.program.values.get(*value) {
+        Value::External(path) => context.program.values.path_text(*path) == "asyncio.Task()",
+        _ => false,
+    })
+}
+
+fn coroutine_name(context: &mut Context<'_>, file: FileId, expr: ExprId) -> Option<String> {
+    let set = context.program.eval(file, expr);
+    context.program.values.members(set).iter().find_map(|value| match context.program.values.get(*value) {
+        Value::Coroutine(function, _) => Some(context.program.qualified_name(*function)),
+        _ => None,
+    })
+}
+
+const DEEPEST: u32 = 4;
