@@ -72,6 +72,12 @@ pub(crate) enum Expr {
     AsyncEnter(ExprId),
     /// One of several.
     Union(Box<[ExprId]>),
+    /// `then if test else other`
+    Choice {
+        test: ExprId,
+        then: ExprId,
+        other: ExprId,
+    },
     /// A list, tuple, set or comprehension of them.
     Sequence(Box<[ExprId]>),
     Generator(ExprId),

@@ -61,6 +61,7 @@ impl Program {
             Expr::Enter(value) => self.eval_step(file, *value, Step::Enter),
             Expr::AsyncEnter(value) => self.eval_step(file, *value, Step::AsyncEnter),
             Expr::Union(parts) | Expr::Logic(_, parts) => self.eval_all(file, parts),
+            Expr::Choice { then, other, .. } => self.eval_all(file, &[*then, *other]),
             Expr::Sequence(parts) if parts.len() > MOST_PARTS => {
                 let part = self.eval_all(file, parts);
                 self.single(Value::Sequence([part].into()))

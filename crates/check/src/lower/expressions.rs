@@ -48,7 +48,7 @@ impl Lowering {
                 self.guard(Condition::Test { expr: test, is: false });
                 let orelse = self.expr(&conditional.orelse);
                 self.frame().guard = guard;
-                self.union(vec![body, orelse], conditional.range)
+                self.add(Fact::Choice { test, then: body, other: orelse }, conditional.range)
             }
             Expr::BoolOp(logic) => self.logic(logic),
             Expr::UnaryOp(unary) => {

@@ -157,11 +157,12 @@ fn is_seen_outside(facts: &Facts, function: FunctionId, binding: BindingId) -> b
     let scope = facts.functions[function].scope;
     let name =
         facts.scopes[scope].names.iter().find(|(_, bindings)| bindings.contains(&binding)).map(|(name, _)| *name);
+    let is_it =
+        |part: crate::facts::ExprId| matches!(&facts.exprs[part], Expr::Local(bindings) if bindings.contains(&binding));
     facts.exprs.iter().any(|(_, expr)| match expr {
         Expr::Free(home, used) => *home == scope && Some(*used) == name,
-        Expr::Sequence(parts) | Expr::Union(parts) => {
-            parts.iter().any(|part| matches!(&facts.exprs[*part], Expr::Local(bindings) if bindings.contains(&binding)))
-        }
+        Expr::Sequence(parts) | Expr::Union(parts) => parts.iter().any(|part| is_it(*part)),
+        Expr::Choice { then, other, .. } => is_it(*then) || is_it(*other),
         _ => false,
     })
 }
