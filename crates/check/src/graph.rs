@@ -213,6 +213,9 @@ impl Builder<'_> {
         if let (EventKind::Call(_), crate::facts::Expr::Call(callee, _)) =
             (event.kind, self.program.expr(file, event.expr).clone())
         {
+            if self.program.is_ready(file, event.guard, callee) {
+                return;
+            }
             for (callee, chosen) in self.program.choices(file, function, callee) {
                 let callees = self.program.eval(file, callee);
                 if callees == EMPTY {
@@ -502,7 +505,7 @@ impl Builder<'_> {
             return;
         }
         if let Some(sink) = sink
-            && at.kind != EventKind::Call(Use::Awaited)
+            && !matches!(at.kind, EventKind::Call(Use::Awaited | Use::Entered))
             && !self.is_harmless(sink, args)
             && self.graph.known_sinks.insert((at.caller, at.site, path))
         {

@@ -450,6 +450,20 @@ impl Program {
         ways
     }
 
+    /// Whether what a plain function gives may be awaited: not where all that it returns is known, and is nothing of that kind.
+    pub(crate) fn gives_awaitable(&mut self, function: FnId, env: EnvId) -> bool {
+        let given = self.returned(function, env);
+        let special = self.values.symbol("__await__");
+        given == EMPTY
+            || self.values.members(given).iter().any(|value| match *self.values.get(*value) {
+                Value::Constant(_) | Value::Text(_) | Value::Sequence(_) | Value::Mapping(_) => false,
+                Value::Instance { class, .. } => {
+                    self.is_derived_from_outside(class) || self.has_anywhere(class, special)
+                }
+                _ => true,
+            })
+    }
+
     /// What a generator yields.
     pub(super) fn yielded(&mut self, function: FnId) -> SetId {
         if let Some(&known) = self.yielded.get(&function) {

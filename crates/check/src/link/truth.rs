@@ -184,6 +184,7 @@ impl Program {
             Expr::Attribute(_, name) => truth.is_dual |= !is && is_dual_name(self.file(file).facts.name(name)),
             Expr::Same(left, right, is_negated) => {
                 let wanted = self.eval(file, right);
+                truth.is_other_loop |= is == is_negated && self.asks_for_main_thread(file, left, right);
                 let loops = ["asyncio.RunningLoop()", "asyncio.CurrentLoop()"];
                 truth.is_other_loop |= is == is_negated
                     && self.only_constant(wanted).is_none()
@@ -212,6 +213,26 @@ impl Program {
             truth.is_outside = true;
         }
         truth.is_outside |= self.says_no_loop(file, expr, is);
+    }
+
+    /// Whether a call asks a future or a queue for what was seen to be there: `if future.done(): future.result()`.
+    pub(crate) fn is_ready(&self, file: FileId, guard: GuardId, callee: ExprId) -> bool {
+        let facts = &self.file(file).facts;
+        let Expr::Attribute(object, name) = facts.exprs[callee] else { return false };
+        let (question, answer) = match facts.name(name) {
+            "result" | "exception" => ("done", true),
+            "get" => ("empty", false),
+            _ => return false,
+        };
+        facts.conditions(guard).any(|condition| {
+            let Condition::Test { mut expr, mut is } = condition else { return false };
+            while let Expr::Not(inner) = facts.exprs[expr] {
+                (expr, is) = (inner, !is);
+            }
+            let Expr::Call(asked, _) = facts.exprs[expr] else { return false };
+            let Expr::Attribute(subject, asked) = facts.exprs[asked] else { return false };
+            is == answer && facts.name(asked) == question && facts.is_alike(subject, object)
+        })
     }
 
     /// What is called, and under which condition, where a call chooses: `(one if test else other)()`.
@@ -396,6 +417,12 @@ impl Program {
         self.values.members(set).iter().any(|value| {
             matches!(self.values.get(*value), Value::External(path) if loops.contains(&self.values.path_text(*path)))
         })
+    }
+
+    /// `threading.current_thread() is threading.main_thread()`: where it is not, it is nobody's own loop that is waited for.
+    fn asks_for_main_thread(&mut self, file: FileId, left: ExprId, right: ExprId) -> bool {
+        let threads = ["threading.current_thread()", "threading.main_thread()"];
+        [left, right].into_iter().all(|side| self.asks_for_loop(file, side, &threads))
     }
 
     /// `loop_thread_id == threading.get_ident()`

@@ -46,7 +46,7 @@ pub(super) fn check(context: &mut Context<'_>) {
                     let binding = &context.program.file(file).facts.bindings[binding];
                     !binding.is_used && !is_module_level(context, function)
                 }
-                Use::Awaited | Use::Other => false,
+                Use::Awaited | Use::Entered | Use::Other => false,
             };
             if !is_dropped {
                 continue;
