@@ -213,9 +213,6 @@ impl Builder<'_> {
         if let (EventKind::Call(_), crate::facts::Expr::Call(callee, _)) =
             (event.kind, self.program.expr(file, event.expr).clone())
         {
-            if self.program.is_ready(file, event.guard, callee) {
-                return;
-            }
             for (callee, chosen) in self.program.choices(file, function, callee) {
                 let callees = self.program.eval(file, callee);
                 if callees == EMPTY {

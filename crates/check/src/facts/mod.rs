@@ -413,18 +413,6 @@ impl Facts {
         self.spans[id.index()]
     }
 
-    /// Whether two expressions are the same names and attributes.
-    pub(crate) fn is_alike(&self, one: ExprId, other: ExprId) -> bool {
-        match (&self.exprs[one], &self.exprs[other]) {
-            (Expr::Attribute(one, name), Expr::Attribute(other, known)) => name == known && self.is_alike(*one, *other),
-            (Expr::Local(_) | Expr::Free(..) | Expr::Global(_), _) => self.exprs[one] == self.exprs[other],
-            (Expr::Item(one, key), Expr::Item(other, known)) => {
-                key == known && *key != Key::Unknown && self.is_alike(*one, *other)
-            }
-            _ => false,
-        }
-    }
-
     /// The conditions of code, the innermost first.
     pub(crate) fn conditions(&self, guard: GuardId) -> impl Iterator<Item = Condition> {
         let mut next = guard;

@@ -215,26 +215,6 @@ impl Program {
         truth.is_outside |= self.says_no_loop(file, expr, is);
     }
 
-    /// Whether a call asks a future or a queue for what was seen to be there: `if future.done(): future.result()`.
-    pub(crate) fn is_ready(&self, file: FileId, guard: GuardId, callee: ExprId) -> bool {
-        let facts = &self.file(file).facts;
-        let Expr::Attribute(object, name) = facts.exprs[callee] else { return false };
-        let (question, answer) = match facts.name(name) {
-            "result" | "exception" => ("done", true),
-            "get" => ("empty", false),
-            _ => return false,
-        };
-        facts.conditions(guard).any(|condition| {
-            let Condition::Test { mut expr, mut is } = condition else { return false };
-            while let Expr::Not(inner) = facts.exprs[expr] {
-                (expr, is) = (inner, !is);
-            }
-            let Expr::Call(asked, _) = facts.exprs[expr] else { return false };
-            let Expr::Attribute(subject, asked) = facts.exprs[asked] else { return false };
-            is == answer && facts.name(asked) == question && facts.is_alike(subject, object)
-        })
-    }
-
     /// What is called, and under which condition, where a call chooses: `(one if test else other)()`.
     pub(crate) fn choices(&mut self, file: FileId, function: FnId, callee: ExprId) -> Vec<(ExprId, Truth)> {
         let value = self.bound_value(file, callee).unwrap_or(callee);
