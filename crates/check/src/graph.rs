@@ -229,23 +229,31 @@ impl Builder<'_> {
     }
 
     fn event(&mut self, file: FileId, function: FnId, event: Event) {
-        let mut targets = Vec::new();
-        let mut receiver = None;
-        match event.kind {
-            EventKind::Call(_) => {
-                let crate::facts::Expr::Call(callee, _) = *self.program.expr(file, event.expr) else { return };
+        let truth = self.truth(function, event.guard);
+        if let (EventKind::Call(_), crate::facts::Expr::Call(callee, _)) =
+            (event.kind, self.program.expr(file, event.expr).clone())
+        {
+            for (callee, chosen) in self.program.choices(file, function, callee) {
                 let callees = self.program.eval(file, callee);
                 if callees == EMPTY {
-                    return;
+                    continue;
                 }
                 let args = self.program.call_arguments(file, event.expr);
-                targets = self.program.targets(callees, args);
+                let mut targets = self.program.targets(callees, args);
                 let has_sink = targets.iter().any(|target| matches!(target, Target::External(..)));
                 if has_sink && self.is_patient(file, event, callee) {
                     targets.retain(|target| !matches!(target, Target::External(..)));
                 }
-                receiver = self.receiver(file, function, callee);
+                let receiver = self.receiver(file, function, callee);
+                let truth =
+                    if chosen == Truth::default() { Rc::clone(&truth) } else { Rc::new(Truth::both(chosen, &truth)) };
+                self.happens((file, function, event), truth, receiver, targets);
             }
+            return;
+        }
+        let mut targets = Vec::new();
+        let mut receiver = None;
+        match event.kind {
             EventKind::Read => {
                 self.read(file, event.expr, false, &mut targets);
                 receiver = self.receiver(file, function, event.expr);
@@ -261,8 +269,19 @@ impl Builder<'_> {
             }
             EventKind::AsyncEnter => self.sync_steps(file, event.expr, Step::AsyncEnter, &mut targets),
             EventKind::AsyncIterate => self.sync_steps(file, event.expr, Step::AsyncElement, &mut targets),
-            EventKind::Test => return,
+            EventKind::Call(_) | EventKind::Test => return,
         }
+        self.happens((file, function, event), truth, receiver, targets);
+    }
+
+    /// All that one event runs.
+    fn happens(
+        &mut self,
+        (file, function, event): (FileId, FnId, Event),
+        truth: Rc<Truth>,
+        receiver: Option<(Receiver, Symbol)>,
+        mut targets: Vec<Target>,
+    ) {
         if event.kind == EventKind::Call(Use::Awaited) {
             // What is awaited was no plain function, if it may have been a coroutine function.
             let is_async = |target: &Target| matches!(target, Target::Function(callee, _) if self.program.function(*callee).is_async);
@@ -278,7 +297,6 @@ impl Builder<'_> {
         if targets.is_empty() {
             return;
         }
-        let truth = self.truth(function, event.guard);
         let site = Site { file, span: event.span };
         let at = Happening {
             caller: function,
@@ -510,7 +528,7 @@ impl Builder<'_> {
             return;
         }
         if let Some(sink) = sink
-            && at.kind != EventKind::Call(Use::Awaited)
+            && !matches!(at.kind, EventKind::Call(Use::Awaited | Use::Entered))
             && !self.is_harmless(sink, args)
             && self.graph.known_sinks.insert((at.caller, at.site, path))
         {
@@ -718,16 +736,18 @@ impl Builder<'_> {
             if edge.truth.is_outside || variable.at.truth.is_outside {
                 return;
             }
+            let inner = &variable.at.truth;
+            let Some(needs) = self.program.passed(edge.caller, edge.env, &inner.needs) else { return };
+            let truth = if needs.is_empty() && !inner.is_dual {
+                Rc::clone(&edge.truth)
+            } else {
+                let inner = Truth { needs, is_dual: inner.is_dual, ..Truth::default() };
+                Rc::new(Truth::both(inner, &edge.truth))
+            };
             let mut via = edge.via.clone();
             via.push(Hop { function: edge.callee, site: variable.at.site });
             via.extend(&variable.at.via);
-            Happening {
-                caller: edge.caller,
-                site: edge.site,
-                truth: Rc::clone(&edge.truth),
-                via,
-                ..variable.at.clone()
-            }
+            Happening { caller: edge.caller, site: edge.site, truth, via, ..variable.at.clone() }
         } else {
             variable.at.clone()
         };

@@ -2,7 +2,6 @@
 
 use crate::catalogue::Category;
 use crate::graph::{Edge, Graph, Hop, SinkCall, Site};
-use crate::link::Met;
 use crate::link::Need;
 use crate::link::Program;
 use crate::link::Truth;
@@ -271,20 +270,7 @@ fn passed(program: &Program, edge: &Edge, category: Category, needs: &[Need]) ->
     if waits && program.is_told_asynchronous(edge.callee, edge.env) {
         return None;
     }
-    for need in needs {
-        let Some(given) = program.given(edge.env, *need) else {
-            // What a function within another needs of that one's parameters, all that is within needs.
-            if program.is_within(edge.caller, need.owner) {
-                own.push(*need);
-            }
-            continue;
-        };
-        match program.meets(given, *need, edge.caller) {
-            Met::No => return None,
-            Met::Passes(parameter) => own.push(Need { owner: edge.caller, parameter, ..*need }),
-            Met::Yes | Met::Maybe => {}
-        }
-    }
+    own.extend(program.passed(edge.caller, edge.env, needs)?);
     own.sort_unstable();
     own.dedup();
     Some(own)

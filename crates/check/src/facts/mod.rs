@@ -72,6 +72,12 @@ pub(crate) enum Expr {
     AsyncEnter(ExprId),
     /// One of several.
     Union(Box<[ExprId]>),
+    /// `then if test else other`
+    Choice {
+        test: ExprId,
+        then: ExprId,
+        other: ExprId,
+    },
     /// A list, tuple, set or comprehension of them.
     Sequence(Box<[ExprId]>),
     Generator(ExprId),
@@ -279,6 +285,8 @@ pub(crate) enum EventKind {
 pub(crate) enum Use {
     Discarded,
     Awaited,
+    /// By `async with`, or looped over by `async for`.
+    Entered,
     /// The binding that it alone makes.
     Bound(BindingId),
     Other,
@@ -484,6 +492,7 @@ impl Facts {
                 self.mentions(*callee, is_it) || arguments.iter().any(|argument| self.mentions(argument.value, is_it))
             }
             Expr::Union(parts) | Expr::Sequence(parts) => parts.iter().any(|part| self.mentions(*part, is_it)),
+            Expr::Choice { then, other, .. } => self.mentions(*then, is_it) || self.mentions(*other, is_it),
             _ => false,
         }
     }

@@ -138,6 +138,7 @@ impl Closures<'_, '_> {
     fn is_partly_unknown(&mut self, file: FileId, expr: ExprId, depth: u32) -> bool {
         let parts: Vec<ExprId> = match self.program.expr(file, expr) {
             Expr::Union(parts) | Expr::Logic(_, parts) => parts.to_vec(),
+            Expr::Choice { then, other, .. } => vec![*then, *other],
             Expr::Local(bindings) => {
                 let facts = &self.program.file(file).facts;
                 let values = bindings.iter().filter_map(|binding| match facts.bindings[*binding].kind {

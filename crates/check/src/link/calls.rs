@@ -240,20 +240,6 @@ impl Program {
         }
     }
 
-    /// Whether what a plain function gives may be awaited: not where all that it returns is known, and is nothing of that kind.
-    pub(crate) fn gives_awaitable(&mut self, function: FnId, env: EnvId) -> bool {
-        let given = self.returned(function, env);
-        let special = self.values.symbol("__await__");
-        given == EMPTY
-            || self.values.members(given).iter().any(|value| match *self.values.get(*value) {
-                Value::Constant(_) | Value::Text(_) | Value::Sequence(_) | Value::Mapping(_) => false,
-                Value::Instance { class, .. } => {
-                    self.is_derived_from_outside(class) || self.has_anywhere(class, special)
-                }
-                _ => true,
-            })
-    }
-
     fn call_function(&mut self, function: FnId, env: EnvId, receiver: Option<ValueId>, args: ArgsId) -> SetId {
         let env = self.bind(function, env, receiver, args);
         let (is_async, is_generator) = (self.function(function).is_async, self.function(function).is_generator);

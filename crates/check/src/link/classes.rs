@@ -160,6 +160,7 @@ impl Program {
                     }
                     Expr::Local(bindings) => self.original_names(file, bindings, &mut names),
                     Expr::Union(parts) | Expr::Sequence(parts) | Expr::Logic(_, parts) => exprs.extend(parts),
+                    Expr::Choice { then, other, .. } => exprs.extend([*then, *other]),
                     Expr::Mapping(items) => exprs.extend(items.iter().map(|(_, value)| *value)),
                     _ => {}
                 }

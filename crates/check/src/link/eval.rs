@@ -61,6 +61,7 @@ impl Program {
             Expr::Enter(value) => self.eval_step(file, *value, Step::Enter),
             Expr::AsyncEnter(value) => self.eval_step(file, *value, Step::AsyncEnter),
             Expr::Union(parts) | Expr::Logic(_, parts) => self.eval_all(file, parts),
+            Expr::Choice { then, other, .. } => self.eval_all(file, &[*then, *other]),
             Expr::Sequence(parts) if parts.len() > MOST_PARTS => {
                 let part = self.eval_all(file, parts);
                 self.single(Value::Sequence([part].into()))
@@ -449,6 +450,20 @@ impl Program {
         let ways: Rc<[Returned]> = ways.into();
         self.returned.insert(function, Rc::clone(&ways));
         ways
+    }
+
+    /// Whether what a plain function gives may be awaited: not where all that it returns is known, and is nothing of that kind.
+    pub(crate) fn gives_awaitable(&mut self, function: FnId, env: EnvId) -> bool {
+        let given = self.returned(function, env);
+        let special = self.values.symbol("__await__");
+        given == EMPTY
+            || self.values.members(given).iter().any(|value| match *self.values.get(*value) {
+                Value::Constant(_) | Value::Text(_) | Value::Sequence(_) | Value::Mapping(_) => false,
+                Value::Instance { class, .. } => {
+                    self.is_derived_from_outside(class) || self.has_anywhere(class, special)
+                }
+                _ => true,
+            })
     }
 
     /// What a generator yields.

@@ -19,7 +19,7 @@ pub(crate) mod values;
 pub(crate) use calls::Target;
 pub(crate) use dispatch::Receiver;
 pub(crate) use modules::{Source, module_name};
-pub(crate) use needs::{Met, Need, What};
+pub(crate) use needs::{Need, What};
 pub(crate) use truth::{Truth, is_dual_name};
 
 use crate::catalogue::Catalogue;

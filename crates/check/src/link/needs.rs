@@ -4,7 +4,7 @@
 
 use super::values::{ClsId, EMPTY, EnvId, FileId, FnId, SetId, Symbol, Value, ValueId};
 use super::{Program, is_dual_name};
-use crate::facts::{BindingKind, Constant, Expr, ExprId};
+use crate::facts::{BindingKind, Constant, Expr, ExprId, ParameterKind};
 
 /// A parameter of a function, or of one around it, is something; or is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +29,9 @@ pub(crate) enum What {
     Zero,
     /// Of a class whose method of that name this is; or, of `super()` in a class, the next one is.
     Receives(FnId, Option<ClsId>),
+    /// Its value under this key, or None, is true.
+    KeyTrue(Symbol),
+    KeyNone(Symbol),
 }
 
 /// Whether a need is met by an argument.
@@ -63,6 +66,34 @@ impl Program {
         let BindingKind::Parameter(owner, parameter) = facts.bindings[binding].kind else { return None };
         let owner = self.global_fn(file, owner);
         self.is_within(function, owner).then_some((owner, parameter))
+    }
+
+    /// The key of `**kwargs` whose value a name has: `mode = kwargs.pop("mode", None)`.
+    pub(super) fn asked_key(&mut self, file: FileId, function: FnId, expr: ExprId) -> Option<(FnId, u32, Symbol)> {
+        let Expr::Call(callee, arguments) = self.expr(file, self.bound_value(file, expr)?).clone() else { return None };
+        let Expr::Attribute(object, name) = *self.expr(file, callee) else { return None };
+        let (owner, parameter) = self.asked_parameter(file, function, object)?;
+        let is_rest = self.function(owner).parameters[parameter as usize].kind == ParameterKind::VariadicKeyword;
+        let takes = matches!(self.file(file).facts.name(name), "pop" | "get");
+        if !is_rest || !takes || arguments.len() > 2 {
+            return None;
+        }
+        let default = arguments.get(1).map(|argument| argument.value);
+        if default.is_some_and(|default| *self.expr(file, default) != Expr::Constant(Constant::None)) {
+            return None;
+        }
+        let key = self.eval(file, arguments.first()?.value);
+        Some((owner, parameter, self.only_text(key)?))
+    }
+
+    /// What a name of the function was bound to, if that was once.
+    pub(super) fn bound_value(&self, file: FileId, expr: ExprId) -> Option<ExprId> {
+        let Expr::Local(bindings) = self.expr(file, expr) else { return None };
+        let [binding] = **bindings else { return None };
+        match self.file(file).facts.bindings[binding].kind {
+            BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. } => Some(value),
+            _ => None,
+        }
     }
 
     /// A call that asks something of a value: the value, and what is asked.
@@ -105,6 +136,26 @@ impl Program {
             },
             _ => None,
         }
+    }
+
+    /// What a caller needs for its callee to have what it needs; none, if the arguments say no.
+    pub(crate) fn passed(&self, caller: FnId, env: EnvId, needs: &[Need]) -> Option<Vec<Need>> {
+        let mut own = Vec::new();
+        for need in needs {
+            let Some(given) = self.given(env, *need) else {
+                // What a function within another needs of that one's parameters, all that is within needs.
+                if self.is_within(caller, need.owner) {
+                    own.push(*need);
+                }
+                continue;
+            };
+            match self.meets(given, *need, caller) {
+                Met::No => return None,
+                Met::Passes(parameter) => own.push(Need { owner: caller, parameter, ..*need }),
+                Met::Yes | Met::Maybe => {}
+            }
+        }
+        Some(own)
     }
 
     /// Whether an environment may hold what is needed.
@@ -171,6 +222,18 @@ impl Program {
         }
     }
 
+    /// Whether what a mapping has under a key is so; `absent` if it has no such key.
+    fn key_is(&self, mapping: &Value, key: Symbol, what: What, absent: bool) -> Option<bool> {
+        let Value::Mapping(items) = mapping else { return None };
+        let mut found = items.iter().filter(|(known, _)| known.is_none_or(|known| known == key)).peekable();
+        if found.peek().is_none() {
+            return Some(absent);
+        }
+        let mut values = found.flat_map(|(_, set)| self.values.members(*set));
+        let first = self.is_so(*values.next()?, what)?;
+        values.all(|value| self.is_so(*value, what) == Some(first)).then_some(first)
+    }
+
     fn is_so(&self, value: ValueId, what: What) -> Option<bool> {
         let value = self.values.get(value);
         match what {
@@ -203,6 +266,8 @@ impl Program {
                 Value::Text(text) => Some(self.values.text(*text).starts_with(self.values.text(wanted))),
                 _ => None,
             },
+            What::KeyTrue(key) => self.key_is(value, key, What::True, false),
+            What::KeyNone(key) => self.key_is(value, key, What::None, true),
             What::Zero => match value {
                 Value::Constant(constant) => Some(matches!(constant, Constant::False | Constant::Zero)),
                 Value::External(_) => Some(false),

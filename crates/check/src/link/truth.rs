@@ -20,6 +20,20 @@ pub(crate) struct Truth {
     pub(crate) needs: Vec<Need>,
 }
 
+impl Truth {
+    /// Both hold.
+    pub(crate) fn both(mut one: Truth, other: &Truth) -> Truth {
+        one.is_outside |= other.is_outside;
+        one.is_other_loop |= other.is_other_loop;
+        one.is_dual |= other.is_dual;
+        one.covered = one.covered.or(other.covered);
+        one.needs.extend(&other.needs);
+        one.needs.sort_unstable();
+        one.needs.dedup();
+        one
+    }
+}
+
 impl Program {
     /// What is known where an event of this function happens.
     pub(crate) fn truth(&mut self, function: FnId, guard: GuardId) -> Truth {
@@ -122,7 +136,30 @@ impl Program {
                         _ => false,
                     });
             }
+            Expr::Choice { test, then, other } => {
+                // On a loop, one of the two may be out of the question.
+                let (is_then, is_other) =
+                    (self.loop_truth(file, then, 0) != Some(!is), self.loop_truth(file, other, 0) != Some(!is));
+                match (is_then, is_other) {
+                    (true, true) => {}
+                    (false, false) => truth.is_outside = true,
+                    _ => {
+                        self.learn(file, function, test, is_then, truth);
+                        self.learn(file, function, if is_then { then } else { other }, is, truth);
+                    }
+                }
+                return;
+            }
             Expr::Local(_) | Expr::Free(..) => {
+                if let Some((owner, parameter, key)) = self.asked_key(file, function, expr) {
+                    truth.needs.push(Need { owner, parameter, what: What::KeyTrue(key), is });
+                    return;
+                }
+                if let Some(value) = self.bound_value(file, expr)
+                    && matches!(self.expr(file, value), Expr::Choice { .. } | Expr::Not(_))
+                {
+                    return self.learn(file, function, value, is, truth);
+                }
                 if let Some((owner, parameter)) = self.asked_parameter(file, function, expr) {
                     truth.needs.push(Need { owner, parameter, what: What::True, is });
                     let name = self.function(owner).parameters[parameter as usize].name;
@@ -132,6 +169,11 @@ impl Program {
             }
             Expr::Call(callee, arguments) => {
                 let first = arguments.first().map(|argument| argument.value);
+                if let (Expr::Global(name), Some(first)) = (self.expr(file, callee), first)
+                    && self.file(file).facts.name(*name) == "bool"
+                {
+                    return self.learn(file, function, first, is, truth);
+                }
                 if let Some((subject, what)) = self.question(file, callee, first)
                     && let Some((owner, parameter)) = self.asked_parameter(file, function, subject)
                 {
@@ -142,10 +184,17 @@ impl Program {
             Expr::Attribute(_, name) => truth.is_dual |= !is && is_dual_name(self.file(file).facts.name(name)),
             Expr::Same(left, right, is_negated) => {
                 let wanted = self.eval(file, right);
+                truth.is_other_loop |= is == is_negated && self.asks_for_main_thread(file, left, right);
                 let loops = ["asyncio.RunningLoop()", "asyncio.CurrentLoop()"];
                 truth.is_other_loop |= is == is_negated
                     && self.only_constant(wanted).is_none()
                     && (self.asks_for_loop(file, left, &loops) || self.asks_for_loop(file, right, &loops));
+                if let Some((owner, parameter, key)) = self.asked_key(file, function, left)
+                    && self.only_constant(wanted) == Some(Constant::None)
+                {
+                    truth.needs.push(Need { owner, parameter, what: What::KeyNone(key), is: is != is_negated });
+                    return;
+                }
                 if let Some((owner, parameter)) = self.asked_parameter(file, function, left)
                     && let Some((what, is)) = self.equal(wanted, is != is_negated)
                 {
@@ -164,6 +213,20 @@ impl Program {
             truth.is_outside = true;
         }
         truth.is_outside |= self.says_no_loop(file, expr, is);
+    }
+
+    /// What is called, and under which condition, where a call chooses: `(one if test else other)()`.
+    pub(crate) fn choices(&mut self, file: FileId, function: FnId, callee: ExprId) -> Vec<(ExprId, Truth)> {
+        let value = self.bound_value(file, callee).unwrap_or(callee);
+        let Expr::Choice { test, then, other } = *self.expr(file, value) else {
+            return vec![(callee, Truth::default())];
+        };
+        let mut chosen = |expr: ExprId, is: bool| {
+            let mut truth = Truth::default();
+            self.learn(file, function, test, is, &mut truth);
+            (expr, truth)
+        };
+        vec![chosen(then, true), chosen(other, false)]
     }
 
     /// Whether a condition says that the thread has no loop, not even one at rest.
@@ -231,8 +294,16 @@ impl Program {
                 // `loop and loop.is_running()`
                 parts.iter().find_map(|part| self.loop_truth(file, *part, depth + 1).filter(|is| *is))
             }
-            Expr::Call(callee, _) => {
+            Expr::Attribute(_, name) if is_dual_name(self.file(file).facts.name(name)) => Some(true),
+            Expr::Call(callee, arguments) => {
                 let callee = self.eval(file, callee);
+                // `getattr(flow, "isasync", True)`
+                if let Some(name) = arguments.get(1).map(|argument| argument.value)
+                    && let Expr::Text(name) = *self.expr(file, name)
+                    && is_dual_name(self.file(file).facts.name(name))
+                {
+                    return Some(true);
+                }
                 for value in self.values.members(callee).to_vec() {
                     match self.values.get(value).clone() {
                         Value::External(path) if self.is_question(path) => return Some(true),
@@ -328,6 +399,12 @@ impl Program {
         })
     }
 
+    /// `threading.current_thread() is threading.main_thread()`: where it is not, it is nobody's own loop that is waited for.
+    fn asks_for_main_thread(&mut self, file: FileId, left: ExprId, right: ExprId) -> bool {
+        let threads = ["threading.current_thread()", "threading.main_thread()"];
+        [left, right].into_iter().all(|side| self.asks_for_loop(file, side, &threads))
+    }
+
     /// `loop_thread_id == threading.get_ident()`
     fn is_thread_of_loop(&mut self, file: FileId, one: ExprId, other: ExprId) -> bool {
         let set = self.eval(file, other);
@@ -399,6 +476,14 @@ const QUESTIONS: &[(&str, &str, bool)] = &[
 pub(crate) fn is_dual_name(name: &str) -> bool {
     matches!(
         name,
-        "asynchronous" | "is_async" | "_asynchronous" | "_is_async" | "async_" | "run_async" | "use_async" | "_async"
+        "asynchronous"
+            | "isasync"
+            | "is_async"
+            | "_asynchronous"
+            | "_is_async"
+            | "async_"
+            | "run_async"
+            | "use_async"
+            | "_async"
     )
 }

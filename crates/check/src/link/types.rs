@@ -9,6 +9,7 @@ impl Program {
     pub(super) fn annotated(&mut self, file: FileId, annotation: ExprId) -> SetId {
         match self.expr(file, annotation).clone() {
             Expr::Union(parts) | Expr::Sequence(parts) => self.any_annotated(file, &parts),
+            Expr::Choice { then, other, .. } => self.any_annotated(file, &[then, other]),
             Expr::Constant(constant) => self.single(Value::Constant(constant)),
             Expr::Call(generic, arguments) => {
                 let parts = match arguments.first().map(|argument| self.expr(file, argument.value).clone()) {

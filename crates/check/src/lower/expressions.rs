@@ -48,7 +48,7 @@ impl Lowering {
                 self.guard(Condition::Test { expr: test, is: false });
                 let orelse = self.used_expr(&conditional.orelse, becomes.of_part());
                 self.frame().guard = guard;
-                self.union(vec![body, orelse], conditional.range)
+                self.add(Fact::Choice { test, then: body, other: orelse }, conditional.range)
             }
             Expr::BoolOp(logic) => self.logic(logic, |this, last| this.used_expr(last, becomes.of_part())),
             Expr::UnaryOp(unary) => {

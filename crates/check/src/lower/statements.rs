@@ -507,7 +507,8 @@ impl Lowering {
     }
 
     fn for_(&mut self, for_: &ast::StmtFor) {
-        let iter = self.expr(&for_.iter);
+        let becomes = if for_.is_async { Use::Entered } else { Use::Other };
+        let iter = self.used_expr(&for_.iter, becomes);
         let value = self.iterate(iter, for_.is_async, for_.iter.range());
         let before = self.frame().flow.clone();
         self.forget_rebound(&for_.body, None);
@@ -530,7 +531,8 @@ impl Lowering {
     fn with(&mut self, with: &ast::StmtWith) {
         let guard = self.frame().guard;
         for item in &with.items {
-            let context = self.expr(&item.context_expr);
+            let becomes = if with.is_async { Use::Entered } else { Use::Other };
+            let context = self.used_expr(&item.context_expr, becomes);
             let kind = if with.is_async { EventKind::AsyncEnter } else { EventKind::Enter };
             self.event(kind, context, item.context_expr.range());
             if with.is_async {

@@ -297,6 +297,7 @@ fn escapes(facts: &Facts, function: FunctionId, binding: BindingId) -> bool {
         || facts.exprs.iter().any(|(_, expr)| match expr {
             Expr::Sequence(parts) | Expr::Union(parts) => parts.iter().any(|part| is_it(*part)),
             Expr::Mapping(items) => items.iter().any(|(_, value)| is_it(*value)),
+            Expr::Choice { then, other, .. } => is_it(*then) || is_it(*other),
             _ => false,
         })
         || facts.is_seen_outside(binding)
