@@ -8,6 +8,7 @@ mod containers;
 mod expressions;
 mod flow;
 mod functions;
+mod handlers;
 mod patterns;
 mod statements;
 mod suppressions;

@@ -3,10 +3,13 @@
 //! A call of a parameter (`fn(x)`, `self.pool.submit(...)` with an unannotated `pool`) is kept as a variable call of its function, and becomes an
 //! edge of each caller that says what the parameter is: what two callers hand over is never mixed up.
 
+mod handed;
+mod variables;
+
 use crate::catalogue::{Handed, Sink, Unless};
 use crate::facts::{Event, EventKind, ExprId, GuardId, Span, Use};
 use crate::link::values::{
-    Args, ArgsId, ClsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, NO_ENV, PathId, SetId, Step, Symbol, Value, ValueId,
+    ArgsId, ClsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
 };
 use crate::link::{Need, Program, Receiver, Target, Truth, What};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -481,36 +484,6 @@ impl Builder<'_> {
         self.graph.fresh.push(index);
     }
 
-    fn variable(&mut self, variable: Variable) {
-        let function = variable.at.caller;
-        let owner = self.root(variable.value);
-        if !self.graph.known_variables.insert((function, variable.value, variable.at.site)) {
-            return;
-        }
-        if !self.program.is_within(function, owner) {
-            self.graph.foreign.push(variable);
-            return;
-        }
-        let variables = &mut self.graph.variables[function.0 as usize];
-        if variables.len() < MOST_VARIABLES && variable.at.via.len() < LONGEST_VIA {
-            variables.push(variable);
-            // Whoever calls it is to be asked.
-            let offloaded = self.graph.offloaded_into.get(&function).map_or(&[][..], Vec::as_slice);
-            self.graph.fresh.extend(self.graph.into[function.0 as usize].iter().chain(offloaded));
-        }
-    }
-
-    fn root(&self, value: ValueId) -> FnId {
-        let mut next = value;
-        loop {
-            match *self.program.values.get(next) {
-                Value::Step(inner, _) => next = inner,
-                Value::Parameter(function, _) => return function,
-                _ => return FnId(0),
-            }
-        }
-    }
-
     fn external(&mut self, at: &Happening, path: PathId, args: ArgsId) {
         let Program { values, catalogue, .. } = &*self.program;
         let (sink, handed) = self.paths.entry(path).or_insert_with(|| {
@@ -540,105 +513,6 @@ impl Builder<'_> {
         for what in &*handed {
             self.hand(at, path, args, *what);
         }
-    }
-
-    /// Something outside the program is handed a function, or something to step into.
-    fn hand(&mut self, at: &Happening, path: PathId, args: ArgsId, what: Handed) {
-        let (place, name) = match what {
-            Handed::Calls(place, name)
-            | Handed::CallsWith(place, name)
-            | Handed::OnLoop(place, name)
-            | Handed::Elsewhere(place, name) => (place, name),
-            Handed::Iterates(place) | Handed::Enters(place) | Handed::Special(place, _) => (place, ""),
-        };
-        let given = self.argument(args, place, name);
-        if given == EMPTY {
-            return;
-        }
-        let mut targets = Vec::new();
-        let mut inner = Happening { kind: EventKind::Call(Use::Other), is_handed: true, receiver: None, ..at.clone() };
-        match what {
-            Handed::Iterates(_) | Handed::Enters(_) => {
-                let step = if matches!(what, Handed::Enters(_)) { Step::Enter } else { Step::Element };
-                inner.kind = if step == Step::Enter { EventKind::Enter } else { EventKind::Iterate };
-                for value in self.program.values.members(given).to_vec() {
-                    self.program.targets_of_step(value, step, &mut targets);
-                }
-            }
-            Handed::Special(_, method) => {
-                for value in self.program.values.members(given).to_vec() {
-                    if matches!(self.program.values.get(value), Value::Instance { .. }) {
-                        self.program.special_targets(value, &[method], &mut targets);
-                    }
-                }
-                targets.retain(|target| matches!(target, Target::Function(..)));
-            }
-            Handed::Calls(..) => {
-                let elements = self.elements(args, place);
-                targets = self.program.targets(given, elements);
-            }
-            Handed::Elsewhere(..) => {
-                self.offload(at, path, args, (given, place));
-                return;
-            }
-            Handed::CallsWith(..) | Handed::OnLoop(..) => {
-                let rest = self.rest(args, place);
-                targets = self.program.targets(given, rest);
-                if matches!(what, Handed::OnLoop(..)) {
-                    inner.scheduled_by = Some(path);
-                }
-            }
-        }
-        for target in targets {
-            self.target(&inner, target);
-        }
-    }
-
-    /// The arguments behind one.
-    fn rest(&mut self, args: ArgsId, place: usize) -> ArgsId {
-        let positional = self.program.values.arguments(args).positional.iter().skip(place + 1).copied().collect();
-        self.program.values.new_args(Args { positional, ..Args::default() })
-    }
-
-    /// What the other arguments have in them.
-    fn elements(&mut self, args: ArgsId, place: usize) -> ArgsId {
-        let given = self.program.values.arguments(args).positional.clone();
-        let others = given.into_iter().enumerate().filter(|(index, _)| *index != place);
-        let positional = others.map(|(_, set)| self.program.step_set(set, Step::Element)).collect();
-        self.program.values.new_args(Args { positional, ..Args::default() })
-    }
-
-    /// Another thread or process is told to call something, with arguments.
-    fn offload(&mut self, at: &Happening, path: PathId, args: ArgsId, (given, place): (SetId, usize)) {
-        let inner = self.offloaded_arguments(args, place);
-        for target in self.program.targets(given, inner) {
-            let callee = match target {
-                Target::Function(callee, env) => {
-                    self.graph.elsewhere.insert(callee);
-                    let Happening { caller, site, truth, .. } = at.clone();
-                    let kind = EventKind::Call(Use::Other);
-                    let (via, is_handed) = (Vec::new(), true);
-                    self.edge(Edge { caller, callee, site, env, runs: false, truth, via, kind, is_handed }, true);
-                    OffloadedTo::Function(callee)
-                }
-                Target::External(callee, _) => OffloadedTo::External(callee),
-                Target::Variable(..) => continue,
-            };
-            self.graph.offloaded.push(Offloaded { caller: at.caller, site: at.site, by: path, callee });
-        }
-    }
-
-    /// `Thread(target=f, args=(1, 2))`, or `to_thread(f, 1, 2)`
-    fn offloaded_arguments(&mut self, args: ArgsId, place: usize) -> ArgsId {
-        let packed = self.argument(args, NOWHERE, "args");
-        let positional = match self.program.values.members(packed) {
-            [one] => match self.program.values.get(*one) {
-                Value::Sequence(parts) => parts.to_vec(),
-                _ => Vec::new(),
-            },
-            _ => self.program.values.arguments(args).positional.get(place + 1..).unwrap_or_default().to_vec(),
-        };
-        self.program.values.new_args(Args { positional, ..Args::default() })
     }
 
     fn argument(&mut self, args: ArgsId, place: usize, name: &str) -> SetId {
@@ -682,157 +556,4 @@ impl Builder<'_> {
         }
         truth
     }
-
-    // --------------------------------------------------------- variable calls
-
-    /// Tells callers what the variable calls of their callees come to.
-    fn spread(&mut self) {
-        let mut rounds = 0;
-        while let Some(index) = self.graph.fresh.pop() {
-            rounds += 1;
-            if rounds > MOST_ROUNDS {
-                self.graph.fresh.clear();
-                return;
-            }
-            let callee = self.graph.edges[index].callee.0 as usize;
-            let seen = self.graph.seen[index];
-            let variables = self.graph.variables[callee][seen..].to_vec();
-            if variables.is_empty() {
-                continue;
-            }
-            self.graph.seen[index] += variables.len();
-            let edge = self.graph.edges[index].clone();
-            for variable in variables {
-                self.resolve(&edge, &variable);
-            }
-        }
-    }
-
-    fn resolve(&mut self, edge: &Edge, variable: &Variable) {
-        let targets = match *self.program.values.get(variable.value) {
-            Value::Step(inner, step) if !matches!(variable.at.kind, EventKind::Call(_)) => {
-                let objects = self.program.fill_value(inner, edge.env);
-                if self.program.values.members(objects) == [inner] {
-                    return;
-                }
-                self.stepped(objects, step, variable.at.kind)
-            }
-            _ => {
-                let filled = self.program.fill_value(variable.value, edge.env);
-                if filled == EMPTY || self.program.values.members(filled) == [variable.value] {
-                    return;
-                }
-                let args = self.program.fill_args(variable.args, edge.env);
-                self.program.targets(filled, args)
-            }
-        };
-        // What a coroutine or generator calls, it calls itself, when it runs; what the loop is told, it is told there.
-        let at = if variable.at.scheduled_by.is_some() {
-            if edge.truth.is_outside {
-                return;
-            }
-            Happening { caller: edge.caller, ..variable.at.clone() }
-        } else if edge.runs {
-            if edge.truth.is_outside || variable.at.truth.is_outside {
-                return;
-            }
-            let inner = &variable.at.truth;
-            let Some(needs) = self.program.passed(edge.caller, edge.env, &inner.needs) else { return };
-            let truth = if needs.is_empty() && !inner.is_dual {
-                Rc::clone(&edge.truth)
-            } else {
-                let inner = Truth { needs, is_dual: inner.is_dual, ..Truth::default() };
-                Rc::new(Truth::both(inner, &edge.truth))
-            };
-            let mut via = edge.via.clone();
-            via.push(Hop { function: edge.callee, site: variable.at.site });
-            via.extend(&variable.at.via);
-            Happening { caller: edge.caller, site: edge.site, truth, via, ..variable.at.clone() }
-        } else {
-            variable.at.clone()
-        };
-        for target in targets {
-            if let Target::External(path, _) = target {
-                self.graph.outside_by_parameter.push(Outside { caller: at.caller, path, site: at.site });
-            }
-            self.target(&at, target);
-        }
-    }
-
-    /// What a step into something comes to, of which it is known by now what it is.
-    fn stepped(&mut self, objects: SetId, step: Step, kind: EventKind) -> Vec<Target> {
-        let mut targets = Vec::new();
-        for object in self.program.values.members(objects).to_vec() {
-            match step {
-                Step::Attribute(name) if matches!(kind, EventKind::Read | EventKind::Write) => {
-                    self.accessed(object, name, kind == EventKind::Write, &mut targets);
-                }
-                Step::Attribute(_) | Step::Call(_) => {}
-                _ => self.program.targets_of_step(object, step, &mut targets),
-            }
-        }
-        targets
-    }
-
-    /// What nobody is known to call has the defaults of its parameters.
-    fn defaults(&mut self) {
-        for index in 0..self.graph.variables.len() {
-            let function = FnId(index as u32);
-            if !self.graph.into[index].is_empty() || self.graph.offloaded_into.contains_key(&function) {
-                continue;
-            }
-            let env = self.program.bind(function, NO_ENV, None, NO_ARGS);
-            for variable in self.graph.variables[index].clone() {
-                let filled = self.program.fill_value(variable.value, env);
-                if self.program.values.members(filled) == [variable.value] {
-                    continue;
-                }
-                let args = self.program.fill_args(variable.args, env);
-                if matches!(variable.at.kind, EventKind::Call(_)) {
-                    for target in self.program.targets(filled, args) {
-                        if !matches!(target, Target::Variable(..)) {
-                            self.target(&variable.at, target);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// Calls of what another function was handed: an instance's field that its constructor was given.
-    fn foreign(&mut self) {
-        for variable in std::mem::take(&mut self.graph.foreign) {
-            let owner = self.root(variable.value);
-            let mut envs: Vec<EnvId> =
-                self.graph.into[owner.0 as usize].iter().map(|edge| self.graph.edges[*edge].env).collect();
-            envs.sort_unstable();
-            envs.dedup();
-            if envs.len() > MOST_GIVERS {
-                continue;
-            }
-            for env in envs {
-                let filled = self.program.fill_value(variable.value, env);
-                if self.program.values.members(filled) == [variable.value] {
-                    continue;
-                }
-                let args = self.program.fill_args(variable.args, env);
-                for target in self.program.targets(filled, args) {
-                    if let Target::External(path, _) = target {
-                        let Happening { caller, site, .. } = variable.at;
-                        self.graph.outside_by_parameter.push(Outside { caller, path, site });
-                    }
-                    if !matches!(target, Target::Variable(..)) {
-                        self.target(&variable.at, target);
-                    }
-                }
-            }
-        }
-    }
 }
-
-/// A place that no argument has: it is given by name only.
-const NOWHERE: usize = 1000;
-const MOST_VARIABLES: usize = 24;
-const LONGEST_VIA: usize = 5;
-const MOST_ROUNDS: usize = 2_000_000;
-const MOST_GIVERS: usize = 12;

@@ -1,0 +1,188 @@
+//! Variable calls: calls of parameters, which become edges of those who say what the parameters are.
+
+use super::{Builder, Edge, Happening, Hop, Outside, Variable};
+use crate::facts::EventKind;
+use crate::link::values::{EMPTY, EnvId, FnId, NO_ARGS, NO_ENV, SetId, Step, Value, ValueId};
+use crate::link::{Target, Truth};
+use std::rc::Rc;
+
+impl Builder<'_> {
+    pub(super) fn variable(&mut self, variable: Variable) {
+        let function = variable.at.caller;
+        let owner = self.root(variable.value);
+        if !self.graph.known_variables.insert((function, variable.value, variable.at.site)) {
+            return;
+        }
+        if !self.program.is_within(function, owner) {
+            self.graph.foreign.push(variable);
+            return;
+        }
+        let variables = &mut self.graph.variables[function.0 as usize];
+        if variables.len() < MOST_VARIABLES && variable.at.via.len() < LONGEST_VIA {
+            variables.push(variable);
+            // Whoever calls it is to be asked.
+            let offloaded = self.graph.offloaded_into.get(&function).map_or(&[][..], Vec::as_slice);
+            self.graph.fresh.extend(self.graph.into[function.0 as usize].iter().chain(offloaded));
+        }
+    }
+
+    pub(super) fn root(&self, value: ValueId) -> FnId {
+        let mut next = value;
+        loop {
+            match *self.program.values.get(next) {
+                Value::Step(inner, _) => next = inner,
+                Value::Parameter(function, _) => return function,
+                _ => return FnId(0),
+            }
+        }
+    }
+
+    /// Tells callers what the variable calls of their callees come to.
+    pub(super) fn spread(&mut self) {
+        let mut rounds = 0;
+        while let Some(index) = self.graph.fresh.pop() {
+            rounds += 1;
+            if rounds > MOST_ROUNDS {
+                self.graph.fresh.clear();
+                return;
+            }
+            let callee = self.graph.edges[index].callee.0 as usize;
+            let seen = self.graph.seen[index];
+            let variables = self.graph.variables[callee][seen..].to_vec();
+            if variables.is_empty() {
+                continue;
+            }
+            self.graph.seen[index] += variables.len();
+            let edge = self.graph.edges[index].clone();
+            for variable in variables {
+                self.resolve(&edge, &variable);
+            }
+        }
+    }
+
+    fn resolve(&mut self, edge: &Edge, variable: &Variable) {
+        let targets = match *self.program.values.get(variable.value) {
+            Value::Step(inner, step) if !matches!(variable.at.kind, EventKind::Call(_)) => {
+                let objects = self.program.fill_value(inner, edge.env);
+                if self.program.values.members(objects) == [inner] {
+                    return;
+                }
+                self.stepped(objects, step, variable.at.kind)
+            }
+            _ => {
+                let filled = self.program.fill_value(variable.value, edge.env);
+                if filled == EMPTY || self.program.values.members(filled) == [variable.value] {
+                    return;
+                }
+                let args = self.program.fill_args(variable.args, edge.env);
+                self.program.targets(filled, args)
+            }
+        };
+        // What a coroutine or generator calls, it calls itself, when it runs; what the loop is told, it is told there.
+        let at = if variable.at.scheduled_by.is_some() {
+            if edge.truth.is_outside {
+                return;
+            }
+            Happening { caller: edge.caller, ..variable.at.clone() }
+        } else if edge.runs {
+            if edge.truth.is_outside || variable.at.truth.is_outside {
+                return;
+            }
+            let inner = &variable.at.truth;
+            let Some(needs) = self.program.passed(edge.caller, edge.env, &inner.needs) else { return };
+            let truth = if needs.is_empty() && !inner.is_dual {
+                Rc::clone(&edge.truth)
+            } else {
+                let inner = Truth { needs, is_dual: inner.is_dual, ..Truth::default() };
+                Rc::new(Truth::both(inner, &edge.truth))
+            };
+            let mut via = edge.via.clone();
+            via.push(Hop { function: edge.callee, site: variable.at.site });
+            via.extend(&variable.at.via);
+            Happening { caller: edge.caller, site: edge.site, truth, via, ..variable.at.clone() }
+        } else {
+            variable.at.clone()
+        };
+        for target in targets {
+            if let Target::External(path, _) = target {
+                self.graph.outside_by_parameter.push(Outside { caller: at.caller, path, site: at.site });
+            }
+            self.target(&at, target);
+        }
+    }
+
+    /// What a step into something comes to, of which it is known by now what it is.
+    fn stepped(&mut self, objects: SetId, step: Step, kind: EventKind) -> Vec<Target> {
+        let mut targets = Vec::new();
+        for object in self.program.values.members(objects).to_vec() {
+            match step {
+                Step::Attribute(name) if matches!(kind, EventKind::Read | EventKind::Write) => {
+                    self.accessed(object, name, kind == EventKind::Write, &mut targets);
+                }
+                Step::Attribute(_) | Step::Call(_) => {}
+                _ => self.program.targets_of_step(object, step, &mut targets),
+            }
+        }
+        targets
+    }
+
+    /// What nobody is known to call has the defaults of its parameters.
+    pub(super) fn defaults(&mut self) {
+        for index in 0..self.graph.variables.len() {
+            let function = FnId(index as u32);
+            if !self.graph.into[index].is_empty() || self.graph.offloaded_into.contains_key(&function) {
+                continue;
+            }
+            let env = self.program.bind(function, NO_ENV, None, NO_ARGS);
+            for variable in self.graph.variables[index].clone() {
+                let filled = self.program.fill_value(variable.value, env);
+                if self.program.values.members(filled) == [variable.value] {
+                    continue;
+                }
+                let args = self.program.fill_args(variable.args, env);
+                if matches!(variable.at.kind, EventKind::Call(_)) {
+                    for target in self.program.targets(filled, args) {
+                        if !matches!(target, Target::Variable(..)) {
+                            self.target(&variable.at, target);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Calls of what another function was handed: an instance's field that its constructor was given.
+    pub(super) fn foreign(&mut self) {
+        for variable in std::mem::take(&mut self.graph.foreign) {
+            let owner = self.root(variable.value);
+            let mut envs: Vec<EnvId> =
+                self.graph.into[owner.0 as usize].iter().map(|edge| self.graph.edges[*edge].env).collect();
+            envs.sort_unstable();
+            envs.dedup();
+            if envs.len() > MOST_GIVERS {
+                continue;
+            }
+            for env in envs {
+                let filled = self.program.fill_value(variable.value, env);
+                if self.program.values.members(filled) == [variable.value] {
+                    continue;
+                }
+                let args = self.program.fill_args(variable.args, env);
+                for target in self.program.targets(filled, args) {
+                    if let Target::External(path, _) = target {
+                        let Happening { caller, site, .. } = variable.at;
+                        self.graph.outside_by_parameter.push(Outside { caller, path, site });
+                    }
+                    if !matches!(target, Target::Variable(..)) {
+                        self.target(&variable.at, target);
+                    }
+                }
+            }
+        }
+    }
+}
+
+const MOST_VARIABLES: usize = 24;
+const LONGEST_VIA: usize = 5;
+const MOST_ROUNDS: usize = 2_000_000;
+const MOST_GIVERS: usize = 12;

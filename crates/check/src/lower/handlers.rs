@@ -1,0 +1,206 @@
+//! `with` and `try`: what is entered, what is caught, and what a call says that did not fail.
+
+use super::Lowering;
+use super::statements::{exit_of, raises};
+use crate::facts::{BindingKind, Condition, Event, EventKind, Expr as Fact, ExprId, Handler, Use};
+use crate::syntax::{ExceptHandler, Expr, Ranged, Stmt, ast};
+
+impl Lowering {
+    pub(super) fn with(&mut self, with: &ast::StmtWith) {
+        let guard = self.frame().guard;
+        for item in &with.items {
+            let becomes = if with.is_async { Use::Entered } else { Use::Other };
+            let context = self.used_expr(&item.context_expr, becomes);
+            let kind = if with.is_async { EventKind::AsyncEnter } else { EventKind::Enter };
+            self.event(kind, context, item.context_expr.range());
+            if with.is_async {
+                self.function().awaits = true;
+            }
+            if let Some(target) = &item.optional_vars {
+                let fact = if with.is_async { Fact::AsyncEnter(context) } else { Fact::Enter(context) };
+                let value = self.add(fact, item.range);
+                self.assign(target, value);
+            }
+            self.guard(if with.is_async { Condition::AsyncWithin(context) } else { Condition::Within(context) });
+        }
+        let before = self.frame().flow.clone();
+        let yields = self.function().yields.len();
+        self.body(&with.body);
+        let function = self.function();
+        function.cleans_up |= function.yields.len() > yields;
+        let frame = self.frame();
+        frame.guard = guard;
+        // The context may swallow what was raised.
+        if frame.flow.is_dead
+            && !before.is_dead
+            && (raises(&with.body) || with.items.iter().any(|item| is_suppress(&item.context_expr)))
+        {
+            frame.flow.join(&before);
+            frame.flow.is_dead = false;
+        }
+    }
+
+    pub(super) fn try_(&mut self, try_: &ast::StmtTry) {
+        let guard = self.frame().guard;
+        let before = self.frame().flow.clone();
+        if let Some(place) = broad_handler(&try_.handlers) {
+            self.guard(Condition::Covered(place));
+        }
+        let events_before = self.function().events.len();
+        let yields = self.function().yields.len();
+        self.tried(&try_.body);
+        if !try_.finalbody.is_empty() {
+            let function = self.function();
+            function.cleans_up |= function.yields.len() > yields;
+        }
+        let question = self.asks_for_the_loop(events_before);
+        let inside = self.frame().flow.clone();
+        self.frame().guard = guard;
+        if let Some(expr) = question {
+            self.guard(Condition::Called { expr, went_well: true });
+        }
+        let well = self.frame().guard;
+        self.body(&try_.orelse);
+        let mut after = self.frame().flow.clone();
+        let well_leaves = after.is_dead;
+        let mut all_leave = !try_.handlers.is_empty();
+        let awaits = self.awaits_since(events_before);
+        let mut earlier = Vec::new();
+        for handler in &try_.handlers {
+            let mut begin = before.clone();
+            let mut end_of_body = inside.clone();
+            end_of_body.is_dead = false;
+            begin.join(&end_of_body);
+            self.frame().flow = begin;
+            self.frame().guard = guard;
+            if let Some(expr) = question {
+                self.guard(Condition::Called { expr, went_well: false });
+            }
+            self.handler(handler, awaits, &mut earlier);
+            let frame = self.frame();
+            all_leave &= frame.flow.is_dead;
+            after.join(&frame.flow);
+        }
+        self.frame().guard = guard;
+        match question {
+            Some(_) if all_leave => self.frame().guard = well,
+            // Whoever gets further was in a handler.
+            Some(expr) if well_leaves => self.guard(Condition::Called { expr, went_well: false }),
+            _ => {}
+        }
+        let frame = self.frame();
+        frame.flow = after;
+        let is_dead = std::mem::replace(&mut frame.flow.is_dead, false);
+        self.body(&try_.finalbody);
+        self.frame().flow.is_dead |= is_dead;
+        if let (true, Some(end)) = (awaits, exit_of(&try_.finalbody)) {
+            let function = self.frame().function;
+            self.remember_handler(Handler {
+                function,
+                span: super::span(end),
+                awaits,
+                is_finally: true,
+                ..Handler::default()
+            });
+        }
+    }
+
+    /// The body of a `try`: behind the call that fails where no loop runs, one does.
+    fn tried(&mut self, body: &[Stmt]) {
+        for statement in body {
+            let since = self.function().events.len();
+            self.statement(statement);
+            if matches!(statement, Stmt::Expr(_) | Stmt::Assign(_) | Stmt::AnnAssign(_))
+                && let Some(expr) = self.asks_for_the_loop(since)
+            {
+                self.guard(Condition::Called { expr, went_well: true });
+            }
+        }
+    }
+
+    /// The call in a `try` that fails where no loop runs, or where there is none.
+    fn asks_for_the_loop(&mut self, since: usize) -> Option<ExprId> {
+        let function = self.frame().function;
+        let events = &self.facts.functions[function].events[since..];
+        let mut calls = events.iter().filter(|event| matches!(event.kind, EventKind::Call(_))).rev();
+        let is_last = |event: &&Event| calls.next().is_some_and(|last| last.expr == event.expr);
+        let found = events
+            .iter()
+            .find(|event| self.calls(event.expr, "get_running_loop") || self.calls(event.expr, "current_task"));
+        // What comes behind this one may fail because a loop runs.
+        let found =
+            found.or_else(|| events.iter().find(|event| self.calls(event.expr, "get_event_loop")).filter(is_last));
+        found.map(|event| event.expr)
+    }
+
+    /// Whether it is a call of something with that name.
+    fn calls(&self, call: ExprId, wanted: &str) -> bool {
+        let Fact::Call(callee, _) = &self.facts.exprs[call] else { return false };
+        match &self.facts.exprs[*callee] {
+            Fact::Attribute(_, name) | Fact::Global(name) | Fact::Free(_, name) => self.facts.name(*name) == wanted,
+            Fact::Local(bindings) => bindings.iter().any(|binding| match self.facts.bindings[*binding].kind {
+                BindingKind::ImportFrom { name, .. } => self.facts.name(name) == wanted,
+                _ => false,
+            }),
+            _ => false,
+        }
+    }
+
+    /// Whether a `try` awaits.
+    fn awaits_since(&mut self, since: usize) -> bool {
+        let events = &self.function().events[since..];
+        let awaits = |kind| matches!(kind, EventKind::Await | EventKind::AsyncEnter | EventKind::AsyncIterate);
+        events.iter().any(|event| awaits(event.kind))
+    }
+
+    fn remember_handler(&mut self, handler: Handler) {
+        if self.facts.functions[handler.function].is_async {
+            self.facts.handlers.push(handler);
+        }
+    }
+
+    fn handler(&mut self, handler: &ExceptHandler, awaits: bool, earlier: &mut Vec<ExprId>) {
+        let ExceptHandler::ExceptHandler(handler) = handler;
+        let mut types = Vec::new();
+        match handler.type_.as_deref() {
+            Some(Expr::Tuple(tuple)) => types.extend(tuple.elts.iter().map(|part| self.expr(part))),
+            Some(one) => types.push(self.expr(one)),
+            None => {}
+        }
+        if let Some(name) = &handler.name {
+            let kind = types.first().map_or(BindingKind::Unknown, |class| BindingKind::Raised(*class));
+            let name_id = self.name(name);
+            self.bind(name_id, kind, name.range);
+        }
+        self.guard(Condition::Caught);
+        self.body(&handler.body);
+        let function = self.frame().function;
+        let known = earlier.clone();
+        earlier.extend(types.iter().copied());
+        let span = super::span(handler.range);
+        let raises = raises(&handler.body);
+        self.remember_handler(Handler { function, span, types, earlier: known, raises, awaits, is_finally: false });
+    }
+}
+
+fn is_suppress(context: &Expr) -> bool {
+    let Expr::Call(call) = context else { return false };
+    match &*call.func {
+        Expr::Name(name) => name.id == "suppress",
+        Expr::Attribute(attribute) => attribute.attr.as_str() == "suppress",
+        _ => false,
+    }
+}
+
+/// Where a handler begins that would hide an error of any kind.
+fn broad_handler(handlers: &[ExceptHandler]) -> Option<u32> {
+    let is_broad = |class: &Expr| matches!(class, Expr::Name(name) if name.id == "Exception" || name.id == "BaseException" || name.id == "RuntimeError");
+    handlers.iter().find_map(|ExceptHandler::ExceptHandler(handler)| {
+        let is_broad = match handler.type_.as_deref() {
+            None => true,
+            Some(Expr::Tuple(tuple)) => tuple.elts.iter().any(is_broad),
+            Some(one) => is_broad(one),
+        };
+        (is_broad && !raises(&handler.body)).then(|| handler.range.start().to_u32())
+    })
+}
