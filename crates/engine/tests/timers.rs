@@ -191,6 +191,35 @@ proptest! {
     }
 }
 
+proptest! {
+    // Each is long.
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// More than are kept in one heap, near and far, also all at once and most of them at once.
+    #[test]
+    fn thousands_of_timers_come_out_in_order(
+        waves in prop::collection::vec((1..5000_usize, prop_oneof![Just(1_u64), Just(3), 1..100_000_u64], 0..5_000_u64, 0..2000_usize), 1..6),
+        salt in any::<u64>(),
+    ) {
+        let mut pair = Pair::default();
+        for (count, spread, later, cancelled) in waves {
+            for number in 0..count as u64 {
+                let deadline = (number ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) % spread;
+                pair.push_at(pair.now + deadline);
+            }
+            let pending: Vec<usize> = pair.timers.iter().map(|(_, number)| *number).step_by(3).take(cancelled).collect();
+            for number in pending {
+                pair.cancel(number);
+            }
+            pair.begin_turn(later);
+            while pair.next().is_some() {}
+        }
+        pair.begin_turn(u64::MAX - pair.now);
+        while pair.next().is_some() {}
+        prop_assert_eq!(pair.engine.timers_len(), 0);
+    }
+}
+
 #[test]
 fn a_timer_is_ready_at_its_deadline_and_not_a_nanosecond_before() {
     let mut pair = Pair::default();
