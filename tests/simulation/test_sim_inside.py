@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -246,6 +247,27 @@ def test_a_slow_thread_is_waited_for() -> None:
         timer.start()
         assert done.wait()
         timer.join()
+
+    with soliloop.simulation(outside="threads") as sim:
+        sim.run(main())
+
+
+def test_a_thread_that_holds_the_lock_of_all_threads_is_waited_for() -> None:
+    """Whether there are other threads is asked by whoever waits for a lock: also if it is the one that `threading` has for that."""
+
+    async def main() -> None:
+        is_held = threading.Event()
+
+        def hold() -> None:
+            with threading._active_limbo_lock:  # type: ignore[attr-defined]
+                is_held.set()
+                time.sleep(0.1)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        assert is_held.wait()
+        assert len(threading.enumerate()) >= 2
+        thread.join()
 
     with soliloop.simulation(outside="threads") as sim:
         sim.run(main())

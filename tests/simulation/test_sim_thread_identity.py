@@ -6,6 +6,8 @@ import asyncio
 import concurrent.futures
 import gc
 import logging
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -61,6 +63,9 @@ def test_loggers_tell_the_name(sim: soliloop.Simulation) -> None:
     name, number = sim.run(main())
     assert name == "asyncio_0"
     assert number != threading.get_ident()
+
+
+MANY = 200
 
 
 class Counted(threading.local):
@@ -190,3 +195,97 @@ def test_no_loop_of_the_policy_is_made_there(sim: soliloop.Simulation) -> None:
             await asyncio.to_thread(asyncio.get_event_loop)
 
     sim.run(main())
+
+
+def test_values_of_an_object_that_ends_while_its_threads_wait(sim: soliloop.Simulation) -> None:
+    """A later `threading.local` may have the address of one that has ended, and must not find its values."""
+
+    def use(number: int, found: list[object]) -> None:
+        mine = threading.local()
+        mine.value = locals_of_loop[number].value = [number]
+        time.sleep(2)
+        found += [local.__dict__ for local in later]
+        assert mine.value == [number]
+
+    async def main() -> list[object]:
+        found: list[object] = []
+        calls = [asyncio.to_thread(use, number, found) for number in range(len(locals_of_loop))]
+        waiting = asyncio.gather(*calls)
+        await asyncio.sleep(1)
+        locals_of_loop.clear()
+        gc.collect()
+        later.extend(threading.local() for _ in range(MANY))
+        await waiting
+        return found
+
+    locals_of_loop = [threading.local() for _ in range(30)]
+    later: list[threading.local] = []
+    assert sim.run(main()) == [{}] * 30 * MANY
+
+
+def test_values_of_the_loop_whose_object_ends_in_a_thread(sim: soliloop.Simulation) -> None:
+    ended = [threading.local() for _ in range(30)]
+    for local in ended:
+        local.value = [1]
+    later: list[threading.local] = []
+
+    def use() -> None:
+        ended.clear()
+        gc.collect()
+        later.extend(threading.local() for _ in range(MANY))
+
+    async def main() -> None:
+        await asyncio.to_thread(use)
+
+    del local
+    sim.run(main())
+    assert [local.__dict__ for local in later] == [{}] * MANY
+
+
+def test_threads_have_values_of_their_own_in_every_known_python() -> None:
+    assert soliloop._soliloop._threads_have_values()
+
+
+SHARED = """
+import asyncio, gc, sys, threading, time
+
+gc.get_referents = lambda *things: []  # by which the place of the values is found
+import soliloop
+
+local = threading.local()
+
+def use(number):
+    local.value = number
+    time.sleep(1)
+    return local.value, threading.current_thread().name
+
+async def main():
+    return await asyncio.gather(asyncio.to_thread(use, 1), asyncio.to_thread(use, 2))
+
+with soliloop.simulation() as sim:
+    told = sim.run(main())
+own = soliloop._soliloop._threads_have_values()
+assert own == (sys.version_info < (3, 13)), own
+assert [value for value, _ in told] == ([1, 2] if own else [2, 2]), told
+assert len(threading.enumerate()) == 1
+"""
+
+
+def test_values_are_shared_where_their_place_is_not_found() -> None:
+    done = subprocess.run([sys.executable, "-c", SHARED], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_numbers_are_the_smallest_free_ones(sim: soliloop.Simulation) -> None:
+    def number(seconds: float) -> int:
+        time.sleep(seconds)
+        return threading.get_ident()
+
+    async def main() -> list[int]:
+        calls = [asyncio.to_thread(number, seconds) for seconds in (3, 1, 5)]
+        first = asyncio.gather(*calls)
+        await asyncio.sleep(2)
+        return [await asyncio.to_thread(number, 0), *await first]
+
+    base = min(sim.run(main()))
+    assert sim.run(main()) == [base + 1, base, base + 1, base + 2]

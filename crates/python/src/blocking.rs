@@ -145,9 +145,12 @@ pub(crate) fn after(core: &Bound<'_, LoopCore>, seconds: f64) -> PyResult<Instan
 /// Whether there are real threads besides this one.
 ///
 /// # Errors
-/// What asking `threading` fails with.
+/// What asking the tables of `threading` fails with.
 pub(crate) fn has_other_threads(py: Python<'_>) -> PyResult<bool> {
-    Ok(Names::get(py)?.threads.bind(py).call0()?.len()? > 1 + identity::known())
+    let names = Names::get(py)?;
+    // Not by `threading.enumerate`: it takes a lock, and whoever waits for a lock comes here.
+    let count = names.known_threads.bind(py).len()? + names.starting_threads.bind(py).len()?;
+    Ok(count > 1 + identity::known())
 }
 
 /// How often it is looked whether another real thread has let go of a lock, before that is taken for the simulation's own.

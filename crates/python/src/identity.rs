@@ -10,8 +10,6 @@ use crate::ffi::intercept::{Call, Target};
 use crate::ffi::locals::Locals;
 use crate::names::Names;
 use crate::threads;
-use pyo3::PyTraverseError;
-use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use std::collections::BTreeSet;
@@ -33,10 +31,7 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn new() -> Self {
-        let mut numbers = numbers();
-        // The smallest one, so that a run that is repeated has the same ones.
-        let number = (1..=u64::MAX).find(|number| !numbers.contains(number)).unwrap_or_default();
-        numbers.insert(number);
+        let number = numbers().take();
         Self { number, is_known: AtomicBool::new(false), locals: GilCell::new(Locals::default()) }
     }
 
@@ -79,15 +74,29 @@ impl Identity {
         KNOWN.fetch_sub(1, Relaxed);
         Names::get(py)?.known_threads.bind(py).call_method1(intern!(py, "pop"), (self.number, py.None())).map(drop)
     }
-
-    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.locals.visit(|locals| locals.traverse(visit)).unwrap_or(Ok(()))
-    }
 }
 
 impl Drop for Identity {
     fn drop(&mut self) {
-        numbers().remove(&self.number);
+        numbers().left.insert(self.number);
+    }
+}
+
+/// The numbers of simulated threads.
+struct Numbers {
+    /// How many were ever in use at the same time: no number is higher.
+    most: u64,
+    /// Those of threads that have ended.
+    left: BTreeSet<u64>,
+}
+
+impl Numbers {
+    /// The smallest one that no thread has, so that a run that is repeated has the same ones.
+    fn take(&mut self) -> u64 {
+        self.left.pop_first().unwrap_or_else(|| {
+            self.most += 1;
+            self.most
+        })
     }
 }
 
@@ -104,8 +113,8 @@ fn ident<'py>(call: &Call<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
     Ok(Some(identity.number.into_pyobject(py)?.into_any()))
 }
 
-fn numbers() -> MutexGuard<'static, BTreeSet<u64>> {
-    static NUMBERS: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
+fn numbers() -> MutexGuard<'static, Numbers> {
+    static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers { most: 0, left: BTreeSet::new() });
     NUMBERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

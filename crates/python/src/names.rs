@@ -24,6 +24,8 @@ pub(crate) struct Names {
     pub(crate) current_thread: Py<PyAny>,
     /// The objects of threads, by their numbers.
     pub(crate) known_threads: Py<PyAny>,
+    /// Those of threads that have no number yet.
+    pub(crate) starting_threads: Py<PyAny>,
     pub(crate) set_wakeup_fd: Py<PyAny>,
     /// What `asyncio.sleep` has its timer call: `(future, result)`.
     pub(crate) set_result_unless_cancelled: Py<PyAny>,
@@ -108,6 +110,7 @@ impl Names {
             threads: name("threading", "enumerate")?,
             current_thread: name("threading", "current_thread")?,
             known_threads: name("threading", "_active")?,
+            starting_threads: name("threading", "_limbo")?,
             set_wakeup_fd: name("signal", "set_wakeup_fd")?,
             set_result_unless_cancelled: name("asyncio.futures", "_set_result_unless_cancelled")?,
             format_callback_source: name("asyncio.format_helpers", "_format_callback_source")?,
@@ -249,8 +252,10 @@ pub(crate) const PRIVATE: &[(&str, u8, u8)] = &[
     ("asyncio.unix_events._UnixSubprocessTransport._wait", 11, 14),
     ("asyncio.unix_events._UnixDefaultEventLoopPolicy._watcher", 11, 13),
     ("asyncio.unix_events._ThreadedChildWatcher", 14, 14),
-    // A simulated thread that has ended.
+    // Which threads there are, and what their values are found by.
     ("threading._active", 11, 14),
+    ("threading._limbo", 11, 14),
+    ("_thread._local", 11, 14),
     // Threads of the default executor end before the interpreter does.
     ("threading._register_atexit", 11, 14),
     // A socket that is closed while a call waits for it.

@@ -421,7 +421,6 @@ impl SimulatedThread {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.core)?;
         visit.call(&self.context)?;
-        self.identity.traverse(&visit)?;
         let visited = self.state.visit(|state| {
             visit.call(&state.function)?;
             visit.call(&state.ended)?;
