@@ -37,7 +37,6 @@ class _Call(NamedTuple):
     function: Callable[..., Any]
     args: tuple[Any, ...]
     future: asyncio.Future[Any]
-    host: Incarnation | None
 
 
 class SimulatedPool:
@@ -54,6 +53,7 @@ class SimulatedPool:
         self._name = name
         self._limit = limit
         self._initializer = initializer
+        self._host: Incarnation | None = running_on.get()
         self._waiting: collections.deque[_Call] = collections.deque()
         self._running: set[int] = set()
         self._started = 0
@@ -74,7 +74,7 @@ class SimulatedPool:
         if self._is_broken:
             raise BrokenThreadPool(_BROKEN)
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._waiting.append(_Call(function, args, future, running_on.get()))
+        self._waiting.append(_Call(function, args, future))
         if len(self._running) < self._limit:
             self._start()
         return future
@@ -86,7 +86,10 @@ class SimulatedPool:
         # An interrupt (a signal) may keep the thread from doing anything: its end is noted all the same.
         ended = functools.partial(self._running.discard, number)
         name = f"{self._name or 'ThreadPoolExecutor'}_{number}"
-        _soliloop._start_thread(self._loop, functools.partial(self._work, number), ended, name)
+        # Of its own, as a real one has it: the initializer's variables are there in each call.
+        context = contextvars.Context()
+        work = functools.partial(context.run, self._work, number)
+        _soliloop._start_thread(self._loop, work, ended, name)
 
     async def drain(self) -> None:
         """Wait until nothing runs or waits any more."""
@@ -99,13 +102,14 @@ class SimulatedPool:
 
     def _work(self, number: int) -> None:
         """What a thread does."""
+        running_on.set(self._host)
         try:
             if self._initializer is not None:
                 self._initializer()
             while self._waiting:
                 call = self._waiting.popleft()
                 if not call.future.cancelled():
-                    contextvars.Context().run(self._make, call)
+                    self._make(call)
                 del call
         except Exception as error:
             self._is_broken = True
@@ -121,7 +125,6 @@ class SimulatedPool:
                 self._loop.call_soon_threadsafe(_finish, self._idle)
 
     def _make(self, call: _Call) -> None:
-        running_on.set(call.host)
         try:
             result = call.function(*call.args)
         except GreenletExit:

@@ -62,6 +62,23 @@ def test_run_in_executor_leaves_the_context_of_its_caller_alone(loop: soliloop.E
     assert loop.run_until_complete(main()) == "main"
 
 
+def test_the_calls_of_a_thread_share_its_context(loop: soliloop.EventLoop) -> None:
+    def work() -> str:
+        seen = VAR.get()
+        VAR.set("first call")
+        return seen
+
+    async def main() -> list[str]:
+        VAR.set("main")
+        with concurrent.futures.ThreadPoolExecutor(
+            1, initializer=VAR.set, initargs=("initializer",)
+        ) as pool:
+            calls = [loop.run_in_executor(pool, work) for _ in range(2)]
+            return [*await asyncio.gather(*calls), VAR.get()]
+
+    assert loop.run_until_complete(main()) == ["initializer", "first call", "main"]
+
+
 def test_no_loop_runs_in_the_function(loop: soliloop.EventLoop) -> None:
     def work() -> object:
         with pytest.raises(RuntimeError):
