@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 README = Path(__file__).parents[2] / "README.md"
+HOOKS = README.with_name(".pre-commit-hooks.yaml")
+LANGUAGES = {"python", "text", "console", "toml", "yaml"}
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,17 @@ def test_a_command_prints_what_the_readme_says(session: Block, tmp_path: Path) -
 def test_the_examples_are_found() -> None:
     assert len(EXAMPLES) >= 8
     assert len(SESSIONS) >= 2
-    assert not [
-        block for block in BLOCKS if block.language not in ("python", "text", "console", "toml")
-    ]
+    assert {block.language for block in BLOCKS} <= LANGUAGES
+
+
+def test_the_hooks_are_there() -> None:
+    (settings,) = [block for block in BLOCKS if block.language == "yaml"]
+    wanted, given = (
+        set(re.findall(r"^[ -]*id: (\S+)$", text, re.MULTILINE))
+        for text in (settings.text, HOOKS.read_text(encoding="utf-8"))
+    )
+    assert wanted
+    assert wanted <= given
 
 
 def test_the_settings_make_sense(tmp_path: Path) -> None:

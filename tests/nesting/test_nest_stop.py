@@ -8,21 +8,30 @@ import pytest
 import soliloop
 
 
-def test_parked_stacks_go_on_in_the_next_run(loop: soliloop.EventLoop, second: float) -> None:
+def test_parked_stacks_go_on_in_the_next_run(loop: soliloop.EventLoop) -> None:
     events: list[str] = []
 
-    async def A(name: str, seconds: float) -> None:
-        loop.run_until_complete(asyncio.sleep(seconds * second))
+    async def A(name: str, wanted: asyncio.Future[None]) -> None:
+        loop.run_until_complete(wanted)
         events.append(name)
 
     async def main() -> str:
-        await asyncio.sleep(second)
+        await asyncio.sleep(0)
         return "main"
 
-    tasks = [loop.create_task(A("A1", 3)), loop.create_task(A("A2", 2))]
+    async def go_on() -> None:
+        for future in reversed(wanted):
+            future.set_result(None)
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+
+    wanted = [loop.create_future(), loop.create_future()]
+    tasks = [
+        loop.create_task(A(name, future)) for name, future in zip(("A1", "A2"), wanted, strict=True)
+    ]
     assert loop.run_until_complete(main()) == "main"
     assert (events, loop._counts()[2], loop.is_running()) == ([], 2, False)
-    loop.run_until_complete(asyncio.gather(*tasks))
+    loop.run_until_complete(go_on())
     assert events == ["A2", "A1"]
 
 
