@@ -186,9 +186,10 @@ def simulation(
             seed, too. (``uuid.uuid1`` stays the system's.)
         outside: With "allow" the program may use the real world as well: names and addresses that the simulation doesn't know,
             child processes, threads, signals, executors of processes. The simulated clock stands still while an answer of a real
-            peer, the end of a child process or a call in such an executor is waited for; but not for a thread that the program
-            has started itself. With "threads" it may start real threads
-            and nothing else: the clock does not wait for them, and they may not call the loop.
+            peer, the end of a child process or a call that ``run_in_executor`` gives to such an executor is waited for. It does
+            not for a thread that the program has started itself, or by ``submit``: while only that is at work, the next timer is
+            due at once (without a timer the loop waits for the thread). With "threads" it may start real threads and nothing
+            else: the clock does not wait for them, and they may not call the loop.
         names: What ``getsockname()`` and the like tell has the names of hosts in the place of their numbers:
             ``("exchange", 80)`` rather than ``("10.0.0.2", 80)``. (Names are always fine as an address to connect or send to.)
 

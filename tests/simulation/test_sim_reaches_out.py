@@ -405,6 +405,40 @@ def test_a_real_thread_has_the_true_time_and_the_loop_the_simulated_one(
     assert seen[0] >= true
 
 
+def test_a_thread_of_the_program_is_waited_for_where_nothing_else_is(
+    sim: soliloop.Simulation,
+) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        before, answer = loop.time(), loop.create_future()
+
+        def work() -> None:
+            time.sleep(DELAY)
+            loop.call_soon_threadsafe(answer.set_result, "answer")
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert await answer == "answer"
+        thread.join()
+        assert loop.time() == before
+
+    sim.run(main())
+
+
+def test_the_clock_does_not_wait_for_a_thread_of_the_program(sim: soliloop.Simulation) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        before, is_over = loop.time(), threading.Event()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(30):
+                    await asyncio.wrap_future(pool.submit(is_over.wait))
+            assert loop.time() == before + 30
+            is_over.set()
+
+    sim.run(main())
+
+
 # ----------------------------------------------------------------------- signals
 
 
