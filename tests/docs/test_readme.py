@@ -117,6 +117,9 @@ def test_the_hooks_are_there() -> None:
 
 def test_the_settings_make_sense(tmp_path: Path) -> None:
     (settings,) = [block for block in BLOCKS if block.language == "toml"]
-    (tmp_path / "pyproject.toml").write_text(settings.text, encoding="utf-8")
-    printed = _run([sys.executable, "-m", "soliloop", "check"], tmp_path)
+    (tmp_path / "shared.toml").write_text("[tool.soliloop.check]\n", encoding="utf-8")
+    folder = tmp_path / "program"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(settings.text, encoding="utf-8")
+    printed = _run([sys.executable, "-m", "soliloop", "check"], folder)
     assert printed == "All checks passed!\n"
