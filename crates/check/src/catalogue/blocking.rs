@@ -40,6 +40,8 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
          socketserver.BaseServer().serve_forever socketserver.BaseServer().handle_request http.server.HTTPServer().serve_forever
          http.server.test wsgiref.simple_server.WSGIServer().serve_forever flask.Flask().run
          boto3.client()* boto3.resource()** boto3.Session().client()* boto3.Session().resource()** botocore.client.BaseClient()*
+         pycurl.Curl().perform pycurl.Curl().perform_rb pycurl.Curl().perform_rs
+         serial.Serial().read serial.Serial().readline serial.Serial().readlines serial.Serial().read_until serial.Serial().write
          paramiko.SSHClient().connect paramiko.SSHClient().exec_command paramiko.SFTPClient()* paramiko.Transport().connect
          websocket.create_connection websocket.WebSocket()* websocket.WebSocketApp().run_forever
          websockets.sync.client.connect grpc.insecure_channel()** grpc.secure_channel()** kafka.KafkaProducer().flush kafka.KafkaConsumer().poll
@@ -80,7 +82,7 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
          sqlite3.Cursor().executescript sqlite3.Cursor().fetchone sqlite3.Cursor().fetchall sqlite3.Cursor().fetchmany
          psycopg2.connect psycopg2.connect()** psycopg.connect psycopg.Connection.connect psycopg.Connection()* psycopg.Cursor()*
          pymysql.connect pymysql.connect()** MySQLdb.connect MySQLdb.connect()** mysql.connector.connect mysql.connector.connect()**
-         pyodbc.connect pyodbc.connect()** cx_Oracle.connect cx_Oracle.connect()** oracledb.connect oracledb.connect()**
+         pymssql.connect pymssql.connect()** pyodbc.connect pyodbc.connect()** cx_Oracle.connect cx_Oracle.connect()** oracledb.connect oracledb.connect()**
          snowflake.connector.connect snowflake.connector.connect()** duckdb.connect()*
          sqlalchemy.engine.Engine().connect sqlalchemy.engine.Engine().execute sqlalchemy.engine.Engine().begin
          sqlalchemy.engine.Connection().execute sqlalchemy.engine.Connection().commit sqlalchemy.engine.Connection().scalar

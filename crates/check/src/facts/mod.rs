@@ -93,7 +93,7 @@ pub(crate) enum Expr {
     Same(ExprId, ExprId, bool),
     /// Any other comparison.
     Compared(ExprId, ExprId),
-    Operation(ExprId, ExprId),
+    Operation(NameId, ExprId, ExprId),
     /// An instance of one of these classes; or of none of them.
     Narrowed {
         value: ExprId,

@@ -7,7 +7,7 @@ use super::sites::at;
 use crate::facts::{BindingKind, Constant, EventKind, Expr, ExprId, MODULE, ParameterKind, ScopeKind};
 use crate::graph::{Edge, Graph, Site};
 use crate::link::Program;
-use crate::link::values::{ClsId, EMPTY, FileId, FnId, Value, ValueId};
+use crate::link::values::{ClsId, EMPTY, FileId, FnId, SetId, Value, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// An attribute of an object of which nothing is known.
@@ -110,20 +110,46 @@ impl Closures<'_, '_> {
         if self.is_partly_unknown(site.file, object, 0) {
             return Err(obstacle());
         }
+        let known: Vec<FnId> = self.sites.at(self.graph, caller, site).map(|edge| edge.callee).collect();
         let set = self.program.eval(site.file, callee);
         for value in self.program.values.members(set).to_vec() {
-            let Some((owner, parameter)) = self.root(value).filter(|_| edge.via.is_empty()) else { continue };
-            for giver in &self.graph.into[owner.0 as usize] {
+            let Some(root) = self.root(value).filter(|_| edge.via.is_empty()) else { continue };
+            for giver in &self.graph.into[root.0.0 as usize] {
                 let env = self.program.values.env(self.graph.edges[*giver].env);
-                let given = env.iter().find(|(key, _)| *key == (owner, parameter)).map_or(EMPTY, |(_, set)| *set);
-                let is_nothing =
-                    |value: &ValueId| matches!(self.program.values.get(*value), Value::Constant(Constant::None));
-                if !self.program.values.members(given).iter().all(is_nothing) {
+                let given = env.iter().find(|(key, _)| *key == root).map_or(EMPTY, |(_, set)| *set);
+                if !self.are_known(value, given, &known) {
                     return Err(obstacle());
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether what comes of a parameter is one of these functions, or nothing, for all that it is given.
+    fn are_known(&mut self, value: ValueId, given: SetId, known: &[FnId]) -> bool {
+        let is_nothing = |value: &ValueId| matches!(self.program.values.get(*value), Value::Constant(Constant::None));
+        let given: Vec<ValueId> =
+            self.program.values.members(given).iter().copied().filter(|value| !is_nothing(value)).collect();
+        given.into_iter().all(|one| {
+            let one = self.program.values.set(vec![one]);
+            let called = self.put_in(value, one);
+            let is_known = |value: &ValueId| match self.program.values.get(*value) {
+                Value::Function(function, _) | Value::Bound(function, ..) => known.contains(function),
+                _ => false,
+            };
+            called != EMPTY && self.program.values.members(called).iter().all(is_known)
+        })
+    }
+
+    /// What comes of a parameter that is this.
+    fn put_in(&mut self, value: ValueId, given: SetId) -> SetId {
+        match *self.program.values.get(value) {
+            Value::Step(inner, step) => {
+                let inner = self.put_in(inner, given);
+                self.program.step_set(inner, step)
+            }
+            _ => given,
+        }
     }
 
     fn root(&self, value: ValueId) -> Option<(FnId, u32)> {

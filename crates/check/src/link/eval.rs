@@ -1,13 +1,38 @@
 //! What an expression may be.
 
 use super::classes::Owner;
-use super::values::{Decoration, EMPTY, EnvId, FileId, FnId, NO_ENV, PathId, SetId, Step, Symbol, Value, ValueId};
+use super::values::{
+    Args, Decoration, EMPTY, EnvId, FileId, FnId, NO_ENV, PathId, SetId, Step, Symbol, Value, ValueId,
+};
 use super::{Busy, Memo, Program, Returned};
 use crate::catalogue::canonical;
 use crate::facts::{BindingId, BindingKind, Constant, Expr, ExprId, Key, MODULE_SCOPE, NameId, ScopeId};
 use std::rc::Rc;
 
 impl Program {
+    /// `path / "name"` is a path, and a class of the program's own says what its operators give; others are of no use here.
+    fn operation(&mut self, file: FileId, name: NameId, left: ExprId, right: ExprId) -> SetId {
+        let left = self.eval(file, left);
+        let mut all = EMPTY;
+        for value in self.values.members(left).to_vec() {
+            let given = match self.values.get(value) {
+                Value::External(path) if self.values.path_text(*path) == "pathlib.Path()" => {
+                    self.values.set(vec![value])
+                }
+                Value::Instance { .. } => {
+                    let method = self.symbol(file, name);
+                    let method = self.attribute(value, method);
+                    let positional = vec![self.eval(file, right)];
+                    let args = self.values.new_args(Args { positional, ..Args::default() });
+                    self.step_set(method, Step::Call(args))
+                }
+                _ => continue,
+            };
+            all = self.values.union(all, given);
+        }
+        all
+    }
+
     /// What an expression may be.
     pub(crate) fn eval(&mut self, file: FileId, expr: ExprId) -> SetId {
         let place = (self.file(file).first_expr + expr.raw()) as usize;
@@ -106,13 +131,7 @@ impl Program {
                 let text = self.symbol(file, *name);
                 self.single(Value::Text(text))
             }
-            Expr::Operation(left, _) => {
-                // `path / "name"` is a path; other results of operators are of no use here.
-                let left = self.eval(file, *left);
-                let is_path = |value: &ValueId| matches!(self.values.get(*value), Value::External(path) if self.values.path_text(*path) == "pathlib.Path()");
-                let paths: Vec<ValueId> = self.values.members(left).iter().copied().filter(is_path).collect();
-                self.values.set(paths)
-            }
+            Expr::Operation(name, left, right) => self.operation(file, *name, *left, *right),
             Expr::Narrowed { value, classes, is } => self.narrowed(file, *value, *classes, *is),
             Expr::Bare(binding) => self.eval_binding(file, *binding),
         }

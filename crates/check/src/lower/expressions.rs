@@ -289,7 +289,7 @@ impl Lowering {
         if left == UNKNOWN && right == UNKNOWN {
             return UNKNOWN;
         }
-        self.add(Fact::Operation(left, right), binary.range)
+        self.add(Fact::Operation(name, left, right), binary.range)
     }
 
     fn compare(&mut self, compare: &ast::ExprCompare) -> ExprId {

@@ -66,7 +66,7 @@ fn asks_outside(context: &mut Context<'_>, file: FileId, test: ExprId) -> bool {
         Expr::Await(_) => true,
         Expr::Not(inner) => asks_outside(context, file, inner),
         Expr::Logic(_, parts) | Expr::Union(parts) => parts.iter().any(|part| asks_outside(context, file, *part)),
-        Expr::Compared(left, right) | Expr::Same(left, right, _) | Expr::Operation(left, right) => {
+        Expr::Compared(left, right) | Expr::Same(left, right, _) | Expr::Operation(_, left, right) => {
             asks_outside(context, file, left) || asks_outside(context, file, right)
         }
         Expr::Call(callee, arguments) => {

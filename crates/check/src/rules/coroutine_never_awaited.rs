@@ -42,17 +42,17 @@ pub(super) fn check(context: &mut Context<'_>) {
         let dropped = context.dropped_calls(function);
         let file = context.program.file_of(function);
         for call in dropped {
-            let callee = made_by(context, file, call).or_else(|| outside(context, file, call));
-            if let Some(name) = callee {
+            let makers = makers(context, file, call).or_else(|| outside(context, file, call).map(|name| vec![name]));
+            if let Some(names) = makers {
                 let why = "is never awaited: its body does not run";
-                tell(context, &mut seen, (function, call), name, why);
+                tell(context, &mut seen, (function, call), &names, why);
             }
         }
         let events = context.program.function(function).events.clone();
         for event in events {
             for (call, why) in misused(context, file, &event) {
-                if let Some(name) = made_by(context, file, call) {
-                    tell(context, &mut seen, (function, call), name, why);
+                if let Some(names) = makers(context, file, call) {
+                    tell(context, &mut seen, (function, call), &names, why);
                 }
             }
         }
@@ -154,13 +154,14 @@ fn tell(
     context: &mut Context<'_>,
     seen: &mut FxHashSet<(FnId, Span)>,
     (function, call): (FnId, ExprId),
-    name: String,
+    names: &[String],
     why: &str,
 ) {
+    let Some(name) = names.last() else { return };
     let span = context.program.file(context.program.file_of(function)).facts.span(call);
     if seen.insert((function, span)) && !has_asked(context, function, span) {
-        let message = format!("the coroutine that `{}` gives {why}", last_part(&name));
-        context.report(&RULE, function, span, message, "`await` it, or make it a task and keep that", &[name]);
+        let message = format!("the coroutine that `{}` gives {why}", last_part(name));
+        context.report(&RULE, function, span, message, "`await` it, or make it a task and keep that", names);
     }
 }
 
@@ -168,6 +169,35 @@ fn tell(
 fn made_by(context: &mut Context<'_>, file: FileId, call: ExprId) -> Option<String> {
     let set = context.program.eval(file, call);
     coroutine(context, set).filter(|_| is_certain(context, file, call))
+}
+
+/// The coroutine function, if a call surely gives a coroutine; before it those by way of which it comes.
+fn makers(context: &mut Context<'_>, file: FileId, call: ExprId) -> Option<Vec<String>> {
+    let maker = made_by(context, file, call)?;
+    let mut names = Vec::new();
+    let mut next = Some((file, call));
+    while let Some((file, call)) = next.take().filter(|_| names.len() < DEEPEST as usize) {
+        let Expr::Call(callee, _) = *context.program.expr(file, call) else { break };
+        let callees = context.program.eval(file, callee);
+        for value in context.program.values.members(callees).to_vec() {
+            let name = match *context.program.values.get(value) {
+                // `wait_for(save(), 1)`
+                Value::External(path) => super::plain(context.program.values.path_text(path)),
+                Value::Function(function, _) | Value::Bound(function, ..)
+                    if !context.program.function(function).is_async =>
+                {
+                    let returned = context.program.function(function).returns.first().map(|(returned, _)| *returned);
+                    next = returned.map(|returned| (context.program.file_of(function), returned));
+                    context.program.qualified_name(function)
+                }
+                _ => continue,
+            };
+            names.push(name);
+            break;
+        }
+    }
+    names.push(maker);
+    Some(names)
 }
 
 /// Whether all that the call may return is known.
