@@ -74,6 +74,7 @@ impl Program {
                 let parts: Vec<SetId> = items.iter().map(|(_, set)| *set).collect();
                 self.any_of(&parts)
             }
+            (Value::Instance { .. }, Step::Enter) if self.is_closed_at_last(value) => self.values.set(vec![value]),
             (Value::Instance { .. }, Step::Enter) => self.special(value, "__enter__"),
             (Value::Instance { .. }, Step::AsyncEnter) => {
                 let made = self.special(value, "__aenter__");
@@ -625,6 +626,9 @@ impl Program {
                     }
                 }
             }
+            (Value::Instance { .. }, Step::Enter) if self.is_closed_at_last(value) => {
+                self.special_targets(value, &["close"], all);
+            }
             (Value::Instance { .. }, Step::Enter) => self.special_targets(value, &["__enter__", "__exit__"], all),
             // Those that are coroutine functions run when they are awaited, and are told of by themselves.
             (Value::Instance { .. }, Step::AsyncEnter) => {
@@ -644,6 +648,13 @@ impl Program {
             }
             _ => {}
         }
+    }
+
+    /// Whether `with` takes an object that is no context manager, by way of `contextlib.closing`.
+    fn is_closed_at_last(&mut self, value: ValueId) -> bool {
+        let Value::Instance { class, .. } = *self.values.get(value) else { return false };
+        let name = self.values.symbol("__enter__");
+        self.external_bases(class).iter().all(|base| base == "object") && self.attribute(value, name) == EMPTY
     }
 
     pub(crate) fn variable_members(&mut self, value: ValueId, step: Step) -> Vec<ValueId> {
