@@ -106,6 +106,13 @@ impl Program {
                 let text = self.symbol(file, *name);
                 self.single(Value::Text(text))
             }
+            Expr::Joined(first, rest) => {
+                let first = self.eval(file, *first);
+                let Some(first) = self.only_text(first) else { return EMPTY };
+                let text = format!("{}{}", self.values.text(first), facts.name(*rest));
+                let text = self.values.symbol(&text);
+                self.single(Value::Text(text))
+            }
             Expr::Operation(left, _) => {
                 // `path / "name"` is a path; other results of operators are of no use here.
                 let left = self.eval(file, *left);
