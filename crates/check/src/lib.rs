@@ -146,13 +146,13 @@ pub fn check(files: &[File], known: Vec<Knowledge>, settings: &Settings) -> Repo
         }
     }
     let (mut program, graph) = analyse(files, known, settings);
+    let search = search::Search::new(&program, &graph);
     if settings.strict {
-        for (site, message) in unresolved::calls(&mut program) {
+        for (site, message) in unresolved::calls(&mut program, &search) {
             let place = texts.place(site);
             problems.push(Problem { path: place.path, line: place.line, message });
         }
     }
-    let search = search::Search::new(&program, &graph);
     let mut context = rules::Context { program: &mut program, graph: &graph, search: &search, found: Vec::new() };
     rules::run(&mut context);
     let found = context.found;

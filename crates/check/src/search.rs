@@ -5,7 +5,7 @@ use crate::graph::{Edge, Graph, Hop, SinkCall, Site};
 use crate::link::Need;
 use crate::link::Program;
 use crate::link::Truth;
-use crate::link::values::FnId;
+use crate::link::values::{FileId, FnId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BinaryHeap;
 
@@ -16,6 +16,8 @@ struct Way {
     needs: Vec<Need>,
     length: u32,
     first: First,
+    /// It leads over a store of callbacks.
+    is_registered: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,40 +46,43 @@ pub(crate) struct Witness {
 pub(crate) struct Search<'g> {
     graph: &'g Graph,
     ways: Vec<Vec<Way>>,
+    /// Functions that many share, which get to something that others registered; where, and how many share it. Ways end there.
+    pub(crate) shared: Vec<(FnId, Site, usize)>,
 }
 
 impl<'g> Search<'g> {
     /// All ways, by breadth from what blocks.
     pub(crate) fn new(program: &Program, graph: &'g Graph) -> Self {
-        let mut search = Self { graph, ways: vec![Vec::new(); graph.into.len()] };
+        let mut search = Self { graph, ways: vec![Vec::new(); graph.into.len()], shared: Vec::new() };
         // The shortest first; ties in the order of the text.
         let mut queue: BinaryHeap<std::cmp::Reverse<(u32, u32, usize)>> = BinaryHeap::new();
         for (index, sink) in graph.sinks.iter().enumerate() {
-            if let Some(needs) = usable(&sink.truth, sink.sink.category) {
+            if let Some(needs) = usable(&sink.truth, sink.sink.category)
+                && !program.function(sink.caller).is_async
+            {
                 let way = Way {
                     category: sink.sink.category,
                     needs,
                     length: 1 + sink.via.len() as u32,
                     first: First::Sink(index),
+                    is_registered: sink.is_registered,
                 };
                 search.add(sink.caller, way, &mut queue);
             }
         }
         while let Some(std::cmp::Reverse((_, function, place))) = queue.pop() {
             let function = FnId(function);
-            // What runs on the loop is where ways end.
-            if program.function(function).is_async {
-                continue;
-            }
             let way = search.ways[function.0 as usize][place].clone();
             for &index in &graph.into[function.0 as usize] {
                 let edge = &graph.edges[index];
-                if !edge.runs {
+                // What runs on the loop is where ways end.
+                if !edge.runs || program.function(edge.caller).is_async {
                     continue;
                 }
                 if let Some(needs) = passed(program, edge, way.category, &way.needs) {
                     let length = way.length + 1 + edge.via.len() as u32;
-                    let next = Way { category: way.category, needs, length, first: First::Edge(index, place) };
+                    let (first, is_registered) = (First::Edge(index, place), way.is_registered || edge.is_registered);
+                    let next = Way { category: way.category, needs, length, first, is_registered };
                     search.add(edge.caller, next, &mut queue);
                 }
             }
@@ -86,20 +91,39 @@ impl<'g> Search<'g> {
     }
 
     fn add(&mut self, function: FnId, way: Way, queue: &mut BinaryHeap<std::cmp::Reverse<(u32, u32, usize)>>) {
-        let ways = &mut self.ways[function.0 as usize];
+        let ways = &self.ways[function.0 as usize];
         let mut same = 0;
         for known in ways.iter().filter(|known| known.category == way.category) {
             same += 1;
             let is_better = known.needs.iter().all(|need| way.needs.contains(need));
-            if is_better && known.length <= way.length {
+            if is_better && known.length <= way.length && known.is_registered <= way.is_registered {
                 return;
             }
         }
-        if same >= MOST_WAYS {
+        if same >= MOST_WAYS || (way.is_registered && self.is_shared(function, way.first)) {
             return;
         }
+        let ways = &mut self.ways[function.0 as usize];
         queue.push(std::cmp::Reverse((way.length, function.0, ways.len())));
         ways.push(way);
+    }
+
+    /// Whether so many call a function that what somebody registered with it says nothing of any one of them.
+    fn is_shared(&mut self, function: FnId, first: First) -> bool {
+        let into = &self.graph.into[function.0 as usize];
+        if into.len() <= MOST_SHARING {
+            return false;
+        }
+        let callers: FxHashSet<FnId> = into.iter().map(|edge| self.graph.edges[*edge].caller).collect();
+        let is_shared = callers.len() > MOST_SHARING;
+        if is_shared && self.shared.iter().all(|(known, ..)| *known != function) {
+            let site = match first {
+                First::Sink(sink) => self.graph.sinks[sink].site,
+                First::Edge(edge, _) => self.graph.edges[edge].site,
+            };
+            self.shared.push((function, site, callers.len()));
+        }
+        is_shared
     }
 
     /// All ways from functions that run on the loop, one per call and reason.
@@ -171,7 +195,12 @@ impl<'g> Search<'g> {
     fn from(&self, program: &Program, root: FnId, found: &mut Vec<Witness>) {
         // The shortest way per place and reason.
         let mut best: FxHashMap<(Site, Category), (u32, First)> = FxHashMap::default();
+        let test = program.file_of(root);
+        let has_patches = !self.graph.patches.is_empty(test);
         let mut offer = |site: Site, category: Category, length: u32, first: First| {
+            if has_patches && self.is_patched(program, test, first) {
+                return;
+            }
             let entry = best.entry((site, category)).or_insert((length, first));
             if entry.0 > length {
                 *entry = (length, first);
@@ -212,6 +241,25 @@ impl<'g> Search<'g> {
             };
             found.push(Witness { category, root, scheduled_by: None, first_site: site, hops, sink, covered });
         }
+    }
+
+    /// Whether a test has something else in place of what stands on a way.
+    fn is_patched(&self, program: &Program, test: FileId, first: First) -> bool {
+        let patches = &self.graph.patches;
+        let (mut next, mut hops) = (first, Vec::new());
+        let sink = loop {
+            match next {
+                First::Sink(index) => break &self.graph.sinks[index],
+                First::Edge(index, place) => {
+                    let edge = &self.graph.edges[index];
+                    hops.extend(edge.via.iter().map(|hop| hop.function).chain([edge.callee]));
+                    next = self.ways[edge.callee.0 as usize][place].first;
+                }
+            }
+        };
+        hops.extend(sink.via.iter().map(|hop| hop.function));
+        patches.is_replaced_outside(test, sink.path)
+            || hops.into_iter().any(|function| patches.is_replaced(program, test, function))
     }
 
     /// Whether some caller of a coroutine function meets the needs; or nobody is known to call it.
@@ -277,3 +325,5 @@ fn passed(program: &Program, edge: &Edge, category: Category, needs: &[Need]) ->
 }
 
 const MOST_WAYS: usize = 6;
+/// Callers of a function that can still be blamed one by one.
+const MOST_SHARING: usize = 20;

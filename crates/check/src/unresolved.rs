@@ -4,11 +4,18 @@
 use crate::facts::{EventKind, Expr};
 use crate::graph::Site;
 use crate::link::Program;
+use crate::search::Search;
 use rustc_hash::FxHashSet;
 
 /// All of them, and what is to be said of each, in the order of the text.
-pub(crate) fn calls(program: &mut Program) -> Vec<(Site, String)> {
+pub(crate) fn calls(program: &mut Program, search: &Search<'_>) -> Vec<(Site, String)> {
     let mut found = Vec::new();
+    for (function, site, count) in &search.shared {
+        let name = program.file(program.file_of(*function)).facts.name(program.function(*function).qualified);
+        let told =
+            format!("{count} functions call `{name}`, and what it calls was registered: not followed from there");
+        found.push((*site, told));
+    }
     let mut seen = FxHashSet::default();
     for function in program.functions() {
         let file = program.file_of(function);

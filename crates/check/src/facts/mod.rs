@@ -86,6 +86,8 @@ pub(crate) enum Expr {
     Super(ClassId, FunctionId),
     Constant(Constant),
     Text(NameId),
+    /// A text, and a constant one behind it: `f"{MODULE}.name"`.
+    Joined(ExprId, NameId),
     Not(ExprId),
     /// `and` (true) or `or`, of truths.
     Logic(bool, Box<[ExprId]>),

@@ -82,8 +82,10 @@ impl Builder<'_> {
                     self.graph.elsewhere.insert(callee);
                     let Happening { caller, site, truth, .. } = at.clone();
                     let kind = EventKind::Call(Use::Other);
-                    let (via, is_handed) = (Vec::new(), true);
-                    self.edge(Edge { caller, callee, site, env, runs: false, truth, via, kind, is_handed }, true);
+                    let (via, is_handed, is_registered) = (Vec::new(), true, at.is_registered);
+                    let runs = false;
+                    let edge = Edge { caller, callee, site, env, runs, truth, via, kind, is_handed, is_registered };
+                    self.edge(edge, true);
                     OffloadedTo::Function(callee)
                 }
                 Target::External(callee, _) => OffloadedTo::External(callee),

@@ -11,7 +11,7 @@ use crate::facts::{Event, EventKind, ExprId, GuardId, Span, Use};
 use crate::link::values::{
     ArgsId, ClsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
 };
-use crate::link::{Need, Program, Receiver, Target, Truth, What};
+use crate::link::{Need, Patches, Program, Receiver, Target, Truth, What};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
 
@@ -43,6 +43,8 @@ pub(crate) struct Edge {
     pub(crate) kind: EventKind,
     /// The site hands the callee to something that calls it.
     pub(crate) is_handed: bool,
+    /// The callee came out of a store that others fill: it may be there.
+    pub(crate) is_registered: bool,
 }
 
 /// A call of something that blocks.
@@ -54,6 +56,8 @@ pub(crate) struct SinkCall {
     pub(crate) sink: Sink,
     pub(crate) truth: Rc<Truth>,
     pub(crate) via: Vec<Hop>,
+    /// As in [`Edge`].
+    pub(crate) is_registered: bool,
 }
 
 /// A function that the loop is told to call.
@@ -107,6 +111,7 @@ struct Happening {
     site: Site,
     kind: EventKind,
     is_handed: bool,
+    is_registered: bool,
     truth: Rc<Truth>,
     via: Vec<Hop>,
     /// The attribute of the caller's own object that is called.
@@ -140,6 +145,8 @@ pub(crate) struct Graph {
     /// Edges of offloaded work, which are none of `into` and `from`.
     offloaded_into: FxHashMap<FnId, Vec<usize>>,
     pub(crate) outside: Vec<Outside>,
+    /// What tests have other things in place of.
+    pub(crate) patches: Patches,
     /// Calls of parameters and of what comes of them, where callers say what they are.
     pub(crate) outside_by_parameter: Vec<Outside>,
     known: FxHashSet<(FnId, FnId, Site, EnvId, bool)>,
@@ -190,6 +197,7 @@ pub(crate) fn build(program: &mut Program) -> Graph {
     builder.decorators();
     builder.foreign();
     builder.spread();
+    builder.graph.patches = builder.program.patches();
     builder.graph
 }
 
@@ -218,6 +226,7 @@ impl Builder<'_> {
                 site: decoration.site,
                 kind: EventKind::Call(Use::Other),
                 is_handed: true,
+                is_registered: false,
                 truth: Rc::new(Truth { is_outside: true, ..Truth::default() }),
                 via: Vec::new(),
                 receiver: None,
@@ -301,11 +310,13 @@ impl Builder<'_> {
             return;
         }
         let site = Site { file, span: event.span };
+        let is_registered = self.program.is_from_registry(file, event.expr);
         let at = Happening {
             caller: function,
             site,
             kind: event.kind,
             is_handed: false,
+            is_registered,
             truth,
             via: Vec::new(),
             receiver,
@@ -428,8 +439,9 @@ impl Builder<'_> {
                 let function = self.program.function(callee);
                 let is_step = !matches!(at.kind, EventKind::Call(_));
                 let runs = !function.is_async && (is_step || !function.is_generator);
-                let Happening { caller, site, kind, is_handed, via, .. } = at.clone();
-                self.edge(Edge { caller, callee, site, env, runs, truth, via, kind, is_handed }, false);
+                let Happening { caller, site, kind, is_handed, is_registered, via, .. } = at.clone();
+                let edge = Edge { caller, callee, site, env, runs, truth, via, kind, is_handed, is_registered };
+                self.edge(edge, false);
             }
             Target::External(path, args) => self.external(at, path, args),
             Target::Variable(value, args) => {
@@ -505,10 +517,10 @@ impl Builder<'_> {
             && !self.is_harmless(sink, args)
             && self.graph.known_sinks.insert((at.caller, at.site, path))
         {
-            let Happening { caller, site, via, .. } = at.clone();
+            let Happening { caller, site, via, is_registered, .. } = at.clone();
             let truth = self.waits(sink, args, at);
             self.graph.sinks_of[caller.0 as usize].push(self.graph.sinks.len());
-            self.graph.sinks.push(SinkCall { caller, site, path, sink, truth, via });
+            self.graph.sinks.push(SinkCall { caller, site, path, sink, truth, via, is_registered });
         }
         for what in &*handed {
             self.hand(at, path, args, *what);

@@ -99,7 +99,8 @@ impl Builder<'_> {
             let mut via = edge.via.clone();
             via.push(Hop { function: edge.callee, site: variable.at.site });
             via.extend(&variable.at.via);
-            Happening { caller: edge.caller, site: edge.site, truth, via, ..variable.at.clone() }
+            let is_registered = edge.is_registered || variable.at.is_registered;
+            Happening { caller: edge.caller, site: edge.site, truth, via, is_registered, ..variable.at.clone() }
         } else {
             variable.at.clone()
         };
@@ -162,6 +163,8 @@ impl Builder<'_> {
             if envs.len() > MOST_GIVERS {
                 continue;
             }
+            let is_registered = variable.at.is_registered || !self.program.is_constructor(owner);
+            let at = Happening { is_registered, ..variable.at.clone() };
             for env in envs {
                 let filled = self.program.fill_value(variable.value, env);
                 if self.program.values.members(filled) == [variable.value] {
@@ -170,11 +173,11 @@ impl Builder<'_> {
                 let args = self.program.fill_args(variable.args, env);
                 for target in self.program.targets(filled, args) {
                     if let Target::External(path, _) = target {
-                        let Happening { caller, site, .. } = variable.at;
+                        let Happening { caller, site, .. } = at;
                         self.graph.outside_by_parameter.push(Outside { caller, path, site });
                     }
                     if !matches!(target, Target::Variable(..)) {
-                        self.target(&variable.at, target);
+                        self.target(&at, target);
                     }
                 }
             }

@@ -131,6 +131,13 @@ impl Program {
                 let text = self.symbol(file, *name);
                 self.single(Value::Text(text))
             }
+            Expr::Joined(first, rest) => {
+                let first = self.eval(file, *first);
+                let Some(first) = self.only_text(first) else { return EMPTY };
+                let text = format!("{}{}", self.values.text(first), facts.name(*rest));
+                let text = self.values.symbol(&text);
+                self.single(Value::Text(text))
+            }
             Expr::Operation(name, left, right) => self.operation(file, *name, *left, *right),
             Expr::Narrowed { value, classes, is } => self.narrowed(file, *value, *classes, *is),
             Expr::Bare(binding) => self.eval_binding(file, *binding),

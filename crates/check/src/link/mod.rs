@@ -11,7 +11,10 @@ mod eval;
 mod known;
 mod modules;
 mod needs;
+mod patches;
 mod properties;
+mod questions;
+mod registries;
 mod truth;
 mod types;
 pub(crate) mod values;
@@ -20,6 +23,7 @@ pub(crate) use calls::Target;
 pub(crate) use dispatch::Receiver;
 pub(crate) use modules::{Source, module_name};
 pub(crate) use needs::{Need, What};
+pub(crate) use patches::Patches;
 pub(crate) use truth::{Truth, is_dual_name};
 
 use crate::catalogue::Catalogue;
@@ -62,6 +66,7 @@ pub(crate) struct Program {
     stores: FxHashMap<Symbol, Vec<(FileId, usize)>>,
     /// What is being looked at, against cycles.
     busy: FxHashSet<Busy>,
+    alternatives: needs::Alternatives,
     hierarchy: classes::Hierarchy,
     /// What variable values have become.
     filled: FxHashMap<(ValueId, values::EnvId), SetId>,
@@ -97,6 +102,8 @@ enum Busy {
     Member(ClsId, Symbol),
     /// Whether it only returns where no loop runs.
     Outside(FnId),
+    /// Under which conditions a name that is asked about was bound anew.
+    Rebound(FileId, ExprId),
 }
 
 impl Program {
@@ -143,6 +150,7 @@ impl Program {
             disguised: FxHashSet::default(),
             stores: FxHashMap::default(),
             busy: FxHashSet::default(),
+            alternatives: needs::Alternatives::default(),
             hierarchy: classes::Hierarchy::default(),
             filled: FxHashMap::default(),
             external_steps: FxHashMap::default(),

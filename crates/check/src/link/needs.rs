@@ -3,8 +3,9 @@
 //! A need is never guessed to fail: only what an argument is known to be says no.
 
 use super::values::{ClsId, EMPTY, EnvId, FileId, FnId, SetId, Symbol, Value, ValueId};
-use super::{Program, is_dual_name};
-use crate::facts::{BindingKind, Constant, Expr, ExprId, ParameterKind};
+use super::{Busy, Program, is_dual_name};
+use crate::facts::{BindingKind, Constant, Expr, ExprId, Key, ParameterKind};
+use rustc_hash::FxHashMap;
 
 /// A parameter of a function, or of one around it, is something; or is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +33,36 @@ pub(crate) enum What {
     /// Its value under this key, or None, is true.
     KeyTrue(Symbol),
     KeyNone(Symbol),
+    /// One of several questions, each with its answer.
+    Any(AnyId),
+}
+
+/// Interned alternatives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct AnyId(u32);
+
+/// Lists of questions, of which one must be answered so.
+#[derive(Debug, Default)]
+pub(super) struct Alternatives {
+    lists: Vec<Box<[(What, bool)]>>,
+    known: FxHashMap<Box<[(What, bool)]>, AnyId>,
+}
+
+impl Alternatives {
+    pub(super) fn any(&mut self, mut list: Vec<(What, bool)>) -> (What, bool) {
+        list.sort_unstable();
+        list.dedup();
+        if let [only] = *list {
+            return only;
+        }
+        let list: Box<[_]> = list.into();
+        let next = AnyId(self.lists.len() as u32);
+        let id = *self.known.entry(list.clone()).or_insert(next);
+        if id == next {
+            self.lists.push(list);
+        }
+        (What::Any(id), true)
+    }
 }
 
 /// Whether a need is met by an argument.
@@ -68,9 +99,59 @@ impl Program {
         self.is_within(function, owner).then_some((owner, parameter))
     }
 
-    /// The key of `**kwargs` whose value a name has: `mode = kwargs.pop("mode", None)`.
+    /// What a question about a name asks of the parameter that the name is, or was before it was bound anew under some condition: the
+    /// answer, or that condition.
+    pub(super) fn asked(
+        &mut self,
+        file: FileId,
+        function: FnId,
+        subject: ExprId,
+        question: (What, bool),
+    ) -> Option<Need> {
+        if let Some((owner, parameter)) = self.asked_parameter(file, function, subject) {
+            return Some(Need { owner, parameter, what: question.0, is: question.1 });
+        }
+        let Expr::Local(bindings) = self.expr(file, subject).clone() else { return None };
+        let mut asked = None;
+        let mut anew = Vec::new();
+        for binding in &bindings {
+            let binding = &self.file(file).facts.bindings[*binding];
+            match binding.kind {
+                BindingKind::Parameter(owner, parameter) => asked = Some((owner, parameter)),
+                _ => anew.push(binding.guard),
+            }
+        }
+        let (owner, parameter) = asked.filter(|_| anew.len() + 1 == bindings.len())?;
+        let owner = self.global_fn(file, owner);
+        let key = Busy::Rebound(file, subject);
+        if !self.is_within(function, owner) || anew.len() > MOST_ANEW || !self.busy.insert(key) {
+            return None;
+        }
+        let mut alternatives = vec![question];
+        let is_known = anew.into_iter().all(|guard| {
+            let needs = self.truth(function, guard).needs;
+            let need = needs.into_iter().find(|need| (need.owner, need.parameter) == (owner, parameter));
+            alternatives.extend(need.map(|need| (need.what, need.is)));
+            need.is_some()
+        });
+        self.busy.remove(&key);
+        let (what, is) = self.alternatives.any(alternatives);
+        is_known.then_some(Need { owner, parameter, what, is })
+    }
+
+    /// The key of `**kwargs` whose value it is: `kwargs["mode"]`, or a name after `mode = kwargs.pop("mode", None)`.
     pub(super) fn asked_key(&mut self, file: FileId, function: FnId, expr: ExprId) -> Option<(FnId, u32, Symbol)> {
-        let Expr::Call(callee, arguments) = self.expr(file, self.bound_value(file, expr)?).clone() else { return None };
+        let value = self.bound_value(file, expr).unwrap_or(expr);
+        let (callee, arguments) = match self.expr(file, value) {
+            Expr::Call(callee, arguments) => (*callee, arguments.clone()),
+            Expr::Item(object, Key::Text(name)) => {
+                let (owner, parameter) = self.asked_parameter(file, function, *object)?;
+                let is_rest =
+                    self.function(owner).parameters[parameter as usize].kind == ParameterKind::VariadicKeyword;
+                return is_rest.then(|| (owner, parameter, self.symbol(file, *name)));
+            }
+            _ => return None,
+        };
         let Expr::Attribute(object, name) = *self.expr(file, callee) else { return None };
         let (owner, parameter) = self.asked_parameter(file, function, object)?;
         let is_rest = self.function(owner).parameters[parameter as usize].kind == ParameterKind::VariadicKeyword;
@@ -96,25 +177,6 @@ impl Program {
         }
     }
 
-    /// A call that asks something of a value: the value, and what is asked.
-    pub(super) fn question(&mut self, file: FileId, callee: ExprId, first: Option<ExprId>) -> Option<(ExprId, What)> {
-        let first = first?;
-        if let Expr::Attribute(object, name) = *self.expr(file, callee)
-            && self.file(file).facts.name(name) == "startswith"
-        {
-            let wanted = self.eval(file, first);
-            return Some((object, What::Prefix(self.only_text(wanted)?)));
-        }
-        let callees = self.eval(file, callee);
-        let [callee] = self.values.members(callees) else { return None };
-        let Value::External(path) = self.values.get(*callee) else { return None };
-        let asks = matches!(
-            self.values.path_text(*path),
-            "asyncio.iscoroutinefunction" | "inspect.iscoroutinefunction" | "asyncio.coroutines.iscoroutinefunction"
-        );
-        asks.then_some((first, What::Coroutine))
-    }
-
     /// What `==` or `is` with this asks.
     pub(super) fn equal(&self, wanted: SetId, is: bool) -> Option<(What, bool)> {
         if let Some(text) = self.only_text(wanted) {
@@ -128,7 +190,7 @@ impl Program {
         }
     }
 
-    fn only_text(&self, set: SetId) -> Option<Symbol> {
+    pub(super) fn only_text(&self, set: SetId) -> Option<Symbol> {
         match self.values.members(set) {
             [one] => match self.values.get(*one) {
                 Value::Text(text) => Some(*text),
@@ -235,6 +297,16 @@ impl Program {
     }
 
     fn is_so(&self, value: ValueId, what: What) -> Option<bool> {
+        if let What::Any(list) = what {
+            let answers = self.alternatives.lists[list.0 as usize].iter();
+            return answers
+                .map(|(what, is)| self.is_so(value, *what).map(|answer| answer == *is))
+                .try_fold(false, |found, answer| match answer {
+                    Some(answer) => Ok(found || answer),
+                    None => Err(()),
+                })
+                .ok();
+        }
         let value = self.values.get(value);
         match what {
             What::None => match value {
@@ -266,6 +338,7 @@ impl Program {
                 Value::Text(text) => Some(self.values.text(*text).starts_with(self.values.text(wanted))),
                 _ => None,
             },
+            What::Any(_) => None,
             What::KeyTrue(key) => self.key_is(value, key, What::True, false),
             What::KeyNone(key) => self.key_is(value, key, What::None, true),
             What::Zero => match value {
@@ -293,3 +366,6 @@ const fn is_something(value: &Value) -> bool {
         Value::Text(_) | Value::Function(..) | Value::Bound(..) | Value::Class { .. } | Value::Instance { .. }
     )
 }
+
+/// Places where a name is bound anew, each of which is looked at.
+const MOST_ANEW: usize = 4;

@@ -117,6 +117,10 @@ impl Program {
     }
 
     fn learn(&mut self, file: FileId, function: FnId, expr: ExprId, is: bool, truth: &mut Truth) {
+        if let Some((owner, parameter, key)) = self.asked_key(file, function, expr) {
+            truth.needs.push(Need { owner, parameter, what: What::KeyTrue(key), is });
+            return;
+        }
         match self.expr(file, expr).clone() {
             Expr::Not(inner) => return self.learn(file, function, inner, !is, truth),
             Expr::Logic(is_and, parts) if is_and == is => {
@@ -135,6 +139,10 @@ impl Program {
                         }
                         _ => false,
                     });
+                if let Some(need) = self.asked(file, function, expr, (What::True, is)) {
+                    truth.needs.push(need);
+                    return;
+                }
             }
             Expr::Choice { test, then, other } => {
                 // On a loop, one of the two may be out of the question.
@@ -151,12 +159,9 @@ impl Program {
                 return;
             }
             Expr::Local(_) | Expr::Free(..) => {
-                if let Some((owner, parameter, key)) = self.asked_key(file, function, expr) {
-                    truth.needs.push(Need { owner, parameter, what: What::KeyTrue(key), is });
-                    return;
-                }
                 if let Some(value) = self.bound_value(file, expr)
-                    && matches!(self.expr(file, value), Expr::Choice { .. } | Expr::Not(_))
+                    && (matches!(self.expr(file, value), Expr::Choice { .. } | Expr::Not(_))
+                        || self.is_question_of_coroutine(file, value))
                 {
                     return self.learn(file, function, value, is, truth);
                 }
@@ -175,32 +180,17 @@ impl Program {
                     return self.learn(file, function, first, is, truth);
                 }
                 if let Some((subject, what)) = self.question(file, callee, first)
-                    && let Some((owner, parameter)) = self.asked_parameter(file, function, subject)
+                    && let Some(need) = self.asked(file, function, subject, (what, is))
                 {
-                    truth.needs.push(Need { owner, parameter, what, is });
+                    truth.needs.push(need);
                     return;
                 }
             }
             Expr::Attribute(_, name) => truth.is_dual |= !is && is_dual_name(self.file(file).facts.name(name)),
-            Expr::Same(left, right, is_negated) => {
-                let wanted = self.eval(file, right);
-                truth.is_other_loop |= is == is_negated && self.asks_for_main_thread(file, left, right);
-                let loops = ["asyncio.RunningLoop()", "asyncio.CurrentLoop()"];
-                truth.is_other_loop |= is == is_negated
-                    && self.only_constant(wanted).is_none()
-                    && (self.asks_for_loop(file, left, &loops) || self.asks_for_loop(file, right, &loops));
-                if let Some((owner, parameter, key)) = self.asked_key(file, function, left)
-                    && self.only_constant(wanted) == Some(Constant::None)
-                {
-                    truth.needs.push(Need { owner, parameter, what: What::KeyNone(key), is: is != is_negated });
-                    return;
-                }
-                if let Some((owner, parameter)) = self.asked_parameter(file, function, left)
-                    && let Some((what, is)) = self.equal(wanted, is != is_negated)
-                {
-                    truth.needs.push(Need { owner, parameter, what, is });
-                    return;
-                }
+            Expr::Same(left, right, is_negated)
+                if self.learn_same(file, function, (left, right, is != is_negated), truth) =>
+            {
+                return;
             }
             _ => {}
         }
@@ -213,6 +203,48 @@ impl Program {
             truth.is_outside = true;
         }
         truth.is_outside |= self.says_no_loop(file, expr, is);
+    }
+
+    /// What `left is right` says, or that it is not so; whether that is all.
+    fn learn_same(
+        &mut self,
+        file: FileId,
+        function: FnId,
+        (left, right, is): (ExprId, ExprId, bool),
+        truth: &mut Truth,
+    ) -> bool {
+        let wanted = self.eval(file, right);
+        let loops = ["asyncio.RunningLoop()", "asyncio.CurrentLoop()"];
+        truth.is_other_loop |= !is && self.asks_for_main_thread(file, left, right);
+        truth.is_other_loop |= !is
+            && self.only_constant(wanted).is_none()
+            && (self.asks_for_loop(file, left, &loops) || self.asks_for_loop(file, right, &loops));
+        if !is
+            && self.only_constant(wanted) == Some(Constant::None)
+            && let Some((test, is)) = self.chosen_for_something(file, left)
+        {
+            self.learn(file, function, test, is, truth);
+            return true;
+        }
+        if let Some((owner, parameter, key)) = self.asked_key(file, function, left) {
+            let asked = match self.only_constant(wanted) {
+                Some(Constant::None) => Some(What::KeyNone(key)),
+                Some(Constant::True) => Some(What::KeyTrue(key)),
+                _ => None,
+            };
+            truth.needs.extend(asked.map(|what| Need { owner, parameter, what, is }));
+            return true;
+        }
+        let need = self.equal(wanted, is).and_then(|question| self.asked(file, function, left, question));
+        truth.needs.extend(need);
+        need.is_some()
+    }
+
+    /// What must have been true for a name not to be None: `name = None if test else value`.
+    fn chosen_for_something(&self, file: FileId, name: ExprId) -> Option<(ExprId, bool)> {
+        let Expr::Choice { test, then, other } = *self.expr(file, self.bound_value(file, name)?) else { return None };
+        let is_none = |expr: ExprId| *self.expr(file, expr) == Expr::Constant(Constant::None);
+        (is_none(then) != is_none(other)).then(|| (test, is_none(other)))
     }
 
     /// What is called, and under which condition, where a call chooses: `(one if test else other)()`.
@@ -290,9 +322,11 @@ impl Program {
                     _ => None,
                 }
             }
-            Expr::Logic(true, parts) => {
-                // `loop and loop.is_running()`
-                parts.iter().find_map(|part| self.loop_truth(file, *part, depth + 1).filter(|is| *is))
+            Expr::Logic(is_and, parts) => {
+                // `loop and loop.is_running()`; or `is_main_thread and not is_running`, which says less when it is false.
+                let known: Vec<bool> =
+                    parts.iter().filter_map(|part| self.loop_truth(file, *part, depth + 1)).collect();
+                if known.contains(&true) { Some(true) } else { known.first().copied().filter(|_| is_and) }
             }
             Expr::Attribute(_, name) if is_dual_name(self.file(file).facts.name(name)) => Some(true),
             Expr::Call(callee, arguments) => {

@@ -124,8 +124,15 @@ impl Lowering {
                 self.add(Fact::Text(name), expr.range())
             }
             Expr::FString(text) => {
-                self.interpolated(text.value.elements());
-                UNKNOWN
+                let last = self.interpolated(text.value.elements());
+                let mut elements = text.value.elements();
+                match (elements.next(), elements.next().and_then(|next| next.as_literal()), elements.next()) {
+                    (Some(first), Some(rest), None) if first.is_interpolation() && rest.len() <= LONGEST_TEXT => {
+                        let rest = self.name(rest);
+                        self.add(Fact::Joined(last, rest), expr.range())
+                    }
+                    _ => UNKNOWN,
+                }
             }
             Expr::TString(text) => {
                 self.interpolated(text.value.elements());
@@ -434,7 +441,9 @@ impl Lowering {
         self.add(if is_async { Fact::AsyncElement(value) } else { Fact::Element(value) }, range)
     }
 
-    fn interpolated<'e>(&mut self, elements: impl Iterator<Item = &'e ast::InterpolatedStringElement>) {
+    /// What is put in last.
+    fn interpolated<'e>(&mut self, elements: impl Iterator<Item = &'e ast::InterpolatedStringElement>) -> ExprId {
+        let mut last = UNKNOWN;
         for element in elements {
             let Some(part) = element.as_interpolation() else { continue };
             let value = self.expr(&part.expression);
@@ -443,7 +452,9 @@ impl Lowering {
             if let Some(format) = &part.format_spec {
                 self.interpolated(format.elements.iter());
             }
+            last = value;
         }
+        last
     }
 
     /// An annotation; those in quotes are read as well.

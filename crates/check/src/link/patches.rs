@@ -1,0 +1,195 @@
+//! What tests put something else in place of: `mock.patch("shop.Broker.fetch")`, `monkeypatch.setattr(shop, "fetch", ...)`.
+//!
+//! Told per file of tests, with the `conftest.py` of its folders: a chain of a test does not go into what is replaced there.
+
+use super::Program;
+use super::values::{ClsId, FileId, FnId, PathId, SetId, Step, Symbol, Value};
+use crate::facts::{ArgumentKind, Expr, ExprId};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::rc::Rc;
+
+/// What one file of tests replaces.
+#[derive(Debug, Default)]
+struct Replaced {
+    functions: FxHashSet<FnId>,
+    /// Each with all its methods.
+    classes: FxHashSet<ClsId>,
+    outside: FxHashSet<PathId>,
+}
+
+/// What tests replace, by the files that they stand in.
+#[derive(Debug, Default)]
+pub(crate) struct Patches {
+    files: FxHashMap<FileId, Replaced>,
+    /// For each file of tests those that speak for it: itself, and the `conftest.py` around it.
+    speakers: FxHashMap<FileId, Vec<FileId>>,
+}
+
+impl Patches {
+    /// Whether tests of a file have something else in place of a function.
+    pub(crate) fn is_replaced(&self, program: &Program, test: FileId, function: FnId) -> bool {
+        let class = program.class_of(function);
+        self.of(test).any(|replaced| {
+            replaced.functions.contains(&function) || class.is_some_and(|class| replaced.classes.contains(&class))
+        })
+    }
+
+    /// The same for what is outside the program.
+    pub(crate) fn is_replaced_outside(&self, test: FileId, path: PathId) -> bool {
+        self.of(test).any(|replaced| replaced.outside.contains(&path))
+    }
+
+    /// Whether tests of a file have nothing replaced.
+    pub(crate) fn is_empty(&self, test: FileId) -> bool {
+        self.of(test).next().is_none()
+    }
+
+    fn of(&self, test: FileId) -> impl Iterator<Item = &Replaced> {
+        self.speakers.get(&test).into_iter().flatten().filter_map(|file| self.files.get(file))
+    }
+}
+
+impl Program {
+    /// What all files of tests replace.
+    pub(crate) fn patches(&mut self) -> Patches {
+        let mut patches = Patches::default();
+        let tests: Vec<FileId> =
+            (0..self.files.len() as u32).map(FileId).filter(|file| self.file(*file).is_test).collect();
+        for &file in &tests {
+            let mut replaced = Replaced::default();
+            for call in self.replacing_calls(file) {
+                for set in self.replaced_by(file, call) {
+                    self.add_replaced(set, &mut replaced);
+                }
+            }
+            patches.files.insert(file, replaced);
+        }
+        patches
+            .files
+            .retain(|_, known| !(known.functions.is_empty() && known.classes.is_empty() && known.outside.is_empty()));
+        for &file in &tests {
+            let speaks = |other: &&FileId| {
+                let path = &self.file(**other).path;
+                **other == file
+                    || path.strip_suffix("conftest.py").is_some_and(|folder| self.file(file).path.starts_with(folder))
+            };
+            let speakers: Vec<FileId> =
+                tests.iter().filter(|other| patches.files.contains_key(*other)).filter(speaks).copied().collect();
+            patches.speakers.insert(file, speakers);
+        }
+        patches
+    }
+
+    /// Calls whose name says that they replace something.
+    fn replacing_calls(&self, file: FileId) -> Vec<(ExprId, Way)> {
+        let facts = &self.file(file).facts;
+        let way = |callee: ExprId| match facts.exprs[callee] {
+            Expr::Attribute(object, name) => match facts.name(name) {
+                "patch" => Some(Way::Named),
+                "setattr" => Some(Way::Either),
+                "object" if self.is_patch(file, object) => Some(Way::Member),
+                "multiple" if self.is_patch(file, object) => Some(Way::Members),
+                _ => None,
+            },
+            _ => self.is_patch(file, callee).then_some(Way::Named),
+        };
+        let calls = facts.exprs.iter().filter_map(|(call, expr)| match expr {
+            Expr::Call(callee, _) => Some((call, way(*callee)?)),
+            _ => None,
+        });
+        calls.collect()
+    }
+
+    /// Whether an expression is a name that ends in `patch`: an attribute of some fixture, or what was imported from `unittest.mock`.
+    fn is_patch(&self, file: FileId, expr: ExprId) -> bool {
+        let facts = &self.file(file).facts;
+        match &facts.exprs[expr] {
+            Expr::Attribute(_, name) | Expr::Free(_, name) => facts.name(*name) == "patch",
+            Expr::Local(bindings) => bindings.iter().all(|binding| match facts.bindings[*binding].kind {
+                crate::facts::BindingKind::ImportFrom { name, .. } => facts.name(name) == "patch",
+                _ => false,
+            }),
+            _ => false,
+        }
+    }
+
+    /// What such a call replaces.
+    fn replaced_by(&mut self, file: FileId, (call, way): (ExprId, Way)) -> Vec<SetId> {
+        let facts = Rc::clone(&self.file(file).facts);
+        let Expr::Call(_, arguments) = &facts.exprs[call] else { return Vec::new() };
+        let mut positional = arguments.iter().filter(|argument| argument.kind == ArgumentKind::Positional);
+        let Some(first) = positional.next() else { return Vec::new() };
+        let first = self.eval(file, first.value);
+        let second = positional.next().map(|argument| self.eval(file, argument.value));
+        let object = match self.only_text(first) {
+            Some(name) => self.named(file, name),
+            None => Some(first),
+        };
+        let Some(object) = object else { return Vec::new() };
+        let member = second.and_then(|second| self.only_text(second));
+        match (way, member) {
+            (Way::Members, _) => {
+                let names = arguments.iter().filter_map(|argument| match argument.kind {
+                    ArgumentKind::Keyword(name) => Some(self.symbol(file, name)),
+                    _ => None,
+                });
+                let names: Vec<_> = names.collect();
+                names.into_iter().map(|name| self.step_set(object, Step::Attribute(name))).collect()
+            }
+            (Way::Member | Way::Either, Some(name)) if self.only_text(first).is_none() => {
+                vec![self.step_set(object, Step::Attribute(name))]
+            }
+            (Way::Named | Way::Either, _) if self.only_text(first).is_some() => vec![object],
+            _ => Vec::new(),
+        }
+    }
+
+    /// What a dotted name means: a member of a module, or of one of its classes.
+    fn named(&mut self, importer: FileId, name: Symbol) -> Option<SetId> {
+        let name = self.values.text(name).to_owned();
+        let ends: Vec<usize> = name.match_indices('.').map(|(end, _)| end).chain([name.len()]).collect();
+        let found = ends.iter().rev().find_map(|end| Some((*end, self.modules.find(&name[..*end], importer)?)));
+        let (mut object, rest) = if let Some((end, file)) = found {
+            (self.single(Value::Module(file)), &name[end..])
+        } else {
+            let end = *ends.first()?;
+            (self.external(&name[..end]), &name[end..])
+        };
+        for part in rest.split('.').filter(|part| !part.is_empty()) {
+            let part = self.values.symbol(part);
+            object = self.step_set(object, Step::Attribute(part));
+        }
+        Some(object)
+    }
+
+    fn add_replaced(&self, set: SetId, replaced: &mut Replaced) {
+        for value in self.values.members(set) {
+            match self.values.get(*value) {
+                Value::Function(function, _) | Value::Bound(function, ..) => {
+                    replaced.functions.insert(*function);
+                }
+                Value::Class { class, .. } => {
+                    replaced.classes.insert(*class);
+                }
+                Value::External(path) => {
+                    replaced.outside.insert(*path);
+                }
+                Value::Decorated(_, inner) => self.add_replaced(*inner, replaced),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// How a call says what it replaces.
+#[derive(Clone, Copy)]
+enum Way {
+    /// By a dotted name.
+    Named,
+    /// A member of an object.
+    Member,
+    /// A dotted name; or an object, and a member of it.
+    Either,
+    /// Members of an object, as keywords.
+    Members,
+}

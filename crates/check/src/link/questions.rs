@@ -1,0 +1,113 @@
+//! Questions: calls that ask something of a value, and whose answers conditions are made of.
+
+use super::Program;
+use super::needs::What;
+use super::values::{FileId, FnId, SetId, Value};
+use crate::facts::{BindingKind, Expr, ExprId};
+
+impl Program {
+    /// A call that asks something of a value: the value, and what is asked.
+    pub(super) fn question(&mut self, file: FileId, callee: ExprId, first: Option<ExprId>) -> Option<(ExprId, What)> {
+        let first = first?;
+        if let Expr::Attribute(object, name) = *self.expr(file, callee)
+            && self.file(file).facts.name(name) == "startswith"
+        {
+            let wanted = self.eval(file, first);
+            return Some((object, self.begins_with(wanted)?));
+        }
+        self.asks_for_coroutine(file, callee, 0).then_some((first, What::Coroutine))
+    }
+
+    /// What `startswith` asks: of one text, or of several.
+    fn begins_with(&mut self, wanted: SetId) -> Option<What> {
+        if let Some(text) = self.only_text(wanted) {
+            return Some(What::Prefix(text));
+        }
+        let [one] = self.values.members(wanted) else { return None };
+        let Value::Sequence(parts) = self.values.get(*one).clone() else { return None };
+        let prefixes: Option<Vec<_>> =
+            parts.iter().map(|part| Some((What::Prefix(self.only_text(*part)?), true))).collect();
+        let prefixes = prefixes.filter(|prefixes| prefixes.len() > 1)?;
+        Some(self.alternatives.any(prefixes).0)
+    }
+
+    /// Whether an expression is the answer to whether something is a coroutine function.
+    pub(super) fn is_question_of_coroutine(&mut self, file: FileId, expr: ExprId) -> bool {
+        let Expr::Call(callee, _) = *self.expr(file, expr) else { return false };
+        self.asks_for_coroutine(file, callee, 0)
+    }
+
+    /// Whether a call asks if its first argument is a coroutine function: of `inspect`, or by a function that gives its answer.
+    fn asks_for_coroutine(&mut self, file: FileId, callee: ExprId, depth: u32) -> bool {
+        let callees = self.eval(file, callee);
+        let callees = self.values.members(callees).to_vec();
+        let mut asks = |callee| match *self.values.get(callee) {
+            Value::External(path) => matches!(
+                self.values.path_text(path),
+                "asyncio.iscoroutinefunction"
+                    | "inspect.iscoroutinefunction"
+                    | "asyncio.coroutines.iscoroutinefunction"
+            ),
+            Value::Function(function, _) => depth < DEEPEST && self.gives_answer(function, 0, depth),
+            Value::Bound(function, ..) => depth < DEEPEST && self.gives_answer(function, 1, depth),
+            _ => false,
+        };
+        !callees.is_empty() && callees.into_iter().all(&mut asks)
+    }
+
+    /// Whether a function returns what it was told when it asked that of its parameter, or of what it made of that.
+    fn gives_answer(&mut self, function: FnId, parameter: u32, depth: u32) -> bool {
+        let file = self.file_of(function);
+        let mut given: Vec<ExprId> = self.function(function).returns.iter().map(|(value, _)| *value).collect();
+        let mut left = MOST_PARTS;
+        while let Some(expr) = given.pop() {
+            left -= 1;
+            if left == 0 {
+                return false;
+            }
+            match self.expr(file, expr).clone() {
+                Expr::Logic(_, parts) => given.extend(parts),
+                Expr::Local(bindings) => {
+                    let facts = &self.file(file).facts;
+                    given.extend(bindings.iter().filter_map(|binding| match facts.bindings[*binding].kind {
+                        BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. } => Some(value),
+                        _ => None,
+                    }));
+                }
+                Expr::Call(callee, arguments) => {
+                    let first = arguments.first().map(|argument| argument.value);
+                    if first.is_some_and(|first| self.is_of_parameter(file, first, function, parameter))
+                        && self.asks_for_coroutine(file, callee, depth + 1)
+                    {
+                        return true;
+                    }
+                }
+                _ => {}
+            }
+        }
+        false
+    }
+
+    /// Whether a name may still be the parameter.
+    fn is_of_parameter(&self, file: FileId, expr: ExprId, function: FnId, parameter: u32) -> bool {
+        let Expr::Local(bindings) = self.expr(file, expr) else { return false };
+        let facts = &self.file(file).facts;
+        let own = self.local_fn(function);
+        let values = |binding: &crate::facts::BindingId| match facts.bindings[*binding].kind {
+            BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. } => Some(value),
+            _ => None,
+        };
+        let is_it =
+            |binding: &crate::facts::BindingId| facts.bindings[*binding].kind == BindingKind::Parameter(own, parameter);
+        bindings.iter().any(|binding| {
+            is_it(binding)
+                || values(binding)
+                    .is_some_and(|value| matches!(&facts.exprs[value], Expr::Local(inner) if inner.iter().any(is_it)))
+        })
+    }
+}
+
+/// Functions that ask others.
+const DEEPEST: u32 = 3;
+/// Parts of what a function returns that are looked at.
+const MOST_PARTS: u32 = 16;
