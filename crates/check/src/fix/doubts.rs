@@ -111,7 +111,7 @@ impl Closures<'_, '_> {
             return Err(obstacle());
         }
         let set = self.program.eval(site.file, callee);
-        for value in self.program.values.members(set).to_vec() {
+        for value in self.program.values.shared(set).iter().copied() {
             let Some((owner, parameter)) = self.root(value).filter(|_| edge.via.is_empty()) else { continue };
             for giver in &self.graph.into[owner.0 as usize] {
                 let env = self.program.values.env(self.graph.edges[*giver].env);
