@@ -3,13 +3,17 @@
 //! Facts are data: they are made from the syntax tree of one file without a look at any other, can be kept on disk, and are all that linking
 //! and rules read. Nodes refer to each other by typed indexes; all belong to their file.
 
+mod few;
 mod index;
+mod names;
 
+pub(crate) use few::Few;
 pub(crate) use index::{Arena, Id};
+pub(crate) use names::Names;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) type NameId = Id<Box<str>>;
+pub(crate) type NameId = Id<Names>;
 pub(crate) type ExprId = Id<Expr>;
 pub(crate) type BindingId = Id<Binding>;
 pub(crate) type ScopeId = Id<Scope>;
@@ -20,7 +24,7 @@ pub(crate) type GuardId = Id<Guard>;
 /// What is known of one file. Function 0 is the module's own code, scope 0 its names, expression 0 says nothing, guard 0 is no condition.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Facts {
-    pub(crate) names: Arena<Box<str>>,
+    pub(crate) names: Names,
     pub(crate) exprs: Arena<Expr>,
     /// Where each expression is.
     pub(crate) spans: Vec<Span>,
@@ -55,7 +59,7 @@ pub(crate) struct Span {
 pub(crate) enum Expr {
     Unknown,
     /// A name of this function, with what it was last bound to.
-    Local(Box<[BindingId]>),
+    Local(Few<BindingId>),
     /// A name of a scope, whatever it is bound to there.
     Free(ScopeId, NameId),
     /// A name that the file doesn't bind: a built-in, or from a star import.

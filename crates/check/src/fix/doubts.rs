@@ -112,7 +112,7 @@ impl Closures<'_, '_> {
         }
         let known: Vec<FnId> = self.sites.at(self.graph, caller, site).map(|edge| edge.callee).collect();
         let set = self.program.eval(site.file, callee);
-        for value in self.program.values.members(set).to_vec() {
+        for value in self.program.values.shared(set).iter().copied() {
             let Some(root) = self.root(value).filter(|_| edge.via.is_empty()) else { continue };
             for giver in &self.graph.into[root.0.0 as usize] {
                 let env = self.program.values.env(self.graph.edges[*giver].env);

@@ -82,7 +82,7 @@ impl Closures<'_, '_> {
         for decorator in self.program.function(function).decorators.clone() {
             let set = self.program.eval(file, decorator);
             let mut name = None;
-            for value in self.program.values.members(set).to_vec() {
+            for value in self.program.values.shared(set).iter().copied() {
                 name = match self.program.values.get(value) {
                     Value::External(path) => Some(self.program.values.path_text(*path).to_owned()),
                     Value::Function(known, _) => {

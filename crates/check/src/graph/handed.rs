@@ -26,12 +26,12 @@ impl Builder<'_> {
             Handed::Iterates(_) | Handed::Enters(_) => {
                 let step = if matches!(what, Handed::Enters(_)) { Step::Enter } else { Step::Element };
                 inner.kind = if step == Step::Enter { EventKind::Enter } else { EventKind::Iterate };
-                for value in self.program.values.members(given).to_vec() {
+                for value in self.program.values.shared(given).iter().copied() {
                     self.program.targets_of_step(value, step, &mut targets);
                 }
             }
             Handed::Special(_, method) => {
-                for value in self.program.values.members(given).to_vec() {
+                for value in self.program.values.shared(given).iter().copied() {
                     if matches!(self.program.values.get(value), Value::Instance { .. }) {
                         self.program.special_targets(value, &[method], &mut targets);
                     }

@@ -7,12 +7,15 @@ mod handed;
 mod variables;
 
 use crate::catalogue::{Handed, Sink, Unless};
-use crate::facts::{Event, EventKind, ExprId, GuardId, Span, Use};
+use crate::facts::{ALWAYS, Event, EventKind, ExprId, GuardId, Span, Use};
 use crate::link::values::{
     ArgsId, ClsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
 };
 use crate::link::{Need, Patches, Program, Receiver, Target, Truth, What};
-use rustc_hash::{FxHashMap, FxHashSet};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use std::hash::BuildHasher;
 use std::rc::Rc;
 
 /// A place in the text.
@@ -128,6 +131,13 @@ struct Variable {
     at: Happening,
 }
 
+impl Edge {
+    /// What no two edges have in common.
+    const fn key(&self) -> (FnId, FnId, Site, EnvId, bool) {
+        (self.caller, self.callee, self.site, self.env, self.runs)
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Graph {
     pub(crate) edges: Vec<Edge>,
@@ -149,7 +159,8 @@ pub(crate) struct Graph {
     pub(crate) patches: Patches,
     /// Calls of parameters and of what comes of them, where callers say what they are.
     pub(crate) outside_by_parameter: Vec<Outside>,
-    known: FxHashSet<(FnId, FnId, Site, EnvId, bool)>,
+    /// The places of all edges, by what they are.
+    known: HashTable<u32>,
     known_sinks: FxHashSet<(FnId, Site, PathId)>,
     variables: Vec<Vec<Variable>>,
     known_variables: FxHashSet<(FnId, ValueId, Site)>,
@@ -164,6 +175,8 @@ pub(crate) struct Graph {
 struct Builder<'p> {
     program: &'p mut Program,
     graph: Graph,
+    /// What is known where there is no condition.
+    always: Rc<Truth>,
     truths: FxHashMap<(FileId, GuardId, FnId), Rc<Truth>>,
     dispatches: FxHashMap<(ClsId, Receiver, FnId), Result<Option<Need>, ()>>,
     specials: FxHashSet<Symbol>,
@@ -188,7 +201,8 @@ pub(crate) fn build(program: &mut Program) -> Graph {
         .iter()
         .any(|name| program.values.known_symbol(name).is_some_and(|name| specials.contains(&name)));
     let (truths, dispatches, paths) = (FxHashMap::default(), FxHashMap::default(), FxHashMap::default());
-    let mut builder = Builder { program, graph, truths, dispatches, specials, has_async_specials, paths };
+    let always = Rc::default();
+    let mut builder = Builder { program, graph, always, truths, dispatches, specials, has_async_specials, paths };
     for function in builder.program.functions() {
         builder.function(function);
     }
@@ -204,9 +218,9 @@ pub(crate) fn build(program: &mut Program) -> Graph {
 impl Builder<'_> {
     fn function(&mut self, function: FnId) {
         let file = self.program.file_of(function);
-        let events = self.program.function(function).events.clone();
-        for event in events {
-            self.event(file, function, event);
+        let facts = Rc::clone(&self.program.file(file).facts);
+        for event in &facts.functions[self.program.local_fn(function)].events {
+            self.event(file, function, *event);
         }
     }
 
@@ -250,7 +264,8 @@ impl Builder<'_> {
                 if callees == EMPTY {
                     continue;
                 }
-                let args = self.program.call_arguments(file, event.expr);
+                let args =
+                    if self.reads_arguments(callees) { self.program.call_arguments(file, event.expr) } else { NO_ARGS };
                 let mut targets = self.program.targets(callees, args);
                 let has_sink = targets.iter().any(|target| matches!(target, Target::External(..)));
                 if has_sink && self.is_patient(file, event, callee) {
@@ -344,7 +359,7 @@ impl Builder<'_> {
         }
         let name = self.program.values.text(name).to_owned();
         let values = self.program.eval(file, expr);
-        for value in self.program.values.members(values).to_vec() {
+        for value in self.program.values.shared(values).iter().copied() {
             if matches!(self.program.values.get(value), Value::Instance { .. }) {
                 self.program.special_targets(value, &[&name], targets);
             }
@@ -352,6 +367,9 @@ impl Builder<'_> {
     }
 
     fn truth(&mut self, function: FnId, guard: GuardId) -> Rc<Truth> {
+        if guard == ALWAYS {
+            return Rc::clone(&self.always);
+        }
         let key = (self.program.file_of(function), guard, function);
         if let Some(known) = self.truths.get(&key) {
             return Rc::clone(known);
@@ -363,7 +381,7 @@ impl Builder<'_> {
 
     fn steps(&mut self, file: FileId, expr: ExprId, step: Step, targets: &mut Vec<Target>) {
         let values = self.program.eval(file, expr);
-        for value in self.program.values.members(values).to_vec() {
+        for value in self.program.values.shared(values).iter().copied() {
             self.program.targets_of_step(value, step, targets);
         }
     }
@@ -371,7 +389,7 @@ impl Builder<'_> {
     /// Only generators and iterators of the program's own matter where the parts are few.
     fn unpack(&mut self, file: FileId, expr: ExprId, targets: &mut Vec<Target>) {
         let values = self.program.eval(file, expr);
-        for value in self.program.values.members(values).to_vec() {
+        for value in self.program.values.shared(values).iter().copied() {
             if matches!(self.program.values.get(value), Value::Generator(..) | Value::Instance { .. }) {
                 self.program.targets_of_step(value, Step::Element, targets);
             }
@@ -384,7 +402,7 @@ impl Builder<'_> {
             return;
         }
         let values = self.program.eval(file, expr);
-        for value in self.program.values.members(values).to_vec() {
+        for value in self.program.values.shared(values).iter().copied() {
             if matches!(self.program.values.get(value), Value::Instance { .. }) {
                 self.program.targets_of_step(value, step, targets);
             }
@@ -407,7 +425,7 @@ impl Builder<'_> {
             return;
         }
         let objects = self.program.eval(file, object);
-        for object in self.program.values.members(objects).to_vec() {
+        for object in self.program.values.shared(objects).iter().copied() {
             self.accessed(object, name, is_set, targets);
         }
     }
@@ -480,11 +498,18 @@ impl Builder<'_> {
 
     /// Work that is offloaded is no call of the caller's, but says what the parameters are.
     fn edge(&mut self, edge: Edge, is_offloaded: bool) {
-        let key = (edge.caller, edge.callee, edge.site, edge.env, edge.runs);
-        if !self.graph.known.insert(key) {
-            return;
-        }
+        let key = edge.key();
+        let hash = FxBuildHasher.hash_one(key);
         let index = self.graph.edges.len();
+        let Graph { known, edges, .. } = &mut self.graph;
+        match known.entry(
+            hash,
+            |place| edges[*place as usize].key() == key,
+            |place| FxBuildHasher.hash_one(edges[*place as usize].key()),
+        ) {
+            Entry::Occupied(_) => return,
+            Entry::Vacant(place) => place.insert(index as u32),
+        };
         if is_offloaded {
             self.graph.offloaded_into.entry(edge.callee).or_default().push(index);
         } else {
@@ -496,12 +521,29 @@ impl Builder<'_> {
         self.graph.fresh.push(index);
     }
 
-    fn external(&mut self, at: &Happening, path: PathId, args: ArgsId) {
+    /// What the catalogue says of a path.
+    fn catalogued(&mut self, path: PathId) -> &(Option<Sink>, Rc<[Handed]>) {
         let Program { values, catalogue, .. } = &*self.program;
-        let (sink, handed) = self.paths.entry(path).or_insert_with(|| {
+        self.paths.entry(path).or_insert_with(|| {
             let text = values.path_text(path);
             (catalogue.sink(text), catalogue.handed(text).into())
-        });
+        })
+    }
+
+    /// Whether the arguments of a call of these matter.
+    fn reads_arguments(&mut self, callees: SetId) -> bool {
+        let callees = self.program.values.shared(callees);
+        callees.iter().any(|callee| match *self.program.values.get(*callee) {
+            Value::External(path) => {
+                let (sink, handed) = self.catalogued(path);
+                !handed.is_empty() || sink.is_some_and(|sink| sink.unless != Unless::Never)
+            }
+            _ => true,
+        })
+    }
+
+    fn external(&mut self, at: &Happening, path: PathId, args: ArgsId) {
+        let (sink, handed) = self.catalogued(path);
         let (sink, handed) = (*sink, Rc::clone(handed));
         if let Some(by) = at.scheduled_by {
             if let Some(sink) = sink

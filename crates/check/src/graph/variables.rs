@@ -115,7 +115,7 @@ impl Builder<'_> {
     /// What a step into something comes to, of which it is known by now what it is.
     fn stepped(&mut self, objects: SetId, step: Step, kind: EventKind) -> Vec<Target> {
         let mut targets = Vec::new();
-        for object in self.program.values.members(objects).to_vec() {
+        for object in self.program.values.shared(objects).iter().copied() {
             match step {
                 Step::Attribute(name) if matches!(kind, EventKind::Read | EventKind::Write) => {
                     self.accessed(object, name, kind == EventKind::Write, &mut targets);

@@ -25,7 +25,7 @@ impl Program {
             return self.step(only, step);
         }
         let mut all = EMPTY;
-        for value in self.values.members(set).to_vec() {
+        for value in self.values.shared(set).iter().copied() {
             let next = self.step(value, step);
             all = self.values.union(all, next);
         }
@@ -83,7 +83,7 @@ impl Program {
             (Value::Instance { .. }, Step::Element) => {
                 let iterator = self.special(value, "__iter__");
                 let mut all = EMPTY;
-                for iterator in self.values.members(iterator).to_vec() {
+                for iterator in self.values.shared(iterator).iter().copied() {
                     let next = match self.values.get(iterator) {
                         Value::Instance { .. } => self.special(iterator, "__next__"),
                         _ => self.step(iterator, Step::Element),
@@ -95,7 +95,7 @@ impl Program {
             (Value::Instance { .. }, Step::AsyncElement) => {
                 let iterator = self.special(value, "__aiter__");
                 let mut all = EMPTY;
-                for iterator in self.values.members(iterator).to_vec() {
+                for iterator in self.values.shared(iterator).iter().copied() {
                     let next = match self.values.get(iterator) {
                         Value::Instance { .. } => {
                             let made = self.special(iterator, "__anext__");
@@ -166,19 +166,15 @@ impl Program {
     }
 
     fn external_call(&mut self, path: super::values::PathId, args: ArgsId) -> SetId {
-        let text = self.values.path_text(path).to_owned();
-        // A loop is a loop, however it was got.
-        let loops = ["asyncio.CurrentLoop()", "asyncio.RunningLoop()"];
-        let method = loops.iter().find_map(|class| text.strip_prefix(class));
-        let plain = method.map_or_else(|| text.clone(), |method| format!("asyncio.AbstractEventLoop(){method}"));
-        if let Some(found) = self.known_call(&plain, args) {
+        if let Some(found) = self.known_call(path, args) {
             return found;
         }
         // Without arguments that matter, all calls of it give the same.
         if let Some(known) = self.external_steps.get(&(path, Step::Call(NO_ARGS))) {
             return *known;
         }
-        let given = match self.catalogue.returned(&text) {
+        let text = self.values.path_text(path);
+        let given = match self.catalogue.returned(text) {
             Some(given) => self.external(given),
             None => self.external(&format!("{text}()")),
         };
@@ -190,12 +186,9 @@ impl Program {
     pub(super) fn decorate(&mut self, decorators: SetId, function: SetId) -> SetId {
         let args = self.values.new_args(Args { positional: vec![function], ..Args::default() });
         let mut all = EMPTY;
-        for decorator in self.values.members(decorators).to_vec() {
+        for decorator in self.values.shared(decorators).iter().copied() {
             let made = match *self.values.get(decorator) {
-                Value::External(path) => {
-                    let path = self.values.path_text(path).to_owned();
-                    self.known_call(&path, args).unwrap_or(EMPTY)
-                }
+                Value::External(path) => self.known_call(path, args).unwrap_or(EMPTY),
                 _ => self.step(decorator, Step::Call(args)),
             };
             all = self.values.union(all, made);
@@ -270,7 +263,8 @@ impl Program {
         if arguments.is_empty() {
             return NO_ARGS;
         }
-        let mut args = Args::default();
+        let positional = Vec::with_capacity(arguments.len());
+        let mut args = Args { positional, ..Args::default() };
         for argument in arguments {
             let value = self.eval(file, argument.value);
             match argument.kind {
@@ -316,13 +310,11 @@ impl Program {
         let file = self.file_of(function);
         let facts = Rc::clone(&self.file(file).facts);
         let parameters = &facts.functions[self.local_fn(function)].parameters;
-        let args = self.values.arguments(args).clone();
-        let mut positional = Vec::with_capacity(args.positional.len() + 1);
-        if let Some(receiver) = receiver {
-            positional.push(self.values.set([receiver]));
-        }
-        positional.extend(args.positional);
-        let mut entries: Vec<((FnId, u32), SetId)> = self.values.env(env).to_vec();
+        let receiver = receiver.map(|receiver| self.values.single(receiver));
+        let args = self.values.shared_arguments(args);
+        let positional: Vec<SetId> = receiver.into_iter().chain(args.positional.iter().copied()).collect();
+        let mut entries: Vec<((FnId, u32), SetId)> = Vec::with_capacity(parameters.len());
+        entries.extend_from_slice(self.values.env(env));
         let mut taken = vec![false; args.keywords.len()];
         let mut next = 0;
         for (index, parameter) in (0..).zip(parameters) {
@@ -330,7 +322,7 @@ impl Program {
             let keyword = args.keywords.iter().position(|(known, _)| *known == name);
             let value = match parameter.kind {
                 ParameterKind::Variadic => {
-                    let rest: Vec<SetId> = positional.get(next..).map_or_else(Vec::new, <[SetId]>::to_vec);
+                    let rest = positional.get(next..).unwrap_or_default();
                     next = positional.len();
                     match args.star {
                         Some(star) if rest.is_empty() => star,
@@ -339,7 +331,7 @@ impl Program {
                 }
                 ParameterKind::VariadicKeyword => {
                     let rest = args.keywords.iter().zip(&taken).filter(|(_, taken)| !**taken);
-                    let rest: Box<[_]> = rest.map(|((name, set), _)| (Some(*name), *set)).collect();
+                    let rest: Rc<[_]> = rest.map(|((name, set), _)| (Some(*name), *set)).collect();
                     match args.double_star {
                         Some(double_star) if rest.is_empty() => double_star,
                         _ => self.single(Value::Mapping(rest)),
@@ -412,7 +404,7 @@ impl Program {
         if let [only] = *self.values.members(set) {
             all = self.fill_value(only, env);
         } else {
-            for value in self.values.members(set).to_vec() {
+            for value in self.values.shared(set).iter().copied() {
                 let filled = self.fill_value(value, env);
                 all = self.values.union(all, filled);
             }
@@ -456,7 +448,7 @@ impl Program {
                 let own = self.fill_closure(function, own, env);
                 let receivers = self.fill_value(receiver, env);
                 let mut all = Vec::new();
-                for receiver in self.values.members(receivers).to_vec() {
+                for receiver in self.values.shared(receivers).iter().copied() {
                     all.push(self.value(Value::Bound(function, own, receiver)));
                 }
                 return self.values.set(all);
@@ -550,7 +542,7 @@ impl Program {
     /// What happens when one of these values is called.
     pub(crate) fn targets(&mut self, callees: SetId, args: ArgsId) -> Vec<Target> {
         let mut all = Vec::new();
-        for callee in self.values.members(callees).to_vec() {
+        for callee in self.values.shared(callees).iter().copied() {
             self.add_targets(callee, args, &mut all, 0);
         }
         all
@@ -588,7 +580,7 @@ impl Program {
             Value::Instance { .. } => {
                 let name = self.values.symbol("__call__");
                 let methods = self.attribute(callee, name);
-                for method in self.values.members(methods).to_vec() {
+                for method in self.values.shared(methods).iter().copied() {
                     self.add_targets(method, args, all, depth + 1);
                 }
             }
@@ -598,7 +590,7 @@ impl Program {
                 all.push(Target::External(path, args));
             }
             Value::Decorated(_, inner) => {
-                for inner in self.values.members(inner).to_vec() {
+                for inner in self.values.shared(inner).iter().copied() {
                     self.add_targets(inner, args, all, depth + 1);
                 }
             }
@@ -618,7 +610,7 @@ impl Program {
                 let name = self.values.symbol("__iter__");
                 let method = self.attribute(value, name);
                 let iterators = self.step_set(method, Step::Call(NO_ARGS));
-                for iterator in self.values.members(iterators).to_vec() {
+                for iterator in self.values.shared(iterators).iter().copied() {
                     match self.values.get(iterator) {
                         Value::Instance { .. } => self.special_targets(iterator, &["__next__"], all),
                         Value::Generator(..) => self.targets_of_step(iterator, Step::Element, all),

@@ -15,6 +15,8 @@ pub(super) struct Hierarchy {
     heirs: Vec<Vec<ClsId>>,
     /// Classes of which instances may exist: those that are called, or handed on.
     live: FxHashSet<ClsId>,
+    /// For each class whether it, or one that derives from it, is one of those.
+    live_families: Vec<bool>,
     /// The class bodies' names.
     pub(super) members: Vec<FxHashMap<Symbol, usize>>,
     /// Where each class's fields of a name are.
@@ -56,6 +58,7 @@ impl Program {
         }
         self.hierarchy.orders = vec![Vec::new(); count as usize];
         self.hierarchy.heirs = vec![Vec::new(); count as usize];
+        self.hierarchy.live_families = vec![false; count as usize];
         let mut bases = Vec::with_capacity(count as usize);
         for class in (0..count).map(ClsId) {
             bases.push(self.bases(class));
@@ -84,6 +87,10 @@ impl Program {
         }
         self.learn_live();
         self.learn_protocols();
+        let is_live = |class: ClsId| self.hierarchy.live.contains(&class);
+        let families =
+            (0..count).map(ClsId).map(|class| is_live(class) || self.heirs(class).iter().copied().any(is_live));
+        self.hierarchy.live_families = families.collect();
         // What was evaluated until now knew no overrides.
         self.memo.fill(super::Memo::Open);
         self.returned.clear();
@@ -100,7 +107,7 @@ impl Program {
         let mut bases = Vec::new();
         for expr in exprs {
             let set = self.eval(file, expr);
-            for value in self.values.members(set).to_vec() {
+            for value in self.values.shared(set).iter().copied() {
                 match *self.values.get(value) {
                     Value::Class { class, .. } => bases.push(Ancestor::Class(class)),
                     Value::External(path) => bases.push(Ancestor::External(path)),
@@ -473,7 +480,7 @@ impl Program {
 
     /// It, or one that derives from it, has instances.
     pub(crate) fn is_live(&self, class: ClsId) -> bool {
-        self.hierarchy.live.contains(&class) || self.heirs(class).iter().any(|heir| self.hierarchy.live.contains(heir))
+        self.hierarchy.live_families[class.0 as usize]
     }
 
     /// It has instances itself.
@@ -534,7 +541,7 @@ impl Program {
         if let Some(&place) = self.hierarchy.members[class.0 as usize].get(&name) {
             let facts = Rc::clone(&self.file(file).facts);
             let set = self.eval_bindings(file, &facts.scopes[scope].names[place].1);
-            for value in self.values.members(set).to_vec() {
+            for value in self.values.shared(set).iter().copied() {
                 let bound = self.bind_member(value, receiver);
                 all.extend_from_slice(self.values.members(bound));
             }
@@ -557,14 +564,12 @@ impl Program {
         for (file, place) in places.clone() {
             let store = self.file(file).facts.stores[place].clone();
             let objects = self.eval(file, store.object);
-            let is_it = self.values.members(objects).to_vec().into_iter().any(|object| {
-                match (owner, self.values.get(object)) {
-                    (Owner::Class(class), Value::Instance { class: other, .. } | Value::Class { class: other, .. }) => {
-                        self.is_subclass(*other, class) || self.is_subclass(class, *other)
-                    }
-                    (Owner::Module(module), Value::Module(other)) => module == *other,
-                    _ => false,
+            let is_it = self.values.shared(objects).iter().any(|object| match (owner, self.values.get(*object)) {
+                (Owner::Class(class), Value::Instance { class: other, .. } | Value::Class { class: other, .. }) => {
+                    self.is_subclass(*other, class) || self.is_subclass(class, *other)
                 }
+                (Owner::Module(module), Value::Module(other)) => module == *other,
+                _ => false,
             });
             if is_it {
                 let value = self.eval(file, store.value);
@@ -633,7 +638,7 @@ impl Program {
                     _ => receiver,
                 };
                 let mut all = EMPTY;
-                for value in self.values.members(inner).to_vec() {
+                for value in self.values.shared(inner).iter().copied() {
                     let bound = match *self.values.get(value) {
                         Value::Function(function, env) => self.single(Value::Bound(function, env, class)),
                         _ => self.values.set([value]),
@@ -659,7 +664,7 @@ impl Program {
 
     fn bind_members(&mut self, members: SetId, receiver: ValueId) -> SetId {
         let mut all = EMPTY;
-        for member in self.values.members(members).to_vec() {
+        for member in self.values.shared(members).iter().copied() {
             let bound = self.bind_member(member, receiver);
             all = self.values.union(all, bound);
         }

@@ -2,9 +2,9 @@
 
 use super::classes::Owner;
 use super::values::{
-    Args, Decoration, EMPTY, EnvId, FileId, FnId, NO_ENV, PathId, SetId, Step, Symbol, Value, ValueId,
+    Args, Decoration, EMPTY, EnvId, FileId, FnId, NO_ARGS, NO_ENV, PathId, SetId, Step, Symbol, Value, ValueId,
 };
-use super::{Busy, Memo, Program, Returned};
+use super::{Busy, Memo, Named, Program, Returned};
 use crate::catalogue::canonical;
 use crate::facts::{BindingId, BindingKind, Constant, Expr, ExprId, Key, MODULE_SCOPE, NameId, ScopeId};
 use std::rc::Rc;
@@ -69,7 +69,7 @@ impl Program {
                 if callee == EMPTY {
                     return EMPTY;
                 }
-                let args = self.call_arguments(file, expr);
+                let args = if self.ignores_arguments(callee) { NO_ARGS } else { self.call_arguments(file, expr) };
                 self.step_set(callee, Step::Call(args))
             }
             Expr::Await(value) => self.eval_step(file, *value, Step::Await),
@@ -179,8 +179,9 @@ impl Program {
             return *known;
         }
         let found = self.eval_binding_kind(file, kind);
-        // While something is being looked at, cycles may cut answers short.
-        if self.busy.is_empty() && found != EMPTY {
+        // While something is being looked at, cycles may cut answers short; but not those for modules themselves.
+        let is_whole = self.busy.is_empty() || matches!(kind, BindingKind::Import { .. });
+        if is_whole && found != EMPTY {
             self.imports.insert((file, binding), found);
         }
         found
@@ -206,7 +207,7 @@ impl Program {
             BindingKind::ImportFrom { module, level, name } => {
                 let Some(module) = self.imported_module(file, module, level) else { return EMPTY };
                 let name = self.symbol(file, name);
-                self.imported(file, &module, name)
+                self.imported(file, module, name)
             }
             BindingKind::Function(function) => {
                 let function = self.global_fn(file, function);
@@ -254,8 +255,8 @@ impl Program {
         let stars = self.file(file).facts.scopes[MODULE_SCOPE].stars.clone();
         for (module, level) in &stars {
             let Some(module) = self.imported_module(file, *module, *level) else { continue };
-            let path = format!("{module}.{name}");
-            let is_outside = self.modules.find(&module, file).is_none() && !self.modules.is_namespace(&module);
+            let path = format!("{}.{name}", self.values.text(module.name));
+            let is_outside = module.file.is_none() && !self.modules.is_namespace(self.values.text(module.name));
             if is_outside && (stars.len() == 1 || self.catalogue.knows(&path)) {
                 return self.external(&path);
             }
@@ -285,7 +286,7 @@ impl Program {
         let stars = self.file(file).facts.scopes[MODULE_SCOPE].stars.clone();
         for (module, level) in stars {
             let Some(module) = self.imported_module(file, module, level) else { continue };
-            let Some(target) = self.modules.find(&module, file) else { continue };
+            let Some(target) = module.file else { continue };
             let key = Busy::Global(file, name);
             if target == file || !self.busy.insert(key) {
                 continue;
@@ -299,10 +300,18 @@ impl Program {
         None
     }
 
-    pub(super) fn imported_module(&self, file: FileId, module: NameId, level: u32) -> Option<String> {
+    /// The module that an import names: `level` dots, and the rest.
+    pub(super) fn imported_module(&mut self, file: FileId, module: NameId, level: u32) -> Option<Named> {
+        if let Some(known) = self.named_modules.get(&(file, module, level)) {
+            return *known;
+        }
         let this = self.file(file);
         let rest = this.facts.name(module);
-        if level == 0 { Some(rest.to_owned()) } else { self.modules.absolute(file, &this.module, level, rest) }
+        let name =
+            if level == 0 { Some(rest.to_owned()) } else { self.modules.absolute(file, &this.module, level, rest) };
+        let found = name.map(|name| Named { file: self.modules.find(&name, file), name: self.values.symbol(&name) });
+        self.named_modules.insert((file, module, level), found);
+        found
     }
 
     /// A module by its name: of the program, or from outside.
@@ -318,23 +327,27 @@ impl Program {
     }
 
     /// `from module import name`
-    fn imported(&mut self, importer: FileId, module: &str, name: Symbol) -> SetId {
-        let full = format!("{module}.{}", self.values.text(name));
-        if let Some(file) = self.modules.find(module, importer) {
-            if let Some(found) = self.module_member(file, name)
-                && found != EMPTY
-            {
-                return found;
-            }
-            return match self.modules.find(&full, importer) {
-                Some(file) => self.single(Value::Module(file)),
-                None => EMPTY,
-            };
+    fn imported(&mut self, importer: FileId, module: Named, name: Symbol) -> SetId {
+        if let Some(file) = module.file
+            && let Some(found) = self.module_member(file, name)
+            && found != EMPTY
+        {
+            return found;
         }
-        if self.modules.is_namespace(module) {
-            return self.module(importer, &full);
+        let key = (importer, module.name, name);
+        if let Some(known) = self.submodules.get(&key) {
+            return *known;
         }
-        self.external(&full)
+        let full = format!("{}.{}", self.values.text(module.name), self.values.text(name));
+        let found = if module.file.is_some() {
+            self.modules.find(&full, importer).map_or(EMPTY, |file| self.single(Value::Module(file)))
+        } else if self.modules.is_namespace(self.values.text(module.name)) {
+            self.module(importer, &full)
+        } else {
+            self.external(&full)
+        };
+        self.submodules.insert(key, found);
+        found
     }
 
     pub(super) fn external(&mut self, path: &str) -> SetId {
@@ -521,18 +534,18 @@ impl Program {
         let value = self.eval(file, value);
         let classes = self.eval(file, classes);
         let mut wanted = Vec::new();
-        for class in self.values.members(classes).to_vec() {
+        for class in self.values.shared(classes).iter().copied() {
             match self.values.get(class).clone() {
                 Value::Sequence(parts) => {
-                    for part in parts {
-                        wanted.extend_from_slice(self.values.members(part));
+                    for part in &*parts {
+                        wanted.extend_from_slice(self.values.members(*part));
                     }
                 }
                 _ => wanted.push(class),
             }
         }
         let mut kept = Vec::new();
-        for one in self.values.members(value).to_vec() {
+        for one in self.values.shared(value).iter().copied() {
             match self.is_instance(one, &wanted) {
                 Some(matches) if matches != is => {}
                 _ => kept.push(one),
@@ -549,7 +562,7 @@ impl Program {
 
     fn instances_of(&mut self, classes: SetId) -> SetId {
         let mut all = Vec::new();
-        for class in self.values.members(classes).to_vec() {
+        for class in self.values.shared(classes).iter().copied() {
             match self.values.get(class).clone() {
                 Value::Class { class, .. } => all.push(self.value(Value::Instance { class, is_exact: false })),
                 Value::External(path) => {

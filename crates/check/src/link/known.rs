@@ -1,22 +1,50 @@
 //! Calls of the standard library that give back what they were handed, or something made of it.
 
 use super::Program;
-use super::values::{Args, ArgsId, Decoration, EMPTY, FileId, NO_ARGS, SetId, Step, Value, ValueId};
+use super::values::{Args, ArgsId, Decoration, EMPTY, FileId, NO_ARGS, PathId, SetId, Step, Value, ValueId};
+use std::rc::Rc;
 
 impl Program {
     /// Functions of the standard library whose value is one that was handed to them, or made of it.
+    pub(super) fn known_call(&mut self, path: PathId, args: ArgsId) -> Option<SetId> {
+        if self.unlisted.contains(&path) {
+            return None;
+        }
+        let text = self.values.path_text(path);
+        // A loop is a loop, however it was got.
+        let loops = ["asyncio.CurrentLoop()", "asyncio.RunningLoop()"];
+        let text = match loops.iter().find_map(|class| text.strip_prefix(class)) {
+            Some(method) => format!("asyncio.AbstractEventLoop(){method}"),
+            None => text.to_owned(),
+        };
+        let mut is_listed = true;
+        let given = self.listed_call(&text, args, &mut is_listed);
+        if !is_listed {
+            self.unlisted.insert(path);
+        }
+        given
+    }
+
+    /// Whether a call of these gives the same whatever the arguments are, as far as was seen.
+    pub(super) fn ignores_arguments(&self, callees: SetId) -> bool {
+        let is_unlisted =
+            |value: &ValueId| matches!(self.values.get(*value), Value::External(path) if self.unlisted.contains(path));
+        self.values.members(callees).iter().all(is_unlisted)
+    }
+
+    /// `is_listed` becomes false for a path of which nothing is known, whatever the arguments are.
     #[expect(clippy::too_many_lines, reason = "a table")]
-    pub(super) fn known_call(&mut self, path: &str, args: ArgsId) -> Option<SetId> {
-        let arguments = self.values.arguments(args).clone();
+    fn listed_call(&mut self, path: &str, args: ArgsId, is_listed: &mut bool) -> Option<SetId> {
+        let arguments = self.values.shared_arguments(args);
         let first = arguments.positional.first().copied();
         match path {
             "functools.partial" | "functools.partialmethod" => {
                 let callee = first?;
-                let mut rest = arguments.clone();
+                let mut rest = Args::clone(&arguments);
                 rest.positional.remove(0);
                 let rest = self.values.new_args(rest);
                 let mut all = Vec::new();
-                for callee in self.values.members(callee).to_vec() {
+                for callee in self.values.shared(callee).iter().copied() {
                     all.push(self.value(Value::Partial(callee, rest)));
                 }
                 Some(self.values.set(all))
@@ -133,7 +161,7 @@ impl Program {
             "asyncio.gather" => {
                 let future = self.external("asyncio.Future()");
                 let given = arguments.positional.iter().copied().map(|part| self.step_set(part, Step::Await)).collect();
-                let parts: Box<[SetId]> = match arguments.star {
+                let parts: Rc<[SetId]> = match arguments.star {
                     Some(star) => {
                         let element = self.step_set(star, Step::Element);
                         [self.step_set(element, Step::Await)].into()
@@ -155,7 +183,10 @@ impl Program {
                 Some(self.single(Value::Sequence([element].into())))
             }
             "typing.TypeVar" => self.keyword(&arguments, "bound"),
-            _ => None,
+            _ => {
+                *is_listed = false;
+                None
+            }
         }
     }
 

@@ -72,8 +72,14 @@ pub(crate) struct Program {
     filled: FxHashMap<(ValueId, values::EnvId), SetId>,
     /// What things outside the program give.
     external_steps: FxHashMap<(values::PathId, values::Step), SetId>,
+    /// Functions outside the program that give nothing of what they are handed.
+    unlisted: FxHashSet<PathId>,
     /// What imports have found.
     imports: FxHashMap<(FileId, facts::BindingId), SetId>,
+    /// The modules that imports of each file name, by name and level.
+    named_modules: FxHashMap<(FileId, NameId, u32), Option<Named>>,
+    /// What `from module import name` gives where the module has no such name itself.
+    submodules: FxHashMap<(FileId, Symbol, Symbol), SetId>,
     /// What calls make of parameters.
     bound: FxHashMap<(FnId, values::EnvId, Option<ValueId>, values::ArgsId), values::EnvId>,
     depth: u32,
@@ -84,6 +90,14 @@ pub(crate) struct Program {
 struct Returned {
     set: SetId,
     needs: Vec<Need>,
+}
+
+/// A module as an import names it.
+#[derive(Clone, Copy)]
+struct Named {
+    name: Symbol,
+    /// Where it is, if it is one of the program.
+    file: Option<FileId>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -115,7 +129,7 @@ impl Program {
         let (mut fn_files, mut cls_files) = (Vec::new(), Vec::new());
         let mut exprs = 0;
         for (index, source) in sources.into_iter().enumerate() {
-            let symbols: Vec<Symbol> = source.facts.names.iter().map(|(_, name)| values.symbol(name)).collect();
+            let symbols: Vec<Symbol> = source.facts.names.iter().map(|name| values.symbol(name)).collect();
             let members = source.facts.scopes[facts::MODULE_SCOPE].names.iter().enumerate();
             let members = members.map(|(place, (name, _))| (symbols[name.index()], place)).collect();
             let file = FileId(index as u32);
@@ -154,7 +168,10 @@ impl Program {
             hierarchy: classes::Hierarchy::default(),
             filled: FxHashMap::default(),
             external_steps: FxHashMap::default(),
+            unlisted: FxHashSet::default(),
             imports: FxHashMap::default(),
+            named_modules: FxHashMap::default(),
+            submodules: FxHashMap::default(),
             bound: FxHashMap::default(),
             depth: 0,
         };

@@ -114,7 +114,7 @@ impl Program {
         let Expr::Local(bindings) = self.expr(file, subject).clone() else { return None };
         let mut asked = None;
         let mut anew = Vec::new();
-        for binding in &bindings {
+        for binding in bindings.iter() {
             let binding = &self.file(file).facts.bindings[*binding];
             match binding.kind {
                 BindingKind::Parameter(owner, parameter) => asked = Some((owner, parameter)),

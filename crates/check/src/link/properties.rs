@@ -33,9 +33,9 @@ impl Program {
             let Some(&place) = self.hierarchy.members[class.0 as usize].get(&name) else { continue };
             let bindings = self.file(file).facts.scopes[scope].names[place].1.clone();
             let set = self.eval_bindings(file, &bindings);
-            for member in self.values.members(set).to_vec() {
+            for member in self.values.shared(set).iter().copied() {
                 let Value::Decorated(Decoration::Property, inner) = *self.values.get(member) else { continue };
-                for getter in self.values.members(inner).to_vec() {
+                for getter in self.values.shared(inner).iter().copied() {
                     if let Value::Function(function, env) = *self.values.get(getter) {
                         let env = self.bind(function, env, Some(value), NO_ARGS);
                         found.push((function, env));

@@ -338,7 +338,7 @@ impl Program {
                 {
                     return Some(true);
                 }
-                for value in self.values.members(callee).to_vec() {
+                for value in self.values.shared(callee).iter().copied() {
                     match self.values.get(value).clone() {
                         Value::External(path) if self.is_question(path) => return Some(true),
                         Value::Function(function, _) | Value::Bound(function, ..) => {
@@ -373,7 +373,7 @@ impl Program {
             }
             Expr::Attribute(object, name) if self.is_property(self.symbol(file, name)) => {
                 let (objects, name) = (self.eval(file, object), self.symbol(file, name));
-                for object in self.values.members(objects).to_vec() {
+                for object in self.values.shared(objects).iter().copied() {
                     for (getter, _) in self.getters(object, name) {
                         if let Some(found) = self.returns_loop_truth(getter, depth + 1) {
                             return Some(found);

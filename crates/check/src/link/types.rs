@@ -55,7 +55,7 @@ impl Program {
             BindingKind::ImportFrom { module, level, name } if depth < MOST_IMPORTS => {
                 let name = self.symbol(file, name);
                 let Some(module) = self.imported_module(file, module, level) else { return EMPTY };
-                let Some(target) = self.modules.find(&module, file) else { return EMPTY };
+                let Some(target) = module.file else { return EMPTY };
                 match self.bound_once(target, MODULE_SCOPE, name) {
                     Some(binding) => self.bound_alias(target, binding, depth + 1),
                     None => EMPTY,
@@ -68,8 +68,13 @@ impl Program {
     /// The only binding of a name.
     fn bound_once(&self, file: FileId, scope: ScopeId, name: Symbol) -> Option<BindingId> {
         let this = self.file(file);
-        let mut names = this.facts.scopes[scope].names.iter();
-        match names.find(|(known, _)| this.symbols[known.index()] == name)?.1.as_slice() {
+        let names = &this.facts.scopes[scope].names;
+        let place = if scope == MODULE_SCOPE {
+            this.members.get(&name).copied()
+        } else {
+            names.iter().position(|(known, _)| this.symbols[known.index()] == name)
+        };
+        match names[place?].1.as_slice() {
             [binding] => Some(*binding),
             _ => None,
         }
@@ -98,7 +103,7 @@ impl Program {
 
     fn instances_of_type(&mut self, classes: SetId) -> SetId {
         let mut all = Vec::new();
-        for class in self.values.members(classes).to_vec() {
+        for class in self.values.shared(classes).iter().copied() {
             match self.values.get(class) {
                 Value::External(path) => {
                     let path = self.values.path_text(*path);
@@ -138,7 +143,7 @@ impl Program {
                 let Some(first) = parts.first() else { return EMPTY };
                 let classes = self.eval(file, *first);
                 let mut all: Vec<ValueId> = Vec::new();
-                for class in self.values.members(classes).to_vec() {
+                for class in self.values.shared(classes).iter().copied() {
                     if let Value::Class { class, .. } = *self.values.get(class) {
                         all.push(self.value(Value::Class { class, is_exact: false }));
                     }
@@ -150,7 +155,7 @@ impl Program {
             | "tuple" | "Tuple" => {
                 let is_tuple = matches!(name.as_str(), "tuple" | "Tuple");
                 let used = if is_tuple { parts } else { &parts[..parts.len().min(1)] };
-                let parts: Box<[SetId]> = used.iter().map(|part| self.annotated(file, *part)).collect();
+                let parts: std::rc::Rc<[SetId]> = used.iter().map(|part| self.annotated(file, *part)).collect();
                 if parts.iter().all(|part| *part == EMPTY) {
                     return EMPTY;
                 }

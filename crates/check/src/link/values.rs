@@ -8,6 +8,7 @@ use hashbrown::hash_table::Entry;
 use rustc_hash::FxBuildHasher;
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
+use std::rc::Rc;
 
 /// A string that files share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,8 +67,8 @@ pub(crate) enum Value {
     AsyncGenerator(FnId, EnvId),
     /// What `contextlib` makes of a generator function's generator.
     Manager(ValueId),
-    Sequence(Box<[SetId]>),
-    Mapping(Box<[(Option<Symbol>, SetId)]>),
+    Sequence(Rc<[SetId]>),
+    Mapping(Rc<[(Option<Symbol>, SetId)]>),
     /// A callable with arguments given already.
     Partial(ValueId, ArgsId),
     Decorated(Decoration, SetId),
@@ -128,10 +129,10 @@ pub(crate) struct Values {
     open: Vec<bool>,
     /// The set that each value alone is.
     singles: Vec<Option<SetId>>,
-    sets: Table<Box<[ValueId]>>,
+    sets: Table<Rc<[ValueId]>>,
     open_sets: Vec<bool>,
     envs: Table<Env>,
-    args: Table<Args>,
+    args: Table<Rc<Args>>,
     symbols: Table<Box<str>>,
     paths: Table<Box<str>>,
 }
@@ -139,7 +140,13 @@ pub(crate) struct Values {
 /// Each item once, with its number.
 struct Table<T> {
     items: Vec<T>,
-    ids: HashTable<u32>,
+    ids: HashTable<Known>,
+}
+
+/// An item's place, and a part of its hash: that a table grows is no reason to look at all items again.
+struct Known {
+    hash: u32,
+    id: u32,
 }
 
 impl<T: Eq + Hash> Table<T> {
@@ -147,17 +154,20 @@ impl<T: Eq + Hash> Table<T> {
     where
         T: Borrow<Q>,
     {
-        self.ids.find(hash(item), |id| self.items[*id as usize].borrow() == item).copied()
+        let hash = hash(item);
+        let is_it = |known: &Known| known.hash == hash && self.items[known.id as usize].borrow() == item;
+        self.ids.find(spread(hash), is_it).map(|known| known.id)
     }
 
     fn intern(&mut self, item: T) -> (u32, bool) {
         let Self { items, ids } = self;
-        let found = ids.entry(hash(&item), |id| items[*id as usize] == item, |id| hash(&items[*id as usize]));
-        match found {
-            Entry::Occupied(known) => (*known.get(), false),
+        let hash = hash(&item);
+        let is_it = |known: &Known| known.hash == hash && items[known.id as usize] == item;
+        match ids.entry(spread(hash), is_it, |known| spread(known.hash)) {
+            Entry::Occupied(known) => (known.get().id, false),
             Entry::Vacant(place) => {
                 let id = items.len() as u32;
-                place.insert(id);
+                place.insert(Known { hash, id });
                 items.push(item);
                 (id, true)
             }
@@ -165,8 +175,14 @@ impl<T: Eq + Hash> Table<T> {
     }
 }
 
-fn hash<T: Hash + ?Sized>(item: &T) -> u64 {
-    FxBuildHasher.hash_one(item)
+fn hash<T: Hash + ?Sized>(item: &T) -> u32 {
+    let hash = FxBuildHasher.hash_one(item);
+    (hash ^ (hash >> 32)) as u32
+}
+
+/// A table looks at the bits of both ends.
+fn spread(hash: u32) -> u64 {
+    (u64::from(hash) << 32) | u64::from(hash)
 }
 
 impl<T> Default for Table<T> {
@@ -180,7 +196,7 @@ impl Values {
         let mut values = Self::default();
         values.intern_set(&[]);
         values.envs.intern(Box::new([]));
-        values.args.intern(Args::default());
+        values.args.intern(Rc::default());
         values
     }
 
@@ -316,6 +332,11 @@ impl Values {
         &self.sets.items[set.0 as usize]
     }
 
+    /// The members, for whoever makes new values while looking at them.
+    pub(crate) fn shared(&self, set: SetId) -> Rc<[ValueId]> {
+        Rc::clone(&self.sets.items[set.0 as usize])
+    }
+
     pub(crate) fn union(&mut self, one: SetId, two: SetId) -> SetId {
         if one == two || two == EMPTY {
             return one;
@@ -343,7 +364,12 @@ impl Values {
     }
 
     pub(crate) fn new_args(&mut self, args: Args) -> ArgsId {
-        ArgsId(self.args.intern(args).0)
+        let id = self.args.find(&args).unwrap_or_else(|| self.args.intern(Rc::new(args)).0);
+        ArgsId(id)
+    }
+
+    pub(crate) fn shared_arguments(&self, args: ArgsId) -> Rc<Args> {
+        Rc::clone(&self.args.items[args.0 as usize])
     }
 
     pub(crate) fn arguments(&self, args: ArgsId) -> &Args {

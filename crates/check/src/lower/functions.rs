@@ -2,7 +2,7 @@
 
 use super::{Frame, Lowering, span};
 use crate::facts::{
-    Binding, BindingId, BindingKind, Class, ClassId, Constant, Expr as Fact, ExprId, Field, Function, FunctionId,
+    Binding, BindingId, BindingKind, Class, ClassId, Constant, Expr as Fact, ExprId, Few, Field, Function, FunctionId,
     NameId, Parameter, ParameterKind, ScopeId, ScopeKind,
 };
 use crate::syntax::{Expr, Parameters, Ranged, Stmt, TextRange, ast};
@@ -205,7 +205,7 @@ impl Lowering {
         self.remember(scope, init, made);
         for (index, (name, ..)) in (1..).zip(fields) {
             let binding = bound(self, BindingKind::Parameter(function, index));
-            let value = self.add(Fact::Local([binding].into()), definition.name.range);
+            let value = self.add(Fact::Local(Few::One([binding])), definition.name.range);
             self.facts.classes[id].fields.push(Field { name, value: Some(value), annotation: None });
         }
     }
@@ -214,7 +214,7 @@ impl Lowering {
     fn annotated_names(&self, body: &[Stmt], scope: ScopeId) -> Vec<(NameId, ExprId, Option<ExprId>)> {
         let names = body.iter().filter_map(|statement| match statement {
             Stmt::AnnAssign(assign) => match &*assign.target {
-                Expr::Name(name) => self.interned.get(name.id.as_str()).copied(),
+                Expr::Name(name) => self.known_name(name.id.as_str()),
                 _ => None,
             },
             _ => None,

@@ -14,12 +14,15 @@ mod statements;
 mod suppressions;
 
 use crate::facts::{
-    ALWAYS, Binding, BindingId, BindingKind, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, Function,
+    ALWAYS, Binding, BindingId, BindingKind, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, Few, Function,
     FunctionId, Guard, GuardId, MODULE, MODULE_SCOPE, NameId, Scope, ScopeId, ScopeKind, Span, UNKNOWN,
 };
 use crate::syntax::{Module, TextRange};
 use flow::Flow;
-use rustc_hash::{FxHashMap, FxHashSet};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use std::hash::BuildHasher;
 
 /// What is known of a file with this text.
 pub(crate) fn facts(text: &str) -> Facts {
@@ -34,7 +37,7 @@ pub(crate) fn facts(text: &str) -> Facts {
 
 struct Lowering {
     facts: Facts,
-    interned: FxHashMap<Box<str>, NameId>,
+    interned: HashTable<NameId>,
     /// Names of whole scopes, which have no place of their own.
     free: FxHashMap<(ScopeId, NameId), ExprId>,
     globals: FxHashMap<NameId, ExprId>,
@@ -80,7 +83,7 @@ impl Lowering {
         facts.guards.push(Guard { parent: ALWAYS, condition: Condition::Always });
         let mut lowering = Self {
             facts,
-            interned: FxHashMap::default(),
+            interned: HashTable::new(),
             free: FxHashMap::default(),
             globals: FxHashMap::default(),
             places: FxHashMap::default(),
@@ -130,12 +133,17 @@ impl Lowering {
     }
 
     fn name(&mut self, text: &str) -> NameId {
-        if let Some(&id) = self.interned.get(text) {
-            return id;
+        let names = &mut self.facts.names;
+        let known = self.interned.entry(hash(text), |id| names[*id] == *text, |id| hash(&names[*id]));
+        match known {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(place) => *place.insert(names.push(text)).get(),
         }
-        let id = self.facts.names.push(text.into());
-        self.interned.insert(text.into(), id);
-        id
+    }
+
+    /// The name, if it was met before.
+    fn known_name(&self, text: &str) -> Option<NameId> {
+        self.interned.find(hash(text), |id| self.facts.names[*id] == *text).copied()
     }
 
     fn add(&mut self, expr: Expr, range: TextRange) -> ExprId {
@@ -203,7 +211,7 @@ impl Lowering {
             let frame = &self.frames[index];
             if let Some(&(_, binding)) = frame.overlay.iter().rev().find(|(known, _)| *known == name) {
                 self.facts.bindings[binding].is_used = true;
-                return self.add(Expr::Local(Box::new([binding])), TextRange::default());
+                return self.add(Expr::Local(Few::One([binding])), TextRange::default());
             }
             if index < innermost && frame.is_class_body {
                 continue;
@@ -221,8 +229,8 @@ impl Lowering {
                 }
                 return match frame.flow.reaching(local) {
                     Some(bindings) => {
-                        let bindings: Box<[BindingId]> = bindings.into();
-                        for &binding in &bindings {
+                        let bindings: Few<BindingId> = bindings.into();
+                        for &binding in &*bindings {
                             self.facts.bindings[binding].is_used = true;
                         }
                         if bindings.is_empty() && self.frames[index].is_class_body {
@@ -271,6 +279,10 @@ impl Lowering {
         let text = parts.join(".");
         self.name(&text)
     }
+}
+
+fn hash(text: &str) -> u64 {
+    FxBuildHasher.hash_one(text)
 }
 
 /// Functions in functions that a qualified name tells.

@@ -111,7 +111,7 @@ fn cleans_up(context: &mut Context<'_>, generator: FnId, depth: u32) -> bool {
             continue;
         }
         let set = context.program.eval(file, event.expr);
-        for value in context.program.values.members(set).to_vec() {
+        for value in context.program.values.shared(set).iter().copied() {
             if let Value::AsyncGenerator(inner, _) = *context.program.values.get(value)
                 && inner != generator
                 && cleans_up(context, inner, depth + 1)

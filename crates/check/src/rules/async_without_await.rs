@@ -184,7 +184,7 @@ impl Wanted {
     /// `getattr(self, "on_" + name)`
     fn looked_up(&mut self, context: &mut Context<'_>, file: FileId, object: ExprId) {
         let set = context.program.eval(file, object);
-        for value in context.program.values.members(set).to_vec() {
+        for value in context.program.values.shared(set).iter().copied() {
             if let Value::Instance { class, .. } | Value::Class { class, .. } = *context.program.values.get(value) {
                 for class in std::iter::once(class).chain(context.program.heirs(class).iter().copied()) {
                     self.classes.extend(context.program.ancestors(class));

@@ -128,7 +128,7 @@ fn holds_lock(context: &mut Context<'_>, file: FileId, manager: ExprId) -> bool 
         return true;
     }
     let set = context.program.eval(file, manager);
-    for value in context.program.values.members(set).to_vec() {
+    for value in context.program.values.shared(set).iter().copied() {
         let Value::Manager(inner) = *context.program.values.get(value) else { continue };
         let Value::Generator(generator, _) = *context.program.values.get(inner) else { continue };
         let home = context.program.file_of(generator);

@@ -5,7 +5,7 @@ use crate::catalogue::Handed;
 use crate::facts::{Argument, ArgumentKind, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, Span};
 use crate::graph::OffloadedTo;
 use crate::link::values::{EMPTY, FileId, FnId, PathId, SetId, Value, ValueId};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// `SL005`
 pub(super) const RULE: Rule = Rule {
@@ -37,6 +37,8 @@ async def main():
 };
 
 pub(super) fn check(context: &mut Context<'_>) {
+    // What things outside the program call, of what they are handed.
+    let mut callers = FxHashMap::default();
     let mut seen: FxHashSet<(FnId, Span)> = FxHashSet::default();
     for function in context.program.functions() {
         let dropped = context.dropped_calls(function);
@@ -56,22 +58,29 @@ pub(super) fn check(context: &mut Context<'_>) {
                 }
             }
         }
-        given_to_callers(context, function, &mut seen);
+        given_to_callers(context, function, &mut callers, &mut seen);
     }
     handed_on(context, &mut seen);
 }
 
 /// `filter(check, items)`, `atexit.register(save)`: what calls them does not await.
-fn given_to_callers(context: &mut Context<'_>, function: FnId, seen: &mut FxHashSet<(FnId, Span)>) {
+fn given_to_callers(
+    context: &mut Context<'_>,
+    function: FnId,
+    callers: &mut FxHashMap<PathId, Option<(usize, &'static str)>>,
+    seen: &mut FxHashSet<(FnId, Span)>,
+) {
     let file = context.program.file_of(function);
     for event in context.program.function(function).events.clone() {
-        let Expr::Call(callee, arguments) = context.program.expr(file, event.expr).clone() else { continue };
+        let Expr::Call(callee, ref arguments) = *context.program.expr(file, event.expr) else { continue };
         if !matches!(event.kind, EventKind::Call(_)) || arguments.is_empty() {
             continue;
         }
         let Some(path) = context.program.external_path_of(file, callee) else { continue };
+        let called = *callers.entry(path).or_insert_with(|| called_argument(context, path));
+        let Some((place, name)) = called else { continue };
         let path = context.program.values.path_text(path).to_owned();
-        let Some((place, name)) = called_argument(context, &path) else { continue };
+        let Expr::Call(_, arguments) = context.program.expr(file, event.expr) else { continue };
         let facts = &context.program.file(file).facts;
         let given =
             arguments.iter().enumerate().find(|(index, argument)| is_argument(facts, (*index, argument), place, name));
@@ -88,13 +97,13 @@ fn given_to_callers(context: &mut Context<'_>, function: FnId, seen: &mut FxHash
 }
 
 /// Which argument is called at once, or later by nobody who awaits.
-fn called_argument(context: &Context<'_>, path: &str) -> Option<(usize, &'static str)> {
-    match path {
+fn called_argument(context: &Context<'_>, path: PathId) -> Option<(usize, &'static str)> {
+    match context.program.values.path_text(path) {
         // These give the coroutines.
         "map" | "itertools.starmap" => None,
         "atexit.register" => Some((0, "func")),
         "signal.signal" => Some((1, "handler")),
-        _ => context.program.catalogue.handed(path).iter().find_map(|what| match what {
+        path => context.program.catalogue.handed(path).iter().find_map(|what| match what {
             Handed::Calls(place, name) => Some((*place, *name)),
             _ => None,
         }),
@@ -208,7 +217,7 @@ fn is_certain(context: &mut Context<'_>, file: FileId, call: ExprId) -> bool {
 
 fn is_known_callee(context: &mut Context<'_>, file: FileId, callee: ExprId, depth: u32) -> bool {
     let callees = context.program.eval(file, callee);
-    for value in context.program.values.members(callees).to_vec() {
+    for value in context.program.values.shared(callees).iter().copied() {
         let (Value::Function(function, _) | Value::Bound(function, ..)) = *context.program.values.get(value) else {
             continue;
         };

@@ -131,7 +131,7 @@ fn fresh_task(context: &mut Context<'_>, file: FileId, call: ExprId, depth: u32)
         return None;
     }
     let callees = context.program.eval(file, callee);
-    for value in context.program.values.members(callees).to_vec() {
+    for value in context.program.values.shared(callees).iter().copied() {
         match *context.program.values.get(value) {
             Value::External(path) => {
                 let path = context.program.values.path_text(path).to_owned();
