@@ -79,6 +79,12 @@ pub(super) struct Definition {
     /// Behind the decorators.
     pub(super) from: u32,
     pub(super) range: Span,
+    /// From its decorators to its colon.
+    pub(super) head: Span,
+    /// The first statement of its body, and whether that is a docstring.
+    pub(super) first: (Span, bool),
+    /// No default is made anew where the text stands twice, or needs more than a moment for it.
+    pub(super) has_plain_defaults: bool,
     pub(super) decorators: Vec<Span>,
     pub(super) annotation: Option<Span>,
     pub(super) returns_value: bool,

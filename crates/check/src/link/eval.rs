@@ -238,7 +238,7 @@ impl Program {
     }
 
     /// What a module has under a name; none, if it has no such name.
-    pub(super) fn module_member(&mut self, file: FileId, name: Symbol) -> Option<SetId> {
+    pub(crate) fn module_member(&mut self, file: FileId, name: Symbol) -> Option<SetId> {
         let this = self.file(file);
         let Some(&place) = this.members.get(&name) else { return self.starred_member(file, name) };
         let facts = Rc::clone(&this.facts);
@@ -277,6 +277,11 @@ impl Program {
         let this = self.file(file);
         let rest = this.facts.name(module);
         if level == 0 { Some(rest.to_owned()) } else { self.modules.absolute(file, &this.module, level, rest) }
+    }
+
+    /// The file that a `from` import takes names from.
+    pub(crate) fn imported_file(&self, importer: FileId, module: NameId, level: u32) -> Option<FileId> {
+        self.modules.find(&self.imported_module(importer, module, level)?, importer)
     }
 
     /// A module by its name: of the program, or from outside.
