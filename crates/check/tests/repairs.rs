@@ -36,9 +36,10 @@ fn repairs() {
 fn look(case: &Case) -> Option<String> {
     let files: Vec<File> =
         case.before.iter().map(|(path, text)| File { path: path.clone(), text: text.clone() }).collect();
-    let sync_callers = if case.keeps_plain { SyncCallers::Wrapper } else { SyncCallers::Run };
+    let mut settings = Settings::default();
+    settings.sync_callers = if case.keeps_plain { SyncCallers::Wrapper } else { SyncCallers::Run };
     let known = files.iter().map(|file| know(&file.text)).collect();
-    let repair = fix(&files, known, &Settings { sync_callers, ..Settings::default() });
+    let repair = fix(&files, known, &settings);
     let mut result = case.before.clone();
     result.extend(repair.changed.clone());
     let mut expected = case.before.clone();
