@@ -74,6 +74,7 @@ pub(super) enum Form {
     Delegation(Span),
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not a state")]
 #[derive(Clone, Debug)]
 pub(super) struct Definition {
     /// Behind the decorators.
@@ -83,7 +84,7 @@ pub(super) struct Definition {
     pub(super) head: Span,
     /// The first statement of its body, and whether that is a docstring.
     pub(super) first: (Span, bool),
-    /// No default is made anew where the text stands twice, or needs more than a moment for it.
+    /// Its defaults are the same things where they are made twice.
     pub(super) has_plain_defaults: bool,
     pub(super) decorators: Vec<Span>,
     pub(super) annotation: Option<Span>,

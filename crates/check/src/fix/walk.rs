@@ -67,7 +67,7 @@ impl Walker<'_> {
         // Behind the decorators.
         let from = function.decorator_list.last().map_or(function.range.start(), |decorator| decorator.range.end());
         let name = span(function.name.range);
-        let defaults = function.parameters.iter().filter_map(|parameter| parameter.default());
+        let defaults = function.parameters.iter().filter_map(ast::AnyParameterRef::default);
         let definition = Definition {
             from: from.to_u32(),
             range: span(function.range),

@@ -309,12 +309,12 @@ pub(super) fn write(writer: &mut Writer, closures: &mut Closures<'_, '_>, functi
     let end = imports::line_break(text);
     let mut plain = closures.pages.slice(file, definition.head).to_owned();
     if let (docstring, true) = definition.first {
-        plain += &format!("{end}{step}{}", closures.pages.slice(file, docstring));
+        plain.extend([end, &step, closures.pages.slice(file, docstring)]);
     }
     let is_none = definition.annotation.is_some_and(|span| closures.pages.slice(file, span) == "None");
     let returns = if is_none { "" } else { "return " };
     let gap = end.repeat(if blanks.is_empty() { 3 } else { 2 });
-    plain += &format!("{end}{step}{returns}{open}{call}){gap}{blanks}");
+    plain.extend([end, &step, returns, &open, &call, ")", &gap, blanks]);
     let whole = Span { start: definition.head.start, end: definition.range.end };
     writer.edit(file, Edit::before(whole, plain));
     writer.edit(file, Edit::replace(name, new));
