@@ -615,12 +615,40 @@ def test_what_is_not_repaired_is_told_and_left(check: Check, tmp_path: Path) -> 
     status, output, complaint = check("--fix", "--format", "concise")
     assert status == 1
     assert (
-        "main.py:6:7: not repaired: `__init__` cannot be a coroutine function: Python calls it\n"
+        "main.py:6:7: not repaired: `main.Pause.__init__`: `__init__` cannot be a coroutine function: Python calls it\n"
         in complaint
     )
-    assert "Other ways: allow nested runs" in complaint
+    assert (
+        "Other ways: let the loop nest: make it by soliloop.new_event_loop(nesting=True), "
+        in complaint
+    )
     assert output.endswith("Found 2 problems.\n")
     assert (tmp_path / "main.py").read_text() == program
+    for way in ("--fix", "--diff"):
+        told = json.loads(check(way, "--format", "json")[1])
+        [refusal] = told["refusals"]
+        assert refusal["functions"] == ["main.Pause.__init__"]
+        assert (refusal["line"], refusal["column"]) == (6, 7)
+        assert refusal["reason"].startswith("`__init__` cannot be a coroutine function")
+        assert f"Other ways: {told['other_ways']}.\n" in complaint
+
+
+def test_callers_outside_any_loop_stay_as_they_are(check: Check, tmp_path: Path) -> None:
+    program = PROGRAM + '\n\nif __name__ == "__main__":\n    pause()\n'
+    plain = "\n\ndef pause():\n    return asyncio.run(pause_async())\n\n\nasync def pause_async():\n"
+    settings = tmp_path / "pyproject.toml"
+    for words, table in (((), 'sync-callers = "wrapper"'), (("--sync-callers", "wrapper"), "")):
+        (tmp_path / "main.py").write_text(program)
+        settings.write_text(f"[tool.soliloop.check]\n{table}\n")
+        assert check("--fix", *words)[0] == 0
+        text = (tmp_path / "main.py").read_text()
+        assert plain in text
+        assert text.endswith("\n    pause()\n")
+        assert text.count("await pause_async()") == 3
+    settings.write_text('[tool.soliloop.check]\nsync-callers = "none"\n')
+    status, _, complaint = check()
+    assert status == 2
+    assert "`sync-callers`: unknown variant `none`, expected `run` or `wrapper`" in complaint
 
 
 def test_a_repaired_program_runs(check: Check, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ mod unresolved;
 pub use catalogue::Category;
 pub use fix::{Refusal, Repair, fix};
 pub use rules::{RULES, Rule, Severity};
-pub use settings::Settings;
+pub use settings::{Settings, SyncCallers};
 
 use catalogue::Catalogue;
 use facts::Facts;
@@ -137,30 +137,34 @@ pub fn know(text: &str) -> Knowledge {
 ///
 /// `files` in the order of their paths, `known` what [`know`] says of each.
 pub fn check(files: &[File], known: Vec<Knowledge>, settings: &Settings) -> Report {
+    let (mut program, graph) = analyse(files, known, settings);
+    report(files, &mut program, &graph, settings)
+}
+
+fn report(files: &[File], program: &mut Program, graph: &Graph, settings: &Settings) -> Report {
     let mut texts = Texts::new(files);
     let mut problems = Vec::new();
-    for (index, (file, Knowledge(facts))) in files.iter().zip(&known).enumerate() {
-        if let Some((message, at)) = &facts.error {
+    for (index, file) in files.iter().enumerate() {
+        if let Some((message, at)) = &program.files[index].facts.error {
             let line = texts.lines(index).line_index((*at).into()).get();
             problems.push(Problem { path: file.path.clone(), line, message: message.clone() });
         }
     }
-    let (mut program, graph) = analyse(files, known, settings);
-    let search = search::Search::new(&program, &graph);
+    let search = search::Search::new(program, graph);
     if settings.strict {
-        for (site, message) in unresolved::calls(&mut program, &search) {
+        for (site, message) in unresolved::calls(program, &search) {
             let place = texts.place(site);
             problems.push(Problem { path: place.path, line: place.line, message });
         }
     }
-    let mut context = rules::Context { program: &mut program, graph: &graph, search: &search, found: Vec::new() };
+    let mut context = rules::Context { program, graph, search: &search, found: Vec::new() };
     rules::run(&mut context);
     let found = context.found;
     let mut findings: Vec<Finding> = Vec::new();
     for raw in found {
         let is_wanted = settings.is_selected(raw.rule.code)
             && !settings.is_ignored_in(raw.rule.code, &program.file(raw.site.file).path);
-        if is_wanted && !is_silenced(&program, &mut texts, &raw) {
+        if is_wanted && !is_silenced(program, &mut texts, &raw) {
             findings.push(texts.tell(raw));
         }
     }

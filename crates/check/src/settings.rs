@@ -19,10 +19,23 @@ pub struct Settings {
     pub exclude: Vec<String>,
     /// Whether calls that may mean too many functions are told of.
     pub strict: bool,
+    /// What a repair makes of callers that no loop runs.
+    pub sync_callers: SyncCallers,
     /// What is to be put before paths, so that they are told from the project's folder.
     above: String,
     /// What is to be taken off paths, for the same reason.
     below: String,
+}
+
+/// What a repair makes of callers that no loop runs, where they call what becomes a coroutine function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SyncCallers {
+    /// Each call becomes `asyncio.run(...)`.
+    #[default]
+    Run,
+    /// They stay as they are: a plain function of the old name runs the coroutine function, which has a new name.
+    Wrapper,
 }
 
 /// The table `[tool.soliloop.check]` of `pyproject.toml`.
@@ -36,6 +49,7 @@ pub struct Table {
     per_file_ignores: BTreeMap<String, Vec<String>>,
     blocking_calls: BTreeMap<String, Vec<String>>,
     strict: Option<bool>,
+    sync_callers: Option<SyncCallers>,
     /// Where facts are kept.
     pub cache_dir: Option<String>,
     /// A file with more settings, below these.
@@ -51,6 +65,7 @@ pub const KEYS: &[&str] = &[
     "per-file-ignores",
     "blocking-calls",
     "strict",
+    "sync-callers",
     "cache-dir",
     "extend",
 ];
@@ -75,6 +90,7 @@ impl Table {
         add(&mut base.per_file_ignores, self.per_file_ignores);
         add(&mut base.blocking_calls, self.blocking_calls);
         base.strict = self.strict.or(base.strict);
+        base.sync_callers = self.sync_callers.or(base.sync_callers);
         base.cache_dir = self.cache_dir.or(base.cache_dir);
         base
     }
@@ -90,6 +106,7 @@ impl Settings {
             ignore: table.ignore,
             exclude: table.exclude,
             strict: table.strict.unwrap_or_default(),
+            sync_callers: table.sync_callers.unwrap_or_default(),
             ..Self::default()
         };
         if let Some(select) = table.select {

@@ -1,10 +1,10 @@
 //! Literate repairs: each section has a program before and after, or why it is left alone (a line "Refused: ...").
 //!
-//! Files are fenced blocks, each under a line with its path in backquotes (`main.py` if there is none); those behind a line "After:" are expected.
+//! A line "Sync callers: wrapper" asks for plain functions that stay. Files are fenced blocks, each under a line with its path in backquotes (`main.py` if there is none); those behind a line "After:" are expected.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
-use soliloop_check::{File, Settings, fix};
+use soliloop_check::{File, Settings, SyncCallers, fix, know};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -14,6 +14,7 @@ struct Case {
     before: BTreeMap<String, String>,
     after: BTreeMap<String, String>,
     refused: Vec<String>,
+    keeps_plain: bool,
 }
 
 #[test]
@@ -35,7 +36,10 @@ fn repairs() {
 fn look(case: &Case) -> Option<String> {
     let files: Vec<File> =
         case.before.iter().map(|(path, text)| File { path: path.clone(), text: text.clone() }).collect();
-    let repair = fix(&files, &Settings::default());
+    let mut settings = Settings::default();
+    settings.sync_callers = if case.keeps_plain { SyncCallers::Wrapper } else { SyncCallers::Run };
+    let known = files.iter().map(|file| know(&file.text)).collect();
+    let repair = fix(&files, known, &settings);
     let mut result = case.before.clone();
     result.extend(repair.changed.clone());
     let mut expected = case.before.clone();
@@ -80,6 +84,8 @@ fn read(path: &Path) -> Vec<Case> {
                     is_after = false;
                 } else if line == "After:" {
                     is_after = true;
+                } else if line == "Sync callers: wrapper" {
+                    cases.last_mut().unwrap().keeps_plain = true;
                 } else if let Some(reason) = line.strip_prefix("Refused: ") {
                     cases.last_mut().unwrap().refused.push(reason.to_owned());
                 } else if let Some(file) = line.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) {

@@ -32,6 +32,9 @@ pub(crate) struct Arguments {
     /// Show the repairs as a diff, and change no file.
     #[arg(long)]
     pub(crate) diff: bool,
+    /// What a repair does for callers that no loop runs [default: run].
+    #[arg(long, value_enum, value_name = "WAY")]
+    pub(crate) sync_callers: Option<SyncWay>,
     /// Draw the chains instead.
     #[arg(long, value_enum)]
     pub(crate) graph: Option<Graph>,
@@ -71,6 +74,14 @@ pub(crate) enum Format {
     Json,
     Sarif,
     Github,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SyncWay {
+    /// Each of their calls becomes `asyncio.run(...)`
+    Run,
+    /// They stay as they are: a plain function of the old name does that, and `NAME_async` is the coroutine function
+    Wrapper,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -17,7 +17,7 @@ use project::Found;
 use rayon::prelude::*;
 use soliloop_check::report::{self, Drawing, Style};
 use soliloop_check::settings::Table;
-use soliloop_check::{RULES, Report, Rule, Settings};
+use soliloop_check::{Knowledge, RULES, Report, Rule, Settings, SyncCallers};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -86,10 +86,10 @@ fn answer(arguments: &Arguments, is_terminal: bool) -> Result<Answer, String> {
         files::read(paths, &root, &settings)?
     };
     let style = style(arguments.color, is_terminal);
-    if arguments.fix || arguments.diff {
-        return repair::repair(arguments, &settings, &read, style);
-    }
     let cache = if arguments.no_cache || is_input { None } else { Cache::open(&cache_dir) };
+    if arguments.fix || arguments.diff {
+        return repair::repair(arguments, &settings, &read, known(&read, cache.as_ref()), style);
+    }
     let mut report = check(&read, &settings, cache.as_ref(), &question);
     report.problems.extend(read.problems);
     report.problems.sort_by(|one, other| (&one.path, one.line).cmp(&(&other.path, other.line)));
@@ -111,15 +111,17 @@ fn settings(arguments: &Arguments, found: Found, base: &Path) -> Result<Settings
         .map_err(|error| error.0)?
         .told_from(&format!("{}/", base.display()), &home);
     settings.strict |= arguments.strict;
+    settings.sync_callers = match arguments.sync_callers {
+        Some(arguments::SyncWay::Run) => SyncCallers::Run,
+        Some(arguments::SyncWay::Wrapper) => SyncCallers::Wrapper,
+        None => settings.sync_callers,
+    };
     Ok(settings)
 }
 
 /// The report: kept from the last time if nothing but places has changed since, else made of facts that are kept or new.
 fn check(read: &Read, settings: &Settings, cache: Option<&Cache>, question: &str) -> Report {
-    let Some(cache) = cache else {
-        let known = read.files.par_iter().map(|file| soliloop_check::know(&file.text)).collect();
-        return soliloop_check::check(&read.files, known, settings);
-    };
+    let Some(cache) = cache else { return soliloop_check::check(&read.files, known(read, None), settings) };
     let key = Key::new(question);
     if let Some(report) = cache.report(&key, read) {
         return report;
@@ -127,6 +129,14 @@ fn check(read: &Read, settings: &Settings, cache: Option<&Cache>, question: &str
     let report = soliloop_check::check(&read.files, cache.know(read), settings);
     cache.keep(&key, read, &report);
     report
+}
+
+/// What is known of the files: kept from the last time, or new.
+fn known(read: &Read, cache: Option<&Cache>) -> Vec<Knowledge> {
+    match cache {
+        Some(cache) => cache.know(read),
+        None => read.files.par_iter().map(|file| soliloop_check::know(&file.text)).collect(),
+    }
 }
 
 fn style(colour: Colour, is_terminal: bool) -> Style {

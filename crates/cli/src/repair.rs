@@ -4,54 +4,42 @@ use crate::arguments::{Arguments, Format};
 use crate::files::Read;
 use crate::{Answer, tell};
 use similar::TextDiff;
-use soliloop_check::report::{Style, json_of_repair};
-use soliloop_check::{File, Refusal, Repair, Settings, fix};
+use soliloop_check::report::{Style, json_of_repair, json_of_rest};
+use soliloop_check::{File, Knowledge, Refusal, Settings, fix};
 use std::fmt::Write;
 
-/// Repairs the files; tells what is left, and why.
-pub(crate) fn repair(arguments: &Arguments, settings: &Settings, read: &Read, style: Style) -> Result<Answer, String> {
-    let Repair { changed, refusals, mut report } = fix(&read.files, settings);
-    if arguments.diff && arguments.format == Format::Json {
-        let known = read.files.iter().map(|file| soliloop_check::know(&file.text)).collect();
-        let before = soliloop_check::check(&read.files, known, settings);
-        let status = u8::from(!changed.is_empty() && !arguments.exit_zero);
-        let output = json_of_repair(&before, &Repair { changed, refusals: Vec::new(), report });
-        return Ok(Answer { output, complaint: refused(&refusals), status });
-    }
+/// Repairs the files, of which this much is known; tells what is left, and why.
+pub(crate) fn repair(
+    arguments: &Arguments,
+    settings: &Settings,
+    read: &Read,
+    known: Vec<Knowledge>,
+    style: Style,
+) -> Result<Answer, String> {
     if arguments.diff {
-        let mut output = String::new();
-        for file in &read.files {
-            let Some(new) = changed.get(&file.path) else { continue };
-            let diff = TextDiff::from_lines(&file.text, new);
-            let _ = write!(
-                output,
-                "{}",
-                diff.unified_diff().header(&format!("a/{}", file.path), &format!("b/{}", file.path))
-            );
-        }
-        return Ok(Answer {
-            output,
-            complaint: refused(&refusals),
-            status: u8::from(!changed.is_empty() && !arguments.exit_zero),
-        });
+        return Ok(shown(arguments, settings, read, known));
     }
+    let mut repair = fix(&read.files, known, settings);
     let mut files: Vec<File> = read.files.clone();
     for file in &mut files {
-        let Some(text) = changed.get(&file.path) else { continue };
+        let Some(text) = repair.changed.get(&file.path) else { continue };
         // A program on standard input has no place: it goes to standard output.
         if let Some(place) = read.places.get(&file.path) {
             std::fs::write(place, text).map_err(|error| format!("{}: {error}", place.display()))?;
         }
         file.text.clone_from(text);
     }
-    report.problems.extend(read.problems.iter().cloned());
-    let mut complaint = refused(&refusals);
-    if !changed.is_empty() {
-        let _ =
-            writeln!(complaint, "Repaired {} {}.", changed.len(), if changed.len() == 1 { "file" } else { "files" });
+    repair.report.problems.extend(read.problems.iter().cloned());
+    let mut complaint = refused(&repair.refusals);
+    let count = repair.changed.len();
+    if count > 0 {
+        let _ = writeln!(complaint, "Repaired {count} {}.", if count == 1 { "file" } else { "files" });
     }
-    let status = u8::from(!report.findings.is_empty() && !arguments.exit_zero);
-    let told = tell(arguments, &report, &files, style);
+    let status = u8::from(!repair.report.findings.is_empty() && !arguments.exit_zero);
+    let told = match arguments.format {
+        Format::Json if !arguments.statistics && arguments.graph.is_none() => json_of_rest(&repair),
+        _ => tell(arguments, &repair.report, &files, style),
+    };
     if read.places.is_empty()
         && let [file] = files.as_slice()
     {
@@ -60,13 +48,42 @@ pub(crate) fn repair(arguments: &Arguments, settings: &Settings, read: &Read, st
     Ok(Answer { output: told, complaint, status })
 }
 
+/// What would be repaired; no file changes.
+fn shown(arguments: &Arguments, settings: &Settings, read: &Read, known: Vec<Knowledge>) -> Answer {
+    let mut output = String::new();
+    let repair = if arguments.format == Format::Json {
+        let before = soliloop_check::check(&read.files, known.clone(), settings);
+        let repair = fix(&read.files, known, settings);
+        output = json_of_repair(&before, &repair);
+        repair
+    } else {
+        fix(&read.files, known, settings)
+    };
+    for file in read.files.iter().filter(|_| arguments.format != Format::Json) {
+        let Some(new) = repair.changed.get(&file.path) else { continue };
+        let diff = TextDiff::from_lines(&file.text, new);
+        let (from, to) = (format!("a/{}", file.path), format!("b/{}", file.path));
+        let _ = write!(output, "{}", diff.unified_diff().header(&from, &to));
+    }
+    let status = u8::from(!repair.changed.is_empty() && !arguments.exit_zero);
+    Answer { output, complaint: refused(&repair.refusals), status }
+}
+
 fn refused(refusals: &[Refusal]) -> String {
     let mut text = String::new();
-    for Refusal { place, reason } in refusals {
-        let _ = writeln!(text, "{}:{}:{}: not repaired: {reason}", place.path, place.line, place.column);
+    for Refusal { place, reason, functions } in refusals {
+        let mut names: Vec<String> = functions.iter().take(MOST_NAMES).map(|name| format!("`{name}`")).collect();
+        if functions.len() > MOST_NAMES {
+            names.push(format!("{} more", functions.len() - MOST_NAMES));
+        }
+        let names = names.join(", ");
+        let _ = writeln!(text, "{}:{}:{}: not repaired: {names}: {reason}", place.path, place.line, place.column);
     }
     if !refusals.is_empty() {
-        text.push_str("Other ways: let the loop nest (start the program with `soliloop.run()`), or `await asyncio.to_thread(...)` of the first function.\n");
+        let _ = writeln!(text, "Other ways: {}.", Refusal::other_ways());
     }
     text
 }
+
+/// Functions that one line names.
+const MOST_NAMES: usize = 3;

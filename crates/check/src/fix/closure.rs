@@ -1,15 +1,16 @@
 //! Which functions must become coroutine functions together, and whether they can.
 
+use super::doubts::Named;
 use super::escapes::{Escape, decorated, escapes};
 use super::pages::Pages;
 use super::sites::{Sites, at, is_call};
 use super::{obstacles::is_manager, twins};
-use crate::Settings;
 use crate::catalogue::Category;
 use crate::facts::{Condition, EventKind, Expr, Span};
 use crate::graph::{Edge, Graph, SinkCall, Site};
 use crate::link::Program;
-use crate::link::values::FnId;
+use crate::link::values::{FileId, FnId};
+use crate::{Settings, SyncCallers};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +32,8 @@ pub(super) struct Closure {
     pub(super) is_called_outside: bool,
     /// `asyncio.to_thread(function)` of one of them.
     pub(super) offloads: BTreeSet<Site>,
+    /// Functions of which a plain one stays, and the new names of their coroutine functions.
+    pub(super) wrapped: BTreeMap<FnId, String>,
 }
 
 pub(super) struct Closures<'p, 'f> {
@@ -48,16 +51,27 @@ pub(super) struct Closures<'p, 'f> {
     pub(super) offloads: FxHashMap<Site, Span>,
     /// Attributes of objects of which nothing is known, by their names.
     pub(super) unknown: FxHashMap<String, Vec<super::doubts::Unknown>>,
+    /// Objects whose attributes are named at run time.
+    pub(super) named: Vec<(FileId, Named)>,
+    /// What the program exports, if plain functions are to stay.
+    pub(super) exports: Option<FxHashSet<FnId>>,
 }
 
 impl<'p, 'f> Closures<'p, 'f> {
-    pub(super) fn new(program: &'p mut Program, graph: &'p Graph, pages: &'p mut Pages<'f>) -> Self {
+    pub(super) fn new(
+        program: &'p mut Program,
+        graph: &'p Graph,
+        pages: &'p mut Pages<'f>,
+        settings: &Settings,
+    ) -> Self {
         let on_loop = on_loop(program, graph);
         let (escapes, decorated) = (escapes(program), decorated(program));
-        let unknown = super::doubts::unknown(program, graph, pages);
+        let (unknown, named) = (super::doubts::unknown(program, graph), super::doubts::named(program));
         let offloads = offloads(program, graph, pages);
         let sites = Sites::new(graph);
-        Self { program, graph, pages, sites, on_loop, escapes, decorated, offloads, unknown }
+        let keeps_plain = settings.sync_callers == SyncCallers::Wrapper;
+        let exports = keeps_plain.then(|| super::wrappers::exports(program));
+        Self { program, graph, pages, sites, on_loop, escapes, decorated, offloads, unknown, named, exports }
     }
 
     /// The functions that must change for this call of something blocking to be awaited.
@@ -88,10 +102,14 @@ impl<'p, 'f> Closures<'p, 'f> {
             closure.functions.insert(function);
             self.can_change(function, &mut closure)?;
             next.extend(self.relatives(function));
-            self.callers(function, &mut closure, &mut next)?;
+            self.callers(function, &mut next)?;
         }
+        self.look_around(&mut closure)?;
         if closure.functions.contains(&sink.caller) || self.program.function(sink.caller).is_async {
             self.is_free_of_locks(sink.caller, sink.site)?;
+        }
+        if self.exports.is_some() {
+            self.wrap(&mut closure)?;
         }
         if closure.is_called_outside {
             self.is_surely_outside(&closure)?;
@@ -100,7 +118,7 @@ impl<'p, 'f> Closures<'p, 'f> {
     }
 
     /// Who calls a function must await it, or run a loop for it; what else is called there must be a coroutine function as well.
-    fn callers(&mut self, function: FnId, closure: &mut Closure, next: &mut Vec<FnId>) -> Result<(), Obstacle> {
+    fn callers(&mut self, function: FnId, next: &mut Vec<FnId>) -> Result<(), Obstacle> {
         for &index in &self.graph.into[function.0 as usize] {
             let edge = &self.graph.edges[index];
             self.can_await(edge)?;
@@ -114,16 +132,41 @@ impl<'p, 'f> Closures<'p, 'f> {
             if !edge.via.is_empty() && !self.is_wrapper(caller) && !self.sites.is_complete(self.graph, edge) {
                 return Err(Obstacle { site, reason: "what else this may call is not known".to_owned() });
             }
-            if self.program.function(caller).is_async {
-                continue;
-            }
-            if self.on_loop.contains(&caller) {
+            if !self.program.function(caller).is_async && self.on_loop.contains(&caller) {
                 next.push(caller);
-            } else {
-                closure.is_called_outside = true;
             }
         }
         Ok(())
+    }
+
+    /// Whether a function can await, but for those that become able to.
+    pub(super) fn awaits(&self, function: FnId) -> bool {
+        self.program.function(function).is_async || self.on_loop.contains(&function)
+    }
+
+    /// Whether all callers are on the loop; those that are not, and change all the same, must have a place for `await`.
+    fn look_around(&mut self, closure: &mut Closure) -> Result<(), Obstacle> {
+        let into = closure.functions.iter().flat_map(|function| &self.graph.into[function.0 as usize]);
+        for edge in into.map(|index| &self.graph.edges[*index]) {
+            let (caller, site) = at(edge);
+            if self.awaits(caller) {
+                continue;
+            }
+            if !closure.functions.contains(&caller) {
+                closure.is_called_outside = true;
+                continue;
+            }
+            let places = self.pages.places(site.file);
+            let call = places.calls.get(&site.span).filter(|_| is_call(edge));
+            if call.is_none_or(|call| !super::obstacles::is_open(call.around) || call.around.is_lambda) {
+                return Err(Obstacle { site, reason: super::obstacles::NO_PLACE.to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn name_of(&self, function: FnId) -> String {
+        self.program.file(self.program.file_of(function)).facts.name(self.program.function(function).name).to_owned()
     }
 
     /// All contexts of an `async with` are asynchronous.

@@ -2,9 +2,8 @@
 //! that are imported while a loop runs. In doubt a chain is left alone.
 
 use super::closure::{Closure, Closures, Obstacle};
-use super::pages::Pages;
 use super::sites::at;
-use crate::facts::{BindingKind, Constant, EventKind, Expr, ExprId, MODULE, ParameterKind, ScopeKind};
+use crate::facts::{ArgumentKind, BindingKind, Constant, EventKind, Expr, ExprId, MODULE, ParameterKind, ScopeKind};
 use crate::graph::{Edge, Graph, Site};
 use crate::link::Program;
 use crate::link::values::{ClsId, EMPTY, FileId, FnId, SetId, Value, ValueId};
@@ -21,14 +20,17 @@ pub(super) struct Unknown {
 }
 
 /// All of them, by the attribute's name.
-pub(super) fn unknown(program: &mut Program, graph: &Graph, pages: &mut Pages<'_>) -> FxHashMap<String, Vec<Unknown>> {
+pub(super) fn unknown(program: &mut Program, graph: &Graph) -> FxHashMap<String, Vec<Unknown>> {
     let mut all: FxHashMap<String, Vec<Unknown>> = FxHashMap::default();
     for caller in program.functions() {
         let file = program.file_of(caller);
         for event in program.function(caller).events.clone() {
-            let (attribute, is_called) = match (event.kind, program.expr(file, event.expr)) {
-                (EventKind::Call(_), Expr::Call(callee, _)) => (*callee, true),
-                (EventKind::Read, _) => (event.expr, false),
+            let (attribute, is_called, arguments) = match (event.kind, program.expr(file, event.expr)) {
+                (EventKind::Call(_), Expr::Call(callee, arguments)) => {
+                    let is_counted = arguments.iter().all(|argument| argument.kind == ArgumentKind::Positional);
+                    (*callee, true, is_counted.then_some(arguments.len()))
+                }
+                (EventKind::Read, _) => (event.expr, false, None),
                 _ => continue,
             };
             let Expr::Attribute(_, name) = *program.expr(file, attribute) else { continue };
@@ -38,12 +40,42 @@ pub(super) fn unknown(program: &mut Program, graph: &Graph, pages: &mut Pages<'_
                 continue;
             }
             let name = program.file(file).facts.name(name).to_owned();
-            let call = pages.places(file).calls.get(&event.span).cloned();
-            let arguments = call
-                .filter(|call| !call.arguments.iter().any(|argument| argument.is_starred) && !call.has_keywords)
-                .map(|call| call.arguments.len());
             let site = Site { file, span: event.span };
             all.entry(name).or_default().push(Unknown { site, caller, arguments, is_called });
+        }
+    }
+    all
+}
+
+/// An object that is asked for something by a name that is made at run time, or that an `ExitStack` enters.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named {
+    at: ExprId,
+    object: ExprId,
+    is_entered: bool,
+}
+
+/// All of them, with their files.
+pub(super) fn named(program: &mut Program) -> Vec<(FileId, Named)> {
+    let mut all = Vec::new();
+    for index in 0..program.files.len() {
+        let file = FileId(index as u32);
+        let facts = std::rc::Rc::clone(&program.files[index].facts);
+        for (at, expr) in facts.exprs.iter() {
+            let Expr::Call(callee, arguments) = expr else { continue };
+            match (&facts.exprs[*callee], &**arguments) {
+                (Expr::Attribute(_, name), [first, ..]) if matches!(facts.name(*name), "enter_context" | "push") => {
+                    all.push((file, Named { at: first.value, object: first.value, is_entered: true }));
+                }
+                (Expr::Global(name), [object, text, ..]) if facts.name(*name) == "getattr" => {
+                    let names = program.eval(file, text.value);
+                    let is_text = |value: &ValueId| matches!(program.values.get(*value), Value::Text(_));
+                    if !program.values.members(names).iter().any(is_text) {
+                        all.push((file, Named { at, object: object.value, is_entered: false }));
+                    }
+                }
+                _ => {}
+            }
         }
     }
     all
@@ -60,7 +92,7 @@ impl Closures<'_, '_> {
         }
         let mut classes: Vec<ClsId> = self.program.ancestors(class).collect();
         classes.extend_from_slice(self.program.heirs(class));
-        if let Some(site) = self.named_at_run_time(&classes) {
+        if let Some(site) = self.named_of(&classes, false) {
             let reason = format!("this may use `{name}` as well: the attribute is named at run time");
             return Err(Obstacle { site, reason });
         }
@@ -72,26 +104,10 @@ impl Closures<'_, '_> {
         let Some(class) = self.program.class_of(function) else { return Ok(()) };
         let mut classes: Vec<ClsId> = self.program.ancestors(class).collect();
         classes.extend_from_slice(self.program.heirs(class));
-        for index in 0..self.program.files.len() {
-            let file = FileId(index as u32);
-            let facts = &self.program.file(file).facts;
-            let is_stack = |callee: ExprId| matches!(facts.exprs[callee], Expr::Attribute(_, name) if matches!(facts.name(name), "enter_context" | "push"));
-            let given: Vec<ExprId> = facts
-                .exprs
-                .iter()
-                .filter_map(|(_, expr)| match expr {
-                    Expr::Call(callee, arguments) if is_stack(*callee) => arguments.first().map(|first| first.value),
-                    _ => None,
-                })
-                .collect();
-            for given in given {
-                if self.may_be_of(file, given, &classes) {
-                    let site = Site { file, span: self.program.file(file).facts.span(given) };
-                    return Err(Obstacle { site, reason: "an `ExitStack` enters it as it is now".to_owned() });
-                }
-            }
+        match self.named_of(&classes, true) {
+            Some(site) => Err(Obstacle { site, reason: "an `ExitStack` enters it as it is now".to_owned() }),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether all that may be called at the place of an edge is known, as far as names in the function tell.
@@ -199,37 +215,12 @@ impl Closures<'_, '_> {
         }
     }
 
-    /// `getattr(object, name)` of one of these classes, with a name that is not known.
-    fn named_at_run_time(&mut self, classes: &[ClsId]) -> Option<Site> {
-        for index in 0..self.program.files.len() {
-            let file = FileId(index as u32);
-            let facts = &self.program.file(file).facts;
-            let calls: Vec<(ExprId, ExprId, ExprId, ExprId)> = facts
-                .exprs
-                .iter()
-                .filter_map(|(id, expr)| match expr {
-                    Expr::Call(callee, arguments) => match &**arguments {
-                        [object, name, ..] => Some((id, *callee, object.value, name.value)),
-                        _ => None,
-                    },
-                    _ => None,
-                })
-                .filter(|(_, callee, ..)| matches!(facts.exprs[*callee], Expr::Global(name) if facts.name(name) == "getattr"))
-                .collect();
-            for (call, _, object, name) in calls {
-                let names = self.program.eval(file, name);
-                let is_known = self
-                    .program
-                    .values
-                    .members(names)
-                    .iter()
-                    .any(|value| matches!(self.program.values.get(*value), Value::Text(_)));
-                if !is_known && self.may_be_of(file, object, classes) {
-                    return Some(Site { file, span: self.program.file(file).facts.span(call) });
-                }
-            }
-        }
-        None
+    /// Where an object of one of these classes is asked by a name that is not known; or where an `ExitStack` enters it.
+    fn named_of(&mut self, classes: &[ClsId], is_entered: bool) -> Option<Site> {
+        let named: Vec<(FileId, Named)> =
+            self.named.iter().filter(|(_, named)| named.is_entered == is_entered).copied().collect();
+        let (file, found) = named.into_iter().find(|(file, named)| self.may_be_of(*file, named.object, classes))?;
+        Some(Site { file, span: self.program.file(file).facts.span(found.at) })
     }
 
     fn may_be_of(&mut self, file: FileId, object: ExprId, classes: &[ClsId]) -> bool {

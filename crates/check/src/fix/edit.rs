@@ -17,6 +17,11 @@ impl Edit {
         Self { span, text: text.into(), order: 0 }
     }
 
+    /// A statement that comes before all else that is new there.
+    pub(super) fn first(at: u32, text: impl Into<String>) -> Self {
+        Self { span: Span { start: at, end: at }, text: text.into(), order: i64::MIN }
+    }
+
     pub(super) const fn span(&self) -> Span {
         self.span
     }
@@ -74,6 +79,12 @@ pub(super) fn apply(text: &str, edits: &[Edit]) -> Option<String> {
     }
     result.push_str(text.get(at..)?);
     Some(result)
+}
+
+/// The blanks that the line of a place begins with.
+pub(super) fn indent(text: &str, at: u32) -> &str {
+    let line = &text[text[..at as usize].rfind('\n').map_or(0, |place| place + 1)..];
+    &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
 }
 
 /// One change a line, and no more than it has blanks.

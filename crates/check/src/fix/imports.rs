@@ -27,7 +27,7 @@ pub(super) fn adjust(
     } else if needs_asyncio {
         let is_among_others = places.imports.iter().any(|import| import.statement.start == at);
         let gap = line_break(text).repeat(if is_among_others { 1 } else { 2 });
-        new.push(Edit::replace(Span { start: at, end: at }, format!("import asyncio{gap}")));
+        new.push(Edit::first(at, format!("import asyncio{gap}")));
     }
     for (old, name) in beside {
         let is_known = places.imports.iter().any(|import| import.is_top && import.name == *name);

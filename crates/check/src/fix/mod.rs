@@ -1,8 +1,8 @@
 //! Async all the way up: functions on the way to what blocks become coroutine functions, and their callers await them.
 //!
 //! A chain is repaired whole or left alone, with the reason. [`closure`] says which functions must change together, [`obstacles`], [`escapes`]
-//! and [`doubts`] what is against it, [`rewrite`] which chains that leaves, and [`writer`] changes the text; what still blocks after that is
-//! handed to a thread ([`offload`]).
+//! and [`doubts`] what is against it, [`wrappers`] of which a plain one stays, [`rewrite`] which chains that leaves, and [`writer`] changes the
+//! text; what still blocks after that is handed to a thread ([`offload`]).
 
 mod closure;
 mod doubts;
@@ -19,76 +19,128 @@ mod sites;
 mod sweep;
 mod twins;
 mod walk;
+mod wrappers;
 mod writer;
 
-use crate::{File, Knowledge, Place, Report, Settings, check, know};
+use crate::graph::Graph;
+use crate::link::Program;
+use crate::link::values::FileId;
+use crate::rules::LET_IT_NEST;
+use crate::{File, Knowledge, Place, Report, Settings, analyse, know, report};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// What a repair has come to.
 #[derive(Clone, Debug, Default)]
 pub struct Repair {
     /// Files that are changed: their paths, and new texts.
     pub changed: BTreeMap<String, String>,
-    /// Chains that were left alone.
+    /// Chains that were left alone, in the order of their obstacles.
     pub refusals: Vec<Refusal>,
     /// What is found in the program now.
     pub report: Report,
 }
 
-/// Why a chain was left alone.
+/// Why chains were left alone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Refusal {
     /// What stands in the way.
     pub place: Place,
     /// Why.
     pub reason: String,
+    /// The functions that block still, by their full names.
+    pub functions: Vec<String>,
+}
+
+impl Refusal {
+    /// What can be done where a repair is refused: it ends the sentence "Other ways: ...".
+    pub fn other_ways() -> String {
+        format!("{LET_IT_NEST}; or hand the first function on the way to a thread: `await asyncio.to_thread(...)`")
+    }
 }
 
 /// Repairs a program, and checks it again.
 ///
-/// `files` in the order of their paths.
-pub fn fix(files: &[File], settings: &Settings) -> Repair {
-    let mut files = files.to_vec();
+/// `files` in the order of their paths, `known` what [`know`] says of each.
+pub fn fix(files: &[File], known: Vec<Knowledge>, settings: &Settings) -> Repair {
+    let mut work = Work::new(files, known, settings);
     let mut repair = Repair::default();
     let mut is_patched = false;
     // First the chains, then what is left in coroutines.
     for step in [rewrite::chains, offload::calls, rewrite::leaves] {
-        let step = step(&files, settings);
+        let step = step(&mut work);
         is_patched |= step.ran_nested;
-        repair.take(&mut files, step);
+        repair.refusals.extend(step.refusals);
+        work.take(step.changed, &mut repair.changed);
     }
     if is_patched {
-        let step = rewrite::patches(&files, settings);
-        repair.take(&mut files, step);
+        let changed = rewrite::patches(&mut work);
+        work.take(changed, &mut repair.changed);
     }
-    repair.refusals.sort();
-    repair.refusals.dedup();
-    repair.report = check(&files, knowledge(&files), settings);
+    repair.refusals = joined(repair.refusals);
+    repair.report = report(&work.files, &mut work.program, &work.graph, settings);
     repair
 }
 
-impl Repair {
-    fn take(&mut self, files: &mut [File], step: Step) {
-        for (path, text) in step.changed {
-            if let Some(file) = files.iter_mut().find(|file| file.path == path) {
-                file.text.clone_from(&text);
+/// One refusal for each obstacle.
+fn joined(mut refusals: Vec<Refusal>) -> Vec<Refusal> {
+    refusals.sort();
+    let mut joined: Vec<Refusal> = Vec::new();
+    for refusal in refusals {
+        match joined.last_mut() {
+            Some(last) if (&last.place, &last.reason) == (&refusal.place, &refusal.reason) => {
+                last.functions.extend(refusal.functions);
+                last.functions.sort();
+                last.functions.dedup();
             }
-            self.changed.insert(path, text);
+            _ => joined.push(refusal),
         }
-        self.refusals.extend(step.refusals);
+    }
+    joined
+}
+
+/// The program between two steps: what is known of a file is kept until its text changes.
+struct Work<'s> {
+    settings: &'s Settings,
+    files: Vec<File>,
+    program: Program,
+    graph: Graph,
+    places: pages::Known,
+}
+
+impl<'s> Work<'s> {
+    fn new(files: &[File], known: Vec<Knowledge>, settings: &'s Settings) -> Self {
+        let (program, graph) = analyse(files, known, settings);
+        Self { settings, files: files.to_vec(), program, graph, places: pages::Known::new() }
+    }
+
+    fn take(&mut self, changed: Texts, all: &mut Texts) {
+        if changed.is_empty() {
+            return;
+        }
+        let program = std::mem::take(&mut self.program.files);
+        let mut known: Vec<Knowledge> =
+            program.into_iter().map(|file| Knowledge(Rc::unwrap_or_clone(file.facts))).collect();
+        for (index, file) in self.files.iter_mut().enumerate() {
+            if let Some(text) = changed.get(&file.path) {
+                file.text.clone_from(text);
+                known[index] = know(text);
+                self.places.remove(&FileId(index as u32));
+            }
+        }
+        (self.program, self.graph) = analyse(&self.files, known, self.settings);
+        all.extend(changed);
     }
 }
+
+/// Texts of files by their paths.
+type Texts = BTreeMap<String, String>;
 
 /// What one step has come to.
 #[derive(Default)]
 struct Step {
-    /// Texts of files by their paths.
-    changed: BTreeMap<String, String>,
+    changed: Texts,
     refusals: Vec<Refusal>,
     /// Nested runs are gone.
     ran_nested: bool,
-}
-
-fn knowledge(files: &[File]) -> Vec<Knowledge> {
-    files.iter().map(|file| know(&file.text)).collect()
 }

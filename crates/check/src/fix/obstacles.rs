@@ -226,7 +226,7 @@ pub(super) fn functions_in(program: &Program, set: SetId) -> Vec<FnId> {
 }
 
 /// Bases that call nothing of their heirs.
-fn is_harmless(base: &str) -> bool {
+pub(super) fn is_harmless(base: &str) -> bool {
     matches!(
         base,
         "object"

@@ -8,22 +8,22 @@ use super::closure::{Closures, Obstacle, is_told};
 use super::pages::Pages;
 use super::rewrite::tell;
 use super::writer::Writer;
-use super::{Step, knowledge};
+use super::{Step, Work};
+use crate::Texts;
 use crate::catalogue::Category;
 use crate::graph::{SinkCall, Site};
 use crate::link::values::FnId;
 use crate::search::{Search, Witness};
-use crate::{File, Settings, Texts};
 use rustc_hash::FxHashSet;
 
 /// The first function on the way, where a thread can run it.
-pub(super) fn calls(files: &[File], settings: &Settings) -> Step {
-    let (mut program, graph) = crate::analyse(files, knowledge(files), settings);
-    let witnesses = Search::new(&program, &graph).witnesses(&program);
-    let mut pages = Pages::new(files);
+pub(super) fn calls(work: &mut Work<'_>) -> Step {
+    let Work { settings, files, program, graph, places } = work;
+    let witnesses = Search::new(program, graph).witnesses(program);
+    let mut pages = Pages::new(files, places);
     let mut writer = Writer::default();
-    let mut refused = Vec::new();
-    let mut closures = Closures::new(&mut program, &graph, &mut pages);
+    let mut refused: Vec<(Obstacle, FnId)> = Vec::new();
+    let mut closures = Closures::new(program, graph, &mut pages, settings);
     let mut texts = Texts::new(files);
     for witness in witnesses.iter().filter(|witness| is_for_threads(witness.category)) {
         let site = witness.first_site;
@@ -34,12 +34,13 @@ pub(super) fn calls(files: &[File], settings: &Settings) -> Step {
         }
         if witness.scheduled_by.is_some() {
             let reason = "the loop calls it as a plain function: hand it to a thread there".to_owned();
-            refused.push(Obstacle { site, reason });
+            refused.push((Obstacle { site, reason }, witness.root));
         } else if is_plain(&mut closures, witness) && can_write(&mut closures, site) {
             writer.offloaded(closures.pages, site);
         }
     }
-    Step { changed: writer.finish(&mut pages).unwrap_or_default(), refusals: tell(files, refused), ..Step::default() }
+    let refusals = tell(&closures, &mut texts, refused);
+    Step { changed: writer.finish(&mut pages).unwrap_or_default(), refusals, ..Step::default() }
 }
 
 /// Files and databases are left: the one mostly are fast, the others' objects belong to their thread.

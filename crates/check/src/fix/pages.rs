@@ -7,14 +7,17 @@ use crate::link::values::FileId;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+/// What stands where, of files that were looked at; as long as their texts stay the same.
+pub(super) type Known = BTreeMap<FileId, Rc<Places>>;
+
 pub(super) struct Pages<'f> {
     pub(super) files: &'f [File],
-    places: BTreeMap<FileId, Rc<Places>>,
+    known: &'f mut Known,
 }
 
 impl<'f> Pages<'f> {
-    pub(super) const fn new(files: &'f [File]) -> Self {
-        Self { files, places: BTreeMap::new() }
+    pub(super) const fn new(files: &'f [File], known: &'f mut Known) -> Self {
+        Self { files, known }
     }
 
     pub(super) fn text(&self, file: FileId) -> &'f str {
@@ -28,6 +31,6 @@ impl<'f> Pages<'f> {
     /// Of a file; it is read once.
     pub(super) fn places(&mut self, file: FileId) -> Rc<Places> {
         let text = self.text(file);
-        Rc::clone(self.places.entry(file).or_insert_with(|| Rc::new(Places::new(text))))
+        Rc::clone(self.known.entry(file).or_insert_with(|| Rc::new(Places::new(text))))
     }
 }

@@ -74,11 +74,18 @@ pub(super) enum Form {
     Delegation(Span),
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not a state")]
 #[derive(Clone, Debug)]
 pub(super) struct Definition {
     /// Behind the decorators.
     pub(super) from: u32,
     pub(super) range: Span,
+    /// From its decorators to its colon.
+    pub(super) head: Span,
+    /// The first statement of its body, and whether that is a docstring.
+    pub(super) first: (Span, bool),
+    /// Its defaults are the same things where they are made twice.
+    pub(super) has_plain_defaults: bool,
     pub(super) decorators: Vec<Span>,
     pub(super) annotation: Option<Span>,
     pub(super) returns_value: bool,

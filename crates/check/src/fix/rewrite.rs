@@ -6,34 +6,36 @@ use super::obstacles::NO_PLACE;
 use super::offload::{can_move, is_for_threads};
 use super::pages::Pages;
 use super::sites::at;
+use super::wrappers;
 use super::writer::{Outside, Writer};
-use super::{Refusal, Step, knowledge};
+use super::{Refusal, Step, Work};
+use crate::Texts;
 use crate::catalogue::Category;
 use crate::facts::Span;
 use crate::graph::{Graph, SinkCall, Site};
 use crate::link::Program;
 use crate::link::values::{FileId, FnId};
-use crate::{File, Settings, Texts};
 use rustc_hash::FxHashSet;
 use std::collections::{BTreeMap, BTreeSet};
 
 type Plans = BTreeMap<usize, Closure>;
 
 /// Chains to nested runs and sleeps.
-pub(super) fn chains(files: &[File], settings: &Settings) -> Step {
-    repaired(files, settings, is_for_chains)
+pub(super) fn chains(work: &mut Work<'_>) -> Step {
+    repaired(work, is_for_chains)
 }
 
 /// Chains to what a thread must do.
-pub(super) fn leaves(files: &[File], settings: &Settings) -> Step {
-    repaired(files, settings, is_for_threads)
+pub(super) fn leaves(work: &mut Work<'_>) -> Step {
+    repaired(work, is_for_threads)
 }
 
-fn repaired(files: &[File], settings: &Settings, is_for: fn(Category) -> bool) -> Step {
-    let (mut program, graph) = crate::analyse(files, knowledge(files), settings);
-    let mut pages = Pages::new(files);
-    let mut refused: Vec<Obstacle> = Vec::new();
-    let mut closures = Closures::new(&mut program, &graph, &mut pages);
+fn repaired(work: &mut Work<'_>, is_for: fn(Category) -> bool) -> Step {
+    let Work { settings, files, program, graph, places } = work;
+    let graph = &*graph;
+    let mut pages = Pages::new(files, places);
+    let mut refused: Vec<(Obstacle, FnId)> = Vec::new();
+    let mut closures = Closures::new(program, graph, &mut pages, settings);
     let mut plans = Plans::new();
     let mut texts = Texts::new(files);
     for (index, sink) in graph.sinks.iter().enumerate() {
@@ -50,25 +52,25 @@ fn repaired(files: &[File], settings: &Settings, is_for: fn(Category) -> bool) -
         });
         match plan {
             Ok(closure) => drop(plans.insert(index, closure)),
-            Err(obstacle) => refused.push(obstacle),
+            Err(obstacle) => refused.push((obstacle, sink.caller)),
         }
     }
     settle(&mut closures, &mut plans, &mut refused);
     let writer = write(&mut closures, &plans);
-    let changed = writer.finish(&mut pages).unwrap_or_else(|| {
-        let overlap = |index: &usize| Obstacle {
-            site: graph.sinks[*index].site,
-            reason: "the changes get into each other's way".to_owned(),
+    let changed = writer.finish(closures.pages).unwrap_or_else(|| {
+        let overlap = |index: &usize| {
+            let (site, caller) = (graph.sinks[*index].site, graph.sinks[*index].caller);
+            (Obstacle { site, reason: "the changes get into each other's way".to_owned() }, caller)
         };
         refused.extend(plans.keys().map(overlap));
         BTreeMap::new()
     });
     let ran_nested = plans.keys().any(|index| graph.sinks[*index].sink.category == Category::Nested);
-    Step { changed, refusals: tell(files, refused), ran_nested }
+    Step { changed, refusals: tell(&closures, &mut texts, refused), ran_nested }
 }
 
 /// Where code outside a loop will run one, nothing further down may still run another.
-fn settle(closures: &mut Closures<'_, '_>, plans: &mut Plans, refused: &mut Vec<Obstacle>) {
+fn settle(closures: &mut Closures<'_, '_>, plans: &mut Plans, refused: &mut Vec<(Obstacle, FnId)>) {
     loop {
         let accepted: FxHashSet<usize> = plans.keys().copied().collect();
         let left: Vec<(usize, Site)> = plans
@@ -84,7 +86,7 @@ fn settle(closures: &mut Closures<'_, '_>, plans: &mut Plans, refused: &mut Vec<
         for (index, site) in left {
             plans.remove(&index);
             let reason = "this runs a loop still, in what callers outside any would have to run one for".to_owned();
-            refused.push(Obstacle { site, reason });
+            refused.push((Obstacle { site, reason }, closures.graph.sinks[index].caller));
         }
     }
 }
@@ -118,6 +120,7 @@ fn write(closures: &mut Closures<'_, '_>, plans: &Plans) -> Writer {
     let mut writer = Writer::default();
     let mut convert: BTreeMap<FnId, Outside> = BTreeMap::new();
     let mut twins: BTreeMap<FnId, FnId> = BTreeMap::new();
+    let mut wrapped: BTreeMap<FnId, &str> = BTreeMap::new();
     let mut runs: BTreeMap<FileId, Vec<Span>> = BTreeMap::new();
     for (index, closure) in plans {
         let sink = &graph.sinks[*index];
@@ -129,11 +132,13 @@ fn write(closures: &mut Closures<'_, '_>, plans: &Plans) -> Writer {
             }
         }
         twins.extend(&closure.twins);
+        wrapped.extend(closure.wrapped.iter().map(|(function, name)| (*function, name.as_str())));
         if closure.functions.contains(&sink.caller) || closures.program.function(sink.caller).is_async {
             writer.sink(closures.pages, sink);
             runs.entry(sink.site.file).or_default().push(sink.site.span);
         }
-        for site in &closure.offloads {
+        // A plain function that stays is what the thread runs.
+        for site in closure.offloads.iter().filter(|_| closures.exports.is_none()) {
             let function = closures.offloads[site];
             writer.offload(closures.pages, *site, function);
         }
@@ -145,21 +150,42 @@ fn write(closures: &mut Closures<'_, '_>, plans: &Plans) -> Writer {
             }
         }
     }
-    for (function, outside) in &convert {
-        writer.definition(closures, *function);
-        for &edge in &graph.into[function.0 as usize] {
-            writer.edge(closures, &graph.edges[edge], *outside);
-        }
-    }
+    convert_all(&mut writer, closures, &convert, &wrapped);
     for (function, twin) in &twins {
-        for &edge in &graph.into[function.0 as usize] {
-            let edge = &graph.edges[edge];
+        let name = closures.name_of(*twin);
+        for edge in graph.into[function.0 as usize].iter().map(|index| &graph.edges[*index]) {
             if closures.on_loop.contains(&at(edge).0) {
-                writer.twin(closures, edge, *twin);
+                writer.other_name(closures, edge, &name);
             }
         }
     }
     writer
+}
+
+/// The functions become coroutine functions, and their callers await them, or run a loop for them.
+fn convert_all(
+    writer: &mut Writer,
+    closures: &mut Closures<'_, '_>,
+    functions: &BTreeMap<FnId, Outside>,
+    wrapped: &BTreeMap<FnId, &str>,
+) {
+    let graph = closures.graph;
+    for (function, outside) in functions {
+        writer.definition(closures, *function);
+        let name = wrapped.get(function);
+        if let Some(name) = name {
+            wrappers::write(writer, closures, *function, name, *outside);
+        }
+        for edge in graph.into[function.0 as usize].iter().map(|index| &graph.edges[*index]) {
+            let caller = at(edge).0;
+            let awaits = closures.awaits(caller) || functions.contains_key(&caller);
+            match name {
+                Some(name) if awaits => writer.other_name(closures, edge, name),
+                Some(_) => {}
+                None => writer.edge(closures, edge, (!awaits).then_some(*outside)),
+            }
+        }
+    }
 }
 
 /// How callers outside any loop run what has changed; an obstacle if they would leave the loop that they ran it on.
@@ -220,6 +246,7 @@ fn can_write(closures: &mut Closures<'_, '_>, closure: &Closure, sink: &SinkCall
 fn can_name_asyncio(closures: &mut Closures<'_, '_>, closure: &Closure, sink: &SinkCall) -> Result<(), Obstacle> {
     let mut sites: BTreeSet<Site> = BTreeSet::from([sink.site]);
     for function in &closure.functions {
+        sites.extend(closure.wrapped.contains_key(function).then(|| closures.site_of(*function)));
         let edges = closures.graph.into[function.0 as usize].iter().map(|index| &closures.graph.edges[*index]);
         sites.extend(edges.map(|edge| at(edge).1));
     }
@@ -236,12 +263,12 @@ fn can_name_asyncio(closures: &mut Closures<'_, '_>, closure: &Closure, sink: &S
 }
 
 /// `nest_asyncio.apply()`, once nothing needs it any more.
-pub(super) fn patches(files: &[File], settings: &Settings) -> Step {
-    let (program, graph) = crate::analyse(files, knowledge(files), settings);
-    let mut pages = Pages::new(files);
+pub(super) fn patches(work: &mut Work<'_>) -> super::Texts {
+    let Work { files, program, graph, places, .. } = work;
+    let mut pages = Pages::new(files, places);
     let mut writer = Writer::default();
-    let search = crate::search::Search::new(&program, &graph);
-    let is_needed = search.witnesses(&program).iter().any(|witness| witness.category == Category::Nested);
+    let search = crate::search::Search::new(program, graph);
+    let is_needed = search.witnesses(program).iter().any(|witness| witness.category == Category::Nested);
     for call in graph.outside.iter().filter(|_| !is_needed) {
         // What is for others to call stays.
         let is_ours = program.function(call.caller).is_async
@@ -253,13 +280,15 @@ pub(super) fn patches(files: &[File], settings: &Settings) -> Step {
             writer.remove(call.site.file, *statement);
         }
     }
-    Step { changed: writer.finish(&mut pages).unwrap_or_default(), ..Step::default() }
+    writer.finish(&mut pages).unwrap_or_default()
 }
 
-pub(super) fn tell(files: &[File], obstacles: Vec<Obstacle>) -> Vec<Refusal> {
-    let mut texts = Texts::new(files);
-    obstacles
-        .into_iter()
-        .map(|obstacle| Refusal { place: texts.place(obstacle.site), reason: obstacle.reason })
-        .collect()
+/// The obstacles in words, each with the function that blocks still.
+pub(super) fn tell(closures: &Closures<'_, '_>, texts: &mut Texts<'_>, refused: Vec<(Obstacle, FnId)>) -> Vec<Refusal> {
+    let refusals = refused.into_iter().map(|(Obstacle { site, reason }, function)| Refusal {
+        place: texts.place(site),
+        reason,
+        functions: vec![closures.program.qualified_name(function)],
+    });
+    refusals.collect()
 }

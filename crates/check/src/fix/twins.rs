@@ -1,7 +1,6 @@
 //! Coroutine functions that do the same as a function: `get` and `aget`. Coroutines call those instead, and the function stays as it is.
 
 use super::closure::Closures;
-use super::places::Places;
 use super::sites::{at, is_call};
 use crate::facts::{MODULE, Span};
 use crate::link::Program;
@@ -12,12 +11,10 @@ use rustc_hash::FxHashSet;
 pub(super) fn twin(closures: &mut Closures<'_, '_>, function: FnId) -> Option<FnId> {
     let twin = own_twin(closures, function)?;
     let family = closures.family(function);
-    let name = closures.program.function(twin).name;
-    let name = closures.program.file(closures.program.file_of(twin)).facts.name(name).to_owned();
+    let name = closures.name_of(twin);
     for relative in family {
         let known = own_twin(closures, relative)?;
-        let known_name = closures.program.function(known).name;
-        if *closures.program.file(closures.program.file_of(known)).facts.name(known_name) != *name {
+        if closures.name_of(known) != name {
             return None;
         }
     }
@@ -34,24 +31,15 @@ pub(super) fn twin(closures: &mut Closures<'_, '_>, function: FnId) -> Option<Fn
         let is_alone = others.iter().all(|other| *other == function || own_twin(closures, *other).is_some());
         let places = closures.pages.places(site.file);
         let call = places.calls.get(&site.span)?;
-        let text = closures.pages.slice(site.file, call.function);
-        let home = closures.program.file_of(twin);
         if !is_alone
             || !super::obstacles::is_open(call.around)
             || call.around.is_lambda
-            || !is_in_reach(&places, text, site.file == home)
+            || !closures.is_in_reach(edge, Some(twin))
         {
             return None;
         }
     }
     Some(twin)
-}
-
-/// Whether the twin can be named there.
-fn is_in_reach(places: &Places, text: &str, is_at_home: bool) -> bool {
-    text.contains('.')
-        || is_at_home
-        || places.import_of(text).is_some_and(|import| import.member.as_deref() == Some(text))
 }
 
 /// The text of a call's function with the twin's name: where, and what.

@@ -67,9 +67,16 @@ impl Walker<'_> {
         // Behind the decorators.
         let from = function.decorator_list.last().map_or(function.range.start(), |decorator| decorator.range.end());
         let name = span(function.name.range);
+        let defaults = function.parameters.iter().filter_map(ast::AnyParameterRef::default);
         let definition = Definition {
             from: from.to_u32(),
             range: span(function.range),
+            head: self.head(function),
+            first: function
+                .body
+                .first()
+                .map_or_else(Default::default, |first| (span(first.range()), is_docstring(first))),
+            has_plain_defaults: defaults.into_iter().all(is_plain),
             decorators: function.decorator_list.iter().map(|decorator| span(decorator.expression.range())).collect(),
             annotation: function.returns.as_deref().map(|returns| span(returns.range())),
             returns_value: false,
@@ -95,6 +102,13 @@ impl Walker<'_> {
         self.inside(Around::default(), |this| this.visit_body(&function.body));
         self.functions.pop();
         self.depth -= 1;
+    }
+
+    fn head(&self, function: &ast::StmtFunctionDef) -> Span {
+        let start = function.decorator_list.first().map_or(function.range.start(), |decorator| decorator.range.start());
+        let end = function.returns.as_ref().map_or(function.parameters.range.end(), |returns| returns.range().end());
+        let colon = self.text[end.to_usize()..].find(':').map_or(0, |place| place as u32 + 1);
+        Span { start: start.to_u32(), end: end.to_u32() + colon }
     }
 
     fn definition(&mut self) -> Option<&mut Definition> {
@@ -337,6 +351,20 @@ fn describe(call: &ast::ExprCall, around: Around, text: &str) -> Call {
     }
 }
 
+fn is_docstring(statement: &Stmt) -> bool {
+    matches!(statement, Stmt::Expr(expr) if expr.value.is_string_literal_expr())
+}
+
+/// Whether a default is the same thing where it is made twice.
+fn is_plain(default: &Expr) -> bool {
+    match default {
+        Expr::Attribute(attribute) => is_plain(&attribute.value),
+        Expr::UnaryOp(operation) => is_plain(&operation.operand),
+        Expr::Tuple(tuple) => tuple.elts.iter().all(is_plain),
+        other => other.is_literal_expr() || other.is_name_expr(),
+    }
+}
+
 fn is_loose(expr: &Expr, text: &str) -> bool {
     let outer = match expr {
         Expr::Call(call) => call.func.range(),
@@ -360,11 +388,10 @@ fn is_used_up(function: &Expr) -> bool {
 /// Behind the docstring, imports from `__future__` and names like `__all__`.
 fn first_import(body: &[Stmt], text: &str) -> u32 {
     for statement in body {
-        let is_docstring = matches!(statement, Stmt::Expr(expr) if expr.value.is_string_literal_expr());
         let is_future = matches!(statement, Stmt::ImportFrom(import) if import.module.as_ref().is_some_and(|module| module.as_str() == "__future__"));
         let is_special = |target: &Expr| matches!(target, Expr::Name(name) if name.id.starts_with("__"));
         let is_header = matches!(statement, Stmt::Assign(assign) if assign.targets.iter().all(is_special));
-        if !(is_docstring || is_future || is_header) {
+        if !(is_docstring(statement) || is_future || is_header) {
             let at = match statement {
                 Stmt::FunctionDef(function) => function.decorator_list.first().map(|decorator| decorator.range.start()),
                 Stmt::ClassDef(class) => class.decorator_list.first().map(|decorator| decorator.range.start()),

@@ -1,7 +1,7 @@
 //! The text of chains: `async def`, `await`, `async with`, `async for`; and what comes in the place of the blocking call.
 
 use super::closure::Closures;
-use super::edit::{Edit, apply};
+use super::edit::{Edit, apply, indent};
 use super::pages::Pages;
 use super::places::{Around, Call, Form, Listed};
 use super::sites::at;
@@ -112,7 +112,7 @@ impl Writer {
         if !is_own_line || inner.contains("\"\"\"") || inner.contains("'''") {
             return;
         }
-        let by = indent(text, argument.start).saturating_sub(indent(text, call.start));
+        let by = indent(text, argument.start).len().saturating_sub(indent(text, call.start).len());
         let mut at = argument.start as usize;
         while let Some(place) = text[at..argument.end as usize].find('\n') {
             at += place + 1;
@@ -212,10 +212,10 @@ impl Writer {
     }
 
     /// A call or another use of a function that has become a coroutine function.
-    pub(super) fn edge(&mut self, closures: &mut Closures<'_, '_>, edge: &Edge, outside: Outside) {
-        let (caller, site) = at(edge);
-        let this = closures.program.function(caller);
-        let awaits = this.is_async || closures.on_loop.contains(&caller);
+    ///
+    /// `outside` says how to run it where nothing can be awaited.
+    pub(super) fn edge(&mut self, closures: &mut Closures<'_, '_>, edge: &Edge, outside: Option<Outside>) {
+        let (_, site) = at(edge);
         let is_generator = closures.program.function(edge.callee).is_generator;
         let places = closures.pages.places(site.file);
         match edge.kind {
@@ -232,22 +232,26 @@ impl Writer {
                     _ => places.calls.get(&site.span).map(|call| call.around),
                 };
                 let Some(around) = around else { return };
-                if awaits {
-                    self.await_(site.file, site.span, around);
-                } else {
-                    self.run(closures.pages, site, outside);
+                match outside {
+                    None => self.await_(site.file, site.span, around),
+                    Some(outside) => self.run(closures.pages, site, outside),
                 }
             }
         }
     }
 
-    /// Outside any loop.
-    fn run(&mut self, pages: &mut Pages<'_>, site: Site, outside: Outside) {
-        let module = self.module(pages, site.file);
-        let open = match outside {
+    /// What runs a coroutine outside any loop, up to its bracket.
+    pub(super) fn runner(&mut self, pages: &mut Pages<'_>, file: FileId, outside: Outside) -> String {
+        let module = self.module(pages, file);
+        match outside {
             Outside::Run => format!("{module}.run("),
             Outside::Current => format!("{module}.get_event_loop().run_until_complete("),
-        };
+        }
+    }
+
+    /// Outside any loop.
+    fn run(&mut self, pages: &mut Pages<'_>, site: Site, outside: Outside) {
+        let open = self.runner(pages, site.file, outside);
         self.edit(site.file, Edit::before(site.span, open));
         self.edit(site.file, Edit::behind(site.span, ")"));
     }
@@ -293,16 +297,15 @@ impl Writer {
         }
     }
 
-    /// A coroutine calls the twin instead.
-    pub(super) fn twin(&mut self, closures: &mut Closures<'_, '_>, edge: &Edge, twin: FnId) {
+    /// A coroutine calls a coroutine function of this name instead, which is where the function is.
+    pub(super) fn other_name(&mut self, closures: &mut Closures<'_, '_>, edge: &Edge, name: &str) {
         let (_, site) = at(edge);
         let Some(call) = closures.pages.places(site.file).calls.get(&site.span).cloned() else { return };
-        let home = closures.program.file_of(twin);
-        let name = closures.program.file(home).facts.name(closures.program.function(twin).name).to_owned();
+        let home = closures.program.file_of(edge.callee);
         let text = closures.pages.slice(site.file, call.function);
-        let (span, new) = twins::renamed(text, call.function, &name);
+        let (span, new) = twins::renamed(text, call.function, name);
         if !text.contains('.') && site.file != home {
-            self.beside.entry(site.file).or_default().insert((text.to_owned(), name));
+            self.beside.entry(site.file).or_default().insert((text.to_owned(), name.to_owned()));
         }
         self.edit(site.file, Edit::replace(span, new));
         self.await_(site.file, site.span, call.around);
@@ -347,12 +350,6 @@ impl Writer {
         }
         Some(changed)
     }
-}
-
-/// How many blanks the line of a place begins with.
-fn indent(text: &str, at: u32) -> usize {
-    let start = text[..at as usize].rfind('\n').map_or(0, |place| place + 1);
-    text[start..].len() - text[start..].trim_start_matches([' ', '\t']).len()
 }
 
 /// The last comma of `[one, two, three]` that is between its arguments.

@@ -265,7 +265,7 @@ impl Program {
     }
 
     /// What a module has under a name; none, if it has no such name.
-    pub(super) fn module_member(&mut self, file: FileId, name: Symbol) -> Option<SetId> {
+    pub(crate) fn module_member(&mut self, file: FileId, name: Symbol) -> Option<SetId> {
         let this = self.file(file);
         let Some(&place) = this.members.get(&name) else { return self.starred_member(file, name) };
         let facts = Rc::clone(&this.facts);
@@ -312,6 +312,11 @@ impl Program {
         let found = name.map(|name| Named { file: self.modules.find(&name, file), name: self.values.symbol(&name) });
         self.named_modules.insert((file, module, level), found);
         found
+    }
+
+    /// The file that a `from` import takes names from.
+    pub(crate) fn imported_file(&self, importer: FileId, module: NameId, level: u32) -> Option<FileId> {
+        self.modules.find(&self.imported_module(importer, module, level)?, importer)
     }
 
     /// A module by its name: of the program, or from outside.

@@ -8,7 +8,7 @@ mod text;
 
 pub use github::github;
 pub use graph::{Drawing, draw};
-pub use json::{json, json_of_repair};
+pub use json::{json, json_of_repair, json_of_rest};
 pub use sarif::sarif;
 pub use text::{Style, concise, statistics, text};
 

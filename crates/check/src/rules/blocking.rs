@@ -293,5 +293,5 @@ const fn advice(category: Category, is_direct: bool) -> &'static str {
 }
 
 /// The second way out, in the words of the error that the loop raises.
-const LET_IT_NEST: &str = "let the loop nest: make it by soliloop.new_event_loop(nesting=True), start the program with soliloop.run(), \
+pub(crate) const LET_IT_NEST: &str = "let the loop nest: make it by soliloop.new_event_loop(nesting=True), start the program with soliloop.run(), \
                            or call soliloop.nest.apply()";

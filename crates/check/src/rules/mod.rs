@@ -15,6 +15,8 @@ mod nest_asyncio;
 mod swallowed_cancellation;
 mod task_dropped;
 
+pub(crate) use blocking::LET_IT_NEST;
+
 use crate::facts::{Event, EventKind, ExprId, Span, Use};
 use crate::graph::{Graph, Site};
 use crate::link::Program;
