@@ -7,7 +7,7 @@
 
 use crate::ffi::cell::GilCell;
 use crate::ffi::intercept::{Call, Target};
-use crate::ffi::locals::Locals;
+use crate::ffi::locals::{self, Locals};
 use crate::names::Names;
 use crate::threads;
 use pyo3::intern;
@@ -107,6 +107,10 @@ pub(crate) fn known() -> usize {
 
 fn ident<'py>(call: &Call<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = call.py();
+    if !locals::_threads_have_values(py) {
+        // `threading` keeps such a value of each thread that it has an object of.
+        return Ok(None);
+    }
     let Some(thread) = threads::running(py) else { return Ok(None) };
     let (identity, name) = thread.get().identity();
     identity.introduce(py, name)?;

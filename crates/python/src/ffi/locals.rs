@@ -3,7 +3,7 @@
 //! Up to Python 3.12 they stand in the thread's dictionary (`PyThreadState_GetDict`), under names that begin alike. From 3.13 on the thread's state
 //! has a key, by which such objects find the values, and a sentinel, at whose end they let go of them; both are made when there are none. Where
 //! the two stand is found by looking for those that a `threading.local` tells of, and then tried. Where they are not to be found, as in a Python
-//! that is not known here, threads share the values.
+//! that is not known here, threads share the values, and nothing tells one from the other.
 
 use pyo3::ffi;
 use pyo3::intern;
