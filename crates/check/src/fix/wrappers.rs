@@ -59,7 +59,7 @@ fn exported_names(program: &Program, file: FileId) -> Vec<String> {
     while let Some(expr) = next.pop() {
         match &facts.exprs[expr] {
             Expr::Sequence(parts) | Expr::Union(parts) => next.extend(parts),
-            Expr::Operation(one, two) => next.extend([*one, *two]),
+            Expr::Operation(_, one, two) => next.extend([*one, *two]),
             Expr::Text(name) => found.push(facts.name(*name).to_owned()),
             _ => {}
         }
@@ -210,7 +210,7 @@ impl Closures<'_, '_> {
         }
         let into = self.graph.into[function.0 as usize].iter().map(|index| at(&self.graph.edges[*index]).1.file);
         let mut files = into.chain([self.program.file_of(function)]);
-        files.any(|file| self.program.file(file).facts.names.iter().any(|(_, known)| &**known == new))
+        files.any(|file| self.program.file(file).facts.names.iter().any(|known| known == new))
     }
 
     /// Whether a coroutine that calls it can call the coroutine function by its new name instead.

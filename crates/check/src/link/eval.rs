@@ -305,10 +305,7 @@ impl Program {
         if let Some(known) = self.named_modules.get(&(file, module, level)) {
             return *known;
         }
-        let this = self.file(file);
-        let rest = this.facts.name(module);
-        let name =
-            if level == 0 { Some(rest.to_owned()) } else { self.modules.absolute(file, &this.module, level, rest) };
+        let name = self.absolute_name(file, module, level);
         let found = name.map(|name| Named { file: self.modules.find(&name, file), name: self.values.symbol(&name) });
         self.named_modules.insert((file, module, level), found);
         found
@@ -316,7 +313,13 @@ impl Program {
 
     /// The file that a `from` import takes names from.
     pub(crate) fn imported_file(&self, importer: FileId, module: NameId, level: u32) -> Option<FileId> {
-        self.modules.find(&self.imported_module(importer, module, level)?, importer)
+        self.modules.find(&self.absolute_name(importer, module, level)?, importer)
+    }
+
+    fn absolute_name(&self, importer: FileId, module: NameId, level: u32) -> Option<String> {
+        let this = self.file(importer);
+        let rest = this.facts.name(module);
+        if level == 0 { Some(rest.to_owned()) } else { self.modules.absolute(importer, &this.module, level, rest) }
     }
 
     /// A module by its name: of the program, or from outside.
