@@ -107,7 +107,7 @@ pub(crate) fn known() -> usize {
 
 fn ident<'py>(call: &Call<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = call.py();
-    if !locals::_threads_have_values(py) {
+    if !locals::threads_have_values(py) {
         // `threading` keeps such a value of each thread that it has an object of.
         return Ok(None);
     }

@@ -111,7 +111,7 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(threads::_start_thread, module)?)?;
     module.add_function(wrap_pyfunction!(threads::_simulated_threads, module)?)?;
     module.add_function(wrap_pyfunction!(threads::_end_threads, module)?)?;
-    module.add_function(wrap_pyfunction!(ffi::locals::_threads_have_values, module)?)?;
+    module.add_function(wrap_pyfunction!(ffi::locals::threads_have_values, module)?)?;
     module.add_class::<outside::Outside>()?;
     module.add_function(wrap_pyfunction!(outside::_note_work, module)?)?;
     module.add_function(wrap_pyfunction!(outside::_is_simulated, module)?)?;

@@ -33,7 +33,8 @@ pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
 
 /// Whether the simulated threads of a loop have thread-local values of their own. If not, they share them.
 #[pyfunction]
-pub(crate) fn _threads_have_values(py: Python<'_>) -> bool {
+#[pyo3(name = "_threads_have_values")]
+pub(crate) fn threads_have_values(py: Python<'_>) -> bool {
     py.version_info() < (3, 13) || place(py).is_some()
 }
 
