@@ -635,7 +635,9 @@ def test_what_is_not_repaired_is_told_and_left(check: Check, tmp_path: Path) -> 
 
 def test_callers_outside_any_loop_stay_as_they_are(check: Check, tmp_path: Path) -> None:
     program = PROGRAM + '\n\nif __name__ == "__main__":\n    pause()\n'
-    plain = "\n\ndef pause():\n    return asyncio.run(pause_async())\n\n\nasync def pause_async():\n"
+    plain = (
+        "\n\ndef pause():\n    return asyncio.run(pause_async())\n\n\nasync def pause_async():\n"
+    )
     settings = tmp_path / "pyproject.toml"
     for words, table in (((), 'sync-callers = "wrapper"'), (("--sync-callers", "wrapper"), "")):
         (tmp_path / "main.py").write_text(program)
