@@ -75,7 +75,8 @@ impl<J: Job> Timers<J> {
         let sequence = self.sequence;
         self.sequence += 1;
         let timer = Timer { deadline, sequence, job };
-        if let Some(level) = self.levels.iter_mut().find(|level| level.start <= deadline) {
+        let place = self.levels.partition_point(|level| level.start > deadline);
+        if let Some(level) = self.levels.get_mut(place) {
             level.timers.push(timer);
             self.later += 1;
             return;
