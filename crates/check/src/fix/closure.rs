@@ -82,6 +82,7 @@ impl<'p, 'f> Closures<'p, 'f> {
                 reason: "the blocking function is handed over as a value".to_owned(),
             });
         }
+        self.is_readable(sink.site)?;
         let mut closure = Closure::default();
         let mut next = Vec::new();
         if self.program.function(sink.caller).is_async {
@@ -193,6 +194,7 @@ impl<'p, 'f> Closures<'p, 'f> {
         for &index in &self.graph.into[function.0 as usize] {
             let edge = &self.graph.edges[index];
             let (caller, site) = at(edge);
+            self.is_readable(site)?;
             if self.on_loop.contains(&caller) {
                 self.is_free_of_locks(caller, site)?;
                 if !self.program.function(caller).is_async {

@@ -14,6 +14,7 @@ impl Closures<'_, '_> {
     pub(super) fn can_change(&mut self, function: FnId, closure: &mut Closure) -> Result<(), Obstacle> {
         let site = self.site_of(function);
         let obstacle = |reason: String| Err(Obstacle { site, reason });
+        self.is_readable(site)?;
         let this = self.program.function(function).clone();
         let name = self.program.file(site.file).facts.name(this.name).to_owned();
         let is_special = name.starts_with("__") && name.ends_with("__");
@@ -110,9 +111,18 @@ impl Closures<'_, '_> {
         None
     }
 
+    /// Whether a file can be changed.
+    pub(super) fn is_readable(&self, site: Site) -> Result<(), Obstacle> {
+        match self.program.file(site.file).facts.error {
+            Some(_) => Err(Obstacle { site, reason: "this file is no Python".to_owned() }),
+            None => Ok(()),
+        }
+    }
+
     /// Whether the caller can wait for it, there.
     pub(super) fn can_await(&mut self, edge: &Edge) -> Result<(), Obstacle> {
         let (caller, site) = at(edge);
+        self.is_readable(site)?;
         let obstacle = |reason: &str| Err(Obstacle { site, reason: reason.to_owned() });
         let is_on_loop = self.program.function(caller).is_async || self.on_loop.contains(&caller);
         let is_generator = self.program.function(edge.callee).is_generator;

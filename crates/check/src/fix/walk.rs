@@ -19,6 +19,10 @@ struct Walker<'t> {
 impl Places {
     pub(super) fn new(text: &str) -> Self {
         let module = Module::parse(text);
+        if module.error().is_some() {
+            // What stands where is a guess then: nothing is changed there.
+            return Self::default();
+        }
         let mut walker = Walker {
             text,
             places: Self::default(),
