@@ -12,12 +12,12 @@
 )]
 
 mod catalogue;
+mod edits;
 mod facts;
 mod fix;
 mod graph;
 mod link;
 mod lower;
-mod moved;
 pub mod report;
 mod rules;
 mod search;
@@ -26,6 +26,7 @@ mod syntax;
 mod unresolved;
 
 pub use catalogue::Category;
+pub use edits::Edit;
 pub use fix::{Refusal, Repair, fix};
 pub use rules::{RULES, Rule, Severity};
 pub use settings::{Settings, SyncCallers};
@@ -58,6 +59,7 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Files that could not be read, or in part only.
     pub problems: Vec<Problem>,
+    watched: edits::Watched,
 }
 
 /// A word of this crate's own. (The name keeps serde from borrowing it from what it reads.)
@@ -168,7 +170,8 @@ fn report(files: &[File], program: &mut Program, graph: &Graph, settings: &Setti
             findings.push(texts.tell(raw));
         }
     }
-    let mut report = Report { findings, problems };
+    let watched = edits::Watched::new(program, rules::watched_names(program));
+    let mut report = Report { findings, problems, watched };
     report.sort();
     report
 }

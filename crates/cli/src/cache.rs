@@ -8,7 +8,7 @@
 use crate::files::Read;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use soliloop_check::{Knowledge, Report};
+use soliloop_check::{Edit, Knowledge, Report, Settings};
 use std::collections::{BTreeMap, HashSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -125,8 +125,8 @@ impl Cache {
         known.into_iter().map(|(known, _)| known).collect()
     }
 
-    /// A report that was kept for this question, if the program is the same, or code in it has moved and no more.
-    pub(crate) fn report(&self, key: &Key, read: &Read) -> Option<Report> {
+    /// A report that was kept for this question, if the program is the same, or no edit since has changed what is found.
+    pub(crate) fn report(&self, key: &Key, read: &Read, settings: &Settings) -> Option<Report> {
         let bytes = std::fs::read(self.folder.join(&key.slot)).ok()?;
         let (checksum, bytes) = bytes.split_first_chunk::<8>()?;
         let kept: Kept<Report> = decode(bytes, u64::from_le_bytes(*checksum))?;
@@ -140,7 +140,7 @@ impl Cache {
                 changed.push((index, *hash));
             }
         }
-        if !is_same || changed.len() > MOST_MOVED {
+        if !is_same || changed.len() > MOST_EDITED {
             return None;
         }
         let mut report = kept.report;
@@ -149,7 +149,7 @@ impl Cache {
             let file = &read.files[index];
             let old = self.facts(read, index, hash)?;
             let new = soliloop_check::know(&file.text);
-            report = report.moved(file, &old, &new)?;
+            report = report.after(Edit { index, old: &old, new: &new }, &read.files, settings)?;
             news.push(index);
         }
         if !changed.is_empty() {
@@ -325,8 +325,8 @@ const STAMP: &str = concat!("check-", env!("CARGO_PKG_VERSION"), "-", env!("SOLI
 const HEAD: usize = 16;
 /// How many reports are kept.
 const SLOTS: u128 = 16;
-/// The most files in which code may have moved.
-const MOST_MOVED: usize = 16;
+/// The most files that may have been edited.
+const MOST_EDITED: usize = 16;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// As <https://bford.info/cachedir/> says.
 const TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n# This folder was made by soliloop check.\n";

@@ -123,7 +123,7 @@ fn settings(arguments: &Arguments, found: Found, base: &Path) -> Result<Settings
 fn check(read: &Read, settings: &Settings, cache: Option<&Cache>, question: &str) -> Report {
     let Some(cache) = cache else { return soliloop_check::check(&read.files, known(read, None), settings) };
     let key = Key::new(question);
-    if let Some(report) = cache.report(&key, read) {
+    if let Some(report) = cache.report(&key, read, settings) {
         return report;
     }
     let report = soliloop_check::check(&read.files, cache.know(read), settings);

@@ -5,7 +5,10 @@
 
 mod blocking;
 mod callbacks;
+mod quiet;
 mod types;
+
+pub(crate) use quiet::is_quiet;
 
 use rustc_hash::FxHashMap;
 

@@ -6,11 +6,14 @@
 mod few;
 mod index;
 mod names;
+mod parts;
 
 pub(crate) use few::Few;
 pub(crate) use index::{Arena, Id};
 pub(crate) use names::Names;
+pub(crate) use parts::{Part, Parts};
 
+use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
 pub(crate) type NameId = Id<Names>;
@@ -402,28 +405,6 @@ impl Span {
 }
 
 impl Facts {
-    /// Looks at all places in the text, in an order that the rest of the facts decides.
-    pub(crate) fn each_place(&mut self, look: &mut impl FnMut(&mut Span)) {
-        self.spans.iter_mut().for_each(&mut *look);
-        self.bindings.iter_mut().for_each(|binding| look(&mut binding.span));
-        for function in self.functions.iter_mut() {
-            look(&mut function.at);
-            look(&mut function.span);
-            function.events.iter_mut().for_each(|event| look(&mut event.span));
-        }
-        self.classes.iter_mut().for_each(|class| look(&mut class.at));
-        self.handlers.iter_mut().for_each(|handler| look(&mut handler.span));
-        self.polls.iter_mut().for_each(|poll| look(&mut poll.span));
-        self.early_exits.iter_mut().for_each(|(_, _, span)| look(span));
-        for guard in self.guards.iter_mut() {
-            if let Condition::Covered(place) = &mut guard.condition {
-                let mut span = Span { start: *place, end: *place };
-                look(&mut span);
-                *place = span.start;
-            }
-        }
-    }
-
     /// Gives back the room that was taken for more to come: facts of all files are in memory together.
     pub(crate) fn shrink_to_fit(&mut self) {
         self.names.shrink_to_fit();
@@ -451,6 +432,12 @@ impl Facts {
         self.spans[id.index()]
     }
 
+    /// All that a name of a scope is bound to.
+    pub(crate) fn bindings_of(&self, scope: ScopeId, name: NameId) -> &[BindingId] {
+        let names = &self.scopes[scope].names;
+        names.binary_search_by_key(&name, |(name, _)| *name).map_or(&[], |place| &names[place].1)
+    }
+
     /// What names an expression may have where it was defined.
     pub(crate) fn names_of(&self, expr: ExprId) -> Vec<NameId> {
         let of_binding = |binding: &BindingId| match self.bindings[*binding].kind {
@@ -461,13 +448,27 @@ impl Facts {
         match &self.exprs[expr] {
             Expr::Attribute(_, name) | Expr::Global(name) => vec![*name],
             Expr::Local(bindings) => bindings.iter().filter_map(of_binding).collect(),
-            Expr::Free(scope, name) => {
-                let names = &self.scopes[*scope].names;
-                let found = names.binary_search_by_key(name, |(name, _)| *name).ok();
-                found.map_or(Vec::new(), |place| names[place].1.iter().filter_map(of_binding).collect())
-            }
+            Expr::Free(scope, name) => self.bindings_of(*scope, *name).iter().filter_map(of_binding).collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// All names that an expression itself mentions: as they are written, and where they come from.
+    pub(crate) fn mentioned(&self, expr: ExprId) -> Vec<NameId> {
+        let mut names = self.names_of(expr);
+        let bindings = match &self.exprs[expr] {
+            Expr::Local(bindings) => bindings,
+            Expr::Free(scope, name) => {
+                names.push(*name);
+                self.bindings_of(*scope, *name)
+            }
+            _ => &[],
+        };
+        names.extend(bindings.iter().filter_map(|binding| match self.bindings[*binding].kind {
+            BindingKind::Class(class) => Some(self.classes[class].name),
+            _ => None,
+        }));
+        names
     }
 
     /// Whether a condition is one of those of some code, or what it is part of.
@@ -512,6 +513,15 @@ impl Facts {
         });
         let Some((home, name)) = home else { return false };
         self.exprs.iter().any(|(_, expr)| matches!(expr, Expr::Free(scope, used) if *scope == home && *used == name))
+    }
+
+    /// All that functions use which other functions have bound.
+    pub(crate) fn seen_outside(&self) -> FxHashSet<BindingId> {
+        let free = self.exprs.iter().filter_map(|(_, expr)| match expr {
+            Expr::Free(scope, name) => Some(self.bindings_of(*scope, *name)),
+            _ => None,
+        });
+        free.flatten().copied().collect()
     }
 
     /// The conditions of code, the innermost first.

@@ -705,6 +705,13 @@ impl Program {
         }
     }
 
+    /// Names by which code may matter to code elsewhere that it does not know of: classes, properties, special methods.
+    pub(crate) fn watched_names(&self) -> impl Iterator<Item = Symbol> + '_ {
+        let classes = (0..self.cls_files.len() as u32).map(ClsId);
+        let classes = classes.map(|class| self.symbol(self.class_file(class), self.class(class).name));
+        classes.chain(self.hierarchy.properties.iter().copied()).chain(self.special_names())
+    }
+
     /// Special methods that classes of the program define.
     pub(crate) fn special_names(&self) -> FxHashSet<Symbol> {
         let members = self.hierarchy.members.iter().flat_map(FxHashMap::keys);

@@ -229,7 +229,7 @@ impl Program {
     fn eval_scope_name(&mut self, file: FileId, scope: ScopeId, name: NameId) -> SetId {
         let symbol = self.symbol(file, name);
         if scope == MODULE_SCOPE {
-            return self.module_member(file, symbol).unwrap_or(EMPTY);
+            return self.own_member(file, symbol).unwrap_or(EMPTY);
         }
         let facts = Rc::clone(&self.file(file).facts);
         let names = &facts.scopes[scope].names;
@@ -264,8 +264,13 @@ impl Program {
         EMPTY
     }
 
-    /// What a module has under a name; none, if it has no such name.
+    /// What others get of a module under a name; none, if it has no such name.
     pub(crate) fn module_member(&mut self, file: FileId, name: Symbol) -> Option<SetId> {
+        self.asked.insert((file, name));
+        self.own_member(file, name)
+    }
+
+    fn own_member(&mut self, file: FileId, name: Symbol) -> Option<SetId> {
         let this = self.file(file);
         let Some(&place) = this.members.get(&name) else { return self.starred_member(file, name) };
         let facts = Rc::clone(&this.facts);

@@ -21,14 +21,13 @@ pub(crate) mod values;
 
 pub(crate) use calls::Target;
 pub(crate) use dispatch::Receiver;
-pub(crate) use modules::{Source, module_name};
+pub(crate) use modules::{Modules, Source, module_name};
 pub(crate) use needs::{Need, What};
 pub(crate) use patches::Patches;
 pub(crate) use truth::{Truth, is_dual_name};
 
 use crate::catalogue::Catalogue;
 use crate::facts::{self, ClassId, Expr, ExprId, Facts, FunctionId, NameId};
-use modules::Modules;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
 use values::{ClsId, FileId, FnId, PathId, SetId, Symbol, Value, ValueId, Values};
@@ -82,6 +81,8 @@ pub(crate) struct Program {
     submodules: FxHashMap<(FileId, Symbol, Symbol), SetId>,
     /// What calls make of parameters.
     bound: FxHashMap<(FnId, values::EnvId, Option<ValueId>, values::ArgsId), values::EnvId>,
+    /// Names that modules were asked for by others.
+    asked: FxHashSet<(FileId, Symbol)>,
     depth: u32,
 }
 
@@ -124,7 +125,7 @@ impl Program {
     /// Puts the files together; `sources` in the order of their paths.
     pub(crate) fn new(sources: Vec<Source>, catalogue: Catalogue) -> Self {
         let mut values = Values::new();
-        let modules = Modules::new(&sources);
+        let modules = Modules::new(sources.iter().map(|source| (&*source.path, &*source.module)));
         let mut files: Vec<File> = Vec::with_capacity(sources.len());
         let (mut fn_files, mut cls_files) = (Vec::new(), Vec::new());
         let mut exprs = 0;
@@ -173,6 +174,7 @@ impl Program {
             named_modules: FxHashMap::default(),
             submodules: FxHashMap::default(),
             bound: FxHashMap::default(),
+            asked: FxHashSet::default(),
             depth: 0,
         };
         for (index, file) in program.files.iter().enumerate() {
@@ -183,6 +185,11 @@ impl Program {
         }
         program.learn_classes();
         program
+    }
+
+    /// Names that modules were asked for by others, whether they have them or not.
+    pub(crate) fn asked_members(&self) -> impl Iterator<Item = (FileId, Symbol)> + '_ {
+        self.asked.iter().copied()
     }
 
     /// Whether something unknown may have made another function of it.

@@ -27,30 +27,31 @@ pub(crate) struct Modules {
 }
 
 impl Modules {
-    pub(crate) fn new(sources: &[Source]) -> Self {
+    /// `files` have paths, and names as modules.
+    pub(crate) fn new<'f>(files: impl Iterator<Item = (&'f str, &'f str)> + Clone) -> Self {
         let mut modules = Self::default();
         let packages: FxHashSet<&str> =
-            sources.iter().filter_map(|source| source.path.strip_suffix("/__init__.py")).collect();
-        for (index, source) in (0..).zip(sources) {
+            files.clone().filter_map(|(path, _)| path.strip_suffix("/__init__.py")).collect();
+        for (index, (path, module)) in (0..).zip(files.clone()) {
             let file = FileId(index);
-            let dotted = dotted(&source.path);
-            let is_in_package = outermost_package(&source.path, |folder| packages.contains(folder)).is_some();
-            if is_in_package || !source.path.contains('/') {
-                modules.names.entry(source.module.clone()).or_insert(file);
+            let dotted = dotted(path);
+            let is_in_package = outermost_package(path, |folder| packages.contains(folder)).is_some();
+            if is_in_package || !path.contains('/') {
+                modules.names.entry(module.to_owned()).or_insert(file);
             }
             for (place, _) in dotted.match_indices('.') {
                 modules.namespaces.insert(dotted[..place].to_owned());
             }
-            for (place, _) in source.module.match_indices('.') {
-                modules.namespaces.insert(source.module[..place].to_owned());
+            for (place, _) in module.match_indices('.') {
+                modules.namespaces.insert(module[..place].to_owned());
             }
             modules.paths.insert(dotted, file);
-            modules.roots.push(roots(&source.path, &packages));
-            modules.is_package.push(source.path.ends_with("__init__.py"));
+            modules.roots.push(roots(path, &packages));
+            modules.is_package.push(path.ends_with("__init__.py"));
         }
-        for (index, source) in (0..).zip(sources) {
+        for (index, (path, _)) in (0..).zip(files) {
             // A layout with `src`, or several projects in one tree.
-            let dotted = dotted(&source.path);
+            let dotted = dotted(path);
             for prefix in ["src.", "lib.", "python."] {
                 if let Some(rest) = dotted.strip_prefix(prefix) {
                     modules.names.entry(rest.to_owned()).or_insert(FileId(index));

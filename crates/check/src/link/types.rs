@@ -56,6 +56,7 @@ impl Program {
                 let name = self.symbol(file, name);
                 let Some(module) = self.imported_module(file, module, level) else { return EMPTY };
                 let Some(target) = module.file else { return EMPTY };
+                self.asked.insert((target, name));
                 match self.bound_once(target, MODULE_SCOPE, name) {
                     Some(binding) => self.bound_alias(target, binding, depth + 1),
                     None => EMPTY,

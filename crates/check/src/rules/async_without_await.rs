@@ -2,6 +2,7 @@
 
 use super::{Context, Rule, Severity};
 use crate::facts::{BindingId, BindingKind, Expr, ExprId, Facts};
+use crate::link::Program;
 use crate::link::values::{ClsId, EMPTY, FileId, FnId, Symbol, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -33,9 +34,16 @@ def total(items):
 ",
 };
 
+/// Names of functions that are told of unless somebody wants them as they are.
+pub(super) fn watched_names(program: &Program) -> impl Iterator<Item = String> + '_ {
+    let candidates = program.functions().filter(|function| is_candidate(program, *function));
+    candidates
+        .map(|function| program.file(program.file_of(function)).facts.name(program.function(function).name).to_owned())
+}
+
 pub(super) fn check(context: &mut Context<'_>) {
     let candidates: Vec<FnId> =
-        context.program.functions().filter(|function| is_candidate(context, *function)).collect();
+        context.program.functions().filter(|function| is_candidate(context.program, *function)).collect();
     if candidates.is_empty() {
         return;
     }
@@ -57,12 +65,12 @@ pub(super) fn check(context: &mut Context<'_>) {
     }
 }
 
-fn is_candidate(context: &Context<'_>, function: FnId) -> bool {
-    let this = context.program.function(function);
+fn is_candidate(program: &Program, function: FnId) -> bool {
+    let this = program.function(function);
     if !this.is_async || this.awaits || this.is_generator || this.is_stub {
         return false;
     }
-    let file = context.program.file(context.program.file_of(function));
+    let file = program.file(program.file_of(function));
     let is_plain = |decorator: &ExprId| matches!(&file.facts.exprs[*decorator], Expr::Global(name) if matches!(file.facts.name(*name), "staticmethod" | "classmethod"));
     let name = file.facts.name(this.name);
     let outer = file.facts.name(file.facts.functions[this.parent].name);

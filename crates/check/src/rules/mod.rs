@@ -106,6 +106,11 @@ pub(crate) fn run(context: &mut Context<'_>) {
     say_once(context);
 }
 
+/// Names that may matter to rules wherever they are mentioned.
+pub(crate) fn watched_names(program: &Program) -> impl Iterator<Item = String> + '_ {
+    async_without_await::watched_names(program)
+}
+
 /// A task that is made in the wrong thread or of a closed loop, and dropped: its maker is one finding.
 fn say_once(context: &mut Context<'_>) {
     let worse: Vec<Site> =

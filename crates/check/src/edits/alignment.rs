@@ -1,0 +1,383 @@
+//! Two facts of one file, side by side: what of the old one is what of the new one, and whether anything else is quiet.
+
+use super::quiet::Quiet;
+use crate::facts::{
+    ALWAYS, BindingId, ClassId, Event, Expr, ExprId, Facts, Function, FunctionId, GuardId, MODULE_SCOPE, NameId, Part,
+    Parts, ScopeId, ScopeKind, Span,
+};
+use rustc_hash::FxHashMap;
+use std::hash::Hash;
+
+/// What has been found to be the same, and where it has gone.
+pub(super) struct Alignment<'q> {
+    old: Quiet<'q>,
+    new: Quiet<'q>,
+    exprs: Pairs<ExprId>,
+    bindings: Pairs<BindingId>,
+    guards: Pairs<GuardId>,
+    functions: Pairs<FunctionId>,
+    scopes: Pairs<ScopeId>,
+    spans: Pairs<Span>,
+}
+
+/// One to one.
+struct Pairs<T> {
+    to: FxHashMap<T, T>,
+    from: FxHashMap<T, T>,
+}
+
+/// What is known of two things.
+enum Pair {
+    /// They are one: nothing more is to be asked.
+    Known,
+    /// From now on they are one.
+    Fresh,
+    /// One of them is another's.
+    Apart,
+}
+
+impl<T: Copy + Eq + Hash> Pairs<T> {
+    fn pair(&mut self, old: T, new: T) -> Pair {
+        match (self.to.get(&old), self.from.get(&new)) {
+            (None, None) => {
+                self.to.insert(old, new);
+                self.from.insert(new, old);
+                Pair::Fresh
+            }
+            (Some(known), _) if *known == new => Pair::Known,
+            _ => Pair::Apart,
+        }
+    }
+
+    fn are(&self, old: T, new: T) -> bool {
+        self.to.get(&old) == Some(&new)
+    }
+}
+
+impl<T> Default for Pairs<T> {
+    fn default() -> Self {
+        Self { to: FxHashMap::default(), from: FxHashMap::default() }
+    }
+}
+
+impl<'q> Alignment<'q> {
+    pub(super) fn new(old: Quiet<'q>, new: Quiet<'q>) -> Self {
+        Self {
+            old,
+            new,
+            exprs: Pairs::default(),
+            bindings: Pairs::default(),
+            guards: Pairs::default(),
+            functions: Pairs::default(),
+            scopes: Pairs::default(),
+            spans: Pairs::default(),
+        }
+    }
+
+    /// Where each place has gone, if whatever may matter is the same.
+    pub(super) fn moves(mut self) -> Option<FxHashMap<Span, Span>> {
+        let old = self.old.facts;
+        let is_same = self.pair_functions()
+            && self.pair_scopes()
+            && self.module_names()
+            && old.classes.len() == self.new.facts.classes.len()
+            && old.classes.iter().all(|(class, _)| self.class(class))
+            && old.functions.iter().all(|(function, _)| self.function(function))
+            && self.lists()
+            && self.has_same_uses()
+            && watched_mentions(self.old, &self.exprs.to) == watched_mentions(self.new, &self.exprs.from);
+        is_same.then_some(self.spans.to)
+    }
+
+    // ---------------------------------------------------------- functions, scopes
+
+    /// Pairs functions in the order of the text. Those of one side alone must be quiet.
+    fn pair_functions(&mut self) -> bool {
+        let key = |facts: &'q Facts, function: FunctionId| facts.name(facts.functions[function].qualified);
+        let mut old = self.old.facts.functions.iter().map(|(id, _)| id).peekable();
+        let mut new = self.new.facts.functions.iter().map(|(id, _)| id).peekable();
+        loop {
+            match (old.peek().copied(), new.peek().copied()) {
+                (None, None) => return true,
+                (Some(one), Some(other)) if key(self.old.facts, one) == key(self.new.facts, other) => {
+                    self.functions.pair(one, other);
+                    old.next();
+                    new.next();
+                }
+                (_, Some(only)) if self.new.function(only) => drop(new.next()),
+                (Some(only), _) if self.old.function(only) => drop(old.next()),
+                _ => return false,
+            }
+        }
+    }
+
+    /// Pairs the scopes of paired functions and classes.
+    fn pair_scopes(&mut self) -> bool {
+        let is_paired = |kind: ScopeKind, functions: &FxHashMap<FunctionId, FunctionId>| match kind {
+            ScopeKind::Function(function) => functions.contains_key(&function),
+            ScopeKind::Module | ScopeKind::Class(_) => true,
+        };
+        let old = self.old.facts.scopes.iter().filter(|(_, scope)| is_paired(scope.kind, &self.functions.to));
+        let new = self.new.facts.scopes.iter().filter(|(_, scope)| is_paired(scope.kind, &self.functions.from));
+        let (old, new): (Vec<_>, Vec<_>) = (old.collect(), new.collect());
+        old.len() == new.len()
+            && old.into_iter().zip(new).all(|((one, old), (other, new))| {
+                self.scopes.pair(one, other);
+                match (old.kind, new.kind) {
+                    (ScopeKind::Module, ScopeKind::Module) => true,
+                    (ScopeKind::Function(old), ScopeKind::Function(new)) => self.functions.are(old, new),
+                    (ScopeKind::Class(old), ScopeKind::Class(new)) => old == new,
+                    _ => false,
+                }
+            })
+    }
+
+    /// The names of the module: those that have come or gone are nobody's business.
+    fn module_names(&mut self) -> bool {
+        let (old, new) = (names(self.old.facts, MODULE_SCOPE), names(self.new.facts, MODULE_SCOPE));
+        let stars = |facts: &'q Facts| {
+            let stars = facts.scopes[MODULE_SCOPE].stars.iter();
+            stars.map(|(module, level)| (facts.name(*module), *level)).collect::<Vec<_>>()
+        };
+        stars(self.old.facts) == stars(self.new.facts)
+            && new.iter().all(|(name, bindings)| old.contains_key(name) || self.new.name(name, bindings))
+            && old.iter().all(|(name, bindings)| match new.get(name) {
+                Some(now) => self.bindings(bindings, now),
+                None => self.old.name(name, bindings),
+            })
+    }
+
+    fn class(&mut self, class: ClassId) -> bool {
+        let (old, new) = (&self.old.facts.classes[class], &self.new.facts.classes[class]);
+        let (members, now) = (names(self.old.facts, old.scope), names(self.new.facts, new.scope));
+        self.name(old.name, new.name)
+            && self.name(old.qualified, new.qualified)
+            && self.span(old.at, new.at)
+            && self.exprs(&old.bases, &new.bases)
+            && self.exprs(&old.decorators, &new.decorators)
+            && members.len() == now.len()
+            && members.iter().all(|(name, old)| now.get(name).is_some_and(|new| self.bindings(old, new)))
+            && old.fields.len() == new.fields.len()
+            && old.fields.iter().zip(&new.fields).all(|(old, new)| {
+                self.name(old.name, new.name)
+                    && self.maybe(old.value, new.value)
+                    && self.maybe(old.annotation, new.annotation)
+            })
+    }
+
+    fn function(&mut self, function: FunctionId) -> bool {
+        let Some(&now) = self.functions.to.get(&function) else { return true };
+        let (old, new) = (&self.old.facts.functions[function], &self.new.facts.functions[now]);
+        let flags = |function: &Function| {
+            let Function { is_async, is_generator, is_lambda, awaits, cleans_up, is_stub, class, .. } = *function;
+            (is_async, is_generator, is_lambda, awaits, cleans_up, is_stub, class)
+        };
+        flags(old) == flags(new)
+            && self.name(old.name, new.name)
+            && self.functions.are(old.parent, new.parent)
+            && self.span(old.at, new.at)
+            && self.span(old.span, new.span)
+            && old.parameters.len() == new.parameters.len()
+            && old.parameters.iter().zip(&new.parameters).all(|(old, new)| {
+                old.kind == new.kind
+                    && self.name(old.name, new.name)
+                    && self.maybe(old.annotation, new.annotation)
+                    && self.maybe(old.default, new.default)
+            })
+            && self.exprs(&old.decorators, &new.decorators)
+            && self.guarded(&old.returns, &new.returns)
+            && self.guarded(&old.yields, &new.yields)
+            && self.exprs(&old.raised, &new.raised)
+            && self.maybe(old.annotation, new.annotation)
+            && match (old.end, new.end) {
+                (Some(old), Some(new)) => self.guard(old, new),
+                (old, new) => old == new,
+            }
+            && self.events(&old.events, &new.events)
+    }
+
+    /// What a function does, but for what is quiet.
+    fn events(&mut self, old: &[Event], new: &[Event]) -> bool {
+        let (before, now) = (self.old, self.new);
+        let old: Vec<&Event> = old.iter().filter(|event| !before.event(event)).collect();
+        let new: Vec<&Event> = new.iter().filter(|event| !now.event(event)).collect();
+        old.len() == new.len()
+            && old.into_iter().zip(new).all(|(old, new)| {
+                self.same(&old.kind, &new.kind)
+                    && self.expr(old.expr, new.expr)
+                    && self.guard(old.guard, new.guard)
+                    && self.span(old.span, new.span)
+            })
+    }
+
+    /// What is listed for the whole file.
+    fn lists(&mut self) -> bool {
+        let (old, new) = (self.old.facts, self.new.facts);
+        self.exprs(&old.unwaiting, &new.unwaiting)
+            && self.all(&old.stores, &new.stores, |this, old, new| {
+                this.expr(old.object, new.object) && this.name(old.name, new.name) && this.expr(old.value, new.value)
+            })
+            && self.all(&old.handlers, &new.handlers, |this, old, new| {
+                (old.raises, old.awaits, old.is_finally) == (new.raises, new.awaits, new.is_finally)
+                    && this.functions.are(old.function, new.function)
+                    && this.span(old.span, new.span)
+                    && this.exprs(&old.types, &new.types)
+                    && this.exprs(&old.earlier, &new.earlier)
+            })
+            && self.all(&old.polls, &new.polls, |this, old, new| {
+                this.functions.are(old.function, new.function)
+                    && this.span(old.span, new.span)
+                    && this.expr(old.test, new.test)
+                    && this.expr(old.call, new.call)
+            })
+            && self.all(&old.early_exits, &new.early_exits, |this, old, new| {
+                this.functions.are(old.0, new.0) && this.expr(old.1, new.1) && this.span(old.2, new.2)
+            })
+    }
+
+    // ------------------------------------------------------------------- mentions
+
+    /// Whether names that calls are bound to are used as often as before: a task that is kept, a generator that is closed.
+    fn has_same_uses(&self) -> bool {
+        let (old, new) = (self.old.facts, self.new.facts);
+        let (before, now) = (uses(old), uses(new));
+        let (seen, seen_now) = (old.seen_outside(), new.seen_outside());
+        let bound = old.functions.iter().flat_map(|(_, function)| function.events.iter().filter_map(Event::bound));
+        bound.into_iter().all(|binding| match self.bindings.to.get(&binding) {
+            Some(other) => {
+                before.get(&binding) == now.get(other) && seen.contains(&binding) == seen_now.contains(other)
+            }
+            None => true,
+        })
+    }
+
+    // ---------------------------------------------------------------------- parts
+
+    fn expr(&mut self, old: ExprId, new: ExprId) -> bool {
+        match self.exprs.pair(old, new) {
+            Pair::Known => return true,
+            Pair::Apart => return false,
+            Pair::Fresh => {}
+        }
+        let (one, other) = (&self.old.facts.exprs[old], &self.new.facts.exprs[new]);
+        self.span(self.old.facts.span(old), self.new.facts.span(new))
+            && self.same(one, other)
+            && match (one, other) {
+                (Expr::Free(scope, name), Expr::Free(now, new_name)) if *scope != MODULE_SCOPE => {
+                    let (old, new) =
+                        (self.old.facts.bindings_of(*scope, *name), self.new.facts.bindings_of(*now, *new_name));
+                    self.bindings(old, new)
+                }
+                _ => true,
+            }
+    }
+
+    fn binding(&mut self, old: BindingId, new: BindingId) -> bool {
+        match self.bindings.pair(old, new) {
+            Pair::Known => return true,
+            Pair::Apart => return false,
+            Pair::Fresh => {}
+        }
+        let (old, new) = (&self.old.facts.bindings[old], &self.new.facts.bindings[new]);
+        (old.is_used, old.is_declared) == (new.is_used, new.is_declared)
+            && self.same(&old.kind, &new.kind)
+            && self.guard(old.guard, new.guard)
+            && self.span(old.span, new.span)
+    }
+
+    fn guard(&mut self, old: GuardId, new: GuardId) -> bool {
+        if old == ALWAYS || new == ALWAYS {
+            return old == new;
+        }
+        match self.guards.pair(old, new) {
+            Pair::Known => return true,
+            Pair::Apart => return false,
+            Pair::Fresh => {}
+        }
+        let (old, new) = (&self.old.facts.guards[old], &self.new.facts.guards[new]);
+        self.same(&old.condition, &new.condition) && self.guard(old.parent, new.parent)
+    }
+
+    fn guarded(&mut self, old: &[(ExprId, GuardId)], new: &[(ExprId, GuardId)]) -> bool {
+        self.all(old, new, |this, old, new| this.expr(old.0, new.0) && this.guard(old.1, new.1))
+    }
+
+    fn span(&mut self, old: Span, new: Span) -> bool {
+        old == Span::default() || new == Span::default() || !matches!(self.spans.pair(old, new), Pair::Apart)
+    }
+
+    fn name(&self, old: NameId, new: NameId) -> bool {
+        self.old.facts.name(old) == self.new.facts.name(new)
+    }
+
+    fn maybe(&mut self, old: Option<ExprId>, new: Option<ExprId>) -> bool {
+        match (old, new) {
+            (Some(old), Some(new)) => self.expr(old, new),
+            (old, new) => old == new,
+        }
+    }
+
+    /// Whether two lists have the same items, in the same order.
+    fn all<'f, T>(&mut self, old: &'f [T], new: &'f [T], is_same: impl Fn(&mut Self, &'f T, &'f T) -> bool) -> bool {
+        old.len() == new.len() && old.iter().zip(new).all(|(old, new)| is_same(self, old, new))
+    }
+
+    fn exprs(&mut self, old: &[ExprId], new: &[ExprId]) -> bool {
+        self.all(old, new, |this, old, new| this.expr(*old, *new))
+    }
+
+    fn bindings(&mut self, old: &[BindingId], new: &[BindingId]) -> bool {
+        self.all(old, new, |this, old, new| this.binding(*old, *new))
+    }
+
+    /// Whether two things have one form and the same parts.
+    fn same<T: Parts>(&mut self, old: &T, new: &T) -> bool {
+        if std::mem::discriminant(old) != std::mem::discriminant(new) {
+            return false;
+        }
+        let (old, new) = (old.parts(), new.parts());
+        old.len() == new.len()
+            && old.into_iter().zip(new).all(|parts| match parts {
+                (Part::Expr(old), Part::Expr(new)) => self.expr(old, new),
+                (Part::Binding(old), Part::Binding(new)) => self.binding(old, new),
+                (Part::Name(old), Part::Name(new)) => self.name(old, new),
+                (Part::Function(old), Part::Function(new)) => self.functions.are(old, new),
+                (Part::Class(old), Part::Class(new)) => old == new,
+                (Part::Scope(old), Part::Scope(new)) => self.scopes.are(old, new),
+                (Part::Number(old), Part::Number(new)) => old == new,
+                _ => false,
+            })
+    }
+}
+
+/// The names of a scope, and what they are bound to.
+fn names(facts: &Facts, scope: ScopeId) -> FxHashMap<&str, &[BindingId]> {
+    facts.scopes[scope].names.iter().map(|(name, bindings)| (facts.name(*name), &**bindings)).collect()
+}
+
+/// How often each binding is used by the function that has it.
+fn uses(facts: &Facts) -> FxHashMap<BindingId, usize> {
+    let mut uses = FxHashMap::default();
+    for (_, expr) in facts.exprs.iter() {
+        if let Expr::Local(bindings) = expr {
+            for binding in bindings.iter() {
+                *uses.entry(*binding).or_default() += 1;
+            }
+        }
+    }
+    uses
+}
+
+/// How often code that is not the same on both sides mentions names that matter elsewhere.
+fn watched_mentions<'f>(quiet: Quiet<'f>, aligned: &FxHashMap<ExprId, ExprId>) -> FxHashMap<&'f str, usize> {
+    let mut mentions = FxHashMap::default();
+    for (expr, _) in quiet.facts.exprs.iter().filter(|(expr, _)| !aligned.contains_key(expr)) {
+        for name in quiet.facts.mentioned(expr) {
+            let name = quiet.facts.name(name);
+            if quiet.watched.has(name) {
+                *mentions.entry(name).or_default() += 1;
+            }
+        }
+    }
+    mentions
+}

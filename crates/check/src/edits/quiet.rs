@@ -1,0 +1,158 @@
+//! Code that says nothing to any rule, whatever the rest of the program is.
+
+use super::watched::Watched;
+use crate::catalogue::{Catalogue, Handed, canonical, is_quiet};
+use crate::facts::{
+    Argument, BindingId, BindingKind, Event, EventKind, Expr, ExprId, Facts, FunctionId, MODULE, MODULE_SCOPE,
+};
+
+/// What is quiet in a file.
+#[derive(Clone, Copy)]
+pub(super) struct Quiet<'q> {
+    pub(super) facts: &'q Facts,
+    pub(super) path: &'q str,
+    /// Whether a module is none of the program's own.
+    pub(super) is_outside: &'q dyn Fn(&str) -> bool,
+    pub(super) catalogue: &'q Catalogue,
+    pub(super) watched: &'q Watched,
+}
+
+impl Quiet<'_> {
+    /// Whether an event is one that nobody hears of.
+    pub(super) fn event(&self, event: &Event) -> bool {
+        let expr = event.expr;
+        match event.kind {
+            EventKind::Call(_) | EventKind::Test => self.call(expr),
+            EventKind::Read => match self.facts.exprs[expr] {
+                Expr::Attribute(object, name) => {
+                    let name = self.facts.name(name);
+                    let is_plain = !self.watched.has(name) || self.path_of(object, 0).is_some();
+                    is_plain && !name.contains("cancel")
+                }
+                _ => false,
+            },
+            EventKind::Operator(name) => !self.watched.has(self.facts.name(name)) || self.is_plain(expr),
+            EventKind::Iterate => {
+                self.path_of(expr, 0).is_some_and(|path| self.says_nothing(&format!("{path}[*]"), &[]))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a function that has come or gone is one that nobody hears of.
+    pub(super) fn function(&self, id: FunctionId) -> bool {
+        let function = &self.facts.functions[id];
+        let is_plain = !function.is_async && !function.is_generator && !function.is_lambda;
+        let is_alone = function.parent == MODULE && function.class.is_none() && function.decorators.is_empty();
+        let bindings = self.facts.bindings_of(MODULE_SCOPE, function.name);
+        let is_bound = matches!(bindings, [one] if self.facts.bindings[*one].kind == BindingKind::Function(id));
+        let name = self.facts.name(function.name);
+        is_plain
+            && is_alone
+            && is_bound
+            && self.name(name, bindings)
+            && function.events.iter().all(|event| self.event(event))
+    }
+
+    /// Whether a name that the module has got, or has no more, is one that nobody hears of.
+    pub(super) fn name(&self, name: &str, bindings: &[BindingId]) -> bool {
+        let is_plain = |binding: &BindingId| {
+            let kind = self.facts.bindings[*binding].kind;
+            !matches!(kind, BindingKind::Class(_) | BindingKind::Unknown | BindingKind::Unpacked(..))
+        };
+        bindings.iter().all(is_plain) && !self.watched.is_asked_for(self.path, name)
+    }
+
+    fn call(&self, call: ExprId) -> bool {
+        let Expr::Call(callee, arguments) = &self.facts.exprs[call] else { return false };
+        if let Expr::Attribute(object, _) = self.facts.exprs[*callee]
+            && matches!(self.facts.exprs[object], Expr::Text(_) | Expr::Joined(..) | Expr::Constant(_))
+        {
+            return true;
+        }
+        self.path_of(*callee, 0).is_some_and(|path| self.says_nothing(&path, arguments))
+    }
+
+    /// Whether a call of something outside the program means nothing to any rule.
+    fn says_nothing(&self, path: &str, arguments: &[Argument]) -> bool {
+        is_quiet(path)
+            && self.catalogue.sink(path).is_none()
+            && self.catalogue.handed(path).iter().all(|what| match *what {
+                Handed::Special(place, method) => {
+                    let given = arguments.get(place).map(|argument| argument.value);
+                    !self.watched.has(method) || given.is_none_or(|given| self.is_plain(given))
+                }
+                _ => false,
+            })
+    }
+
+    /// Whether a value is no object of the program.
+    fn is_plain(&self, value: ExprId) -> bool {
+        match &self.facts.exprs[value] {
+            Expr::Unknown
+            | Expr::Text(_)
+            | Expr::Joined(..)
+            | Expr::Constant(_)
+            | Expr::Not(_)
+            | Expr::Same(..)
+            | Expr::Compared(..) => true,
+            _ => self.path_of(value, 0).is_some(),
+        }
+    }
+
+    /// What an expression is called, if it is one thing outside the program, as this file alone says.
+    fn path_of(&self, expr: ExprId, depth: u32) -> Option<String> {
+        if depth > DEEPEST {
+            return None;
+        }
+        match &self.facts.exprs[expr] {
+            Expr::Global(name) if self.facts.scopes[MODULE_SCOPE].stars.is_empty() => {
+                let name = self.facts.name(*name);
+                is_quiet(name).then(|| name.to_owned())
+            }
+            Expr::Local(bindings) => self.bound(bindings, depth),
+            Expr::Free(scope, name) => self.bound(self.facts.bindings_of(*scope, *name), depth),
+            Expr::Attribute(object, name) => {
+                let object = self.path_of(*object, depth + 1)?;
+                known(&format!("{object}.{}", self.facts.name(*name)))
+            }
+            Expr::Call(callee, _) => {
+                let callee = self.path_of(*callee, depth + 1)?;
+                match self.catalogue.returned(&callee) {
+                    Some(given) => known(given),
+                    None => known(&format!("{callee}()")),
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn bound(&self, bindings: &[BindingId], depth: u32) -> Option<String> {
+        let [binding] = *bindings else { return None };
+        match self.facts.bindings[binding].kind {
+            BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. } => {
+                self.path_of(value, depth + 1)
+            }
+            BindingKind::Import { module, is_root } => {
+                let name = self.facts.name(module);
+                let name = if is_root { name.split('.').next().unwrap_or(name) } else { name };
+                (self.is_outside)(name).then(|| known(name)).flatten()
+            }
+            BindingKind::ImportFrom { module, level: 0, name } => {
+                let module = self.facts.name(module);
+                let name = self.facts.name(name);
+                (self.is_outside)(module).then(|| known(&format!("{module}.{name}"))).flatten()
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The path, if it is one of those that may be quiet.
+fn known(path: &str) -> Option<String> {
+    let path = canonical(path).unwrap_or_else(|| path.to_owned());
+    is_quiet(&path).then_some(path)
+}
+
+/// Steps from a name to what it is.
+const DEEPEST: u32 = 12;

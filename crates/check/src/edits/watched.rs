@@ -1,0 +1,45 @@
+//! Names that mean something to a whole program, wherever they are written.
+
+use crate::link::Program;
+use rustc_hash::FxBuildHasher;
+use serde::{Deserialize, Serialize};
+use std::hash::{BuildHasher, Hash};
+
+/// Kept with a report, as hashes: two names with one hash make an edit matter that does not, and never the other way round.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Watched {
+    /// Classes, properties, special methods, and coroutine functions that may be told to be plain ones.
+    names: Vec<u64>,
+    /// Names that modules were asked for by others, whether they have them or not: with the paths of their files.
+    members: Vec<u64>,
+}
+
+impl Watched {
+    pub(crate) fn new(program: &Program, more: impl Iterator<Item = String>) -> Self {
+        let names = program.watched_names().map(|name| hash(program.values.text(name)));
+        let members =
+            program.asked_members().map(|(file, name)| hash((&*program.file(file).path, program.values.text(name))));
+        Self { names: sorted(names.chain(more.map(|name| hash(&*name)))), members: sorted(members) }
+    }
+
+    /// Whether code that mentions the name may matter to code elsewhere.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.names.binary_search(&hash(name)).is_ok()
+    }
+
+    /// Whether others asked the module in this file for that name.
+    pub(super) fn is_asked_for(&self, path: &str, name: &str) -> bool {
+        self.members.binary_search(&hash((path, name))).is_ok()
+    }
+}
+
+fn sorted(hashes: impl Iterator<Item = u64>) -> Vec<u64> {
+    let mut hashes: Vec<u64> = hashes.collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes
+}
+
+fn hash<T: Hash>(item: T) -> u64 {
+    FxBuildHasher.hash_one(item)
+}

@@ -1,0 +1,258 @@
+//! Programs, changed at random.
+
+use super::{LONGEST, Program};
+
+/// Changes at random, but the same for the same seed.
+pub(super) struct Mutator(pub(super) u64);
+
+impl Mutator {
+    pub(super) fn next(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % below.max(1)
+    }
+
+    pub(super) fn one_of<'t, T>(&mut self, all: &'t [T]) -> &'t T {
+        &all[self.next(all.len())]
+    }
+
+    pub(super) fn program(&mut self, seeds: &[Program]) -> Program {
+        let mut program = self.one_of(seeds).clone();
+        for _ in 0..=self.next(6) {
+            let path = self.one_of(&program.keys().cloned().collect::<Vec<_>>()).clone();
+            let other = self.one_of(seeds).values().next().cloned().unwrap_or_default();
+            let text = program.get_mut(&path).unwrap();
+            *text = self.change(text, &other);
+            let end = (0..=LONGEST.min(text.len())).rev().find(|place| text.is_char_boundary(*place));
+            text.truncate(end.unwrap_or_default());
+        }
+        program
+    }
+
+    /// An edit of a line, as people make them.
+    pub(super) fn edit(&mut self, text: &str) -> String {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let at = self.next(lines.len() + 1);
+        let below = lines.get(at).map_or("", String::as_str);
+        let indent = below[..below.len() - below.trim_start().len()].to_owned();
+        match self.next(8) {
+            0 if at < lines.len() => drop(lines.remove(at)),
+            1 if at < lines.len() => lines[at] = self.changed_line(&lines[at].clone()),
+            2 if !lines.is_empty() => {
+                let copied = lines[self.next(lines.len())].trim().to_owned();
+                lines.insert(at, format!("{indent}{copied}"));
+            }
+            3 => lines.push(format!("\n\n{}", self.one_of(ENDS))),
+            _ => lines.insert(at, format!("{indent}{}", self.one_of(STATEMENTS))),
+        }
+        lines.join("\n") + "\n"
+    }
+
+    fn change(&mut self, text: &str, other: &str) -> String {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let others: Vec<&str> = other.lines().collect();
+        if lines.is_empty() {
+            return other.to_owned();
+        }
+        let at = self.next(lines.len());
+        match self.next(12) {
+            0 => drop(lines.remove(at)),
+            1 => lines.insert(at, lines[self.next(lines.len())].clone()),
+            2 => {
+                let with = self.next(lines.len());
+                lines.swap(at, with);
+            }
+            3 => {
+                let from = self.next(others.len().max(1));
+                let block = others.iter().skip(from).take(1 + self.next(12)).map(|line| (*line).to_owned());
+                lines.splice(at..at, block.collect::<Vec<_>>());
+            }
+            4 => lines[at].insert_str(0, self.one_of::<&str>(&[" ", "    ", "\t"])),
+            5 => {
+                let line = lines[at].trim_start().to_owned();
+                lines[at] = line;
+            }
+            6 => lines[at] = self.deepened(&lines[at].clone()),
+            7 => lines.truncate(at),
+            _ => lines[at] = self.changed_line(&lines[at].clone()),
+        }
+        let end = *self.one_of(&["\n", "\n", "\n", "\n", "\r\n", "\r"]);
+        lines.join(end) + "\n"
+    }
+
+    /// Some word or sign of a line is another one, goes, or comes.
+    fn changed_line(&mut self, line: &str) -> String {
+        let mut starts: Vec<usize> = vec![0];
+        let is_word = |sign: char| sign.is_alphanumeric() || sign == '_';
+        let mut last = None;
+        for (place, sign) in line.char_indices() {
+            if last.is_some_and(|last: char| is_word(last) != is_word(sign) || !is_word(sign)) {
+                starts.push(place);
+            }
+            last = Some(sign);
+        }
+        starts.push(line.len());
+        let token = self.next(starts.len() - 1);
+        let (start, end) = (starts[token], starts[token + 1]);
+        let new = *self.one_of(WORDS);
+        match self.next(4) {
+            0 => format!("{}{}", &line[..start], &line[end..]),
+            1 => format!("{} {new} {}", &line[..start], &line[start..]),
+            2 => format!("{}{new}{}", &line[..start], &line[end..]),
+            _ => format!("{}{}{}", &line[..end], &line[start..end], &line[end..]),
+        }
+    }
+
+    /// A line in many brackets, calls or conditions.
+    fn deepened(&mut self, line: &str) -> String {
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let count = self.next(60);
+        let (open, close) = *self.one_of(PAIRS);
+        format!("{indent}x = {}{}{}", open.repeat(count), line.trim(), close.repeat(count))
+    }
+}
+
+const STATEMENTS: &[&str] = &[
+    "x = 1",
+    "retries = 3",
+    "name = 'x'",
+    "x += 1",
+    "print('here')",
+    "print(self)",
+    "print(task, x)",
+    "log.info('x')",
+    "logging.getLogger(__name__).warning('x')",
+    "import os",
+    "import logging, time",
+    "from time import sleep",
+    "y = self.name + 1",
+    "started = time.monotonic()",
+    "time.sleep(1)",
+    "await asyncio.sleep(0)",
+    "asyncio.run(main())",
+    "loop = asyncio.get_event_loop()",
+    "y = len([1, 2]) > 1",
+    "z = {'a': x, 'b': str(y)}",
+    "if x: y = 2",
+    "return None",
+    "raise",
+    "pass",
+    "# a comment",
+    "task = None",
+    "async def f(): pass",
+    "main = print",
+    "text = f'{x} {y}'.upper()",
+    "for _ in range(3): print(_)",
+];
+const ENDS: &[&str] = &[
+    "LIMIT = 3",
+    "def helper(x):\n    return x + 1",
+    "def helper(x, log=print):\n    log(x)\n    time.sleep(x)",
+    "async def helper():\n    return 3",
+    "async def helper():\n    time.sleep(3)",
+    "class Helper:\n    pass",
+    "import json",
+    "def main():\n    print('main')",
+    "x = 1",
+    "__all__ = []",
+];
+const PAIRS: &[(&str, &str)] = &[
+    ("(", ")"),
+    ("[", "]"),
+    ("f(", ")"),
+    ("lambda: ", ""),
+    ("await ", ""),
+    ("{1: ", "}"),
+    ("not ", ""),
+    ("", ".f()"),
+    ("", "[0]"),
+];
+const WORDS: &[&str] = &[
+    "async",
+    "await",
+    "def",
+    "class",
+    "lambda",
+    "yield",
+    "yield from",
+    "return",
+    "with",
+    "for",
+    "in",
+    "if",
+    "else",
+    "elif",
+    "try:",
+    "except",
+    "finally:",
+    "raise",
+    "import",
+    "from",
+    "as",
+    "global",
+    "nonlocal",
+    "del",
+    "match",
+    "case",
+    "type",
+    "is",
+    "not",
+    "and",
+    "or",
+    "while",
+    "pass",
+    "break",
+    "continue",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ":",
+    ",",
+    ".",
+    "=",
+    ":=",
+    "*",
+    "**",
+    "@",
+    "->",
+    "==",
+    "\\",
+    "#",
+    "# noqa",
+    "'",
+    "\"",
+    "\"\"\"",
+    "f'{",
+    "}'",
+    "self",
+    "cls",
+    "super()",
+    "None",
+    "0",
+    "-1",
+    "asyncio.run(",
+    "time.sleep(1)",
+    "loop.run_until_complete(f())",
+    "get_running_loop()",
+    "functools.partial",
+    "é",
+    "🐍",
+    "\u{feff}",
+    "\0",
+    "\x0c",
+    "\u{2028}",
+    "main",
+    "x",
+    "...",
+    "staticmethod",
+    "property",
+    "contextmanager",
+    "__init__",
+    "__call__",
+    "__enter__",
+    "Protocol",
+];
