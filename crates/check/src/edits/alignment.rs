@@ -189,10 +189,8 @@ impl<'q> Alignment<'q> {
             && self.guarded(&old.yields, &new.yields)
             && self.exprs(&old.raised, &new.raised)
             && self.maybe(old.annotation, new.annotation)
-            && match (old.end, new.end) {
-                (Some(old), Some(new)) => self.guard(old, new),
-                (old, new) => old == new,
-            }
+            && old.end.is_some() == new.end.is_some()
+            && self.guard(old.end.unwrap_or(ALWAYS), new.end.unwrap_or(ALWAYS))
             && self.events(&old.events, &new.events)
     }
 
@@ -242,10 +240,13 @@ impl<'q> Alignment<'q> {
         let (old, new) = (self.old.facts, self.new.facts);
         let (before, now) = (uses(old), uses(new));
         let (seen, seen_now) = (old.seen_outside(), new.seen_outside());
-        let bound = old.functions.iter().flat_map(|(_, function)| function.events.iter().filter_map(Event::bound));
-        bound.into_iter().all(|binding| match self.bindings.to.get(&binding) {
+        let events = old.functions.iter().flat_map(|(_, function)| &function.events);
+        let mut bound = events.filter(|event| !self.old.event(event)).filter_map(Event::bound);
+        bound.all(|binding| match self.bindings.to.get(&binding) {
             Some(other) => {
-                before.get(&binding) == now.get(other) && seen.contains(&binding) == seen_now.contains(other)
+                old.bindings[binding].is_used == new.bindings[*other].is_used
+                    && before.get(&binding) == now.get(other)
+                    && seen.contains(&binding) == seen_now.contains(other)
             }
             None => true,
         })
@@ -279,13 +280,14 @@ impl<'q> Alignment<'q> {
             Pair::Fresh => {}
         }
         let (old, new) = (&self.old.facts.bindings[old], &self.new.facts.bindings[new]);
-        (old.is_used, old.is_declared) == (new.is_used, new.is_declared)
+        old.is_declared == new.is_declared
             && self.same(&old.kind, &new.kind)
             && self.guard(old.guard, new.guard)
             && self.span(old.span, new.span)
     }
 
     fn guard(&mut self, old: GuardId, new: GuardId) -> bool {
+        let (old, new) = (self.old.guard(old), self.new.guard(new));
         if old == ALWAYS || new == ALWAYS {
             return old == new;
         }

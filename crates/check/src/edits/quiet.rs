@@ -3,7 +3,8 @@
 use super::watched::Watched;
 use crate::catalogue::{Catalogue, Handed, canonical, is_quiet};
 use crate::facts::{
-    Argument, BindingId, BindingKind, Event, EventKind, Expr, ExprId, Facts, FunctionId, MODULE, MODULE_SCOPE,
+    Argument, BindingId, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, FunctionId, Guard, GuardId,
+    MODULE, MODULE_SCOPE,
 };
 
 /// What is quiet in a file.
@@ -63,13 +64,19 @@ impl Quiet<'_> {
         bindings.iter().all(is_plain) && !self.watched.is_asked_for(self.path, name)
     }
 
+    /// The condition, or the first one around it that more than a quiet call has to do with.
+    pub(super) fn guard(&self, guard: GuardId) -> GuardId {
+        let mut next = guard;
+        while let Guard { parent, condition: Condition::Called { expr, .. } } = self.facts.guards[next]
+            && self.call(expr)
+        {
+            next = parent;
+        }
+        next
+    }
+
     fn call(&self, call: ExprId) -> bool {
         let Expr::Call(callee, arguments) = &self.facts.exprs[call] else { return false };
-        if let Expr::Attribute(object, _) = self.facts.exprs[*callee]
-            && matches!(self.facts.exprs[object], Expr::Text(_) | Expr::Joined(..) | Expr::Constant(_))
-        {
-            return true;
-        }
         self.path_of(*callee, 0).is_some_and(|path| self.says_nothing(&path, arguments))
     }
 
@@ -77,12 +84,13 @@ impl Quiet<'_> {
     fn says_nothing(&self, path: &str, arguments: &[Argument]) -> bool {
         is_quiet(path)
             && self.catalogue.sink(path).is_none()
-            && self.catalogue.handed(path).iter().all(|what| match *what {
-                Handed::Special(place, method) => {
-                    let given = arguments.get(place).map(|argument| argument.value);
-                    !self.watched.has(method) || given.is_none_or(|given| self.is_plain(given))
+            && self.catalogue.handed(path).iter().all(|what| {
+                let is_plain = |place: usize| arguments.get(place).is_none_or(|argument| self.is_plain(argument.value));
+                match *what {
+                    Handed::Special(place, method) => !self.watched.has(method) || is_plain(place),
+                    Handed::Iterates(place) => is_plain(place),
+                    _ => false,
                 }
-                _ => false,
             })
     }
 
@@ -90,9 +98,8 @@ impl Quiet<'_> {
     fn is_plain(&self, value: ExprId) -> bool {
         match &self.facts.exprs[value] {
             Expr::Unknown
-            | Expr::Text(_)
-            | Expr::Joined(..)
             | Expr::Constant(_)
+            | Expr::Sequence(_)
             | Expr::Not(_)
             | Expr::Same(..)
             | Expr::Compared(..) => true,
@@ -106,6 +113,7 @@ impl Quiet<'_> {
             return None;
         }
         match &self.facts.exprs[expr] {
+            Expr::Text(_) | Expr::Joined(..) => Some("str()".to_owned()),
             Expr::Global(name) if self.facts.scopes[MODULE_SCOPE].stars.is_empty() => {
                 let name = self.facts.name(*name);
                 is_quiet(name).then(|| name.to_owned())

@@ -363,6 +363,7 @@ impl Program {
                 }
                 self.mapping_method(all, name)
             }
+            Value::Text(_) => self.external(&format!("str().{}", self.values.text(name))),
             Value::Function(..) | Value::Bound(..) | Value::Partial(..)
                 if matches!(self.values.text(name), "__wrapped__" | "func") =>
             {

@@ -17,14 +17,16 @@ impl Lowering {
 
     /// What a function calls first may be a question that raises: the rest is behind it.
     pub(super) fn function_body(&mut self, body: &[Stmt]) {
+        let mut questions = 0;
         for (index, statement) in body.iter().enumerate() {
             let since = self.function().events.len();
             self.statement(statement);
-            if let (true, Stmt::Expr(expr)) = (index < FIRST, statement)
+            if let (true, Stmt::Expr(expr)) = (index < FIRST && questions < MOST_QUESTIONS, statement)
                 && matches!(&*expr.value, Expr::Call(call) if matches!(&*call.func, Expr::Name(_) | Expr::Attribute(_)))
                 && let Some(event) = self.function().events.get(since..).and_then(<[_]>::last)
             {
                 let expr = event.expr;
+                questions += 1;
                 self.guard(Condition::Called { expr, went_well: true });
             }
         }
@@ -618,7 +620,8 @@ fn any_statement(body: &[Stmt], is_inner_loop: bool, test: &impl Fn(&Stmt, bool)
     })
 }
 
-/// Statements at the beginning of a function that may be questions.
-const FIRST: usize = 3;
+/// Statements at the beginning of a function among which questions are looked for, and how many may be ones.
+const FIRST: usize = 8;
+const MOST_QUESTIONS: usize = 3;
 /// The condition of the last statement but one is among these.
 const RECENT_GUARDS: usize = 16;
