@@ -44,6 +44,18 @@ def test_every_function_is_found() -> None:
     assert _not_intercepted() == []
 
 
+def test_every_function_is_found_behind_what_stands_in_for_it() -> None:
+    """A test's decorator may last while the first name of soliloop's is used."""
+    code = """\
+from unittest import mock
+with mock.patch("time.time"), mock.patch("time.sleep"), mock.patch("datetime.datetime"), mock.patch("posix.urandom"):
+    from soliloop._soliloop import _not_intercepted
+print(_not_intercepted())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
 # ------------------------------------------------------------------ which clocks
 
 

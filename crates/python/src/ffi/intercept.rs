@@ -8,14 +8,16 @@
 
 use super::method::of_panic;
 use super::trampoline::{Raw, SLOTS, call_original, get_original, replacement, set_original};
+use pyo3::PyTypeInfo;
 use pyo3::call::PyCallArgs;
 use pyo3::exceptions::{PyAttributeError, PyImportError, PyKeyError, PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyTuple, PyType};
-use std::ffi::c_int;
+use pyo3::types::{PyDate, PyDateTime, PyDict, PyTuple};
+use std::ffi::{CStr, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::null_mut;
 
 pub(crate) use super::trampoline::{set_active, untouched};
 
@@ -88,7 +90,8 @@ pub(crate) const fn fit(tables: &[&[Target]]) -> bool {
     count <= SLOTS
 }
 
-/// Looks the targets up, once per process: early, while nobody has put anything else in their place. One that is missing is left alone (see [`missing`]).
+/// Looks the targets up, once per process, where their modules define them: a test that stands in for `time.sleep` at that time hides nothing.
+/// One that is missing is left alone (see [`missing`]).
 ///
 /// # Errors
 /// What importing a module fails with, other than that there is none.
@@ -157,7 +160,7 @@ pub(crate) fn original<'py>(py: Python<'py>, path: &str, args: impl PyCallArgs<'
     let Some((slot, module)) = slot.and_then(|slot| Some((slot, slot.module.as_ref()?))) else {
         return Err(PyRuntimeError::new_err(format!("{path} is not among the intercepted functions")));
     };
-    slot.bound(py, module.as_ptr(), std::ptr::null_mut())?.call1(args)
+    slot.bound(py, module.as_ptr(), null_mut())?.call1(args)
 }
 
 fn slots(py: Python<'_>) -> &'static [Slot] {
@@ -188,16 +191,16 @@ impl Slot {
     }
 
     fn look_up<'py>(py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyAny>> {
-        let mut names = path.split('.');
-        let mut found = py.import(names.next().unwrap_or_default())?.into_any();
-        for name in names {
-            found = match found.cast::<PyType>() {
-                // What is in the class itself, before it is bound to the class.
-                Ok(class) => class.getattr("__dict__")?.get_item(name)?,
-                Err(_) => found.getattr(name)?,
-            };
-        }
-        // A static method is a function in a wrapper.
+        let (home, name) = path.rsplit_once('.').unwrap_or_default();
+        let Some((module, class)) = home.split_once('.') else { return function_of(&py.import(home)?, name) };
+        let class = match home {
+            // The only classes that tests put others in the place of. Python's C interface knows them.
+            "datetime.date" => PyDate::type_object(py).into_any(),
+            "datetime.datetime" => PyDateTime::type_object(py).into_any(),
+            _ => py.import(module)?.getattr(class)?,
+        };
+        // What is in the class itself, before it is bound to the class. A static method is a function in a wrapper.
+        let found = class.getattr("__dict__")?.get_item(name)?;
         Ok(found.getattr("__func__").unwrap_or(found))
     }
 
@@ -210,8 +213,25 @@ impl Slot {
     ) -> PyResult<Bound<'py, PyAny>> {
         let definition = std::ptr::from_ref(self.original).cast_mut();
         // SAFETY: the definition lives as long as the process; the others are live objects or null, as this convention has them.
-        unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyCMethod_New(definition, this, std::ptr::null_mut(), class)) }
+        unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyCMethod_New(definition, this, null_mut(), class)) }
     }
+}
+
+/// A function of a C module as the module's own table has it, whatever stands under its name by now.
+fn function_of<'py>(module: &Bound<'py, PyModule>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: a live module. Its definition and the table in it, which ends with an entry that has no name, are never freed.
+    unsafe {
+        let mut entry = ffi::PyModule_GetDef(module.as_ptr()).as_ref().map_or(null_mut(), |module| module.m_methods);
+        while let Some(definition) = entry.as_ref().filter(|definition| !definition.ml_name.is_null()) {
+            if CStr::from_ptr(definition.ml_name).to_bytes() == name.as_bytes() {
+                let function = ffi::PyCMethod_New(entry, module.as_ptr(), null_mut(), null_mut());
+                return Bound::from_owned_ptr_or_err(module.py(), function);
+            }
+            entry = entry.add(1);
+        }
+    }
+    drop(PyErr::take(module.py())); // what stands for a module, and is none, has no definition
+    Err(PyAttributeError::new_err(format!("no C function {name} in {module}")))
 }
 
 /// The definition of a C function, or of a method or class method of a C class.
@@ -251,7 +271,7 @@ pub(super) unsafe fn serve(number: usize, this: *mut ffi::PyObject, raw: Raw) ->
         Ok(None) => unsafe { call_original(number, this, raw) },
         Err(error) => {
             error.restore(py);
-            std::ptr::null_mut()
+            null_mut()
         }
     }
 }
@@ -367,7 +387,7 @@ impl<'py> Call<'_, 'py> {
     /// # Errors
     /// What it raises.
     pub(crate) fn call_original(&self, args: impl PyCallArgs<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let class = if let Raw::Method(class, ..) = self.raw { class } else { std::ptr::null_mut() };
+        let class = if let Raw::Method(class, ..) = self.raw { class } else { null_mut() };
         self.slot.bound(self.py, self.this, class)?.call1(args)
     }
 
