@@ -127,6 +127,9 @@ def _at_exit() -> None:
 _processors: Callable[[], int | None] = getattr(os, "process_cpu_count", os.cpu_count)
 _ended = False
 _workers: weakref.WeakKeyDictionary[threading.Thread, Worker] = weakref.WeakKeyDictionary()
-threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
+try:
+    threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
+except RuntimeError:
+    _ended = True  # soliloop is first used as the interpreter ends
 # The child has none of the threads.
 os.register_at_fork(after_in_child=_workers.clear)

@@ -11,7 +11,6 @@ import concurrent.futures
 import contextvars
 import functools
 from collections.abc import Callable
-from concurrent.futures.thread import BrokenThreadPool
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from greenlet import GreenletExit  # type: ignore[import-untyped]
@@ -28,9 +27,6 @@ _TWINS: dict[type[BaseException], type[BaseException]] = {
     concurrent.futures.CancelledError: asyncio.CancelledError,
     concurrent.futures.InvalidStateError: asyncio.InvalidStateError,
 }
-
-
-_BROKEN = "a thread initializer failed, the thread pool is not usable anymore"
 
 
 class _Call(NamedTuple):
@@ -72,7 +68,7 @@ class SimulatedPool:
     def submit(self, function: Callable[..., Any], args: tuple[Any, ...]) -> asyncio.Future[Any]:
         """Have a thread call *function*; return the future of its result."""
         if self._is_broken:
-            raise BrokenThreadPool(_BROKEN)
+            raise _broken()
         future: asyncio.Future[Any] = self._loop.create_future()
         self._waiting.append(_Call(function, args, future))
         if len(self._running) < self._limit:
@@ -114,7 +110,7 @@ class SimulatedPool:
         except Exception as error:
             self._is_broken = True
             while self._waiting:
-                call, broken = self._waiting.popleft(), BrokenThreadPool(_BROKEN)
+                call, broken = self._waiting.popleft(), _broken()
                 self._loop.call_soon_threadsafe(_fail, call.future, broken)
             self._loop.call_exception_handler(
                 {"message": f"Exception in initializer of {self._name}", "exception": error}
@@ -133,6 +129,13 @@ class SimulatedPool:
             self._loop.call_soon_threadsafe(_fail, call.future, error)
         else:
             self._loop.call_soon_threadsafe(_succeed, call.future, result)
+
+
+def _broken() -> Exception:
+    # Its module, which a program that has an executor has imported, can't be imported as the interpreter ends.
+    from concurrent.futures.thread import BrokenThreadPool
+
+    return BrokenThreadPool("a thread initializer failed, the thread pool is not usable anymore")
 
 
 def _initializer(executor: Any) -> Callable[[], object] | None:
