@@ -151,19 +151,19 @@ def _is_outer(module: str) -> bool:
 
 def _is_public(name: str, public: set[str], user: str) -> bool:
     parts = name.split(".")[1:]
-    if user.startswith("soliloop.compat") and parts[:1] == ["compat"]:
-        return True  # compat may have private modules of its own
+    if parts[0] == PRIVATE_TO.get(user.split(".")[1]):
+        return True
     return all(not part.startswith("_") or part.endswith("__") for part in parts) and (
         not parts or parts[0] in public
     )
 
 
 def _public_names() -> set[str]:
-    """`__all__` of the package, and its modules without an underscore."""
+    """The names that the package knows the homes of, and its modules without an underscore."""
     package = ROOT / "python/soliloop"
     names = {path.stem for path in package.iterdir() if not path.name.startswith(("_", "."))}
     for node in ast.parse((package / "__init__.py").read_text()).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_HOMES":
             names |= set(ast.literal_eval(node.value))
     return names | {"__version__", "__all__"}
 
@@ -263,7 +263,8 @@ ROOT = Path(__file__).resolve().parent.parent
 REAL_WORLD = "crates/engine/src/world/real.rs"
 SYNTAX = "crates/check/src/syntax.rs"
 UNSAFE_HOMES = ("crates/sys/", "crates/python/src/ffi/")
-OUTER = ("compat", "pytest_plugin", "ipython", "__main__")
+OUTER = ("compat", "pytest_plugin", "ipython", "__main__", "_command")
+PRIVATE_TO = {"compat": "compat", "__main__": "_command"}  # what an outer module has for itself
 MEDIAN, P90, LONGEST = 200, 500, 800
 CHECKS: dict[str, Callable[[], Problems]] = {
     "the engine does not know Python": engine_has_no_python,

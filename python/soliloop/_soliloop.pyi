@@ -43,7 +43,6 @@ __all__ = [
     "Worker",
     "WorkerPool",
     "_after_fork_in_child",
-    "_check",
     "_end_threads",
     "_hand_over",
     "_intercepted",
@@ -69,7 +68,6 @@ _TaskFactory: TypeAlias = Callable[..., asyncio.Future[Any]]
 CPYTHON_PRIVATE_NAMES: Final[list[tuple[str, int, int]]]
 """Undocumented names of CPython in use: dotted name, first and last minor version that has it."""
 
-def _check(arguments: list[str], is_terminal: bool) -> tuple[int, str, str]: ...
 def _after_fork_in_child() -> None: ...
 def _intercepted() -> int: ...
 def _not_intercepted() -> list[str]: ...

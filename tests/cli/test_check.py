@@ -74,6 +74,25 @@ def test_as_a_command(check: Check) -> None:
     assert done.stderr == ""
 
 
+def test_it_starts_without_what_it_does_not_need() -> None:
+    """To import asyncio takes several times as long as a check; argparse, typing or re, as long as one."""
+    code = """\
+import sys
+before = set(sys.modules)
+from soliloop.__main__ import main
+try:
+    main(["check", "--explain", "SL001"])
+finally:
+    print(*sorted(set(sys.modules) - before), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.startswith("# nested-run (SL001)")
+    imported = done.stderr.split()
+    ours = [name for name in imported if name.startswith("soliloop")]
+    assert ours == ["soliloop", "soliloop.__main__", "soliloop._check"]
+    assert not {"argparse", "asyncio", "inspect", "re", "ssl", "typing"} & set(imported)
+
+
 def test_text(check: Check) -> None:
     status, output, complaint = check()
     assert (status, complaint) == (1, "")

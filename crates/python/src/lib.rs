@@ -30,7 +30,7 @@
 //! | `child` | the ends of child processes |
 //! | `sock` | the `sock_*` calls |
 //! | `signals` | signals end a wait |
-//! | `check` | the command `soliloop check` |
+//! | `check` | a module of its own, `soliloop._checker`: the command `soliloop check` |
 //! | `names` | the table of imported Python names |
 //! | `fork` | how often the process was forked |
 //! | `exit` | the end of the interpreter while loops run |
@@ -102,7 +102,6 @@ fn _soliloop(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<executor::WorkerPool>()?;
     module.add_class::<executor::Worker>()?;
     module.add_class::<sock::call::SocketCall>()?;
-    module.add_function(wrap_pyfunction!(check::_check, module)?)?;
     module.add_function(wrap_pyfunction!(fork::_after_fork_in_child, module)?)?;
     module.add_function(wrap_pyfunction!(inside::_intercepted, module)?)?;
     module.add_function(wrap_pyfunction!(inside::_not_intercepted, module)?)?;
