@@ -19,7 +19,7 @@ pub(crate) fn calls(program: &mut Program, search: &Search<'_>) -> Vec<(Site, St
     let mut seen = FxHashSet::default();
     for function in program.functions() {
         let file = program.file_of(function);
-        for event in program.function(function).events.clone() {
+        for event in program.events(function).iter().copied() {
             let (EventKind::Call(_), Expr::Call(callee, _)) = (event.kind, program.expr(file, event.expr)) else {
                 continue;
             };

@@ -6,11 +6,11 @@ use std::fmt::{Debug, Formatter};
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-/// A list that never changes. That of one item is always [`Few::One`].
+/// A list. That of one item is always [`Few::One`].
 #[derive(Clone, PartialEq)]
 pub(crate) enum Few<T> {
     One([T; 1]),
-    Many(Box<[T]>),
+    Many(Vec<T>),
 }
 
 impl<T> Deref for Few<T> {
@@ -21,6 +21,22 @@ impl<T> Deref for Few<T> {
             Self::One(one) => one,
             Self::Many(many) => many,
         }
+    }
+}
+
+impl<T: Copy> Few<T> {
+    pub(crate) fn push(&mut self, item: T) {
+        match self {
+            Self::Many(many) if many.is_empty() => *self = Self::One([item]),
+            Self::Many(many) => many.push(item),
+            Self::One([one]) => *self = Self::Many(vec![*one, item]),
+        }
+    }
+}
+
+impl<T> Default for Few<T> {
+    fn default() -> Self {
+        Self::Many(Vec::new())
     }
 }
 
@@ -61,12 +77,12 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Few<T>, A::Error> {
-        let Some(first) = items.next_element()? else { return Ok(Few::Many(Box::new([]))) };
+        let Some(first) = items.next_element()? else { return Ok(Few::Many(Vec::new())) };
         let Some(second) = items.next_element()? else { return Ok(Few::One([first])) };
         let mut many = vec![first, second];
         while let Some(next) = items.next_element()? {
             many.push(next);
         }
-        Ok(Few::Many(many.into()))
+        Ok(Few::Many(many))
     }
 }

@@ -187,7 +187,7 @@ pub(crate) struct Scope {
     pub(crate) kind: ScopeKind,
     pub(crate) parent: ScopeId,
     /// All that each name is bound to, in the order of the text.
-    pub(crate) names: Vec<(NameId, Vec<BindingId>)>,
+    pub(crate) names: Vec<(NameId, Few<BindingId>)>,
     /// Modules whose names are all taken over: module and level.
     pub(crate) stars: Vec<(NameId, u32)>,
 }

@@ -24,7 +24,7 @@ pub(super) fn unknown(program: &mut Program, graph: &Graph) -> FxHashMap<String,
     let mut all: FxHashMap<String, Vec<Unknown>> = FxHashMap::default();
     for caller in program.functions() {
         let file = program.file_of(caller);
-        for event in program.function(caller).events.clone() {
+        for event in program.events(caller).iter().copied() {
             let (attribute, is_called, arguments) = match (event.kind, program.expr(file, event.expr)) {
                 (EventKind::Call(_), Expr::Call(callee, arguments)) => {
                     let is_counted = arguments.iter().all(|argument| argument.kind == ArgumentKind::Positional);
@@ -281,7 +281,7 @@ impl Closures<'_, '_> {
                 if !self.on_loop.contains(&self.program.global_fn(file, function)) {
                     continue;
                 }
-                for binding in scope.names.iter().flat_map(|(_, bindings)| bindings) {
+                for binding in scope.names.iter().flat_map(|(_, bindings)| &**bindings) {
                     let binding = &facts.bindings[*binding];
                     let imported = match &binding.kind {
                         BindingKind::Import { module, .. } => facts.name(*module).to_owned(),

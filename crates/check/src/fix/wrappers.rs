@@ -47,7 +47,8 @@ pub(super) fn exports(program: &mut Program) -> FxHashSet<FnId> {
 fn exported_names(program: &Program, file: FileId) -> Vec<String> {
     let facts = &program.file(file).facts;
     let names = &facts.scopes[MODULE_SCOPE].names;
-    let bindings = names.iter().filter(|(name, _)| facts.name(*name) == "__all__").flat_map(|(_, bindings)| bindings);
+    let bindings =
+        names.iter().filter(|(name, _)| facts.name(*name) == "__all__").flat_map(|(_, bindings)| &**bindings);
     let mut next: Vec<ExprId> = bindings
         .filter_map(|binding| match facts.bindings[*binding].kind {
             BindingKind::Value(value) => Some(value),
@@ -284,7 +285,7 @@ impl Closures<'_, '_> {
     fn imports_of(&self, file: FileId, name: &str) -> Vec<Option<FileId>> {
         let facts = &self.program.file(file).facts;
         let names = facts.scopes[MODULE_SCOPE].names.iter().filter(|(known, _)| facts.name(*known) == name);
-        let bindings = names.flat_map(|(_, bindings)| bindings);
+        let bindings = names.flat_map(|(_, bindings)| &**bindings);
         bindings
             .map(|binding| match facts.bindings[*binding].kind {
                 BindingKind::ImportFrom { module, level, .. } => self.program.imported_file(file, module, level),

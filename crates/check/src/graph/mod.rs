@@ -256,8 +256,8 @@ impl Builder<'_> {
 
     fn event(&mut self, file: FileId, function: FnId, event: Event) {
         let truth = self.truth(function, event.guard);
-        if let (EventKind::Call(_), crate::facts::Expr::Call(callee, _)) =
-            (event.kind, self.program.expr(file, event.expr).clone())
+        if let (EventKind::Call(_), &crate::facts::Expr::Call(callee, _)) =
+            (event.kind, self.program.expr(file, event.expr))
         {
             for (callee, chosen) in self.program.choices(file, function, callee) {
                 let callees = self.program.eval(file, callee);

@@ -37,9 +37,11 @@ impl Program {
         let file = self.file_of(function);
         let known = self.function(function);
         let (caller, site) = (self.global_fn(file, known.parent), Site { file, span: known.at });
+        let written = self.function(function).decorators.clone();
+        let applied: Vec<SetId> = written.into_iter().rev().map(|decorator| self.eval(file, decorator)).collect();
+        let Some(last) = applied.iter().rposition(|decorators| self.has_own_code(*decorators)) else { return };
         let mut decorated = self.single(Value::Function(function, NO_ENV));
-        for decorator in self.function(function).decorators.clone().into_iter().rev() {
-            let decorators = self.eval(file, decorator);
+        for &decorators in &applied[..=last] {
             if self.has_own_code(decorators) {
                 found.push(Decoration { caller, site, decorators, decorated });
             }

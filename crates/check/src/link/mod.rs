@@ -214,6 +214,12 @@ impl Program {
         &file.facts.functions[self.local_fn(function)]
     }
 
+    /// What a function does, for whoever asks the program about it meanwhile.
+    pub(crate) fn events(&self, function: FnId) -> Events {
+        let file = self.file(self.file_of(function));
+        Events { facts: Rc::clone(&file.facts), function: self.local_fn(function) }
+    }
+
     /// Its place in its file.
     pub(crate) fn local_fn(&self, function: FnId) -> FunctionId {
         FunctionId::new(function.0 - self.file(self.file_of(function)).first_fn)
@@ -317,6 +323,20 @@ impl Program {
     fn single(&mut self, value: Value) -> SetId {
         let value = self.value(value);
         self.values.single(value)
+    }
+}
+
+/// The events of a function.
+pub(crate) struct Events {
+    facts: Rc<Facts>,
+    function: FunctionId,
+}
+
+impl std::ops::Deref for Events {
+    type Target = [facts::Event];
+
+    fn deref(&self) -> &[facts::Event] {
+        &self.facts.functions[self.function].events
     }
 }
 

@@ -3,20 +3,22 @@
 use super::Program;
 use super::values::{EMPTY, FileId, SetId, Symbol, Value, ValueId};
 use crate::facts::{BindingId, BindingKind, Expr, ExprId, MODULE_SCOPE, Parameter, ParameterKind, ScopeId};
+use std::rc::Rc;
 
 impl Program {
     /// What a value with this annotation may be.
     pub(super) fn annotated(&mut self, file: FileId, annotation: ExprId) -> SetId {
-        match self.expr(file, annotation).clone() {
-            Expr::Union(parts) | Expr::Sequence(parts) => self.any_annotated(file, &parts),
-            Expr::Choice { then, other, .. } => self.any_annotated(file, &[then, other]),
-            Expr::Constant(constant) => self.single(Value::Constant(constant)),
+        let facts = Rc::clone(&self.file(file).facts);
+        match &facts.exprs[annotation] {
+            Expr::Union(parts) | Expr::Sequence(parts) => self.any_annotated(file, parts),
+            Expr::Choice { then, other, .. } => self.any_annotated(file, &[*then, *other]),
+            Expr::Constant(constant) => self.single(Value::Constant(*constant)),
             Expr::Call(generic, arguments) => {
-                let parts = match arguments.first().map(|argument| self.expr(file, argument.value).clone()) {
-                    Some(Expr::Sequence(parts)) => parts,
-                    _ => Box::default(),
+                let parts = match arguments.first().map(|argument| &facts.exprs[argument.value]) {
+                    Some(Expr::Sequence(parts)) => &**parts,
+                    _ => &[],
                 };
-                self.generic(file, generic, &parts)
+                self.generic(file, *generic, parts)
             }
             _ => {
                 let classes = self.eval(file, annotation);
@@ -75,8 +77,8 @@ impl Program {
         } else {
             names.iter().position(|(known, _)| this.symbols[known.index()] == name)
         };
-        match names[place?].1.as_slice() {
-            [binding] => Some(*binding),
+        match *names[place?].1 {
+            [binding] => Some(binding),
             _ => None,
         }
     }
@@ -156,7 +158,7 @@ impl Program {
             | "tuple" | "Tuple" => {
                 let is_tuple = matches!(name.as_str(), "tuple" | "Tuple");
                 let used = if is_tuple { parts } else { &parts[..parts.len().min(1)] };
-                let parts: std::rc::Rc<[SetId]> = used.iter().map(|part| self.annotated(file, *part)).collect();
+                let parts: Rc<[SetId]> = used.iter().map(|part| self.annotated(file, *part)).collect();
                 if parts.iter().all(|part| *part == EMPTY) {
                     return EMPTY;
                 }

@@ -356,7 +356,8 @@ impl Values {
         entries.retain(|(_, set)| *set != EMPTY);
         entries.sort_unstable();
         entries.dedup_by_key(|(key, _)| *key);
-        EnvId(self.envs.intern(entries.into()).0)
+        let known = self.envs.find(&*entries);
+        EnvId(known.unwrap_or_else(|| self.envs.intern(entries.into()).0))
     }
 
     pub(crate) fn env(&self, env: EnvId) -> &[((FnId, u32), SetId)] {

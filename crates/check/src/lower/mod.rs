@@ -109,7 +109,7 @@ impl Lowering {
         seen.sort_unstable();
         for (scope, name) in seen {
             let Some(&place) = self.places.get(&(scope, name)) else { continue };
-            for &binding in &self.facts.scopes[scope].names[place].1 {
+            for &binding in &*self.facts.scopes[scope].names[place].1 {
                 self.facts.bindings[binding].is_used = true;
             }
         }
@@ -193,7 +193,7 @@ impl Lowering {
     fn remember(&mut self, scope: ScopeId, name: NameId, binding: BindingId) {
         let names = &mut self.facts.scopes[scope].names;
         let place = *self.places.entry((scope, name)).or_insert_with(|| {
-            names.push((name, Vec::new()));
+            names.push((name, Few::default()));
             names.len() - 1
         });
         names[place].1.push(binding);

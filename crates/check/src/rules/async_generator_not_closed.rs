@@ -45,7 +45,7 @@ pub(super) fn check(context: &mut Context<'_>) {
         }
     }
     for function in context.program.functions() {
-        for event in context.program.function(function).events.clone() {
+        for event in context.program.events(function).iter().copied() {
             let file = context.program.file_of(function);
             if let (EventKind::Call(_), Expr::Call(callee, arguments)) =
                 (event.kind, context.program.expr(file, event.expr).clone())
@@ -106,7 +106,7 @@ fn cleans_up(context: &mut Context<'_>, generator: FnId, depth: u32) -> bool {
         return false;
     }
     let file = context.program.file_of(generator);
-    for event in context.program.function(generator).events.clone() {
+    for event in context.program.events(generator).iter().copied() {
         if event.kind != EventKind::AsyncIterate || !matches!(context.program.expr(file, event.expr), Expr::Call(..)) {
             continue;
         }

@@ -52,10 +52,10 @@ struct Held {
 
 fn look(context: &mut Context<'_>, function: FnId) {
     let file = context.program.file_of(function);
-    let events: Vec<Event> = context.program.function(function).events.clone();
+    let events = context.program.events(function);
     let mut held: Vec<Held> = Vec::new();
     let mut entered: Vec<ExprId> = Vec::new();
-    for event in events {
+    for event in events.iter().copied() {
         match event.kind {
             EventKind::Call(_) => {
                 if let Some((key, is_held)) = lock_call(context, file, event.expr) {
@@ -103,7 +103,7 @@ fn managers(context: &Context<'_>, file: FileId, event: &Event) -> Vec<ExprId> {
 
 /// `lock.acquire()` or `lock.release()`: which lock, and whether it is held from there on.
 fn lock_call(context: &mut Context<'_>, file: FileId, call: ExprId) -> Option<(String, bool)> {
-    let Expr::Call(callee, arguments) = context.program.expr(file, call).clone() else { return None };
+    let Expr::Call(callee, _) = *context.program.expr(file, call) else { return None };
     let Expr::Attribute(object, name) = *context.program.expr(file, callee) else { return None };
     let name = context.program.file(file).facts.name(name).to_owned();
     if !matches!(name.as_str(), "acquire" | "release") || !context.program.is_thread_lock(file, object) {
@@ -111,6 +111,7 @@ fn lock_call(context: &mut Context<'_>, file: FileId, call: ExprId) -> Option<(S
     }
     // One that does not wait for the lock stops no loop.
     let facts = &context.program.file(file).facts;
+    let Expr::Call(_, arguments) = &facts.exprs[call] else { return None };
     let waits = !arguments.iter().any(|argument| {
         let is_flag = match argument.kind {
             ArgumentKind::Positional => true,

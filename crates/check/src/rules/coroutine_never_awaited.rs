@@ -50,9 +50,9 @@ pub(super) fn check(context: &mut Context<'_>) {
                 tell(context, &mut seen, (function, call), &names, why);
             }
         }
-        let events = context.program.function(function).events.clone();
-        for event in events {
-            for (call, why) in misused(context, file, &event) {
+        let events = context.program.events(function);
+        for event in events.iter() {
+            for (call, why) in misused(context, file, event) {
                 if let Some(names) = makers(context, file, call) {
                     tell(context, &mut seen, (function, call), &names, why);
                 }
@@ -71,7 +71,7 @@ fn given_to_callers(
     seen: &mut FxHashSet<(FnId, Span)>,
 ) {
     let file = context.program.file_of(function);
-    for event in context.program.function(function).events.clone() {
+    for event in context.program.events(function).iter().copied() {
         let Expr::Call(callee, ref arguments) = *context.program.expr(file, event.expr) else { continue };
         if !matches!(event.kind, EventKind::Call(_)) || arguments.is_empty() {
             continue;

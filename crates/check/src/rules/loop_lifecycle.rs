@@ -5,6 +5,7 @@ use crate::facts::{
     ArgumentKind, BindingId, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, FunctionId, GuardId, Span,
 };
 use crate::link::values::{FileId, FnId};
+use std::rc::Rc;
 
 /// `SL012`
 pub(super) const RULE: Rule = Rule {
@@ -38,9 +39,9 @@ def main():
 pub(super) fn check(context: &mut Context<'_>) {
     for function in context.program.functions() {
         let file = context.program.file_of(function);
-        let events = context.program.function(function).events.clone();
+        let events = context.program.events(function);
         let mut closed: Vec<Closed> = Vec::new();
-        for event in events {
+        for event in events.iter().copied() {
             if !matches!(event.kind, EventKind::Call(_)) {
                 continue;
             }
@@ -223,13 +224,13 @@ fn is_left_open(context: &mut Context<'_>, file: FileId, function: FnId, event: 
     let Some(binding) = event.bound() else {
         return kind == Kind::Loop && is_run_at_once(context, file, local, event.expr);
     };
-    let facts = &context.program.file(file).facts;
+    let facts = Rc::clone(&context.program.file(file).facts);
     let is_module = facts.functions[local].at.end == 0;
-    if is_module || is_closed_somewhere(facts, binding) || escapes(facts, local, binding) {
+    if is_module || is_closed_somewhere(&facts, binding) || escapes(&facts, local, binding) {
         return false;
     }
     let mut is_run = false;
-    for other in facts.functions[local].events.clone() {
+    for other in &facts.functions[local].events {
         let Expr::Call(callee, arguments) = context.program.expr(file, other.expr).clone() else { continue };
         let facts = &context.program.file(file).facts;
         if let Expr::Attribute(object, name) = facts.exprs[callee] {

@@ -127,8 +127,8 @@ fn ends_otherwise(context: &mut Context<'_>, function: FnId, handler: &Handler) 
     if is_raised_later(&context.program.file(file).facts, handler) {
         return true;
     }
-    let events = context.program.function(function).events.clone();
-    events.into_iter().filter(|event| handler.span.contains(event.span)).any(|event| {
+    let events = context.program.events(function);
+    events.iter().filter(|event| handler.span.contains(event.span)).any(|event| {
         let Expr::Call(callee, _) = *context.program.expr(file, event.expr) else { return false };
         if let Expr::Attribute(_, name) = *context.program.expr(file, callee)
             && context.program.file(file).facts.name(name) == "uncancel"
@@ -192,8 +192,8 @@ fn suppressed(context: &mut Context<'_>) {
         if !context.program.function(function).is_async || context.program.file(file).is_test {
             continue;
         }
-        let events = context.program.function(function).events.clone();
-        for event in events {
+        let events = context.program.events(function);
+        for event in events.iter().copied() {
             if !matches!(event.kind, EventKind::Await | EventKind::AsyncEnter | EventKind::AsyncIterate) {
                 continue;
             }
