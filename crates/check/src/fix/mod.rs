@@ -15,6 +15,7 @@ mod offload;
 mod pages;
 mod places;
 mod rewrite;
+mod runners;
 mod sites;
 mod sweep;
 mod twins;

@@ -15,6 +15,8 @@ pub(super) struct Places {
     pub(super) definitions: FxHashMap<Span, Definition>,
     /// `with` statements by the span of each context: the statement, and the spans of all its contexts.
     pub(super) withs: FxHashMap<Span, (u32, Vec<Span>)>,
+    /// `with call as name` statements.
+    pub(super) entered: Vec<Entered>,
     /// What is iterated over, by its span.
     pub(super) loops: FxHashMap<Span, Loop>,
     /// What is handed to a function as its only argument: the call.
@@ -59,6 +61,16 @@ pub(super) struct Listed {
     pub(super) has_brackets: bool,
 }
 
+/// A name that a `with` statement gives a value.
+#[derive(Clone, Debug)]
+pub(super) struct Entered {
+    pub(super) name: String,
+    pub(super) context: Span,
+    pub(super) statement: Span,
+    /// The statement has no other contexts.
+    pub(super) is_alone: bool,
+}
+
 /// What takes elements.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Loop {
@@ -101,7 +113,8 @@ pub(super) struct Call {
     pub(super) function: Span,
     /// The positional arguments.
     pub(super) arguments: Vec<Argument>,
-    pub(super) has_keywords: bool,
+    /// The names of the others; `**` for some.
+    pub(super) keywords: Vec<String>,
     /// Between the brackets.
     pub(super) inner: Span,
 }

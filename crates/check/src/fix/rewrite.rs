@@ -8,7 +8,7 @@ use super::pages::Pages;
 use super::sites::at;
 use super::wrappers;
 use super::writer::{Outside, Writer};
-use super::{Refusal, Step, Work};
+use super::{Refusal, Step, Work, runners};
 use crate::Texts;
 use crate::catalogue::Category;
 use crate::facts::Span;
@@ -69,26 +69,52 @@ fn repaired(work: &mut Work<'_>, is_for: fn(Category) -> bool) -> Step {
     Step { changed, refusals: tell(&closures, &mut texts, refused), ran_nested }
 }
 
-/// Where code outside a loop will run one, nothing further down may still run another.
+/// Where code outside a loop will run one, nothing further down may still run another; and the runs of a runner go together.
 fn settle(closures: &mut Closures<'_, '_>, plans: &mut Plans, refused: &mut Vec<(Obstacle, FnId)>) {
     loop {
         let accepted: FxHashSet<usize> = plans.keys().copied().collect();
-        let left: Vec<(usize, Site)> = plans
-            .iter()
-            .filter(|(_, closure)| closure.is_called_outside)
-            .filter_map(|(index, closure)| {
-                Some((*index, nested_run(closures.program, closures.graph, closure, &accepted)?))
-            })
-            .collect();
+        let runs: FxHashSet<Site> = accepted.iter().map(|index| closures.graph.sinks[*index].site).collect();
+        let mut left: Vec<(usize, Obstacle)> = Vec::new();
+        for (index, closure) in plans.iter() {
+            let is_outside = closure.is_called_outside;
+            let nested = is_outside.then(|| nested_run(closures.program, closures.graph, closure, &accepted));
+            if let Some(site) = nested.flatten() {
+                let reason = "this runs a loop still, in what callers outside any would have to run one for".to_owned();
+                left.push((*index, Obstacle { site, reason }));
+            } else if let Some(site) = run_that_stays(closures, closure, *index, &runs) {
+                left.push((*index, Obstacle { site, reason: "this needs the same runner still".to_owned() }));
+            }
+        }
         if left.is_empty() {
             return;
         }
-        for (index, site) in left {
+        for (index, obstacle) in left {
             plans.remove(&index);
-            let reason = "this runs a loop still, in what callers outside any would have to run one for".to_owned();
-            refused.push((Obstacle { site, reason }, closures.graph.sinks[index].caller));
+            refused.push((obstacle, closures.graph.sinks[index].caller));
         }
     }
+}
+
+/// Another run of a runner that is to go.
+fn run_that_stays(
+    closures: &mut Closures<'_, '_>,
+    closure: &Closure,
+    index: usize,
+    runs: &FxHashSet<Site>,
+) -> Option<Site> {
+    let sink = &closures.graph.sinks[index];
+    let Site { file, span } = sink.site;
+    if closures.program.values.path_text(sink.path) != runners::RUN || !is_rewritten(closures, closure, sink) {
+        return None;
+    }
+    let runner = runners::of(closures.pages, file, span).ok()?;
+    let mut sites = runner.runs.into_iter().map(|span| Site { file, span });
+    sites.find(|site| !runs.contains(site))
+}
+
+/// Whether the blocking call itself is rewritten, and not what calls it.
+fn is_rewritten(closures: &Closures<'_, '_>, closure: &Closure, sink: &SinkCall) -> bool {
+    closure.functions.contains(&sink.caller) || closures.program.function(sink.caller).is_async
 }
 
 fn nested_run(program: &Program, graph: &Graph, closure: &Closure, accepted: &FxHashSet<usize>) -> Option<Site> {
@@ -133,9 +159,14 @@ fn write(closures: &mut Closures<'_, '_>, plans: &Plans) -> Writer {
         }
         twins.extend(&closure.twins);
         wrapped.extend(closure.wrapped.iter().map(|(function, name)| (*function, name.as_str())));
-        if closure.functions.contains(&sink.caller) || closures.program.function(sink.caller).is_async {
+        if is_rewritten(closures, closure, sink) {
             writer.sink(closures.pages, sink);
             runs.entry(sink.site.file).or_default().push(sink.site.span);
+            if closures.program.values.path_text(sink.path) == runners::RUN {
+                let runner = runners::of(closures.pages, sink.site.file, sink.site.span).unwrap_or_default();
+                runner.gone.iter().for_each(|statement| writer.remove(sink.site.file, *statement));
+                runner.context.iter().for_each(|context| writer.open(sink.site.file, *context));
+            }
         }
         // A plain function that stays is what the thread runs.
         for site in closure.offloads.iter().filter(|_| closures.exports.is_none()) {
@@ -219,8 +250,7 @@ fn can_write(closures: &mut Closures<'_, '_>, closure: &Closure, sink: &SinkCall
         return obstacle("this is called where no loop runs, too: hand what calls it to a thread");
     }
     can_name_asyncio(closures, closure, sink)?;
-    let is_rewritten = closure.functions.contains(&sink.caller) || closures.program.function(sink.caller).is_async;
-    if !is_rewritten {
+    if !is_rewritten(closures, closure, sink) {
         return Ok(());
     }
     let places = closures.pages.places(site.file);
@@ -232,6 +262,9 @@ fn can_write(closures: &mut Closures<'_, '_>, closure: &Closure, sink: &SinkCall
     let has_one = matches!(call.arguments.as_slice(), [first, ..] if !first.is_starred);
     let is_run = matches!(path, "asyncio.run" | "uvloop.run") || path.ends_with(".run_until_complete");
     match sink.sink.category {
+        Category::Nested if path == runners::RUN && has_one => {
+            runners::of(closures.pages, site.file, site.span).map(drop).map_err(|reason| Obstacle { site, reason })
+        }
         Category::Nested if !(is_run && has_one) => obstacle("what this runs is not known"),
         Category::Deadlock => obstacle("`await` the coroutine here instead"),
         Category::Sleep if path != "time.sleep" => obstacle("no coroutine is known that does the same"),

@@ -1,24 +1,26 @@
-//! Takes statements away, and what is left empty by that: a `try` with nothing to try, a `finally` with nothing to do.
+//! Takes statements away, and what is left empty by that: a `try` with nothing to try, a `finally` with nothing to do, a `with` without contexts.
 
-use super::edit::Edit;
+use super::edit::{Edit, indent};
 use super::walk::span;
 use crate::facts::Span;
-use crate::syntax::{ExceptHandler, Module, Ranged, Stmt, Visitor, ast, walk_stmt};
+use crate::syntax::{ExceptHandler, Expr, Module, Ranged, Stmt, Visitor, ast, walk_expr, walk_stmt};
 use std::collections::BTreeSet;
 
 struct Sweeper<'t> {
     text: &'t str,
     gone: &'t BTreeSet<Span>,
+    /// Contexts that go.
+    opened: &'t BTreeSet<Span>,
     edits: Vec<Edit>,
 }
 
-/// The changes that take these statements away.
-pub(super) fn sweep(text: &str, gone: &BTreeSet<Span>) -> Vec<Edit> {
-    if gone.is_empty() {
+/// The changes that take these statements away, and the `with` around these contexts.
+pub(super) fn sweep(text: &str, gone: &BTreeSet<Span>, opened: &BTreeSet<Span>) -> Vec<Edit> {
+    if gone.is_empty() && opened.is_empty() {
         return Vec::new();
     }
     let module = Module::parse(text);
-    let mut sweeper = Sweeper { text, gone, edits: Vec::new() };
+    let mut sweeper = Sweeper { text, gone, opened, edits: Vec::new() };
     sweeper.block(module.body(), true);
     sweeper.edits
 }
@@ -65,7 +67,12 @@ impl Sweeper<'_> {
                 self.block(&if_.body, false);
                 if_.elif_else_clauses.iter().for_each(|clause| self.block(&clause.body, false));
             }
-            Stmt::With(with) => self.block(&with.body, false),
+            Stmt::With(with) => {
+                if with.items.iter().all(|item| self.opened.contains(&span(item.context_expr.range()))) {
+                    self.without_head(with);
+                }
+                self.block(&with.body, false);
+            }
             Stmt::For(for_) => {
                 self.block(&for_.body, false);
                 self.block(&for_.orelse, false);
@@ -108,11 +115,10 @@ impl Sweeper<'_> {
         let first_line = Span { start: self.line_start(head.start), end: self.line_end(head.start) };
         let is_simple = self.text[indent as usize..body.start as usize].trim().is_empty()
             && first_line.start < indent
-            && self.text[head.start as usize..first_line.end as usize].trim() == "try:"
-            && !self.has_long_strings(&try_.body);
+            && self.text[head.start as usize..first_line.end as usize].trim() == "try:";
         if is_bare && is_simple {
             self.edits.push(Edit::replace(first_line, ""));
-            self.dedent(head.start, before.end, body.start - indent - (head.start - first_line.start));
+            self.dedent(&try_.body, head.start, before.end);
             self.edits.push(Edit::replace(Span { start, end }, ""));
         } else if is_bare {
             self.block(&try_.finalbody, false);
@@ -124,37 +130,59 @@ impl Sweeper<'_> {
         self.block(&try_.orelse, false);
     }
 
-    /// The lines behind the first, by so many characters less.
-    fn dedent(&mut self, start: u32, end: u32, by: u32) {
-        let text = self.text;
-        let mut at = start as usize;
-        while let Some(place) = text[at..end as usize].find('\n') {
-            at += place + 1;
-            self.edits.push(Edit::outdent(at as u32, by));
+    /// `with context:` goes; what it says behind that stays.
+    fn without_head(&mut self, with: &ast::StmtWith) {
+        let (Some(first), Some(last), Some(item)) = (with.body.first(), with.body.last(), with.items.last()) else {
+            return;
+        };
+        let (start, body) = (with.range.start().to_u32(), first.range().start().to_u32());
+        let Some(colon) = colon(self.text, item.range.end().to_u32()) else { return };
+        let line = self.line_end(colon);
+        let rest = &self.text[colon as usize..line as usize];
+        if body < line {
+            self.edits.push(Edit::replace(Span { start, end: body }, ""));
+        } else if rest.trim().is_empty() {
+            self.edits.push(Edit::replace(Span { start: self.line_start(start), end: line }, ""));
+        } else {
+            let blanks = rest.len() - rest.trim_start().len();
+            self.edits.push(Edit::replace(Span { start, end: colon + blanks as u32 }, ""));
+        }
+        if body >= line {
+            let end = self.end_of_comments(last.range().end().to_u32(), body - self.line_start(body));
+            self.dedent(&with.body, start, end);
         }
     }
 
-    fn has_long_strings(&self, body: &[Stmt]) -> bool {
-        struct Finder<'t>(&'t str, bool);
-        impl<'a> Visitor<'a> for Finder<'_> {
-            fn visit_stmt(&mut self, statement: &'a Stmt) {
-                walk_stmt(self, statement);
+    /// Comments behind a block belong to it, if they are as far to the right.
+    fn end_of_comments(&self, block: u32, blanks: u32) -> u32 {
+        let (mut end, mut at) = (block, self.line_end(block));
+        while (at as usize) < self.text.len() {
+            let next = self.line_end(at);
+            let line = &self.text[at as usize..next as usize];
+            let is_in_it = indent(self.text, at).len() >= blanks as usize && line.trim_start().starts_with('#');
+            if is_in_it {
+                end = next - 1;
+            } else if !line.trim().is_empty() {
+                break;
             }
-            fn visit_expr(&mut self, expr: &'a crate::syntax::Expr) {
-                use crate::syntax::Expr;
-                let is_text = matches!(
-                    expr,
-                    Expr::StringLiteral(_) | Expr::BytesLiteral(_) | Expr::FString(_) | Expr::TString(_)
-                );
-                self.1 |= is_text && self.0[expr.range()].contains('\n');
-                crate::syntax::walk_expr(self, expr);
+            at = next;
+        }
+        end
+    }
+
+    /// The lines of a block, behind what it is in begins, take that one's place; but for those within strings.
+    fn dedent(&mut self, block: &[Stmt], start: u32, end: u32) {
+        let Some(first) = block.first() else { return };
+        let depth = |at: u32| indent(self.text, at).len() as u32;
+        let by = depth(first.range().start().to_u32()).saturating_sub(depth(start));
+        let strings = long_strings(self.text, block);
+        let mut at = start;
+        while let Some(place) = self.text[at as usize..end as usize].find('\n') {
+            at += place as u32 + 1;
+            if !strings.iter().any(|string| string.start < at && at < string.end) {
+                self.edits.push(Edit::outdent(at, by));
             }
         }
-        let mut finder = Finder(self.text, false);
-        for statement in body {
-            finder.visit_stmt(statement);
-        }
-        finder.1
     }
 
     fn line_start(&self, at: u32) -> u32 {
@@ -165,6 +193,39 @@ impl Sweeper<'_> {
         let text = self.text;
         text[at as usize..].find('\n').map_or(text.len() as u32, |place| at + place as u32 + 1)
     }
+}
+
+/// Behind the colon that follows, but for brackets and comments.
+fn colon(text: &str, from: u32) -> Option<u32> {
+    let mut is_comment = false;
+    let place = text[from as usize..].bytes().position(|byte| {
+        is_comment = byte != b'\n' && (is_comment || byte == b'#');
+        byte == b':' && !is_comment
+    })?;
+    Some(from + place as u32 + 1)
+}
+
+/// Strings that go over several lines.
+fn long_strings(text: &str, block: &[Stmt]) -> Vec<Span> {
+    struct Finder<'t>(&'t str, Vec<Span>);
+    impl<'a> Visitor<'a> for Finder<'_> {
+        fn visit_stmt(&mut self, statement: &'a Stmt) {
+            walk_stmt(self, statement);
+        }
+        fn visit_expr(&mut self, expr: &'a Expr) {
+            let is_text =
+                matches!(expr, Expr::StringLiteral(_) | Expr::BytesLiteral(_) | Expr::FString(_) | Expr::TString(_));
+            if is_text && self.0[expr.range()].contains('\n') {
+                self.1.push(span(expr.range()));
+            }
+            walk_expr(self, expr);
+        }
+    }
+    let mut finder = Finder(text, Vec::new());
+    for statement in block {
+        finder.visit_stmt(statement);
+    }
+    finder.1
 }
 
 /// A statement with its line, if it has the line for itself.

@@ -1,6 +1,8 @@
 //! Walks over a file for its [`Places`].
 
-use super::places::{Argument, Around, Becomes, Call, Definition, Form, Import, Listed, Loop, NameRead, Places};
+use super::places::{
+    Argument, Around, Becomes, Call, Definition, Entered, Form, Import, Listed, Loop, NameRead, Places,
+};
 use crate::facts::Span;
 use crate::syntax::{Expr, Module, Operator, Ranged, Stmt, TextRange, Visitor, ast, walk_expr, walk_stmt};
 
@@ -198,6 +200,19 @@ impl Walker<'_> {
         }
     }
 
+    fn entered(&mut self, with: &ast::StmtWith) {
+        for item in &with.items {
+            if let Some(Expr::Name(name)) = item.optional_vars.as_deref() {
+                self.places.entered.push(Entered {
+                    name: name.id.to_string(),
+                    context: span(item.context_expr.range()),
+                    statement: span(with.range),
+                    is_alone: with.items.len() == 1 && !with.is_async,
+                });
+            }
+        }
+    }
+
     fn compound(&mut self, statement: &Stmt) {
         match statement {
             Stmt::With(with) => {
@@ -205,6 +220,7 @@ impl Walker<'_> {
                 for item in &all {
                     self.places.withs.insert(*item, (with.range.start().to_u32(), all.clone()));
                 }
+                self.entered(with);
             }
             Stmt::For(for_) => self.iterated(&for_.iter, for_.range.start().to_u32()),
             Stmt::Import(import) => {
@@ -350,9 +366,13 @@ fn describe(call: &ast::ExprCall, around: Around, text: &str) -> Call {
         around,
         function: span(call.func.range()),
         arguments: arguments.collect(),
-        has_keywords: !call.arguments.keywords.is_empty(),
+        keywords: call.arguments.keywords.iter().map(name_of).collect(),
         inner: Span { start: brackets.start + 1, end: brackets.end - 1 },
     }
+}
+
+fn name_of(keyword: &ast::Keyword) -> String {
+    keyword.arg.as_ref().map_or_else(|| "**".to_owned(), ToString::to_string)
 }
 
 fn is_docstring(statement: &Stmt) -> bool {

@@ -19,6 +19,8 @@ pub(super) struct Writer {
     edits: BTreeMap<FileId, Vec<Edit>>,
     /// Statements that go.
     gone: BTreeMap<FileId, BTreeSet<Span>>,
+    /// Contexts of `with` statements that go; the bodies stay.
+    opened: BTreeMap<FileId, BTreeSet<Span>>,
     /// Members of modules that are imported beside one that is: the known one's name, and the new one's.
     beside: BTreeMap<FileId, BTreeSet<(String, String)>>,
     /// Files that need `asyncio`.
@@ -45,6 +47,12 @@ impl Writer {
 
     pub(super) fn remove(&mut self, file: FileId, statement: Span) {
         self.gone.entry(file).or_default().insert(statement);
+    }
+
+    /// The only context of a `with` goes, and with it the `with`.
+    pub(super) fn open(&mut self, file: FileId, context: Span) {
+        self.edit(file, Edit::replace(context, ""));
+        self.opened.entry(file).or_default().insert(context);
     }
 
     /// What `asyncio` is called in a file; it is imported if it is not there.
@@ -80,7 +88,7 @@ impl Writer {
         self.listed(site.file, call.around);
         let open = if call.around.is_tight { "(await " } else { "await " };
         self.edit(site.file, Edit::before(site.span, format!("{open}{module}.to_thread(")));
-        let has_arguments = !call.arguments.is_empty() || call.has_keywords;
+        let has_arguments = !call.arguments.is_empty() || !call.keywords.is_empty();
         let comma = match pages.slice(site.file, call.inner) {
             _ if !has_arguments => "",
             inner if inner.starts_with(['\n', '\r']) => ",",
@@ -266,7 +274,7 @@ impl Writer {
             let Some(argument) = call.arguments.first().map(|argument| argument.span) else { return };
             let open = format!("[{item} async for {item} in ");
             self.listed(file, call.around);
-            if pages.slice(file, call.function) == "list" && !call.has_keywords {
+            if pages.slice(file, call.function) == "list" && call.keywords.is_empty() {
                 self.edit(file, Edit::replace(Span { start: site.span.start, end: argument.start }, open));
                 self.edit(file, Edit::replace(Span { start: argument.end, end: site.span.end }, "]"));
             } else {
@@ -339,10 +347,11 @@ impl Writer {
             let text = pages.text(file);
             let mut edits = self.edits.remove(&file).unwrap_or_default();
             let mut gone = self.gone.remove(&file).unwrap_or_default();
+            let opened = self.opened.remove(&file).unwrap_or_default();
             let beside = self.beside.remove(&file).unwrap_or_default();
             let new = imports::adjust(&places, text, &edits, &mut gone, &beside, self.needs.contains(&file));
             edits.extend(new);
-            edits.extend(sweep(text, &gone));
+            edits.extend(sweep(text, &gone, &opened));
             let new = apply(text, &edits)?;
             if new != text {
                 changed.insert(pages.files[file.0 as usize].path.clone(), new);
