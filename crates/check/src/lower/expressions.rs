@@ -37,7 +37,8 @@ impl Lowering {
             Expr::Named(named) => {
                 let value = self.expr(&named.value);
                 self.assign(&named.target, value);
-                value
+                // From here on it is a use of the name.
+                self.expr(&named.target)
             }
             Expr::If(conditional) => {
                 let test = self.test(&conditional.test);

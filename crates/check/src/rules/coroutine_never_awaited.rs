@@ -1,8 +1,8 @@
 //! Coroutines that are made and dropped.
 
-use super::{Context, Rule, Severity, last_part};
+use super::{Context, Rule, Severity, last_part, misuse};
 use crate::catalogue::Handed;
-use crate::facts::{Argument, ArgumentKind, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, Span};
+use crate::facts::{Argument, ArgumentKind, BindingKind, Condition, EventKind, Expr, ExprId, Facts, Span};
 use crate::graph::OffloadedTo;
 use crate::link::values::{EMPTY, FileId, FnId, PathId, SetId, Value, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
     documentation: "\
 ## What it does
 Finds calls of coroutine functions whose value is dropped, never used, or used as if it were the result: taken for a truth, compared,
-looped over, printed. And coroutine functions, and coroutines, that are handed to what calls plain functions (`call_later`,
+looped over, printed; by a name, too, that has no other use. And coroutine functions, and coroutines, that are handed to what calls plain functions (`call_later`,
 `add_done_callback`, threads).
 
 ## Why is this bad?
@@ -40,27 +40,57 @@ pub(super) fn check(context: &mut Context<'_>) {
     // What things outside the program call, of what they are handed.
     let mut callers = FxHashMap::default();
     let mut seen: FxHashSet<(FnId, Span)> = FxHashSet::default();
-    for function in context.program.functions() {
-        let dropped = context.dropped_calls(function);
-        let file = context.program.file_of(function);
-        for call in dropped {
-            let makers = makers(context, file, call).or_else(|| outside(context, file, call).map(|name| vec![name]));
-            if let Some(names) = makers {
-                let why = "is never awaited: its body does not run";
-                tell(context, &mut seen, (function, call), &names, why);
-            }
-        }
-        let events = context.program.events(function);
-        for event in events.iter() {
-            for (call, why) in misused(context, file, event) {
-                if let Some(names) = makers(context, file, call) {
-                    tell(context, &mut seen, (function, call), &names, why);
+    for index in 0..context.program.files.len() {
+        let file = FileId(index as u32);
+        let functions = context.program.file(file).facts.functions.iter().map(|(id, _)| id).collect::<Vec<_>>();
+        // Names that are used as results.
+        let mut names: FxHashSet<ExprId> = FxHashSet::default();
+        for id in functions {
+            let function = context.program.global_fn(file, id);
+            dropped(context, function, &mut seen);
+            let events = context.program.events(function);
+            for event in events.iter() {
+                for (used, why) in misuse::of(context, file, event) {
+                    if matches!(context.program.expr(file, used), Expr::Local(_)) {
+                        names.insert(used);
+                    }
+                    tell_of_values(context, &mut seen, (function, used), why);
                 }
             }
+            given_to_callers(context, function, &mut callers, &mut seen);
         }
-        given_to_callers(context, function, &mut callers, &mut seen);
+        for (id, value, why) in misuse::names(&context.program.file(file).facts, &names) {
+            let function = context.program.global_fn(file, id);
+            tell_of_values(context, &mut seen, (function, value), why);
+        }
     }
     handed_on(context, &mut seen);
+}
+
+/// Calls whose value nobody gets.
+fn dropped(context: &mut Context<'_>, function: FnId, seen: &mut FxHashSet<(FnId, Span)>) {
+    let file = context.program.file_of(function);
+    for call in context.dropped_calls(function) {
+        let makers = makers(context, file, call).or_else(|| outside(context, file, call).map(|name| vec![name]));
+        if let Some(names) = makers {
+            tell(context, seen, (function, call), &names, misuse::NEVER);
+        }
+    }
+}
+
+/// Calls that give the value of an expression which is used as a coroutine never is.
+fn tell_of_values(
+    context: &mut Context<'_>,
+    seen: &mut FxHashSet<(FnId, Span)>,
+    (function, used): (FnId, ExprId),
+    why: &str,
+) {
+    let file = context.program.file_of(function);
+    for call in misuse::calls(&context.program.file(file).facts, used) {
+        if let Some(names) = makers(context, file, call) {
+            tell(context, seen, (function, call), &names, why);
+        }
+    }
 }
 
 /// `filter(check, items)`, `atexit.register(save)`: what calls them does not await.
@@ -110,7 +140,7 @@ fn called_argument(context: &Context<'_>, path: PathId) -> Option<(usize, &'stat
     }
 }
 
-fn is_argument(facts: &Facts, (index, argument): (usize, &Argument), place: usize, name: &str) -> bool {
+pub(super) fn is_argument(facts: &Facts, (index, argument): (usize, &Argument), place: usize, name: &str) -> bool {
     match argument.kind {
         ArgumentKind::Positional => index == place,
         ArgumentKind::Keyword(known) => facts.name(known) == name,
@@ -304,71 +334,6 @@ fn outside(context: &mut Context<'_>, file: FileId, call: ExprId) -> Option<Stri
     is_one.then(|| super::plain(path))
 }
 
-/// Calls whose value is used as a coroutine never is.
-fn misused(context: &mut Context<'_>, file: FileId, event: &Event) -> Vec<(ExprId, &'static str)> {
-    let as_result = "is used as if it were the result: it is never awaited";
-    let found = match event.kind {
-        EventKind::Test => vec![(event.expr, "is taken for a truth, and never awaited")],
-        EventKind::Iterate | EventKind::AsyncIterate | EventKind::Unpack => {
-            vec![(event.expr, "is looped over, and never awaited")]
-        }
-        EventKind::Enter | EventKind::AsyncEnter => vec![(event.expr, "is entered, and never awaited")],
-        EventKind::Operator(_) => vec![(event.expr, as_result)],
-        EventKind::Read => {
-            attribute_of(context, file, event.expr).map(|object| (object, as_result)).into_iter().collect()
-        }
-        EventKind::Call(_) => {
-            let Expr::Call(callee, arguments) = context.program.expr(file, event.expr).clone() else {
-                return Vec::new();
-            };
-            let object = attribute_of(context, file, callee).map(|object| (object, as_result));
-            object.into_iter().chain(arguments_misused(context, file, callee, &arguments)).collect()
-        }
-        EventKind::Await | EventKind::Write => Vec::new(),
-    };
-    found.into_iter().filter(|(expr, _)| matches!(context.program.expr(file, *expr), Expr::Call(..))).collect()
-}
-
-/// What has the attribute, if coroutines have none of that name.
-fn attribute_of(context: &Context<'_>, file: FileId, expr: ExprId) -> Option<ExprId> {
-    let Expr::Attribute(object, name) = *context.program.expr(file, expr) else { return None };
-    let name = context.program.file(file).facts.name(name);
-    let is_own = name.starts_with("cr_") || name.starts_with("__") || matches!(name, "send" | "throw" | "close");
-    (!is_own).then_some(object)
-}
-
-/// Arguments of functions that can do nothing with a coroutine.
-fn arguments_misused(
-    context: &mut Context<'_>,
-    file: FileId,
-    callee: ExprId,
-    arguments: &[Argument],
-) -> Vec<(ExprId, &'static str)> {
-    let calls_in_it = |argument: &&Argument| matches!(context.program.expr(file, argument.value), Expr::Call(..));
-    let given: Vec<Argument> = arguments.iter().filter(calls_in_it).cloned().collect();
-    if given.is_empty() {
-        return Vec::new();
-    }
-    let Some(path) = context.program.external_path_of(file, callee) else { return Vec::new() };
-    let text = context.program.values.path_text(path).to_owned();
-    if CONSUMERS.contains(&text.as_str()) {
-        let why = "is used as if it were the result: it is never awaited";
-        return given.iter().map(|argument| (argument.value, why)).collect();
-    }
-    let mut found = Vec::new();
-    for what in context.program.catalogue.handed(&text) {
-        let (Handed::OnLoop(place, name) | Handed::Elsewhere(place, name)) = *what else { continue };
-        let facts = &context.program.file(file).facts;
-        let why = "is handed over where a function is wanted: it is never awaited";
-        let mut all = arguments.iter().enumerate();
-        found.extend(
-            all.find(|(index, argument)| is_argument(facts, (*index, argument), place, name))
-                .map(|(_, argument)| (argument.value, why)),
-        );
-    }
-    found
-}
-
 /// Coroutine functions for those who call plain functions.
 fn handed_on(context: &mut Context<'_>, seen: &mut FxHashSet<(FnId, Span)>) {
     let mut all: Vec<(FnId, Span, PathId, FnId)> = Vec::new();
@@ -445,27 +410,4 @@ const METHODS: &[(&str, &[&str])] = &[
     ("asyncio.start_server()", &["wait_closed", "start_serving", "serve_forever"]),
     ("asyncio.create_subprocess_exec()", &["wait", "communicate"]),
     ("asyncio.create_subprocess_shell()", &["wait", "communicate"]),
-];
-
-/// Functions that take a value and give another, or none: a coroutine is of no use to them.
-const CONSUMERS: &[&str] = &[
-    "print",
-    "str",
-    "repr",
-    "len",
-    "int",
-    "float",
-    "bool",
-    "bytes",
-    "sum",
-    "min",
-    "max",
-    "abs",
-    "round",
-    "sorted",
-    "range",
-    "json.dumps",
-    "json.loads",
-    "math.floor",
-    "math.ceil",
 ];

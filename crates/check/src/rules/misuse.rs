@@ -1,0 +1,176 @@
+//! Uses of a value that a coroutine is no use for: as a truth, an operand, something to loop over; and names that have no other uses.
+
+use super::Context;
+use super::coroutine_never_awaited::is_argument;
+use crate::catalogue::Handed;
+use crate::facts::{
+    Argument, Binding, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, FunctionId, ScopeKind,
+};
+use crate::link::values::FileId;
+use rustc_hash::FxHashSet;
+
+/// What an event uses as a coroutine never is, and what to say of it.
+pub(super) fn of(context: &mut Context<'_>, file: FileId, event: &Event) -> Vec<(ExprId, &'static str)> {
+    match event.kind {
+        EventKind::Test => vec![(event.expr, "is taken for a truth, and never awaited")],
+        EventKind::Iterate | EventKind::AsyncIterate | EventKind::Unpack => {
+            vec![(event.expr, "is looped over, and never awaited")]
+        }
+        EventKind::Enter | EventKind::AsyncEnter => vec![(event.expr, "is entered, and never awaited")],
+        EventKind::Operator(_) => vec![(event.expr, AS_RESULT)],
+        EventKind::Read => {
+            attribute_of(context, file, event.expr).map(|object| (object, AS_RESULT)).into_iter().collect()
+        }
+        EventKind::Call(_) => {
+            let Expr::Call(callee, arguments) = context.program.expr(file, event.expr).clone() else {
+                return Vec::new();
+            };
+            let object = attribute_of(context, file, callee).map(|object| (object, AS_RESULT));
+            object.into_iter().chain(arguments_misused(context, file, callee, &arguments)).collect()
+        }
+        EventKind::Await | EventKind::Write => Vec::new(),
+    }
+}
+
+/// What has the attribute, if coroutines have none of that name.
+fn attribute_of(context: &Context<'_>, file: FileId, expr: ExprId) -> Option<ExprId> {
+    let Expr::Attribute(object, name) = *context.program.expr(file, expr) else { return None };
+    let name = context.program.file(file).facts.name(name);
+    let is_own = name.starts_with("cr_") || name.starts_with("__") || matches!(name, "send" | "throw" | "close");
+    (!is_own).then_some(object)
+}
+
+/// Arguments of functions that can do nothing with a coroutine.
+fn arguments_misused(
+    context: &mut Context<'_>,
+    file: FileId,
+    callee: ExprId,
+    arguments: &[Argument],
+) -> Vec<(ExprId, &'static str)> {
+    let facts = &context.program.file(file).facts;
+    let is_value =
+        |argument: &&Argument| matches!(facts.exprs[argument.value], Expr::Call(..) | Expr::Local(_) | Expr::Logic(..));
+    let given: Vec<Argument> = arguments.iter().filter(is_value).cloned().collect();
+    if given.is_empty() {
+        return Vec::new();
+    }
+    let Some(path) = context.program.external_path_of(file, callee) else { return Vec::new() };
+    let text = context.program.values.path_text(path).to_owned();
+    if CONSUMERS.contains(&text.as_str()) {
+        return given.iter().map(|argument| (argument.value, AS_RESULT)).collect();
+    }
+    let mut found = Vec::new();
+    for what in context.program.catalogue.handed(&text) {
+        let (Handed::OnLoop(place, name) | Handed::Elsewhere(place, name)) = *what else { continue };
+        let facts = &context.program.file(file).facts;
+        let why = "is handed over where a function is wanted: it is never awaited";
+        let mut all = arguments.iter().enumerate();
+        found.extend(
+            all.find(|(index, argument)| is_argument(facts, (*index, argument), place, name))
+                .map(|(_, argument)| (argument.value, why)),
+        );
+    }
+    found
+}
+
+/// The calls that an expression may have its value from. The first operand of `or` is that value, as coroutines are true.
+pub(super) fn calls(facts: &Facts, expr: ExprId) -> Vec<ExprId> {
+    let (mut next, mut found) = (vec![expr], Vec::new());
+    while let Some(expr) = next.pop() {
+        match &facts.exprs[expr] {
+            Expr::Call(..) => found.push(expr),
+            Expr::Logic(true, parts) => next.extend(parts.last()),
+            Expr::Logic(false, parts) => next.extend(parts.iter().rev()),
+            Expr::Choice { then, other, .. } => next.extend([other, then]),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Values of names that a function has for itself, all uses of which are misuses; `misused` are the uses that events tell of.
+pub(super) fn names(facts: &Facts, misused: &FxHashSet<ExprId>) -> Vec<(FunctionId, ExprId, &'static str)> {
+    let truths = truths(facts);
+    // How often each is used, and how often rightly.
+    let mut uses = vec![(0_u32, 0_u32); facts.bindings.len()];
+    for (expr, fact) in facts.exprs.iter() {
+        let Expr::Local(bindings) = fact else { continue };
+        let is_misuse = misused.contains(&expr) || truths.contains(&expr);
+        for binding in &**bindings {
+            let (all, right) = &mut uses[binding.index()];
+            *all += 1;
+            *right += u32::from(!is_misuse);
+        }
+    }
+    let mut found = Vec::new();
+    for (_, scope) in facts.scopes.iter() {
+        let ScopeKind::Function(function) = scope.kind else { continue };
+        for binding in scope.names.iter().flat_map(|(_, bindings)| bindings.iter()) {
+            let Some(value) = value_of(&facts.bindings[*binding]) else { continue };
+            let (all, right) = uses[binding.index()];
+            // A call whose name nobody reads is dropped.
+            let is_wrong = right == 0 && (all > 0 || !matches!(facts.exprs[value], Expr::Call(..)));
+            // `one = two = save()`
+            let has_one_name =
+                || facts.bindings.iter().filter(|(_, other)| value_of(other) == Some(value)).count() == 1;
+            let is_own = || !facts.is_for_others(*binding) && !facts.is_seen_outside(*binding) && has_one_name();
+            if is_wrong && !calls(facts, value).is_empty() && is_own() {
+                found.push((function, value, if all > 0 { AS_RESULT } else { NEVER }));
+            }
+        }
+    }
+    found
+}
+
+const fn value_of(binding: &Binding) -> Option<ExprId> {
+    match binding.kind {
+        BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. } => Some(value),
+        _ => None,
+    }
+}
+
+/// Names that are conditions; not those within `and` and `or`, which may be the value of these.
+fn truths(facts: &Facts) -> FxHashSet<ExprId> {
+    let mut found: FxHashSet<ExprId> = FxHashSet::default();
+    for (_, guard) in facts.guards.iter() {
+        let Condition::Test { mut expr, .. } = guard.condition else { continue };
+        while let Expr::Not(inner) = facts.exprs[expr] {
+            expr = inner;
+        }
+        if matches!(facts.exprs[expr], Expr::Local(_)) {
+            found.insert(expr);
+        }
+    }
+    for (_, expr) in facts.exprs.iter() {
+        if let Expr::Logic(_, parts) = expr {
+            found.retain(|known| !parts.contains(known));
+        }
+    }
+    found
+}
+
+pub(super) const NEVER: &str = "is never awaited: its body does not run";
+pub(super) const AS_RESULT: &str = "is used as if it were the result: it is never awaited";
+
+/// Functions that take a value and give another, or none: a coroutine is of no use to them.
+const CONSUMERS: &[&str] = &[
+    "print",
+    "str",
+    "repr",
+    "len",
+    "int",
+    "float",
+    "bool",
+    "bytes",
+    "sum",
+    "min",
+    "max",
+    "abs",
+    "round",
+    "sorted",
+    "range",
+    "json.dumps",
+    "json.loads",
+    "math.floor",
+    "math.ceil",
+];
