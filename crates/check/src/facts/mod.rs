@@ -40,6 +40,8 @@ pub(crate) struct Facts {
     pub(crate) stores: Vec<Store>,
     pub(crate) handlers: Vec<Handler>,
     pub(crate) polls: Vec<Poll>,
+    /// `while` and `for` statements.
+    pub(crate) loops: Vec<Span>,
     /// `async for` loops that may be left early, and the function they are in: what they loop over, and where it says so.
     pub(crate) early_exits: Vec<(FunctionId, ExprId, Span)>,
     /// Calls on sockets that were told not to wait, in the order of the text.
@@ -414,6 +416,7 @@ impl Facts {
         self.scopes.shrink_to_fit();
         self.functions.shrink_to_fit();
         self.guards.shrink_to_fit();
+        self.loops.shrink_to_fit();
         for function in self.functions.iter_mut() {
             function.events.shrink_to_fit();
             function.parameters.shrink_to_fit();

@@ -78,8 +78,14 @@ impl Lowering {
             }
             Stmt::Break(_) | Stmt::Continue(_) => self.frame().flow.is_dead = true,
             Stmt::If(if_) => self.if_(if_),
-            Stmt::While(while_) => self.while_(while_),
-            Stmt::For(for_) => self.for_(for_),
+            Stmt::While(while_) => {
+                self.facts.loops.push(super::span(while_.range));
+                self.while_(while_);
+            }
+            Stmt::For(for_) => {
+                self.facts.loops.push(super::span(for_.range));
+                self.for_(for_);
+            }
             Stmt::With(with) => self.with(with),
             Stmt::Try(try_) => self.try_(try_),
             Stmt::Match(match_) => self.match_(match_),

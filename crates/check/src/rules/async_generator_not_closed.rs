@@ -1,8 +1,9 @@
 //! Async generators that are left in the middle.
 
 use super::{Context, Rule, Severity};
-use crate::facts::{BindingKind, EventKind, Expr, ExprId, Span};
+use crate::facts::{BindingId, BindingKind, EventKind, Expr, ExprId, Facts, FunctionId, Span};
 use crate::link::values::{FileId, FnId, Value};
+use std::collections::BTreeMap;
 
 /// `SL014`
 pub(super) const RULE: Rule = Rule {
@@ -13,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
     documentation: "\
 ## What it does
 Finds `async for` loops with a `break` or `return` over a new async generator that yields within `try ... finally` or `with`, or that loops over
-one that does; and `anext()` of such a generator.
+one that does; and `anext()` of such a generator, or of a name for one, where nothing else is done with it.
 
 ## Why is this bad?
 Its clean-up runs some time later, in another task, or never (PEP 533).
@@ -45,22 +46,91 @@ pub(super) fn check(context: &mut Context<'_>) {
         }
     }
     for function in context.program.functions() {
+        let file = context.program.file_of(function);
+        // Where names are advanced.
+        let mut names: BTreeMap<BindingId, Vec<Span>> = BTreeMap::new();
         for event in context.program.events(function).iter().copied() {
-            let file = context.program.file_of(function);
-            if let (EventKind::Call(_), Expr::Call(callee, arguments)) =
-                (event.kind, context.program.expr(file, event.expr).clone())
-                && let [first, ..] = &*arguments
-                && matches!(context.program.expr(file, first.value), Expr::Call(..))
-                && context
-                    .program
-                    .external_path_of(file, callee)
-                    .is_some_and(|path| context.program.values.path_text(path) == "anext")
-                && let Some(name) = new_generator(context, file, first.value)
+            let Some(generator) = advanced(context, file, event.expr).filter(|_| is_call(event.kind)) else { continue };
+            match context.program.expr(file, generator) {
+                Expr::Call(..) => {
+                    if let Some(name) = new_generator(context, file, generator) {
+                        tell(context, function, event.span, name, LEFT);
+                    }
+                }
+                Expr::Local(bindings) => {
+                    if let [binding] = **bindings {
+                        names.entry(binding).or_default().push(event.span);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (binding, advances) in names {
+            let facts = &context.program.file(file).facts;
+            if let BindingKind::Value(value) = facts.bindings[binding].kind
+                && uses(facts, binding) == advances.len()
+                && !is_repeated(facts, binding, &advances)
+                && let Some(last) = advances.last()
+                && let Some(name) = new_generator(context, file, value)
+                && !expects_end(context, function)
             {
-                tell(context, function, event.span, name, "this takes one value and leaves the generator there");
+                tell(context, function, *last, name, LEFT);
             }
         }
     }
+}
+
+const fn is_call(kind: EventKind) -> bool {
+    matches!(kind, EventKind::Call(_))
+}
+
+/// What a call takes the next value of.
+fn advanced(context: &mut Context<'_>, file: FileId, call: ExprId) -> Option<ExprId> {
+    let Expr::Call(callee, ref arguments) = *context.program.expr(file, call) else { return None };
+    let first = arguments.first().map(|argument| argument.value);
+    match *context.program.expr(file, callee) {
+        Expr::Attribute(generator, name) if context.program.file(file).facts.name(name) == "__anext__" => {
+            Some(generator)
+        }
+        Expr::Attribute(..) => None,
+        _ => {
+            let path = context.program.external_path_of(file, callee)?;
+            first.filter(|_| context.program.values.path_text(path) == "anext")
+        }
+    }
+}
+
+/// How often a name with this value is read; any other use may close what it has.
+fn uses(facts: &Facts, binding: BindingId) -> usize {
+    let is_use = |expr: &Expr| matches!(expr, Expr::Local(bindings) if bindings.contains(&binding));
+    let count = facts.exprs.iter().filter(|(_, expr)| is_use(expr)).count();
+    if facts.is_seen_outside(binding) { usize::MAX } else { count }
+}
+
+/// Whether a loop advances it, to the end as it may be.
+fn is_repeated(facts: &Facts, binding: BindingId, advances: &[Span]) -> bool {
+    let made = facts.bindings[binding].span;
+    let behind = facts.loops.iter().filter(|span| made.end <= span.start);
+    behind.into_iter().any(|span| advances.iter().any(|advance| span.contains(*advance)))
+}
+
+/// Whether a function names the error by which a generator ends.
+fn expects_end(context: &mut Context<'_>, function: FnId) -> bool {
+    let file = context.program.file_of(function);
+    let facts = &context.program.file(file).facts;
+    let is_it =
+        |expr: ExprId| matches!(facts.exprs[expr], Expr::Global(name) if facts.name(name) == "StopAsyncIteration");
+    let mut events = context.program.function(function).events.iter();
+    let is_given = events.any(|event| match &facts.exprs[event.expr] {
+        Expr::Call(_, arguments) => arguments.iter().any(|argument| is_it(argument.value)),
+        _ => false,
+    });
+    let is_own = |id: FunctionId| context.program.global_fn(file, id) == function;
+    is_given
+        || facts
+            .handlers
+            .iter()
+            .any(|handler| is_own(handler.function) && handler.types.iter().any(|known| is_it(*known)))
 }
 
 fn tell(context: &mut Context<'_>, function: FnId, span: Span, name: String, what: &str) {
@@ -76,10 +146,7 @@ fn new_generator(context: &mut Context<'_>, file: FileId, expr: ExprId) -> Optio
             let facts = &context.program.file(file).facts;
             let [binding] = **bindings else { return None };
             let BindingKind::Value(value) = facts.bindings[binding].kind else { return None };
-            // Any other use may close it.
-            let is_other = |other: &Expr| matches!(other, Expr::Local(bindings) if bindings.contains(&binding));
-            let uses = facts.exprs.iter().filter(|(_, other)| is_other(other)).count();
-            if !matches!(facts.exprs[value], Expr::Call(..)) || uses > 1 || facts.is_seen_outside(binding) {
+            if !matches!(facts.exprs[value], Expr::Call(..)) || uses(facts, binding) > 1 {
                 return None;
             }
         }
@@ -124,3 +191,5 @@ fn cleans_up(context: &mut Context<'_>, generator: FnId, depth: u32) -> bool {
 }
 
 const DEEPEST: u32 = 3;
+
+const LEFT: &str = "this takes one value and leaves the generator there";
