@@ -119,6 +119,8 @@ enum Busy {
     Outside(FnId),
     /// Under which conditions a name that is asked about was bound anew.
     Rebound(FileId, ExprId),
+    /// A name for a type, which may have itself in it.
+    Alias(FileId, facts::BindingId),
 }
 
 impl Program {

@@ -1,6 +1,6 @@
 //! What annotations say.
 
-use super::Program;
+use super::{Busy, Program};
 use super::values::{EMPTY, FileId, SetId, Symbol, Value, ValueId};
 use crate::facts::{BindingId, BindingKind, Expr, ExprId, MODULE_SCOPE, Parameter, ParameterKind, ScopeId};
 use std::rc::Rc;
@@ -52,7 +52,15 @@ impl Program {
             BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. }
                 if matches!(self.expr(file, value), Expr::Call(..) | Expr::Union(_)) =>
             {
-                self.annotated(file, value)
+                // `Json = str | list["Json"]`; several that name each other multiply.
+                let key = Busy::Alias(file, binding);
+                let around = self.busy.iter().filter(|busy| matches!(busy, Busy::Alias(..))).count();
+                if around >= MOST_ALIASES || !self.busy.insert(key) {
+                    return EMPTY;
+                }
+                let found = self.annotated(file, value);
+                self.busy.remove(&key);
+                found
             }
             BindingKind::ImportFrom { module, level, name } if depth < MOST_IMPORTS => {
                 let name = self.symbol(file, name);
@@ -206,3 +214,5 @@ impl Program {
 
 /// Modules that an alias may be imported through.
 const MOST_IMPORTS: u32 = 4;
+/// Names for types within each other.
+const MOST_ALIASES: usize = 4;
