@@ -38,21 +38,31 @@ fn repaired(work: &mut Work<'_>, is_for: fn(Category) -> bool) -> Step {
     let mut closures = Closures::new(program, graph, &mut pages, settings);
     let mut plans = Plans::new();
     let mut texts = Texts::new(files);
-    for (index, sink) in graph.sinks.iter().enumerate() {
-        let is_wanted = is_for(sink.sink.category) && closures.on_loop.contains(&sink.caller);
-        if !is_wanted || sink.truth.is_outside || sink.truth.is_dual {
-            continue;
-        }
-        if !is_told(closures.program, &mut texts, settings, sink.site, sink.sink.category) {
-            continue;
-        }
-        let plan = closures.of(sink).and_then(|closure| {
-            can_write(&mut closures, &closure, sink)?;
-            Ok(closure)
+    let mut left: Vec<usize> = (0..graph.sinks.len()).collect();
+    left.retain(|index| {
+        let sink = &graph.sinks[*index];
+        is_for(sink.sink.category) && !sink.truth.is_outside && !sink.truth.is_dual
+    });
+    loop {
+        // What becomes a coroutine function may block itself, though no loop gets there yet.
+        let changed: FxHashSet<FnId> =
+            plans.values().flat_map(|closure: &Closure| closure.functions.iter().copied()).collect();
+        let now = left.extract_if(.., |index| {
+            let caller = graph.sinks[*index].caller;
+            closures.on_loop.contains(&caller) || changed.contains(&caller)
         });
-        match plan {
-            Ok(closure) => drop(plans.insert(index, closure)),
-            Err(obstacle) => refused.push((obstacle, sink.caller)),
+        let now: Vec<usize> = now.collect();
+        if now.is_empty() {
+            break;
+        }
+        for index in now {
+            let sink = &graph.sinks[index];
+            if is_told(closures.program, &mut texts, settings, sink.site, sink.sink.category) {
+                match plan(&mut closures, sink) {
+                    Ok(closure) => drop(plans.insert(index, closure)),
+                    Err(obstacle) => refused.push((obstacle, sink.caller)),
+                }
+            }
         }
     }
     settle(&mut closures, &mut plans, &mut refused);
@@ -69,9 +79,37 @@ fn repaired(work: &mut Work<'_>, is_for: fn(Category) -> bool) -> Step {
     Step { changed, refusals: tell(&closures, &mut texts, refused), ran_nested }
 }
 
+fn plan(closures: &mut Closures<'_, '_>, sink: &SinkCall) -> Result<Closure, Obstacle> {
+    let closure = closures.of(sink)?;
+    can_write(closures, &closure, sink)?;
+    Ok(closure)
+}
+
+/// Plans for what no loop gets to are needed while it changes for the sake of what one does.
+fn keep_needed(closures: &Closures<'_, '_>, plans: &mut Plans) {
+    let mut needed: FxHashSet<FnId> = FxHashSet::default();
+    loop {
+        let before = needed.len();
+        for (index, closure) in plans.iter() {
+            let caller = closures.graph.sinks[*index].caller;
+            if closures.on_loop.contains(&caller) || needed.contains(&caller) {
+                needed.extend(&closure.functions);
+            }
+        }
+        if needed.len() == before {
+            break;
+        }
+    }
+    plans.retain(|index, _| {
+        let caller = closures.graph.sinks[*index].caller;
+        closures.on_loop.contains(&caller) || needed.contains(&caller)
+    });
+}
+
 /// Where code outside a loop will run one, nothing further down may still run another; and the runs of a runner go together.
 fn settle(closures: &mut Closures<'_, '_>, plans: &mut Plans, refused: &mut Vec<(Obstacle, FnId)>) {
     loop {
+        keep_needed(closures, plans);
         let accepted: FxHashSet<usize> = plans.keys().copied().collect();
         let runs: FxHashSet<Site> = accepted.iter().map(|index| closures.graph.sinks[*index].site).collect();
         let mut left: Vec<(usize, Obstacle)> = Vec::new();

@@ -1,8 +1,9 @@
 //! Functions of which a plain one stays, under the old name, for callers that no loop runs: it runs a loop for the coroutine function, which
 //! has a new name beside it. Coroutines call that one.
 //!
-//! Where the two could differ, a chain is refused: overrides (which half would they override?), decorators and defaults that would be made
-//! twice, names that are taken, and places that may get at the function in other ways than by a call of its name.
+//! All methods that override each other get a plain one, or none does: each runs the coroutine function that its object has. Where the two could
+//! differ, a chain is refused: calls of what is overridden from outside a loop (`super().get()` would come to the override), decorators and
+//! defaults that would be made twice, names that are taken, and places that may get at the function in other ways than by a call of its name.
 
 use super::closure::{Closure, Closures, Obstacle};
 use super::edit::{Edit, indent};
@@ -71,22 +72,77 @@ fn exported_names(program: &Program, file: FileId) -> Vec<String> {
 impl Closures<'_, '_> {
     /// Chooses the functions of which a plain one stays.
     pub(super) fn wrap(&mut self, closure: &mut Closure) -> Result<(), Obstacle> {
-        for &function in &closure.functions {
-            if self.is_for_others(function, closure) {
-                closure.wrapped.insert(function, self.can_wrap(function)?);
+        let all = closure.functions.iter().copied();
+        let mut next: Vec<FnId> = all.filter(|function| self.is_for_others(*function, closure)).collect();
+        while let Some(function) = next.pop() {
+            if closure.functions.contains(&function) && !closure.wrapped.contains_key(&function) {
+                closure.wrapped.insert(function, self.can_wrap(function, closure)?);
                 closure.is_called_outside = true;
+                next.extend(self.family(function));
+                next.extend(self.alternatives(function, closure));
             }
         }
         for &function in closure.wrapped.keys() {
+            let is_overridden = self.family(function).len() > 1;
             for &index in &self.graph.into[function.0 as usize] {
                 let edge = &self.graph.edges[index];
                 let caller = at(edge).0;
                 if self.awaits(caller) || closure.functions.contains(&caller) {
                     self.can_call_anew(edge, closure)?;
+                } else if is_overridden {
+                    self.asks_object(edge)?;
                 }
+            }
+            if is_overridden {
+                self.is_offloaded_of_object(function)?;
             }
         }
         Ok(())
+    }
+
+    /// What else coroutines may call where they call a function.
+    fn alternatives(&self, function: FnId, closure: &Closure) -> Vec<FnId> {
+        let into = self.graph.into[function.0 as usize].iter().map(|index| &self.graph.edges[*index]);
+        let calls = into.filter(|edge| self.awaits(at(edge).0) || closure.functions.contains(&at(edge).0));
+        calls.flat_map(|edge| self.sites.beside(self.graph, edge)).map(|other| other.callee).collect()
+    }
+
+    /// Whether a call outside any loop leaves it to the object which of several methods that is.
+    fn asks_object(&mut self, edge: &Edge) -> Result<(), Obstacle> {
+        let (_, site) = at(edge);
+        let places = self.pages.places(site.file);
+        let text = places.calls.get(&site.span).map_or("", |call| self.pages.slice(site.file, call.function));
+        let is_class = match self.object_called(at(edge).0, site) {
+            Some(object) if !self.has_class(edge.callee) => {
+                let set = self.program.eval(site.file, object);
+                let members = self.program.values.members(set);
+                members.iter().any(|value| matches!(self.program.values.get(*value), Value::Class { .. }))
+            }
+            _ => false,
+        };
+        if is_class || is_of_super(text) { Err(Obstacle { site, reason: NOT_THE_OBJECT.to_owned() }) } else { Ok(()) }
+    }
+
+    /// Whether threads are given it as the object's.
+    fn is_offloaded_of_object(&mut self, function: FnId) -> Result<(), Obstacle> {
+        for escape in self.escapes.get(&function).cloned().unwrap_or_default() {
+            if let Escape::Given(site) = escape
+                && let Some(given) = self.offloads.get(&site)
+                && is_of_super(self.pages.slice(site.file, *given))
+            {
+                return Err(Obstacle { site, reason: NOT_THE_OBJECT.to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a method is one of the class: of a class that is written before its name, too.
+    fn has_class(&mut self, function: FnId) -> bool {
+        let file = self.program.file_of(function);
+        self.program.function(function).decorators.clone().into_iter().any(|decorator| {
+            let path = self.program.external_path_of(file, decorator);
+            path.is_some_and(|path| matches!(self.program.values.path_text(path), "staticmethod" | "classmethod"))
+        })
     }
 
     /// Whether something calls it that no loop runs, a thread, or who imports the module.
@@ -103,7 +159,7 @@ impl Closures<'_, '_> {
     }
 
     /// The coroutine function's name, if a plain function can stay.
-    fn can_wrap(&mut self, function: FnId) -> Result<String, Obstacle> {
+    fn can_wrap(&mut self, function: FnId, closure: &Closure) -> Result<String, Obstacle> {
         let site = self.site_of(function);
         let name = self.name_of(function);
         let obstacle = |reason: &str| {
@@ -123,8 +179,10 @@ impl Closures<'_, '_> {
         }
         if let Some(class) = self.program.class_of(function) {
             let is_foreign = self.program.external_bases(class).iter().any(|base| !is_harmless(base));
-            if is_foreign || self.family(function).len() > 1 {
-                return obstacle(&format!("`{name}` overrides another method, or another one overrides it"));
+            if is_foreign || self.family(function).iter().any(|method| !closure.functions.contains(method)) {
+                return obstacle(&format!(
+                    "`{name}` overrides a method that stays as it is, or one that does overrides it"
+                ));
             }
             if self.receiver(function).is_none() {
                 return obstacle(&format!("what `{name}` is a method of has no name there"));
@@ -257,13 +315,21 @@ impl Closures<'_, '_> {
         }
     }
 
-    /// The module of `module.function(...)`.
-    fn module_called(&mut self, caller: FnId, site: Site) -> Option<FileId> {
+    /// The object of `object.function(...)`.
+    fn object_called(&self, caller: FnId, site: Site) -> Option<ExprId> {
         let event = self.program.function(caller).events.iter().find(|event| {
             event.span == site.span && matches!(self.program.expr(site.file, event.expr), Expr::Call(..))
         })?;
         let Expr::Call(callee, _) = self.program.expr(site.file, event.expr) else { return None };
-        let Expr::Attribute(object, _) = *self.program.expr(site.file, *callee) else { return None };
+        match *self.program.expr(site.file, *callee) {
+            Expr::Attribute(object, _) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// The module of `module.function(...)`.
+    fn module_called(&mut self, caller: FnId, site: Site) -> Option<FileId> {
+        let object = self.object_called(caller, site)?;
         let set = self.program.eval(site.file, object);
         match self.program.values.members(set) {
             [one] => match self.program.values.get(*one) {
@@ -338,5 +404,20 @@ fn handed_on(program: &Program, function: FnId, skipped: usize) -> String {
     arguments.collect::<Vec<String>>().join(", ")
 }
 
+/// Whether a method is taken from what is above the class.
+fn is_of_super(text: &str) -> bool {
+    text.split('.').next().is_some_and(|object| object.trim_start().starts_with("super("))
+}
+
+const NOT_THE_OBJECT: &str = "a method that others override is called for itself, outside any loop: it would run the override's coroutine function";
+
 /// Decorators that do nothing but say what a function is.
-const FOR_BOTH: &[&str] = &["staticmethod", "classmethod", "typing.final", "typing_extensions.final"];
+const FOR_BOTH: &[&str] = &[
+    "staticmethod",
+    "classmethod",
+    "abc.abstractmethod",
+    "typing.final",
+    "typing.override",
+    "typing_extensions.final",
+    "typing_extensions.override",
+];

@@ -1,7 +1,7 @@
 //! What annotations say.
 
-use super::{Busy, Program};
 use super::values::{EMPTY, FileId, SetId, Symbol, Value, ValueId};
+use super::{Busy, Program};
 use crate::facts::{BindingId, BindingKind, Expr, ExprId, MODULE_SCOPE, Parameter, ParameterKind, ScopeId};
 use std::rc::Rc;
 
