@@ -1,7 +1,7 @@
 //! Async generators that are left in the middle.
 
 use super::{Context, Rule, Severity};
-use crate::facts::{BindingId, BindingKind, EventKind, Expr, ExprId, Facts, FunctionId, Span};
+use crate::facts::{BindingId, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, FunctionId, Span};
 use crate::link::values::{FileId, FnId, Value};
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ pub(super) fn check(context: &mut Context<'_>) {
     for function in context.program.functions() {
         let file = context.program.file_of(function);
         // Where names are advanced.
-        let mut names: BTreeMap<BindingId, Vec<Span>> = BTreeMap::new();
+        let mut names: BTreeMap<BindingId, Vec<Event>> = BTreeMap::new();
         for event in context.program.events(function).iter().copied() {
             let Some(generator) = advanced(context, file, event.expr).filter(|_| is_call(event.kind)) else { continue };
             match context.program.expr(file, generator) {
@@ -59,7 +59,7 @@ pub(super) fn check(context: &mut Context<'_>) {
                 }
                 Expr::Local(bindings) => {
                     if let [binding] = **bindings {
-                        names.entry(binding).or_default().push(event.span);
+                        names.entry(binding).or_default().push(event);
                     }
                 }
                 _ => {}
@@ -72,9 +72,9 @@ pub(super) fn check(context: &mut Context<'_>) {
                 && !is_repeated(facts, binding, &advances)
                 && let Some(last) = advances.last()
                 && let Some(name) = new_generator(context, file, value)
-                && !expects_end(context, function)
+                && !expects_end(context, function, binding, &advances)
             {
-                tell(context, function, *last, name, LEFT);
+                tell(context, function, last.span, name, LEFT);
             }
         }
     }
@@ -108,29 +108,23 @@ fn uses(facts: &Facts, binding: BindingId) -> usize {
 }
 
 /// Whether a loop advances it, to the end as it may be.
-fn is_repeated(facts: &Facts, binding: BindingId, advances: &[Span]) -> bool {
+fn is_repeated(facts: &Facts, binding: BindingId, advances: &[Event]) -> bool {
     let made = facts.bindings[binding].span;
     let behind = facts.loops.iter().filter(|span| made.end <= span.start);
-    behind.into_iter().any(|span| advances.iter().any(|advance| span.contains(*advance)))
+    behind.into_iter().any(|span| advances.iter().any(|advance| span.contains(advance.span)))
 }
 
-/// Whether a function names the error by which a generator ends.
-fn expects_end(context: &mut Context<'_>, function: FnId) -> bool {
+/// Whether something around it takes the error by which a generator ends: a `with` that is not around the name's value as well.
+fn expects_end(context: &mut Context<'_>, function: FnId, binding: BindingId, advances: &[Event]) -> bool {
     let file = context.program.file_of(function);
     let facts = &context.program.file(file).facts;
-    let is_it =
-        |expr: ExprId| matches!(facts.exprs[expr], Expr::Global(name) if facts.name(name) == "StopAsyncIteration");
-    let mut events = context.program.function(function).events.iter();
-    let is_given = events.any(|event| match &facts.exprs[event.expr] {
-        Expr::Call(_, arguments) => arguments.iter().any(|argument| is_it(argument.value)),
-        _ => false,
-    });
+    let withs = |guard| facts.conditions(guard).filter(|condition| matches!(condition, Condition::Within(_))).count();
+    let outer = withs(facts.bindings[binding].guard);
     let is_own = |id: FunctionId| context.program.global_fn(file, id) == function;
-    is_given
-        || facts
-            .handlers
-            .iter()
-            .any(|handler| is_own(handler.function) && handler.types.iter().any(|known| is_it(*known)))
+    let is_it =
+        |expr: &ExprId| matches!(facts.exprs[*expr], Expr::Global(name) if facts.name(name) == "StopAsyncIteration");
+    advances.iter().any(|event| withs(event.guard) > outer)
+        || facts.handlers.iter().any(|handler| is_own(handler.function) && handler.types.iter().any(is_it))
 }
 
 fn tell(context: &mut Context<'_>, function: FnId, span: Span, name: String, what: &str) {
