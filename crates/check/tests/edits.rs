@@ -43,14 +43,18 @@ async def sell():
 
 /// The report of the program after an edit of its first file, if it was carried over.
 fn carried(after: &str) -> Option<Report> {
+    carried_from(BEFORE, after)
+}
+
+fn carried_from(before: &str, after: &str) -> Option<Report> {
     let files = |text: &str| {
         [("shop.py", SHOP), ("start.py", text)].map(|(path, text)| File { path: path.into(), text: text.into() })
     };
     let know_all = |files: &[File]| files.iter().map(|file| know(&file.text)).collect::<Vec<_>>();
-    let (old, new, settings) = (files(BEFORE), files(after), Settings::default());
+    let (old, new, settings) = (files(before), files(after), Settings::default());
     let report = check(&old, know_all(&old), &settings);
     assert!(report.findings.iter().any(|finding| finding.code == "SL002"), "{report:?}");
-    let edit = Edit { index: 1, old: &know(BEFORE), new: &know(after) };
+    let edit = Edit { index: 1, old: &know(before), new: &know(after) };
     let carried = report.after(edit, &new, &settings)?;
     let fresh = check(&new, know_all(&new), &settings);
     assert_eq!((&carried.findings, &carried.problems), (&fresh.findings, &fresh.problems), "after {after}");
@@ -105,4 +109,65 @@ fn edits_that_say_something() {
         assert_ne!(after, BEFORE);
         assert!(carried(&after).is_none(), "{after}");
     }
+}
+
+const RESULTS: &str = "\
+import asyncio, logging, time
+
+log = logging.getLogger(__name__)
+
+
+async def load():
+    await asyncio.sleep(0)
+
+
+async def rows():
+    try:
+        yield 1
+    finally:
+        await asyncio.sleep(0)
+
+
+async def main(flag):
+    time.sleep(1)
+    print(load())
+    sum = load() + 1
+    other = load() or None
+    print(other)
+    unused = load() or None
+    third = flag and load()
+    log.info(third)
+    fourth = load() if flag else 1
+    parts = [fourth]
+    it = rows()
+    await anext(it)
+    return sum, parts
+
+
+asyncio.run(main(1))
+";
+
+#[test]
+fn edits_of_what_uses_results() {
+    let edits = [
+        ("    print(load())\n", "    log.info(load())\n"),
+        ("load() + 1\n", "[load(), 1]\n"),
+        ("    print(other)\n", "    log.info(other)\n"),
+        ("    print(other)\n", "    print(other)\n    rest = [other]\n"),
+        ("    print(other)\n", ""),
+        ("    log.info(third)\n", "    log.info(third)\n    rest = [unused]\n"),
+        ("    log.info(third)\n", "    print(third)\n"),
+        ("    log.info(third)\n", "    if third:\n        print(1)\n"),
+        ("    log.info(third)\n", "    rest = [third]\n"),
+        ("    parts = [fourth]\n", "    parts = 1\n    if fourth:\n        parts = 2\n"),
+        ("    await anext(it)\n", "    for _ in range(3):\n        await anext(it)\n"),
+        ("    await anext(it)\n", "    await anext(it)\n    print(it)\n"),
+    ];
+    for (before, after) in edits {
+        let after = RESULTS.replacen(before, after, 1);
+        assert_ne!(after, RESULTS);
+        assert!(carried_from(RESULTS, &after).is_none(), "{after}");
+    }
+    let quiet = RESULTS.replacen("    it = rows()\n", "    for n in range(3):\n        print(n)\n    it = rows()\n", 1);
+    assert!(carried_from(RESULTS, &quiet).is_some());
 }

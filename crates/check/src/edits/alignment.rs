@@ -5,7 +5,8 @@ use crate::facts::{
     ALWAYS, BindingId, ClassId, Event, Expr, ExprId, Facts, Function, FunctionId, GuardId, MODULE_SCOPE, NameId, Part,
     Parts, ScopeId, ScopeKind, Span,
 };
-use rustc_hash::FxHashMap;
+use crate::rules::misuse;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::hash::Hash;
 
 /// What has been found to be the same, and where it has gone.
@@ -210,8 +211,10 @@ impl<'q> Alignment<'q> {
 
     /// What is listed for the whole file.
     fn lists(&mut self) -> bool {
+        let (loops_before, loops_now) = (loops(self.old), loops(self.new));
         let (old, new) = (self.old.facts, self.new.facts);
-        self.exprs(&old.unwaiting, &new.unwaiting)
+        self.all(&loops_before, &loops_now, |this, old, new| this.span(*old, *new))
+            && self.exprs(&old.unwaiting, &new.unwaiting)
             && self.all(&old.stores, &new.stores, |this, old, new| {
                 this.expr(old.object, new.object) && this.name(old.name, new.name) && this.expr(old.value, new.value)
             })
@@ -242,14 +245,16 @@ impl<'q> Alignment<'q> {
         let (seen, seen_now) = (old.seen_outside(), new.seen_outside());
         let events = old.functions.iter().flat_map(|(_, function)| &function.events);
         let mut bound = events.filter(|event| !self.old.event(event)).filter_map(Event::bound);
-        bound.all(|binding| match self.bindings.to.get(&binding) {
-            Some(other) => {
-                old.bindings[binding].is_used == new.bindings[*other].is_used
-                    && before.get(&binding) == now.get(other)
-                    && seen.contains(&binding) == seen_now.contains(other)
-            }
-            None => true,
-        })
+        let mut scopes = self.scopes.to.iter().filter(|(scope, _)| **scope != MODULE_SCOPE);
+        scopes.all(|(one, other)| results(self.old, *one, &before, &seen) == results(self.new, *other, &now, &seen_now))
+            && bound.all(|binding| match self.bindings.to.get(&binding) {
+                Some(other) => {
+                    old.bindings[binding].is_used == new.bindings[*other].is_used
+                        && before.get(&binding) == now.get(other)
+                        && seen.contains(&binding) == seen_now.contains(other)
+                }
+                None => true,
+            })
     }
 
     // ---------------------------------------------------------------------- parts
@@ -357,17 +362,49 @@ fn names(facts: &Facts, scope: ScopeId) -> FxHashMap<&str, &[BindingId]> {
     facts.scopes[scope].names.iter().map(|(name, bindings)| (facts.name(*name), &**bindings)).collect()
 }
 
+/// The names of a function that have what calls give: how each is used, and whether by others.
+fn results<'f>(
+    quiet: Quiet<'f>,
+    scope: ScopeId,
+    uses: &FxHashMap<BindingId, Uses>,
+    seen: &FxHashSet<BindingId>,
+) -> Vec<(&'f str, Option<Uses>, bool)> {
+    let names = names(quiet.facts, scope).into_iter();
+    let all = names.flat_map(|(name, bindings)| bindings.iter().map(move |binding| (name, *binding)));
+    let known = all.filter(|(_, binding)| quiet.has_result(*binding));
+    let mut known: Vec<_> =
+        known.map(|(name, binding)| (name, uses.get(&binding).copied(), seen.contains(&binding))).collect();
+    known.sort_unstable();
+    known
+}
+
+/// How often, and how often as a condition.
+type Uses = (usize, usize);
+
 /// How often each binding is used by the function that has it.
-fn uses(facts: &Facts) -> FxHashMap<BindingId, usize> {
-    let mut uses = FxHashMap::default();
-    for (_, expr) in facts.exprs.iter() {
+fn uses(facts: &Facts) -> FxHashMap<BindingId, Uses> {
+    let mut uses: FxHashMap<BindingId, Uses> = FxHashMap::default();
+    let truths = misuse::truths(facts);
+    for (id, expr) in facts.exprs.iter() {
         if let Expr::Local(bindings) = expr {
             for binding in bindings.iter() {
-                *uses.entry(*binding).or_default() += 1;
+                let (all, tests) = uses.entry(*binding).or_default();
+                (*all, *tests) = (*all + 1, *tests + usize::from(truths.contains(&id)));
             }
         }
     }
     uses
+}
+
+/// The loops in which something happens that is not quiet, in the order of the text.
+fn loops(quiet: Quiet<'_>) -> Vec<Span> {
+    let events = quiet.facts.functions.iter().flat_map(|(_, function)| &function.events);
+    let mut heard: Vec<u32> = events.filter(|event| !quiet.event(event)).map(|event| event.span.start).collect();
+    heard.sort_unstable();
+    let loops = quiet.facts.loops.iter().copied();
+    loops
+        .filter(|span| heard[heard.partition_point(|at| *at < span.start)..].first().is_some_and(|at| *at < span.end))
+        .collect()
 }
 
 /// How often code that is not the same on both sides mentions names that matter elsewhere.

@@ -6,6 +6,7 @@ use crate::facts::{
     Argument, BindingId, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, FunctionId, Guard, GuardId,
     MODULE, MODULE_SCOPE,
 };
+use crate::rules::misuse;
 
 /// What is quiet in a file.
 #[derive(Clone, Copy)]
@@ -22,6 +23,9 @@ impl Quiet<'_> {
     /// Whether an event is one that nobody hears of.
     pub(super) fn event(&self, event: &Event) -> bool {
         let expr = event.expr;
+        if self.uses_results(event) {
+            return false;
+        }
         match event.kind {
             EventKind::Call(_) | EventKind::Test => self.call(expr),
             EventKind::Read => match self.facts.exprs[expr] {
@@ -38,6 +42,31 @@ impl Quiet<'_> {
             }
             _ => false,
         }
+    }
+
+    /// Whether an event uses what a call gives, by itself or by a name, that may be one of the program's: it may be a coroutine.
+    fn uses_results(&self, event: &Event) -> bool {
+        let object = |expr: ExprId| match self.facts.exprs[expr] {
+            Expr::Attribute(object, _) => Some(object),
+            _ => None,
+        };
+        let used: Vec<ExprId> = match (event.kind, &self.facts.exprs[event.expr]) {
+            (EventKind::Call(_), Expr::Call(callee, arguments)) => {
+                object(*callee).into_iter().chain(arguments.iter().map(|argument| argument.value)).collect()
+            }
+            (EventKind::Read, _) => object(event.expr).into_iter().collect(),
+            _ => vec![event.expr],
+        };
+        used.into_iter().any(|used| match &self.facts.exprs[used] {
+            Expr::Local(bindings) => bindings.iter().any(|binding| self.has_result(*binding)),
+            _ => misuse::calls(self.facts, used).into_iter().any(|call| !self.call(call)),
+        })
+    }
+
+    /// Whether a name has what a call gives that may be one of the program's.
+    pub(super) fn has_result(&self, binding: BindingId) -> bool {
+        let value = misuse::value_of(&self.facts.bindings[binding]);
+        value.is_some_and(|value| misuse::calls(self.facts, value).into_iter().any(|call| !self.call(call)))
     }
 
     /// Whether a function that has come or gone is one that nobody hears of.

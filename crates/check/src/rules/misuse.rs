@@ -74,7 +74,7 @@ fn arguments_misused(
 }
 
 /// The calls that an expression may have its value from. The first operand of `or` is that value, as coroutines are true.
-pub(super) fn calls(facts: &Facts, expr: ExprId) -> Vec<ExprId> {
+pub(crate) fn calls(facts: &Facts, expr: ExprId) -> Vec<ExprId> {
     let (mut next, mut found) = (vec![expr], Vec::new());
     while let Some(expr) = next.pop() {
         match &facts.exprs[expr] {
@@ -122,7 +122,8 @@ pub(super) fn names(facts: &Facts, misused: &FxHashSet<ExprId>) -> Vec<(Function
     found
 }
 
-const fn value_of(binding: &Binding) -> Option<ExprId> {
+/// The value that a name is given.
+pub(crate) const fn value_of(binding: &Binding) -> Option<ExprId> {
     match binding.kind {
         BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. } => Some(value),
         _ => None,
@@ -130,7 +131,7 @@ const fn value_of(binding: &Binding) -> Option<ExprId> {
 }
 
 /// Names that are conditions; not those within `and` and `or`, which may be the value of these.
-fn truths(facts: &Facts) -> FxHashSet<ExprId> {
+pub(crate) fn truths(facts: &Facts) -> FxHashSet<ExprId> {
     let mut found: FxHashSet<ExprId> = FxHashSet::default();
     for (_, guard) in facts.guards.iter() {
         let Condition::Test { mut expr, .. } = guard.condition else { continue };

@@ -11,7 +11,7 @@ mod coroutine_never_awaited;
 mod deprecated_get_event_loop;
 mod loop_from_other_thread;
 mod loop_lifecycle;
-mod misuse;
+pub(crate) mod misuse;
 mod nest_asyncio;
 mod swallowed_cancellation;
 mod task_dropped;
