@@ -3,7 +3,7 @@
 use super::needs::{Need, What};
 use super::values::{FileId, FnId, SetId, Value};
 use super::{Busy, Program};
-use crate::facts::{BindingKind, Condition, Constant, Expr, ExprId, GuardId};
+use crate::facts::{BindingId, BindingKind, Condition, Constant, Expr, ExprId, GuardId, NameId};
 
 /// What is known where some code runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -116,93 +116,132 @@ impl Program {
         is_outside
     }
 
+    /// What an expression says that is true, or false.
     fn learn(&mut self, file: FileId, function: FnId, expr: ExprId, is: bool, truth: &mut Truth) {
         if let Some((owner, parameter, key)) = self.asked_key(file, function, expr) {
             truth.needs.push(Need { owner, parameter, what: What::KeyTrue(key), is });
             return;
         }
-        match self.expr(file, expr).clone() {
-            Expr::Not(inner) => return self.learn(file, function, inner, !is, truth),
+        let is_all = match self.expr(file, expr).clone() {
+            Expr::Not(inner) => {
+                self.learn(file, function, inner, !is, truth);
+                true
+            }
             Expr::Logic(is_and, parts) if is_and == is => {
                 for part in parts {
                     self.learn(file, function, part, is, truth);
                 }
-                return;
-            }
-            Expr::Local(bindings) if bindings.len() > 1 => {
-                // A parameter that got its default meanwhile.
-                let facts = &self.file(file).facts;
-                truth.is_dual |= !is
-                    && bindings.iter().any(|binding| match facts.bindings[*binding].kind {
-                        BindingKind::Parameter(owner, parameter) => {
-                            is_dual_name(facts.name(facts.functions[owner].parameters[parameter as usize].name))
-                        }
-                        _ => false,
-                    });
-                if let Some(need) = self.asked(file, function, expr, (What::True, is)) {
-                    truth.needs.push(need);
-                    return;
-                }
+                true
             }
             Expr::Choice { test, then, other } => {
-                // On a loop, one of the two may be out of the question.
-                let (is_then, is_other) =
-                    (self.loop_truth(file, then, 0) != Some(!is), self.loop_truth(file, other, 0) != Some(!is));
-                match (is_then, is_other) {
-                    (true, true) => {}
-                    (false, false) => truth.is_outside = true,
-                    _ => {
-                        self.learn(file, function, test, is_then, truth);
-                        self.learn(file, function, if is_then { then } else { other }, is, truth);
-                    }
-                }
-                return;
+                self.learn_choice(file, function, (test, then, other), is, truth);
+                true
             }
-            Expr::Local(_) | Expr::Free(..) => {
-                if let Some(value) = self.bound_value(file, expr)
-                    && (matches!(self.expr(file, value), Expr::Choice { .. } | Expr::Not(_))
-                        || self.is_question_of_coroutine(file, value))
-                {
-                    return self.learn(file, function, value, is, truth);
-                }
-                if let Some((owner, parameter)) = self.asked_parameter(file, function, expr) {
-                    truth.needs.push(Need { owner, parameter, what: What::True, is });
-                    let name = self.function(owner).parameters[parameter as usize].name;
-                    truth.is_dual |= !is && is_dual_name(self.file(file).facts.name(name));
-                    return;
-                }
+            Expr::Local(bindings) if bindings.len() > 1 => {
+                self.learn_rebound(file, function, (expr, &bindings, is), truth)
             }
+            Expr::Local(_) | Expr::Free(..) => self.learn_name(file, function, expr, is, truth),
             Expr::Call(callee, arguments) => {
                 let first = arguments.first().map(|argument| argument.value);
-                if let (Expr::Global(name), Some(first)) = (self.expr(file, callee), first)
-                    && self.file(file).facts.name(*name) == "bool"
-                {
-                    return self.learn(file, function, first, is, truth);
-                }
-                if let Some((subject, what)) = self.question(file, callee, first)
-                    && let Some(need) = self.asked(file, function, subject, (what, is))
-                {
-                    truth.needs.push(need);
-                    return;
-                }
+                self.learn_call(file, function, (callee, first, is), truth)
             }
-            Expr::Attribute(_, name) => truth.is_dual |= !is && is_dual_name(self.file(file).facts.name(name)),
-            Expr::Same(left, right, is_negated)
-                if self.learn_same(file, function, (left, right, is != is_negated), truth) =>
-            {
-                return;
+            Expr::Attribute(_, name) => {
+                truth.is_dual |= !is && is_dual_name(self.file(file).facts.name(name));
+                false
             }
-            _ => {}
+            Expr::Same(left, right, is_negated) => {
+                self.learn_same(file, function, (left, right, is != is_negated), truth)
+            }
+            _ => false,
+        };
+        if !is_all {
+            truth.is_outside |= self.is_false_on_loop(file, expr, is);
         }
-        if self.constant_truth(file, expr).is_some_and(|truth| truth != is) {
-            truth.is_outside = true;
+    }
+
+    /// Whether an expression cannot be true, or false, where a loop runs.
+    fn is_false_on_loop(&mut self, file: FileId, expr: ExprId, is: bool) -> bool {
+        self.constant_truth(file, expr).is_some_and(|truth| truth != is)
+            || self.loop_truth(file, expr, 0).is_some_and(|means_running| means_running != is)
+            || self.says_no_loop(file, expr, is)
+    }
+
+    /// `then if test else other`: on a loop, one of the two may be out of the question.
+    fn learn_choice(
+        &mut self,
+        file: FileId,
+        function: FnId,
+        (test, then, other): (ExprId, ExprId, ExprId),
+        is: bool,
+        truth: &mut Truth,
+    ) {
+        let (is_then, is_other) =
+            (self.loop_truth(file, then, 0) != Some(!is), self.loop_truth(file, other, 0) != Some(!is));
+        match (is_then, is_other) {
+            (true, true) => {}
+            (false, false) => truth.is_outside = true,
+            _ => {
+                self.learn(file, function, test, is_then, truth);
+                self.learn(file, function, if is_then { then } else { other }, is, truth);
+            }
         }
-        if let Some(means_running) = self.loop_truth(file, expr, 0)
-            && means_running != is
+    }
+
+    /// A parameter that got its default meanwhile; whether that is all.
+    fn learn_rebound(
+        &mut self,
+        file: FileId,
+        function: FnId,
+        (name, bindings, is): (ExprId, &[BindingId], bool),
+        truth: &mut Truth,
+    ) -> bool {
+        let facts = &self.file(file).facts;
+        truth.is_dual |= !is
+            && bindings.iter().any(|binding| match facts.bindings[*binding].kind {
+                BindingKind::Parameter(owner, parameter) => {
+                    is_dual_name(facts.name(facts.functions[owner].parameters[parameter as usize].name))
+                }
+                _ => false,
+            });
+        let need = self.asked(file, function, name, (What::True, is));
+        truth.needs.extend(need);
+        need.is_some()
+    }
+
+    /// A name of a question, or a parameter; whether that is all.
+    fn learn_name(&mut self, file: FileId, function: FnId, name: ExprId, is: bool, truth: &mut Truth) -> bool {
+        if let Some(value) = self.bound_value(file, name)
+            && (matches!(self.expr(file, value), Expr::Choice { .. } | Expr::Not(_))
+                || self.is_question_of_coroutine(file, value))
         {
-            truth.is_outside = true;
+            self.learn(file, function, value, is, truth);
+            return true;
         }
-        truth.is_outside |= self.says_no_loop(file, expr, is);
+        let Some((owner, parameter)) = self.asked_parameter(file, function, name) else { return false };
+        truth.needs.push(Need { owner, parameter, what: What::True, is });
+        let name = self.function(owner).parameters[parameter as usize].name;
+        truth.is_dual |= !is && is_dual_name(self.file(file).facts.name(name));
+        true
+    }
+
+    /// A call that asks about a parameter, or is one of `bool`; whether that is all.
+    fn learn_call(
+        &mut self,
+        file: FileId,
+        function: FnId,
+        (callee, first, is): (ExprId, Option<ExprId>, bool),
+        truth: &mut Truth,
+    ) -> bool {
+        if let (Expr::Global(name), Some(first)) = (self.expr(file, callee), first)
+            && self.file(file).facts.name(*name) == "bool"
+        {
+            self.learn(file, function, first, is, truth);
+            return true;
+        }
+        let Some((subject, what)) = self.question(file, callee, first) else { return false };
+        let need = self.asked(file, function, subject, (what, is));
+        truth.needs.extend(need);
+        need.is_some()
     }
 
     /// What `left is right` says, or that it is not so; whether that is all.
@@ -305,85 +344,96 @@ impl Program {
         if depth > 6 {
             return None;
         }
-        match self.expr(file, expr).clone() {
-            Expr::Not(inner) => self.loop_truth(file, inner, depth + 1).map(|is| !is),
-            Expr::Same(left, right, is_negated) => {
-                if self.is_thread_of_loop(file, left, right) || self.is_thread_of_loop(file, right, left) {
-                    return Some(!is_negated);
-                }
-                let right = self.eval(file, right);
-                match self.only_constant(right)? {
-                    Constant::None if self.asks_for_loop(file, left, &["asyncio.RunningLoop()", TASK]) => {
-                        Some(is_negated)
-                    }
-                    Constant::None => self.is_loop_or_none(file, left).then_some(is_negated),
-                    Constant::True => self.loop_truth(file, left, depth + 1).map(|is| is != is_negated),
-                    Constant::False => self.loop_truth(file, left, depth + 1).map(|is| is == is_negated),
-                    _ => None,
-                }
-            }
+        let found = match self.expr(file, expr).clone() {
+            Expr::Not(inner) => return self.loop_truth(file, inner, depth + 1).map(|is| !is),
+            Expr::Same(left, right, is_negated) => return self.same_loop_truth(file, (left, right, is_negated), depth),
             Expr::Logic(is_and, parts) => {
                 // `loop and loop.is_running()`; or `is_main_thread and not is_running`, which says less when it is false.
                 let known: Vec<bool> =
                     parts.iter().filter_map(|part| self.loop_truth(file, *part, depth + 1)).collect();
-                if known.contains(&true) { Some(true) } else { known.first().copied().filter(|_| is_and) }
+                return if known.contains(&true) { Some(true) } else { known.first().copied().filter(|_| is_and) };
             }
-            Expr::Attribute(_, name) if is_dual_name(self.file(file).facts.name(name)) => Some(true),
+            Expr::Attribute(_, name) if is_dual_name(self.file(file).facts.name(name)) => return Some(true),
             Expr::Call(callee, arguments) => {
-                let callee = self.eval(file, callee);
-                // `getattr(flow, "isasync", True)`
-                if let Some(name) = arguments.get(1).map(|argument| argument.value)
-                    && let Expr::Text(name) = *self.expr(file, name)
-                    && is_dual_name(self.file(file).facts.name(name))
-                {
-                    return Some(true);
-                }
-                for value in self.values.shared(callee).iter().copied() {
-                    match self.values.get(value).clone() {
-                        Value::External(path) if self.is_question(path) => return Some(true),
-                        Value::Function(function, _) | Value::Bound(function, ..) => {
-                            if let Some(found) = self.returns_loop_truth(function, depth + 1) {
-                                return Some(found);
-                            }
-                        }
-                        _ => {}
-                    }
-                }
-                self.is_loop_or_none(file, expr).then_some(true)
+                self.call_loop_truth(file, callee, arguments.get(1).map(|argument| argument.value), depth)
             }
-            Expr::Local(bindings) => {
-                let flags: Vec<(ExprId, GuardId)> = bindings
-                    .iter()
-                    .filter_map(|binding| {
-                        let binding = &self.file(file).facts.bindings[*binding];
-                        match binding.kind {
-                            BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. } => {
-                                Some((value, binding.guard))
-                            }
-                            _ => None,
-                        }
-                    })
-                    .collect();
-                if flags.len() == bindings.len()
-                    && let Some(found) = self.agreeing(file, &flags, depth + 1)
-                {
-                    return Some(found);
-                }
-                self.is_loop_or_none(file, expr).then_some(true)
-            }
+            Expr::Local(bindings) => self.name_loop_truth(file, &bindings, depth),
             Expr::Attribute(object, name) if self.is_property(self.symbol(file, name)) => {
-                let (objects, name) = (self.eval(file, object), self.symbol(file, name));
-                for object in self.values.shared(objects).iter().copied() {
-                    for (getter, _) in self.getters(object, name) {
-                        if let Some(found) = self.returns_loop_truth(getter, depth + 1) {
-                            return Some(found);
-                        }
-                    }
-                }
-                self.is_loop_or_none(file, expr).then_some(true)
+                self.property_loop_truth(file, object, name, depth)
             }
-            _ => self.is_loop_or_none(file, expr).then_some(true),
+            _ => None,
+        };
+        found.or_else(|| self.is_loop_or_none(file, expr).then_some(true))
+    }
+
+    /// `left is right`, or that it is not so.
+    fn same_loop_truth(
+        &mut self,
+        file: FileId,
+        (left, right, is_negated): (ExprId, ExprId, bool),
+        depth: u32,
+    ) -> Option<bool> {
+        if self.is_thread_of_loop(file, left, right) || self.is_thread_of_loop(file, right, left) {
+            return Some(!is_negated);
         }
+        let right = self.eval(file, right);
+        match self.only_constant(right)? {
+            Constant::None if self.asks_for_loop(file, left, &["asyncio.RunningLoop()", TASK]) => Some(is_negated),
+            Constant::None => self.is_loop_or_none(file, left).then_some(is_negated),
+            Constant::True => self.loop_truth(file, left, depth + 1).map(|is| is != is_negated),
+            Constant::False => self.loop_truth(file, left, depth + 1).map(|is| is == is_negated),
+            _ => None,
+        }
+    }
+
+    /// A question that is called, or a function that gives the answer to one; `getattr(flow, "isasync", True)`.
+    fn call_loop_truth(&mut self, file: FileId, callee: ExprId, name: Option<ExprId>, depth: u32) -> Option<bool> {
+        if let Some(name) = name
+            && let Expr::Text(name) = *self.expr(file, name)
+            && is_dual_name(self.file(file).facts.name(name))
+        {
+            return Some(true);
+        }
+        let callee = self.eval(file, callee);
+        for value in self.values.shared(callee).iter().copied() {
+            let found = match *self.values.get(value) {
+                Value::External(path) => self.is_question(path).then_some(true),
+                Value::Function(function, _) | Value::Bound(function, ..) => {
+                    self.returns_loop_truth(function, depth + 1)
+                }
+                _ => None,
+            };
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    /// A name that the answer was given.
+    fn name_loop_truth(&mut self, file: FileId, bindings: &[BindingId], depth: u32) -> Option<bool> {
+        let facts = &self.file(file).facts;
+        let flag = |binding: &BindingId| match facts.bindings[*binding].kind {
+            BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. } => {
+                Some((value, facts.bindings[*binding].guard))
+            }
+            _ => None,
+        };
+        let flags: Option<Vec<(ExprId, GuardId)>> = bindings.iter().map(flag).collect();
+        self.agreeing(file, &flags?, depth + 1)
+    }
+
+    fn property_loop_truth(&mut self, file: FileId, object: ExprId, name: NameId, depth: u32) -> Option<bool> {
+        let (objects, name) = (self.eval(file, object), self.symbol(file, name));
+        for object in self.values.shared(objects).iter().copied() {
+            for (getter, _) in self.getters(object, name) {
+                let found = self.returns_loop_truth(getter, depth + 1);
+                if found.is_some() {
+                    return found;
+                }
+            }
+        }
+        None
     }
 
     fn returns_loop_truth(&mut self, function: FnId, depth: u32) -> Option<bool> {
