@@ -52,17 +52,7 @@ impl Program {
             }
             (Value::Manager(inner), Step::Enter) => self.step(inner, Step::Element),
             (Value::Manager(inner), Step::AsyncEnter) => self.step(inner, Step::AsyncElement),
-            (Value::Sequence(parts), Step::Index(index)) => {
-                let place = if index < 0 {
-                    parts.len().checked_sub(index.unsigned_abs() as usize)
-                } else {
-                    Some(index as usize)
-                };
-                match place.and_then(|place| parts.get(place)) {
-                    Some(part) => *part,
-                    None => self.any_of(&parts),
-                }
-            }
+            (Value::Sequence(parts), Step::Index(index)) => self.part(&parts, index),
             (Value::Sequence(parts), Step::Item | Step::Element) => self.any_of(&parts),
             (Value::Mapping(items), Step::Key(key)) => {
                 let exact: Vec<SetId> =
@@ -80,35 +70,37 @@ impl Program {
                 let made = self.special(value, "__aenter__");
                 self.step_set(made, Step::Await)
             }
-            (Value::Instance { .. }, Step::Element) => {
-                let iterator = self.special(value, "__iter__");
-                let mut all = EMPTY;
-                for iterator in self.values.shared(iterator).iter().copied() {
-                    let next = match self.values.get(iterator) {
-                        Value::Instance { .. } => self.special(iterator, "__next__"),
-                        _ => self.step(iterator, Step::Element),
-                    };
-                    all = self.values.union(all, next);
-                }
-                all
-            }
-            (Value::Instance { .. }, Step::AsyncElement) => {
-                let iterator = self.special(value, "__aiter__");
-                let mut all = EMPTY;
-                for iterator in self.values.shared(iterator).iter().copied() {
-                    let next = match self.values.get(iterator) {
-                        Value::Instance { .. } => {
-                            let made = self.special(iterator, "__anext__");
-                            self.step_set(made, Step::Await)
-                        }
-                        _ => self.step(iterator, Step::AsyncElement),
-                    };
-                    all = self.values.union(all, next);
-                }
-                all
-            }
+            (Value::Instance { .. }, Step::Element | Step::AsyncElement) => self.iterated(value, step),
             (Value::Instance { .. }, Step::Item | Step::Index(_) | Step::Key(_)) => self.special(value, "__getitem__"),
             _ => EMPTY,
+        }
+    }
+
+    /// What an object of the program gives to a loop.
+    fn iterated(&mut self, value: ValueId, step: Step) -> SetId {
+        let is_async = step == Step::AsyncElement;
+        let iterators = self.special(value, if is_async { "__aiter__" } else { "__iter__" });
+        let mut all = EMPTY;
+        for iterator in self.values.shared(iterators).iter().copied() {
+            let next = match self.values.get(iterator) {
+                Value::Instance { .. } if is_async => {
+                    let made = self.special(iterator, "__anext__");
+                    self.step_set(made, Step::Await)
+                }
+                Value::Instance { .. } => self.special(iterator, "__next__"),
+                _ => self.step(iterator, step),
+            };
+            all = self.values.union(all, next);
+        }
+        all
+    }
+
+    fn part(&mut self, parts: &[SetId], index: i32) -> SetId {
+        let place =
+            if index < 0 { parts.len().checked_sub(index.unsigned_abs() as usize) } else { Some(index as usize) };
+        match place.and_then(|place| parts.get(place)) {
+            Some(part) => *part,
+            None => self.any_of(parts),
         }
     }
 

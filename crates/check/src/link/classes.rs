@@ -304,18 +304,7 @@ impl Program {
     /// What an attribute of a value is.
     pub(crate) fn attribute(&mut self, value: ValueId, name: Symbol) -> SetId {
         match self.values.get(value).clone() {
-            Value::Module(file) => {
-                if let Some(found) = self.module_member(file, name)
-                    && found != EMPTY
-                {
-                    return found;
-                }
-                let full = format!("{}.{}", self.file(file).module, self.values.text(name));
-                match self.modules.find(&full, file) {
-                    Some(file) => self.single(Value::Module(file)),
-                    None => EMPTY,
-                }
-            }
+            Value::Module(file) => self.module_attribute(file, name),
             Value::Namespace(module) => {
                 let full = format!("{}.{}", self.values.text(module), self.values.text(name));
                 // Any file will do: packages have the same names for all.
@@ -334,27 +323,7 @@ impl Program {
                 self.single(Value::Partial(setter, args))
             }
             Value::Parameter(..) | Value::Step(..) | Value::External(_) => self.step(value, Step::Attribute(name)),
-            Value::Sequence(parts) => {
-                if matches!(self.values.text(name), "pop" | "popleft" | "copy") {
-                    let given = match self.values.text(name) {
-                        "copy" => self.values.set([value]),
-                        _ => parts.iter().fold(EMPTY, |all, part| self.values.union(all, *part)),
-                    };
-                    return self.giver(given);
-                }
-                let path = format!("list().{}", self.values.text(name));
-                let method = self.external(&path);
-                if path != "list().sort" {
-                    return method;
-                }
-                // Its key is called with what is in it.
-                let itself = self.values.set([value]);
-                let args = self.values.new_args(super::values::Args { positional: vec![itself], ..Default::default() });
-                let methods: Vec<ValueId> = self.values.members(method).to_vec();
-                let methods: Vec<ValueId> =
-                    methods.into_iter().map(|method| self.value(Value::Partial(method, args))).collect();
-                self.values.set(methods)
-            }
+            Value::Sequence(parts) => self.sequence_method(value, &parts, name),
             Value::Mapping(items) => {
                 let parts: Vec<SetId> = items.iter().map(|(_, set)| *set).collect();
                 let mut all = EMPTY;
@@ -371,6 +340,41 @@ impl Program {
             }
             _ => EMPTY,
         }
+    }
+
+    fn module_attribute(&mut self, file: FileId, name: Symbol) -> SetId {
+        if let Some(found) = self.module_member(file, name)
+            && found != EMPTY
+        {
+            return found;
+        }
+        let full = format!("{}.{}", self.file(file).module, self.values.text(name));
+        match self.modules.find(&full, file) {
+            Some(file) => self.single(Value::Module(file)),
+            None => EMPTY,
+        }
+    }
+
+    fn sequence_method(&mut self, value: ValueId, parts: &[SetId], name: Symbol) -> SetId {
+        if matches!(self.values.text(name), "pop" | "popleft" | "copy") {
+            let given = match self.values.text(name) {
+                "copy" => self.values.set([value]),
+                _ => parts.iter().fold(EMPTY, |all, part| self.values.union(all, *part)),
+            };
+            return self.giver(given);
+        }
+        let path = format!("list().{}", self.values.text(name));
+        let method = self.external(&path);
+        if path != "list().sort" {
+            return method;
+        }
+        // Its key is called with what is in it.
+        let itself = self.values.set([value]);
+        let args = self.values.new_args(super::values::Args { positional: vec![itself], ..Default::default() });
+        let methods: Vec<ValueId> = self.values.members(method).to_vec();
+        let methods: Vec<ValueId> =
+            methods.into_iter().map(|method| self.value(Value::Partial(method, args))).collect();
+        self.values.set(methods)
     }
 
     /// `get`, `values` and `items` give what is in it.

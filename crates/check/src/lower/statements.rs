@@ -44,31 +44,8 @@ impl Lowering {
             }
             Stmt::Assign(assign) => self.assignment(assign),
             Stmt::AnnAssign(assign) => self.annotated(assign),
-            Stmt::AugAssign(assign) => {
-                let value = self.expr(&assign.value);
-                let special = self.name(in_place_name(assign.op));
-                if let Expr::Name(name) = &*assign.target {
-                    let id = self.name(&name.id);
-                    let before = self.look_up(id);
-                    self.event(EventKind::Operator(special), before, assign.range);
-                    let both = self.union(vec![before, value], assign.range);
-                    self.bind(id, BindingKind::Value(both), name.range);
-                } else {
-                    let before = self.expr(&assign.target);
-                    self.event(EventKind::Operator(special), before, assign.range);
-                }
-            }
-            Stmt::Return(return_) => {
-                match return_.value.as_deref() {
-                    Some(Expr::If(conditional)) => self.return_either(conditional),
-                    value => {
-                        let value = value.map_or(UNKNOWN, |value| self.kept(value));
-                        let guard = self.frame().guard;
-                        self.function().returns.push((value, guard));
-                    }
-                }
-                self.frame().flow.is_dead = true;
-            }
+            Stmt::AugAssign(assign) => self.augmented(assign),
+            Stmt::Return(return_) => self.return_(return_),
             Stmt::Raise(raise) => {
                 for part in [&raise.exc, &raise.cause].into_iter().flatten() {
                     let raised = self.expr(part);
@@ -100,21 +77,7 @@ impl Lowering {
                     self.guard(Condition::Test { expr: test, is: true });
                 }
             }
-            Stmt::Delete(delete) => {
-                for target in &delete.targets {
-                    if let Expr::Name(name) = target {
-                        let name_id = self.name(&name.id);
-                        self.bind(name_id, BindingKind::Unknown, name.range);
-                    } else if let Expr::Subscript(item) = target {
-                        let object = self.expr(&item.value);
-                        self.expr(&item.slice);
-                        let special = self.name("__delitem__");
-                        self.event(EventKind::Operator(special), object, item.range);
-                    } else {
-                        self.expr(target);
-                    }
-                }
-            }
+            Stmt::Delete(delete) => delete.targets.iter().for_each(|target| self.delete(target)),
             Stmt::Import(import) => self.import(import),
             Stmt::ImportFrom(import) => self.import_from(import),
             Stmt::TypeAlias(alias) => {
@@ -126,6 +89,47 @@ impl Lowering {
             }
             Stmt::Global(_) | Stmt::Nonlocal(_) | Stmt::Pass(_) | Stmt::IpyEscapeCommand(_) => {}
         }
+    }
+
+    fn augmented(&mut self, assign: &ast::StmtAugAssign) {
+        let value = self.expr(&assign.value);
+        let special = self.name(in_place_name(assign.op));
+        if let Expr::Name(name) = &*assign.target {
+            let id = self.name(&name.id);
+            let before = self.look_up(id);
+            self.event(EventKind::Operator(special), before, assign.range);
+            let both = self.union(vec![before, value], assign.range);
+            self.bind(id, BindingKind::Value(both), name.range);
+        } else {
+            let before = self.expr(&assign.target);
+            self.event(EventKind::Operator(special), before, assign.range);
+        }
+    }
+
+    fn delete(&mut self, target: &Expr) {
+        if let Expr::Name(name) = target {
+            let name_id = self.name(&name.id);
+            self.bind(name_id, BindingKind::Unknown, name.range);
+        } else if let Expr::Subscript(item) = target {
+            let object = self.expr(&item.value);
+            self.expr(&item.slice);
+            let special = self.name("__delitem__");
+            self.event(EventKind::Operator(special), object, item.range);
+        } else {
+            self.expr(target);
+        }
+    }
+
+    fn return_(&mut self, return_: &ast::StmtReturn) {
+        match return_.value.as_deref() {
+            Some(Expr::If(conditional)) => self.return_either(conditional),
+            value => {
+                let value = value.map_or(UNKNOWN, |value| self.kept(value));
+                let guard = self.frame().guard;
+                self.function().returns.push((value, guard));
+            }
+        }
+        self.frame().flow.is_dead = true;
     }
 
     /// `return one if test else other`: each under its condition.
