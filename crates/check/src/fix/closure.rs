@@ -7,7 +7,7 @@ use super::sites::{Sites, at, is_call};
 use super::{obstacles::is_manager, twins};
 use crate::catalogue::Category;
 use crate::facts::{Condition, EventKind, Expr, Span};
-use crate::graph::{Edge, Graph, SinkCall, Site};
+use crate::graph::{Edge, Graph, Offloaded, OffloadedTo, SinkCall, Site};
 use crate::link::Program;
 use crate::link::values::{FileId, FnId};
 use crate::{Settings, SyncCallers};
@@ -30,8 +30,8 @@ pub(super) struct Closure {
     pub(super) twins: BTreeMap<FnId, FnId>,
     /// Something that runs no loop calls it, or a thread.
     pub(super) is_called_outside: bool,
-    /// `asyncio.to_thread(function)` of one of them.
-    pub(super) offloads: BTreeSet<Site>,
+    /// Calls that hand one of them to a thread.
+    pub(super) offloads: BTreeSet<(Site, FnId)>,
     /// Functions of which a plain one stays, and the new names of their coroutine functions.
     pub(super) wrapped: BTreeMap<FnId, String>,
 }
@@ -47,8 +47,8 @@ pub(super) struct Closures<'p, 'f> {
     pub(super) escapes: FxHashMap<FnId, Vec<Escape>>,
     /// Functions by what decorates them.
     pub(super) decorated: FxHashMap<FnId, Vec<FnId>>,
-    /// Calls of `asyncio.to_thread`, and the span of the function.
-    pub(super) offloads: FxHashMap<Site, Span>,
+    /// Functions that a call hands to a thread, which can run them still: by the call, with the span of the function.
+    pub(super) offloads: FxHashMap<(Site, FnId), Span>,
     /// Attributes of objects of which nothing is known, by their names.
     pub(super) unknown: FxHashMap<String, Vec<super::doubts::Unknown>>,
     /// Objects whose attributes are named at run time.
@@ -67,9 +67,9 @@ impl<'p, 'f> Closures<'p, 'f> {
         let on_loop = on_loop(program, graph);
         let (escapes, decorated) = (escapes(program), decorated(program));
         let (unknown, named) = (super::doubts::unknown(program, graph), super::doubts::named(program));
-        let offloads = offloads(program, graph, pages);
         let sites = Sites::new(graph);
         let keeps_plain = settings.sync_callers == SyncCallers::Wrapper;
+        let offloads = offloads(program, graph, pages, keeps_plain);
         let exports = keeps_plain.then(|| super::wrappers::exports(program));
         Self { program, graph, pages, sites, on_loop, escapes, decorated, offloads, unknown, named, exports }
     }
@@ -353,17 +353,32 @@ fn on_loop(program: &Program, graph: &Graph) -> FxHashSet<FnId> {
     all
 }
 
-/// Calls of `asyncio.to_thread` with a function that can be called there instead, and run.
-fn offloads(program: &Program, graph: &Graph, pages: &mut Pages<'_>) -> FxHashMap<Site, Span> {
-    let is_it = |path| program.values.path_text(path) == "asyncio.to_thread";
-    let calls = graph.outside.iter().filter(|outside| is_it(outside.path));
-    calls
-        .filter_map(|outside| {
-            let places = pages.places(outside.site.file);
-            let first = places.calls.get(&outside.site.span)?.arguments.first().copied()?;
-            (!first.is_starred && !first.is_loose).then_some((outside.site, first.span))
-        })
-        .collect()
+/// Calls that hand a function to a thread: of `asyncio.to_thread` or to the default executor, where it can be called instead, and run; of anything,
+/// where a plain function stays.
+fn offloads(
+    program: &Program,
+    graph: &Graph,
+    pages: &mut Pages<'_>,
+    keeps_plain: bool,
+) -> FxHashMap<(Site, FnId), Span> {
+    let mut found = FxHashMap::default();
+    for Offloaded { site, by, callee, .. } in &graph.offloaded {
+        let OffloadedTo::Function(function) = *callee else { continue };
+        let places = pages.places(site.file);
+        let Some(call) = places.calls.get(&site.span) else { continue };
+        let path = program.values.path_text(*by);
+        let place = match path {
+            "asyncio.to_thread" => Some(0),
+            _ => path.ends_with(".run_in_executor").then_some(1),
+        };
+        let is_default = |place| place == 0 || pages.slice(site.file, call.arguments[0].span) == "None";
+        let given = place.and_then(|place| Some((place, *call.arguments.get(place)?)));
+        let given = given.filter(|(place, given)| !given.is_starred && !given.is_loose && is_default(*place));
+        if let Some(span) = given.map(|(_, given)| given.span).or_else(|| keeps_plain.then_some(call.inner)) {
+            found.insert((*site, function), span);
+        }
+    }
+    found
 }
 
 /// Whether the user wants to hear of it, there.

@@ -145,7 +145,7 @@ impl Closures<'_, '_> {
             Escape::Kept(_) => true,
             Escape::Returned(owner) => self.wrapper(owner) != Some(function) || !self.only_decorates(owner),
             Escape::Given(site) => {
-                if self.offloads.contains_key(&site) {
+                if self.offloads.contains_key(&(site, function)) {
                     return false;
                 }
                 let mut parameters = Vec::new();

@@ -54,9 +54,9 @@ impl Closures<'_, '_> {
                 return Err(Obstacle { site, reason });
             }
             if let Escape::Given(call) = escape
-                && self.offloads.contains_key(call)
+                && self.offloads.contains_key(&(*call, function))
             {
-                closure.offloads.insert(*call);
+                closure.offloads.insert((*call, function));
                 closure.is_called_outside = true;
             }
         }

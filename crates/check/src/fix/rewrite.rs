@@ -209,7 +209,7 @@ fn write(closures: &mut Closures<'_, '_>, plans: &Plans) -> Writer {
         // A plain function that stays is what the thread runs.
         for site in closure.offloads.iter().filter(|_| closures.exports.is_none()) {
             let function = closures.offloads[site];
-            writer.offload(closures.pages, *site, function);
+            writer.offload(closures.pages, site.0, function);
         }
     }
     for (file, runs) in &runs {

@@ -127,7 +127,7 @@ impl Closures<'_, '_> {
     fn is_offloaded_of_object(&mut self, function: FnId) -> Result<(), Obstacle> {
         for escape in self.escapes.get(&function).cloned().unwrap_or_default() {
             if let Escape::Given(site) = escape
-                && let Some(given) = self.offloads.get(&site)
+                && let Some(given) = self.offloads.get(&(site, function))
                 && is_of_super(self.pages.slice(site.file, *given))
             {
                 return Err(Obstacle { site, reason: NOT_THE_OBJECT.to_owned() });
@@ -155,7 +155,7 @@ impl Closures<'_, '_> {
             Escape::Given(call) => Some(call),
             _ => None,
         });
-        is_exported || callers.next().is_some() || given.any(|call| self.offloads.contains_key(call))
+        is_exported || callers.next().is_some() || given.any(|call| self.offloads.contains_key(&(*call, function)))
     }
 
     /// The coroutine function's name, if a plain function can stay.
@@ -406,7 +406,7 @@ fn handed_on(program: &Program, function: FnId, skipped: usize) -> String {
 
 /// Whether a method is taken from what is above the class.
 fn is_of_super(text: &str) -> bool {
-    text.split('.').next().is_some_and(|object| object.trim_start().starts_with("super("))
+    text.contains("super(")
 }
 
 const NOT_THE_OBJECT: &str = "a method that others override is called for itself, outside any loop: it would run the override's coroutine function";
