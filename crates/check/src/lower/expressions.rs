@@ -2,8 +2,8 @@
 
 use super::Lowering;
 use crate::facts::{
-    Argument, ArgumentKind, BindingKind, Condition, Constant, EventKind, Expr as Fact, ExprId, Key, NameId, UNKNOWN,
-    Use,
+    Argument, ArgumentKind, BindingKind, Condition, Constant, EventKind, Expr as Fact, ExprId, Few, Key, NameId,
+    UNKNOWN, Use,
 };
 use crate::syntax::{self, BoolOp, CmpOp, Expr, Number, Operator, Ranged, TextRange, UnaryOp, ast};
 
@@ -34,12 +34,7 @@ impl Lowering {
                 id
             }
             Expr::Subscript(subscript) => self.subscript(subscript),
-            Expr::Named(named) => {
-                let value = self.expr(&named.value);
-                self.assign(&named.target, value);
-                // From here on it is a use of the name.
-                self.expr(&named.target)
-            }
+            Expr::Named(named) => self.named(named),
             Expr::If(conditional) => {
                 let test = self.test(&conditional.test);
                 let guard = self.frame().guard;
@@ -157,6 +152,15 @@ impl Lowering {
             }
             Expr::EllipsisLiteral(_) | Expr::IpyEscapeCommand(_) => UNKNOWN,
         }
+    }
+
+    /// `name := value` is a use of the name.
+    fn named(&mut self, named: &ast::ExprNamed) -> ExprId {
+        let value = self.expr(&named.value);
+        let Expr::Name(name) = &*named.target else { return value };
+        let binding = self.assign_name(name, value);
+        self.facts.bindings[binding].is_used = true;
+        self.add(Fact::Local(Few::One([binding])), named.range)
     }
 
     fn yields(&mut self, value: ExprId) {

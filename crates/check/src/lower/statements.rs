@@ -186,12 +186,16 @@ impl Lowering {
         }
     }
 
+    pub(super) fn assign_name(&mut self, name: &ast::ExprName, value: ExprId) -> BindingId {
+        let name_id = self.name(&name.id);
+        self.forget_narrowed(&name.id);
+        self.bind(name_id, BindingKind::Value(value), name.range)
+    }
+
     pub(super) fn assign(&mut self, target: &Expr, value: ExprId) {
         match target {
             Expr::Name(name) => {
-                let name_id = self.name(&name.id);
-                self.forget_narrowed(&name.id);
-                self.bind(name_id, BindingKind::Value(value), name.range);
+                self.assign_name(name, value);
             }
             Expr::Attribute(attribute) => {
                 if self.may_have_setter(attribute) {
