@@ -65,13 +65,17 @@ pub(crate) fn too_deep(text: &str) -> Option<u32> {
     let (mut at, mut depth, mut run) = (0, 0_u32, 0_u32);
     while at < bytes.len() {
         match SIGNS[bytes[at] as usize] {
+            Sign::Other => {
+                at += 1;
+                continue;
+            }
             Sign::Operator => run += 1,
             Sign::Space => run += u32::from(at > 0 && bytes[at - 1] != b' '),
             Sign::Open => (depth, run) = (depth + 1, run + 1),
             Sign::Close => depth = depth.saturating_sub(1),
             Sign::Comma => run = 0,
             Sign::Line if depth == 0 => run = 0,
-            Sign::Line | Sign::Other => {}
+            Sign::Line => {}
             Sign::Comment => {
                 at += bytes[at..].iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len() - at);
                 continue;

@@ -441,24 +441,28 @@ impl Facts {
         names.binary_search_by_key(&name, |(name, _)| *name).map_or(&[], |place| &names[place].1)
     }
 
-    /// What names an expression may have where it was defined.
-    pub(crate) fn names_of(&self, expr: ExprId) -> Vec<NameId> {
-        let of_binding = |binding: &BindingId| match self.bindings[*binding].kind {
-            BindingKind::Function(function) => Some(self.functions[function].name),
-            BindingKind::ImportFrom { name, .. } => Some(name),
-            _ => None,
+    /// Whether a name that an expression may have where it was defined is one of these.
+    pub(crate) fn has_name(&self, expr: ExprId, mut is_one: impl FnMut(NameId) -> bool) -> bool {
+        let mut is_bound = |binding: &BindingId| match self.bindings[*binding].kind {
+            BindingKind::Function(function) => is_one(self.functions[function].name),
+            BindingKind::ImportFrom { name, .. } => is_one(name),
+            _ => false,
         };
         match &self.exprs[expr] {
-            Expr::Attribute(_, name) | Expr::Global(name) => vec![*name],
-            Expr::Local(bindings) => bindings.iter().filter_map(of_binding).collect(),
-            Expr::Free(scope, name) => self.bindings_of(*scope, *name).iter().filter_map(of_binding).collect(),
-            _ => Vec::new(),
+            Expr::Attribute(_, name) | Expr::Global(name) => is_one(*name),
+            Expr::Local(bindings) => bindings.iter().any(is_bound),
+            Expr::Free(scope, name) => self.bindings_of(*scope, *name).iter().any(&mut is_bound),
+            _ => false,
         }
     }
 
     /// All names that an expression itself mentions: as they are written, and where they come from.
     pub(crate) fn mentioned(&self, expr: ExprId) -> Vec<NameId> {
-        let mut names = self.names_of(expr);
+        let mut names = Vec::new();
+        self.has_name(expr, |name| {
+            names.push(name);
+            false
+        });
         let bindings = match &self.exprs[expr] {
             Expr::Local(bindings) => bindings,
             Expr::Free(scope, name) => {

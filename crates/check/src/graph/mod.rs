@@ -7,7 +7,7 @@ mod handed;
 mod variables;
 
 use crate::catalogue::{Handed, Sink, Unless};
-use crate::facts::{ALWAYS, Event, EventKind, ExprId, GuardId, Span, Use};
+use crate::facts::{ALWAYS, Event, EventKind, Expr, ExprId, GuardId, Span, Use};
 use crate::link::values::{
     ArgsId, ClsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
 };
@@ -255,26 +255,12 @@ impl Builder<'_> {
     }
 
     fn event(&mut self, file: FileId, function: FnId, event: Event) {
-        let truth = self.truth(function, event.guard);
-        if let (EventKind::Call(_), &crate::facts::Expr::Call(callee, _)) =
-            (event.kind, self.program.expr(file, event.expr))
-        {
-            for (callee, chosen) in self.program.choices(file, function, callee) {
-                let callees = self.program.eval(file, callee);
-                if callees == EMPTY {
-                    continue;
-                }
-                let args =
-                    if self.reads_arguments(callees) { self.program.call_arguments(file, event.expr) } else { NO_ARGS };
-                let mut targets = self.program.targets(callees, args);
-                let has_sink = targets.iter().any(|target| matches!(target, Target::External(..)));
-                if has_sink && self.is_patient(file, event, callee) {
-                    targets.retain(|target| !matches!(target, Target::External(..)));
-                }
-                let receiver = self.receiver(file, function, callee);
-                let truth =
-                    if chosen == Truth::default() { Rc::clone(&truth) } else { Rc::new(Truth::both(chosen, &truth)) };
-                self.happens((file, function, event), truth, receiver, targets);
+        if let (EventKind::Call(_), &Expr::Call(callee, _)) = (event.kind, self.program.expr(file, event.expr)) {
+            let Some(choices) = self.program.choices(file, function, callee) else {
+                return self.call((file, function, event), callee, None);
+            };
+            for (callee, chosen) in choices {
+                self.call((file, function, event), callee, Some(chosen));
             }
             return;
         }
@@ -291,13 +277,35 @@ impl Builder<'_> {
             EventKind::Unpack => self.unpack(file, event.expr, &mut targets),
             EventKind::Operator(name) => self.operator(file, event.expr, name, &mut targets),
             EventKind::Await => {
-                let crate::facts::Expr::Await(value) = *self.program.expr(file, event.expr) else { return };
+                let Expr::Await(value) = *self.program.expr(file, event.expr) else { return };
                 self.sync_steps(file, value, Step::Await, &mut targets);
             }
             EventKind::AsyncEnter => self.sync_steps(file, event.expr, Step::AsyncEnter, &mut targets),
             EventKind::AsyncIterate => self.sync_steps(file, event.expr, Step::AsyncElement, &mut targets),
             EventKind::Call(_) | EventKind::Test => return,
         }
+        let truth = self.truth(function, event.guard);
+        self.happens((file, function, event), truth, receiver, targets);
+    }
+
+    /// A call, under a condition of its own if it is one of several.
+    fn call(&mut self, (file, function, event): (FileId, FnId, Event), callee: ExprId, chosen: Option<Truth>) {
+        let callees = self.program.eval(file, callee);
+        if callees == EMPTY {
+            return;
+        }
+        let args = if self.reads_arguments(callees) { self.program.call_arguments(file, event.expr) } else { NO_ARGS };
+        let mut targets = self.program.targets(callees, args);
+        let has_sink = targets.iter().any(|target| matches!(target, Target::External(..)));
+        if has_sink && self.is_patient(file, event, callee) {
+            targets.retain(|target| !matches!(target, Target::External(..)));
+        }
+        let receiver = self.receiver(file, function, callee);
+        let truth = self.truth(function, event.guard);
+        let truth = match chosen {
+            Some(chosen) if chosen != Truth::default() => Rc::new(Truth::both(chosen, &truth)),
+            _ => truth,
+        };
         self.happens((file, function, event), truth, receiver, targets);
     }
 
@@ -413,13 +421,13 @@ impl Builder<'_> {
 
     fn receiver(&self, file: FileId, function: FnId, attribute: ExprId) -> Option<(Receiver, Symbol)> {
         let receiver = self.program.receiver_of(file, function, attribute)?;
-        let crate::facts::Expr::Attribute(_, name) = *self.program.expr(file, attribute) else { return None };
+        let Expr::Attribute(_, name) = *self.program.expr(file, attribute) else { return None };
         Some((receiver, self.program.symbol(file, name)))
     }
 
     /// Reading or setting an attribute may run a property's getter or setter.
     fn read(&mut self, file: FileId, expr: ExprId, is_set: bool, targets: &mut Vec<Target>) {
-        let crate::facts::Expr::Attribute(object, name) = *self.program.expr(file, expr) else { return };
+        let Expr::Attribute(object, name) = *self.program.expr(file, expr) else { return };
         let name = self.program.symbol(file, name);
         if !self.program.is_property(name) {
             return;

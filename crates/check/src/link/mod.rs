@@ -254,6 +254,11 @@ impl Program {
         self.file(file).symbols[name.index()]
     }
 
+    /// Those of all names of a file.
+    pub(crate) fn symbols(&self, file: FileId) -> &[Symbol] {
+        &self.file(file).symbols
+    }
+
     pub(crate) fn expr(&self, file: FileId, expr: ExprId) -> &Expr {
         &self.file(file).facts.exprs[expr]
     }

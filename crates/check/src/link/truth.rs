@@ -287,17 +287,15 @@ impl Program {
     }
 
     /// What is called, and under which condition, where a call chooses: `(one if test else other)()`.
-    pub(crate) fn choices(&mut self, file: FileId, function: FnId, callee: ExprId) -> Vec<(ExprId, Truth)> {
+    pub(crate) fn choices(&mut self, file: FileId, function: FnId, callee: ExprId) -> Option<[(ExprId, Truth); 2]> {
         let value = self.bound_value(file, callee).unwrap_or(callee);
-        let Expr::Choice { test, then, other } = *self.expr(file, value) else {
-            return vec![(callee, Truth::default())];
-        };
+        let Expr::Choice { test, then, other } = *self.expr(file, value) else { return None };
         let mut chosen = |expr: ExprId, is: bool| {
             let mut truth = Truth::default();
             self.learn(file, function, test, is, &mut truth);
             (expr, truth)
         };
-        vec![chosen(then, true), chosen(other, false)]
+        Some([chosen(then, true), chosen(other, false)])
     }
 
     /// Whether a condition says that the thread has no loop, not even one at rest.

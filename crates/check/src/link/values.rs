@@ -344,12 +344,22 @@ impl Values {
         if one == EMPTY {
             return two;
         }
-        let (all, more) = (self.members(one), self.members(two));
-        if more.iter().all(|value| all.contains(value)) {
+        let (left, right) = (self.members(one), self.members(two));
+        if right.iter().all(|value| left.contains(value)) {
             return one;
         }
-        let all: Vec<ValueId> = all.iter().chain(more).copied().collect();
-        self.set(all)
+        // Both are in order.
+        let (mut all, mut count) = ([ValueId(0); MOST], 0);
+        let (mut at, mut other) = (0, 0);
+        while count < MOST && (at < left.len() || other < right.len()) {
+            let is_left = other == right.len() || (at < left.len() && left[at] <= right[other]);
+            let next = if is_left { left[at] } else { right[other] };
+            at += usize::from(left.get(at) == Some(&next));
+            other += usize::from(right.get(other) == Some(&next));
+            all[count] = next;
+            count += 1;
+        }
+        self.intern_set(&all[..count])
     }
 
     pub(crate) fn new_env(&mut self, mut entries: Vec<((FnId, u32), SetId)>) -> EnvId {

@@ -122,10 +122,12 @@ impl Wanted {
         let (mut values, mut calls) = (Vec::new(), Vec::new());
         {
             let facts = &context.program.file(file).facts;
-            let may_be = |id: &ExprId| {
-                facts.names_of(*id).into_iter().any(|name| names.contains(&context.program.symbol(file, name)))
-            };
-            values.extend(values_of(facts).filter(may_be));
+            let is_one: Vec<bool> = context.program.symbols(file).iter().map(|name| names.contains(name)).collect();
+            each_value(facts, |value| {
+                if facts.has_name(value, |name| is_one[name.index()]) {
+                    values.push(value);
+                }
+            });
             for (_, expr) in facts.exprs.iter() {
                 let Expr::Call(callee, arguments) = expr else { continue };
                 let name = match facts.exprs[*callee] {
@@ -235,29 +237,30 @@ fn named(context: &Context<'_>, candidates: &[FnId]) -> FxHashMap<Symbol, Vec<Ho
     all
 }
 
-/// Expressions whose value goes somewhere, other than to be called.
-fn values_of(facts: &Facts) -> impl Iterator<Item = ExprId> + '_ {
-    let in_expressions = facts.exprs.iter().flat_map(|(_, expr)| -> Vec<ExprId> {
+/// Looks at all expressions whose value goes somewhere, other than to be called.
+fn each_value(facts: &Facts, mut look: impl FnMut(ExprId)) {
+    for (_, expr) in facts.exprs.iter() {
         match expr {
-            Expr::Call(_, arguments) => arguments.iter().map(|argument| argument.value).collect(),
-            Expr::Mapping(items) => items.iter().map(|(_, value)| *value).collect(),
-            Expr::Sequence(parts) | Expr::Union(parts) | Expr::Logic(_, parts) => parts.to_vec(),
-            Expr::Generator(part) | Expr::Attribute(part, _) => vec![*part],
-            _ => Vec::new(),
+            Expr::Call(_, arguments) => arguments.iter().for_each(|argument| look(argument.value)),
+            Expr::Mapping(items) => items.iter().for_each(|(_, value)| look(*value)),
+            Expr::Sequence(parts) | Expr::Union(parts) | Expr::Logic(_, parts) => {
+                parts.iter().copied().for_each(&mut look);
+            }
+            Expr::Generator(part) | Expr::Attribute(part, _) => look(*part),
+            _ => {}
         }
-    });
-    let in_functions = facts.functions.iter().flat_map(|(_, function)| {
-        let returns = function.returns.iter().map(|(value, _)| *value);
-        let defaults = function.parameters.iter().filter_map(|parameter| parameter.default);
-        returns.chain(function.yields.iter().map(|(value, _)| *value)).chain(defaults)
-    });
-    let in_bindings = facts.bindings.iter().filter_map(|(_, binding)| match binding.kind {
-        BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. } => Some(value),
-        _ => None,
-    });
-    let in_fields = facts.classes.iter().flat_map(|(_, class)| class.fields.iter().filter_map(|field| field.value));
-    let in_stores = facts.stores.iter().map(|store| store.value);
-    in_expressions.chain(in_functions).chain(in_bindings).chain(in_fields).chain(in_stores)
+    }
+    for (_, function) in facts.functions.iter() {
+        function.returns.iter().chain(&function.yields).for_each(|(value, _)| look(*value));
+        function.parameters.iter().filter_map(|parameter| parameter.default).for_each(&mut look);
+    }
+    for (_, binding) in facts.bindings.iter() {
+        if let BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. } = binding.kind {
+            look(value);
+        }
+    }
+    let fields = facts.classes.iter().flat_map(|(_, class)| class.fields.iter().filter_map(|field| field.value));
+    fields.chain(facts.stores.iter().map(|store| store.value)).for_each(look);
 }
 
 /// A class's bases or heirs have a method of that name, or may have one; or classes, or modules, that know nothing of each other have it.
