@@ -59,14 +59,14 @@ impl Quiet<'_> {
         };
         used.into_iter().any(|used| match &self.facts.exprs[used] {
             Expr::Local(bindings) => bindings.iter().any(|binding| self.has_result(*binding)),
-            _ => misuse::calls(self.facts, used).into_iter().any(|call| !self.call(call)),
+            _ => misuse::calls(self.facts, used).iter().any(|call| !self.call(*call)),
         })
     }
 
     /// Whether a name has what a call gives that may be one of the program's.
     pub(super) fn has_result(&self, binding: BindingId) -> bool {
         let value = misuse::value_of(&self.facts.bindings[binding]);
-        value.is_some_and(|value| misuse::calls(self.facts, value).into_iter().any(|call| !self.call(call)))
+        value.is_some_and(|value| misuse::calls(self.facts, value).iter().any(|call| !self.call(*call)))
     }
 
     /// Whether a function that has come or gone is one that nobody hears of.

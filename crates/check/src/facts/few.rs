@@ -34,6 +34,12 @@ impl<T: Copy> Few<T> {
     }
 }
 
+impl<T: Copy> Extend<T> for Few<T> {
+    fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
+        items.into_iter().for_each(|item| self.push(item));
+    }
+}
+
 impl<T> Default for Few<T> {
     fn default() -> Self {
         Self::Many(Vec::new())

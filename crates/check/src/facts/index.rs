@@ -45,6 +45,11 @@ impl<T> Arena<T> {
         Id::new(u32::try_from(self.items.len()).unwrap_or_else(|_| unreachable!("files are smaller than 4 GiB")))
     }
 
+    /// Takes room for that many.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.items.reserve(count);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.items.len()
     }

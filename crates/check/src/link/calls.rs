@@ -46,7 +46,7 @@ impl Program {
                 self.fill(set, env)
             }
             // What `gather` gives is awaited; members of an enumeration are iterated.
-            (Value::Sequence(_), Step::Await) => self.values.set([value]),
+            (Value::Sequence(_), Step::Await) => SetId::of(value),
             (Value::Class { class, .. }, Step::Element) if self.is_enum(class) => {
                 self.single(Value::Instance { class, is_exact: true })
             }
@@ -64,7 +64,7 @@ impl Program {
                 let parts: Vec<SetId> = items.iter().map(|(_, set)| *set).collect();
                 self.any_of(&parts)
             }
-            (Value::Instance { .. }, Step::Enter) if self.is_closed_at_last(value) => self.values.set(vec![value]),
+            (Value::Instance { .. }, Step::Enter) if self.is_closed_at_last(value) => SetId::of(value),
             (Value::Instance { .. }, Step::Enter) => self.special(value, "__enter__"),
             (Value::Instance { .. }, Step::AsyncEnter) => {
                 let made = self.special(value, "__aenter__");
@@ -302,7 +302,7 @@ impl Program {
         let file = self.file_of(function);
         let facts = Rc::clone(&self.file(file).facts);
         let parameters = &facts.functions[self.local_fn(function)].parameters;
-        let receiver = receiver.map(|receiver| self.values.single(receiver));
+        let receiver = receiver.map(SetId::of);
         let args = self.values.shared_arguments(args);
         let positional: Vec<SetId> = receiver.into_iter().chain(args.positional.iter().copied()).collect();
         let mut entries: Vec<((FnId, u32), SetId)> = Vec::with_capacity(parameters.len());
@@ -407,7 +407,7 @@ impl Program {
 
     pub(crate) fn fill_value(&mut self, value: ValueId, env: EnvId) -> SetId {
         if !self.values.is_open(value) {
-            return self.values.set([value]);
+            return SetId::of(value);
         }
         // While something is being looked at, cycles may cut answers short.
         if !self.busy.is_empty() {
@@ -425,7 +425,7 @@ impl Program {
         let filled = match self.values.get(value).clone() {
             Value::Parameter(function, index) => {
                 let known = self.values.env(env).iter().find(|(key, _)| *key == (function, index)).map(|(_, set)| *set);
-                return known.unwrap_or_else(|| self.values.set([value]));
+                return known.unwrap_or_else(|| SetId::of(value));
             }
             Value::Step(inner, step) => {
                 let base = self.fill_value(inner, env);
@@ -474,7 +474,7 @@ impl Program {
                     None => return EMPTY,
                 }
             }
-            _ => return self.values.set([value]),
+            _ => return SetId::of(value),
         };
         self.single(filled)
     }

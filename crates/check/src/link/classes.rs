@@ -318,7 +318,7 @@ impl Program {
             Value::Decorated(Decoration::Property, _) => {
                 let setter = self.values.path("property.setter");
                 let setter = self.value(Value::External(setter));
-                let itself = self.values.set([value]);
+                let itself = SetId::of(value);
                 let args = self.values.new_args(super::values::Args { positional: vec![itself], ..Default::default() });
                 self.single(Value::Partial(setter, args))
             }
@@ -336,7 +336,7 @@ impl Program {
             Value::Function(..) | Value::Bound(..) | Value::Partial(..)
                 if matches!(self.values.text(name), "__wrapped__" | "func") =>
             {
-                self.values.set([value])
+                SetId::of(value)
             }
             _ => EMPTY,
         }
@@ -358,7 +358,7 @@ impl Program {
     fn sequence_method(&mut self, value: ValueId, parts: &[SetId], name: Symbol) -> SetId {
         if matches!(self.values.text(name), "pop" | "popleft" | "copy") {
             let given = match self.values.text(name) {
-                "copy" => self.values.set([value]),
+                "copy" => SetId::of(value),
                 _ => parts.iter().fold(EMPTY, |all, part| self.values.union(all, *part)),
             };
             return self.giver(given);
@@ -369,7 +369,7 @@ impl Program {
             return method;
         }
         // Its key is called with what is in it.
-        let itself = self.values.set([value]);
+        let itself = SetId::of(value);
         let args = self.values.new_args(super::values::Args { positional: vec![itself], ..Default::default() });
         let methods: Vec<ValueId> = self.values.members(method).to_vec();
         let methods: Vec<ValueId> =
@@ -629,7 +629,7 @@ impl Program {
             Value::Function(function, env) if !is_class => {
                 let name = self.file(self.file_of(function)).facts.name(self.function(function).name);
                 if name == "__new__" {
-                    return self.values.set([member]);
+                    return SetId::of(member);
                 }
                 self.single(Value::Bound(function, env, receiver))
             }
@@ -646,7 +646,7 @@ impl Program {
                 for value in self.values.shared(inner).iter().copied() {
                     let bound = match *self.values.get(value) {
                         Value::Function(function, env) => self.single(Value::Bound(function, env, class)),
-                        _ => self.values.set([value]),
+                        _ => SetId::of(value),
                     };
                     all = self.values.union(all, bound);
                 }
@@ -657,13 +657,13 @@ impl Program {
                 Value::Class { class, .. } if self.is_enum(class) => {
                     self.single(Value::Instance { class, is_exact: true })
                 }
-                _ => self.values.set([member]),
+                _ => SetId::of(member),
             },
             Value::Decorated(decoration, inner) if !is_class => {
                 let inner = self.bind_members(inner, receiver);
                 self.single(Value::Decorated(decoration, inner))
             }
-            _ => self.values.set([member]),
+            _ => SetId::of(member),
         }
     }
 

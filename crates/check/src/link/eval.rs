@@ -16,9 +16,7 @@ impl Program {
         let mut all = EMPTY;
         for value in self.values.members(left).to_vec() {
             let given = match self.values.get(value) {
-                Value::External(path) if self.values.path_text(*path) == "pathlib.Path()" => {
-                    self.values.set(vec![value])
-                }
+                Value::External(path) if self.values.path_text(*path) == "pathlib.Path()" => SetId::of(value),
                 Value::Instance { .. } => {
                     let method = self.symbol(file, name);
                     let method = self.attribute(value, method);

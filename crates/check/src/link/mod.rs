@@ -329,7 +329,7 @@ impl Program {
 
     fn single(&mut self, value: Value) -> SetId {
         let value = self.value(value);
-        self.values.single(value)
+        SetId::of(value)
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct FileId(pub(crate) u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ValueId(u32);
 
-/// An interned set of values.
+/// An interned set of values. One of a single value has that value's number, and [`SINGLE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SetId(u32);
 
@@ -121,14 +121,43 @@ pub(crate) struct Args {
 
 pub(crate) type Env = Box<[((FnId, u32), SetId)]>;
 
+impl SetId {
+    /// The set of one value: most are.
+    pub(crate) const fn of(value: ValueId) -> Self {
+        Self(value.0 | SINGLE)
+    }
+
+    /// The only member, if it has one.
+    const fn single(self) -> Option<ValueId> {
+        if self.0 & SINGLE == 0 { None } else { Some(ValueId(self.0 ^ SINGLE)) }
+    }
+}
+
+/// The members of a set.
+pub(crate) enum Members {
+    One([ValueId; 1]),
+    Several(Rc<[ValueId]>),
+}
+
+impl std::ops::Deref for Members {
+    type Target = [ValueId];
+
+    fn deref(&self) -> &[ValueId] {
+        match self {
+            Self::One(one) => one,
+            Self::Several(several) => several,
+        }
+    }
+}
+
 /// The interner of all of them.
 #[derive(Default)]
 pub(crate) struct Values {
     table: Table<Value>,
     /// Whether each value has a variable part.
     open: Vec<bool>,
-    /// The set that each value alone is.
-    singles: Vec<Option<SetId>>,
+    /// All values, in their order: the members of sets of one.
+    ids: Vec<ValueId>,
     sets: Table<Rc<[ValueId]>>,
     open_sets: Vec<bool>,
     envs: Table<Env>,
@@ -253,7 +282,7 @@ impl Values {
         let (id, is_new) = self.table.intern(value);
         if is_new {
             self.open.push(is_open);
-            self.singles.push(None);
+            self.ids.push(ValueId(id));
         }
         ValueId(id)
     }
@@ -272,7 +301,10 @@ impl Values {
     }
 
     pub(crate) fn is_open_set(&self, set: SetId) -> bool {
-        self.open_sets[set.0 as usize]
+        match set.single() {
+            Some(value) => self.is_open(value),
+            None => self.open_sets[set.0 as usize],
+        }
     }
 
     fn is_open_env(&self, env: EnvId) -> bool {
@@ -294,30 +326,19 @@ impl Values {
         let mut given = values.into_iter();
         let (first, second) = (given.next(), given.next());
         let Some(second) = second else {
-            return first.map_or(EMPTY, |only| self.single(only));
+            return first.map_or(EMPTY, SetId::of);
         };
         let mut values: Vec<ValueId> = first.into_iter().chain([second]).chain(given).collect();
         values.sort_unstable();
         values.dedup();
         values.truncate(MOST);
         match values[..] {
-            [only] => self.single(only),
+            [only] => SetId::of(only),
             _ => self.intern_set(&values),
         }
     }
 
-    /// The set of one value: most are.
-    pub(crate) fn single(&mut self, value: ValueId) -> SetId {
-        let place = value.0 as usize;
-        if let Some(known) = self.singles[place] {
-            return known;
-        }
-        let set = self.intern_set(&[value]);
-        self.singles[place] = Some(set);
-        set
-    }
-
-    /// `values` in their order, each once.
+    /// Several `values` in their order, each once; or none.
     fn intern_set(&mut self, values: &[ValueId]) -> SetId {
         if let Some(known) = self.sets.find(values) {
             return SetId(known);
@@ -329,12 +350,18 @@ impl Values {
     }
 
     pub(crate) fn members(&self, set: SetId) -> &[ValueId] {
-        &self.sets.items[set.0 as usize]
+        match set.single() {
+            Some(value) => std::slice::from_ref(&self.ids[value.0 as usize]),
+            None => &self.sets.items[set.0 as usize],
+        }
     }
 
     /// The members, for whoever makes new values while looking at them.
-    pub(crate) fn shared(&self, set: SetId) -> Rc<[ValueId]> {
-        Rc::clone(&self.sets.items[set.0 as usize])
+    pub(crate) fn shared(&self, set: SetId) -> Members {
+        match set.single() {
+            Some(value) => Members::One([value]),
+            None => Members::Several(Rc::clone(&self.sets.items[set.0 as usize])),
+        }
     }
 
     pub(crate) fn union(&mut self, one: SetId, two: SetId) -> SetId {
@@ -388,6 +415,8 @@ impl Values {
     }
 }
 
+/// The bit by which sets of one value are known.
+const SINGLE: u32 = 1 << 31;
 /// No value is known.
 pub(crate) const EMPTY: SetId = SetId(0);
 pub(crate) const NO_ENV: EnvId = EnvId(0);

@@ -27,7 +27,7 @@ use std::hash::BuildHasher;
 /// What is known of a file with this text.
 pub(crate) fn facts(text: &str) -> Facts {
     let module = Module::parse(text);
-    let mut lowering = Lowering::new();
+    let mut lowering = Lowering::new(text.len());
     lowering.module(module.body());
     let mut facts = lowering.finish();
     facts.error = module.error().map(|error| (error.message, error.at));
@@ -76,8 +76,11 @@ struct Frame {
 }
 
 impl Lowering {
-    fn new() -> Self {
+    /// `length` of the text in bytes: so many expressions are usual.
+    fn new(length: usize) -> Self {
         let mut facts = Facts::default();
+        facts.exprs.reserve(length / BYTES_PER_EXPR);
+        facts.spans.reserve(length / BYTES_PER_EXPR);
         facts.exprs.push(Expr::Unknown);
         facts.spans.push(Span::default());
         facts.guards.push(Guard { parent: ALWAYS, condition: Condition::Always });
@@ -285,6 +288,8 @@ fn hash(text: &str) -> u64 {
     FxBuildHasher.hash_one(text)
 }
 
+/// Bytes of text for each expression that facts tell of.
+const BYTES_PER_EXPR: usize = 20;
 /// Functions in functions that a qualified name tells.
 const LONGEST_NAME: usize = 50;
 

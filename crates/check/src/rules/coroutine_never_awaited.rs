@@ -50,7 +50,7 @@ pub(super) fn check(context: &mut Context<'_>) {
             dropped(context, function, &mut seen);
             let events = context.program.events(function);
             for event in events.iter() {
-                for (used, why) in misuse::of(context, file, event) {
+                for &(used, why) in &*misuse::of(context, file, event) {
                     if matches!(context.program.expr(file, used), Expr::Local(_)) {
                         names.insert(used);
                     }
@@ -86,7 +86,7 @@ fn tell_of_values(
     why: &str,
 ) {
     let file = context.program.file_of(function);
-    for call in misuse::calls(&context.program.file(file).facts, used) {
+    for &call in &*misuse::calls(&context.program.file(file).facts, used) {
         if let Some(names) = makers(context, file, call) {
             tell(context, seen, (function, call), &names, why);
         }

@@ -4,32 +4,34 @@ use super::Context;
 use super::coroutine_never_awaited::is_argument;
 use crate::catalogue::Handed;
 use crate::facts::{
-    Argument, Binding, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, FunctionId, ScopeKind,
+    Argument, Binding, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, Few, FunctionId, ScopeKind,
 };
 use crate::link::values::FileId;
 use rustc_hash::FxHashSet;
+use std::rc::Rc;
 
 /// What an event uses as a coroutine never is, and what to say of it.
-pub(super) fn of(context: &mut Context<'_>, file: FileId, event: &Event) -> Vec<(ExprId, &'static str)> {
-    match event.kind {
-        EventKind::Test => vec![(event.expr, "is taken for a truth, and never awaited")],
-        EventKind::Iterate | EventKind::AsyncIterate | EventKind::Unpack => {
-            vec![(event.expr, "is looped over, and never awaited")]
-        }
-        EventKind::Enter | EventKind::AsyncEnter => vec![(event.expr, "is entered, and never awaited")],
-        EventKind::Operator(_) => vec![(event.expr, AS_RESULT)],
+pub(super) fn of(context: &mut Context<'_>, file: FileId, event: &Event) -> Few<(ExprId, &'static str)> {
+    let mut found = Few::default();
+    let why = match event.kind {
+        EventKind::Test => "is taken for a truth, and never awaited",
+        EventKind::Iterate | EventKind::AsyncIterate | EventKind::Unpack => "is looped over, and never awaited",
+        EventKind::Enter | EventKind::AsyncEnter => "is entered, and never awaited",
+        EventKind::Operator(_) => AS_RESULT,
         EventKind::Read => {
-            attribute_of(context, file, event.expr).map(|object| (object, AS_RESULT)).into_iter().collect()
+            found.extend(attribute_of(context, file, event.expr).map(|object| (object, AS_RESULT)));
+            return found;
         }
         EventKind::Call(_) => {
-            let Expr::Call(callee, arguments) = context.program.expr(file, event.expr).clone() else {
-                return Vec::new();
-            };
-            let object = attribute_of(context, file, callee).map(|object| (object, AS_RESULT));
-            object.into_iter().chain(arguments_misused(context, file, callee, &arguments)).collect()
+            let Expr::Call(callee, _) = *context.program.expr(file, event.expr) else { return found };
+            found.extend(attribute_of(context, file, callee).map(|object| (object, AS_RESULT)));
+            found.extend(arguments_misused(context, file, event.expr, callee));
+            return found;
         }
-        EventKind::Await | EventKind::Write => Vec::new(),
-    }
+        EventKind::Await | EventKind::Write => return found,
+    };
+    found.push((event.expr, why));
+    found
 }
 
 /// What has the attribute, if coroutines have none of that name.
@@ -44,29 +46,28 @@ fn attribute_of(context: &Context<'_>, file: FileId, expr: ExprId) -> Option<Exp
 fn arguments_misused(
     context: &mut Context<'_>,
     file: FileId,
+    call: ExprId,
     callee: ExprId,
-    arguments: &[Argument],
 ) -> Vec<(ExprId, &'static str)> {
-    let facts = &context.program.file(file).facts;
+    let facts = Rc::clone(&context.program.file(file).facts);
+    let Expr::Call(_, arguments) = &facts.exprs[call] else { return Vec::new() };
     let is_value =
         |argument: &&Argument| matches!(facts.exprs[argument.value], Expr::Call(..) | Expr::Local(_) | Expr::Logic(..));
-    let given: Vec<Argument> = arguments.iter().filter(is_value).cloned().collect();
-    if given.is_empty() {
+    if !arguments.iter().any(|argument| is_value(&argument)) {
         return Vec::new();
     }
     let Some(path) = context.program.external_path_of(file, callee) else { return Vec::new() };
     let text = context.program.values.path_text(path).to_owned();
     if CONSUMERS.contains(&text.as_str()) {
-        return given.iter().map(|argument| (argument.value, AS_RESULT)).collect();
+        return arguments.iter().filter(is_value).map(|argument| (argument.value, AS_RESULT)).collect();
     }
     let mut found = Vec::new();
     for what in context.program.catalogue.handed(&text) {
         let (Handed::OnLoop(place, name) | Handed::Elsewhere(place, name)) = *what else { continue };
-        let facts = &context.program.file(file).facts;
         let why = "is handed over where a function is wanted: it is never awaited";
         let mut all = arguments.iter().enumerate();
         found.extend(
-            all.find(|(index, argument)| is_argument(facts, (*index, argument), place, name))
+            all.find(|(index, argument)| is_argument(&facts, (*index, argument), place, name))
                 .map(|(_, argument)| (argument.value, why)),
         );
     }
@@ -74,18 +75,20 @@ fn arguments_misused(
 }
 
 /// The calls that an expression may have its value from. The first operand of `or` is that value, as coroutines are true.
-pub(crate) fn calls(facts: &Facts, expr: ExprId) -> Vec<ExprId> {
-    let (mut next, mut found) = (vec![expr], Vec::new());
-    while let Some(expr) = next.pop() {
-        match &facts.exprs[expr] {
-            Expr::Call(..) => found.push(expr),
-            Expr::Logic(true, parts) => next.extend(parts.last()),
-            Expr::Logic(false, parts) => next.extend(parts.iter().rev()),
-            Expr::Choice { then, other, .. } => next.extend([other, then]),
-            _ => {}
-        }
-    }
+pub(crate) fn calls(facts: &Facts, expr: ExprId) -> Few<ExprId> {
+    let mut found = Few::default();
+    add_calls(facts, expr, &mut found);
     found
+}
+
+fn add_calls(facts: &Facts, expr: ExprId, found: &mut Few<ExprId>) {
+    match &facts.exprs[expr] {
+        Expr::Call(..) => found.push(expr),
+        Expr::Logic(true, parts) => parts.last().into_iter().for_each(|part| add_calls(facts, *part, found)),
+        Expr::Logic(false, parts) => parts.iter().for_each(|part| add_calls(facts, *part, found)),
+        Expr::Choice { then, other, .. } => [then, other].into_iter().for_each(|part| add_calls(facts, *part, found)),
+        _ => {}
+    }
 }
 
 /// Values of names that a function has for itself, all uses of which are misuses; `misused` are the uses that events tell of.
