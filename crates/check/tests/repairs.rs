@@ -33,6 +33,23 @@ fn repairs() {
     assert!(wrong.is_empty(), "{} of {count} repairs:\n{}", wrong.len(), wrong.join("\n\n"));
 }
 
+#[test]
+fn other_line_breaks() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/repairs/runners.md");
+    for line_break in ["\r\n", "\r"] {
+        for mut case in read(&path) {
+            // Imports that come and go have line breaks of their own.
+            if case.after.iter().any(|(path, text)| text.lines().next() != case.before[path].lines().next()) {
+                continue;
+            }
+            for text in case.before.values_mut().chain(case.after.values_mut()) {
+                *text = text.replace('\n', line_break);
+            }
+            assert_eq!(look(&case), None, "{} with {line_break:?}", case.name);
+        }
+    }
+}
+
 fn look(case: &Case) -> Option<String> {
     let files: Vec<File> =
         case.before.iter().map(|(path, text)| File { path: path.clone(), text: text.clone() }).collect();

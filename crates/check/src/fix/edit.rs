@@ -81,9 +81,28 @@ pub(super) fn apply(text: &str, edits: &[Edit]) -> Option<String> {
     Some(result)
 }
 
+/// Where the line of a place begins.
+pub(super) fn line_start(text: &str, at: u32) -> u32 {
+    text[..at as usize].rfind(['\n', '\r']).map_or(0, |place| place as u32 + 1)
+}
+
+/// Where the next line begins, or the text ends.
+pub(super) fn line_end(text: &str, at: u32) -> u32 {
+    let Some(place) = text[at as usize..].find(['\n', '\r']) else { return text.len() as u32 };
+    let place = at as usize + place;
+    (if text[place..].starts_with("\r\n") { place + 2 } else { place + 1 }) as u32
+}
+
+/// Where lines begin in a part of the text.
+pub(super) fn line_starts(text: &str, part: Span) -> impl Iterator<Item = u32> {
+    let next = move |at: &u32| Some(line_end(text, *at));
+    std::iter::successors(Some(line_end(text, part.start)), next)
+        .take_while(move |at| *at <= part.end && *at < text.len() as u32)
+}
+
 /// The blanks that the line of a place begins with.
 pub(super) fn indent(text: &str, at: u32) -> &str {
-    let line = &text[text[..at as usize].rfind('\n').map_or(0, |place| place + 1)..];
+    let line = &text[line_start(text, at) as usize..];
     &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
 }
 

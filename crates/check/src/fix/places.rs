@@ -67,6 +67,8 @@ pub(super) struct Entered {
     pub(super) name: String,
     pub(super) context: Span,
     pub(super) statement: Span,
+    /// Where the body begins.
+    pub(super) body: u32,
     /// The statement has no other contexts.
     pub(super) is_alone: bool,
 }

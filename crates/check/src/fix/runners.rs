@@ -3,6 +3,7 @@
 //!
 //! A runner that is used for more stays, and so do its runs. Its `debug=` goes with it; a `loop_factory=` says which loop it must be.
 
+use super::edit::indent;
 use super::pages::Pages;
 use super::places::{Becomes, NameRead, Places};
 use crate::facts::Span;
@@ -61,6 +62,10 @@ fn made_there(
     let region = if let Some(entered) = around.max_by_key(|entered| entered.statement.start) {
         if !entered.is_alone {
             return Err("this `with` has other contexts, too".to_owned());
+        }
+        let blanks = |at: u32| indent(pages.text(file), at);
+        if !blanks(entered.body).starts_with(blanks(entered.statement.start)) {
+            return Err("blanks and tabs are mixed here".to_owned());
         }
         if !reads.all(|read| withs.iter().any(|entered| entered.statement.contains(read.span))) {
             return Err(USED_FOR_MORE.to_owned());

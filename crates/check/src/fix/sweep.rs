@@ -1,6 +1,6 @@
 //! Takes statements away, and what is left empty by that: a `try` with nothing to try, a `finally` with nothing to do, a `with` without contexts.
 
-use super::edit::{Edit, indent};
+use super::edit::{Edit, indent, line_end, line_start, line_starts};
 use super::walk::span;
 use crate::facts::Span;
 use crate::syntax::{ExceptHandler, Expr, Module, Ranged, Stmt, Visitor, ast, walk_expr, walk_stmt};
@@ -107,12 +107,12 @@ impl Sweeper<'_> {
             .or_else(|| try_.handlers.last().map(Ranged::range))
             .or_else(|| try_.body.last().map(Ranged::range));
         let Some(before) = before.map(span) else { return };
-        let end = self.line_end(span(last.range()).end);
-        let start = self.line_end(before.end);
+        let end = line_end(self.text, span(last.range()).end);
+        let start = line_end(self.text, before.end);
         let is_bare = try_.handlers.is_empty() && try_.orelse.is_empty();
         let (head, body) = (span(try_.range), span(first.range()));
-        let indent = self.line_start(body.start);
-        let first_line = Span { start: self.line_start(head.start), end: self.line_end(head.start) };
+        let indent = line_start(self.text, body.start);
+        let first_line = Span { start: line_start(self.text, head.start), end: line_end(self.text, head.start) };
         let is_simple = self.text[indent as usize..body.start as usize].trim().is_empty()
             && first_line.start < indent
             && self.text[head.start as usize..first_line.end as usize].trim() == "try:";
@@ -137,27 +137,27 @@ impl Sweeper<'_> {
         };
         let (start, body) = (with.range.start().to_u32(), first.range().start().to_u32());
         let Some(colon) = colon(self.text, item.range.end().to_u32()) else { return };
-        let line = self.line_end(colon);
+        let line = line_end(self.text, colon);
         let rest = &self.text[colon as usize..line as usize];
         if body < line {
             self.edits.push(Edit::replace(Span { start, end: body }, ""));
         } else if rest.trim().is_empty() {
-            self.edits.push(Edit::replace(Span { start: self.line_start(start), end: line }, ""));
+            self.edits.push(Edit::replace(Span { start: line_start(self.text, start), end: line }, ""));
         } else {
             let blanks = rest.len() - rest.trim_start().len();
             self.edits.push(Edit::replace(Span { start, end: colon + blanks as u32 }, ""));
         }
         if body >= line {
-            let end = self.end_of_comments(last.range().end().to_u32(), body - self.line_start(body));
+            let end = self.end_of_comments(last.range().end().to_u32(), body - line_start(self.text, body));
             self.dedent(&with.body, start, end);
         }
     }
 
     /// Comments behind a block belong to it, if they are as far to the right.
     fn end_of_comments(&self, block: u32, blanks: u32) -> u32 {
-        let (mut end, mut at) = (block, self.line_end(block));
+        let (mut end, mut at) = (block, line_end(self.text, block));
         while (at as usize) < self.text.len() {
-            let next = self.line_end(at);
+            let next = line_end(self.text, at);
             let line = &self.text[at as usize..next as usize];
             let is_in_it = indent(self.text, at).len() >= blanks as usize && line.trim_start().starts_with('#');
             if is_in_it {
@@ -176,22 +176,11 @@ impl Sweeper<'_> {
         let depth = |at: u32| indent(self.text, at).len() as u32;
         let by = depth(first.range().start().to_u32()).saturating_sub(depth(start));
         let strings = long_strings(self.text, block);
-        let mut at = start;
-        while let Some(place) = self.text[at as usize..end as usize].find('\n') {
-            at += place as u32 + 1;
+        for at in line_starts(self.text, Span { start, end }) {
             if !strings.iter().any(|string| string.start < at && at < string.end) {
                 self.edits.push(Edit::outdent(at, by));
             }
         }
-    }
-
-    fn line_start(&self, at: u32) -> u32 {
-        self.text[..at as usize].rfind('\n').map_or(0, |place| place as u32 + 1)
-    }
-
-    fn line_end(&self, at: u32) -> u32 {
-        let text = self.text;
-        text[at as usize..].find('\n').map_or(text.len() as u32, |place| at + place as u32 + 1)
     }
 }
 
@@ -199,7 +188,7 @@ impl Sweeper<'_> {
 fn colon(text: &str, from: u32) -> Option<u32> {
     let mut is_comment = false;
     let place = text[from as usize..].bytes().position(|byte| {
-        is_comment = byte != b'\n' && (is_comment || byte == b'#');
+        is_comment = !matches!(byte, b'\n' | b'\r') && (is_comment || byte == b'#');
         byte == b':' && !is_comment
     })?;
     Some(from + place as u32 + 1)
@@ -215,7 +204,7 @@ fn long_strings(text: &str, block: &[Stmt]) -> Vec<Span> {
         fn visit_expr(&mut self, expr: &'a Expr) {
             let is_text =
                 matches!(expr, Expr::StringLiteral(_) | Expr::BytesLiteral(_) | Expr::FString(_) | Expr::TString(_));
-            if is_text && self.0[expr.range()].contains('\n') {
+            if is_text && self.0[expr.range()].contains(['\n', '\r']) {
                 self.1.push(span(expr.range()));
             }
             walk_expr(self, expr);

@@ -207,6 +207,7 @@ impl Walker<'_> {
                     name: name.id.to_string(),
                     context: span(item.context_expr.range()),
                     statement: span(with.range),
+                    body: with.body.first().map_or(with.range.end(), |first| first.range().start()).to_u32(),
                     is_alone: with.items.len() == 1 && !with.is_async,
                 });
             }

@@ -1,7 +1,7 @@
 //! The text of chains: `async def`, `await`, `async with`, `async for`; and what comes in the place of the blocking call.
 
 use super::closure::Closures;
-use super::edit::{Edit, apply, indent};
+use super::edit::{Edit, apply, indent, line_starts};
 use super::pages::Pages;
 use super::places::{Around, Call, Form, Listed};
 use super::sites::at;
@@ -116,16 +116,13 @@ impl Writer {
     /// An argument that had lines of its own moves to the left.
     fn outdent(&mut self, text: &str, file: FileId, call: Span, argument: Span) {
         let inner = &text[argument.start as usize..argument.end as usize];
-        let is_own_line = text[call.start as usize..argument.start as usize].contains('\n');
+        let is_own_line = text[call.start as usize..argument.start as usize].contains(['\n', '\r']);
         if !is_own_line || inner.contains("\"\"\"") || inner.contains("'''") {
             return;
         }
         let by = indent(text, argument.start).len().saturating_sub(indent(text, call.start).len());
-        let mut at = argument.start as usize;
-        while let Some(place) = text[at..argument.end as usize].find('\n') {
-            at += place + 1;
-            self.edits.entry(file).or_default().push(Edit::outdent(at as u32, by as u32));
-        }
+        let outdents = line_starts(text, argument).map(|at| Edit::outdent(at, by as u32));
+        self.edits.entry(file).or_default().extend(outdents);
     }
 
     fn await_(&mut self, file: FileId, span: Span, around: Around) {
