@@ -7,7 +7,7 @@ use crate::facts::{
     Argument, Binding, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, Few, FunctionId, ScopeKind,
 };
 use crate::link::values::FileId;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
 
 /// What an event uses as a coroutine never is, and what to say of it.
@@ -113,16 +113,22 @@ pub(super) fn names(facts: &Facts, misused: &FxHashSet<ExprId>) -> Vec<(Function
             let (all, right) = uses[binding.index()];
             // A call whose name nobody reads is dropped.
             let is_wrong = right == 0 && (all > 0 || !matches!(facts.exprs[value], Expr::Call(..)));
-            // `one = two = save()`
-            let has_one_name =
-                || facts.bindings.iter().filter(|(_, other)| value_of(other) == Some(value)).count() == 1;
-            let is_own = || !facts.is_for_others(*binding) && !facts.is_seen_outside(*binding) && has_one_name();
-            if is_wrong && !calls(facts, value).is_empty() && is_own() {
-                found.push((function, value, if all > 0 { AS_RESULT } else { NEVER }));
+            if is_wrong && !facts.is_for_others(*binding) && !calls(facts, value).is_empty() {
+                found.push((*binding, (function, value, if all > 0 { AS_RESULT } else { NEVER })));
             }
         }
     }
-    found
+    if found.is_empty() {
+        return Vec::new();
+    }
+    let seen = facts.seen_outside();
+    // `one = two = save()`
+    let mut names: FxHashMap<ExprId, u32> = FxHashMap::default();
+    for value in facts.bindings.iter().filter_map(|(_, binding)| value_of(binding)) {
+        *names.entry(value).or_default() += 1;
+    }
+    found.retain(|(binding, (_, value, _))| !seen.contains(binding) && names.get(value) == Some(&1));
+    found.into_iter().map(|(_, told)| told).collect()
 }
 
 /// The value that a name is given.
@@ -147,7 +153,9 @@ pub(crate) fn truths(facts: &Facts) -> FxHashSet<ExprId> {
     }
     for (_, expr) in facts.exprs.iter() {
         if let Expr::Logic(_, parts) = expr {
-            found.retain(|known| !parts.contains(known));
+            for part in parts {
+                found.remove(part);
+            }
         }
     }
     found
