@@ -88,8 +88,8 @@ pub(crate) enum Handed {
 /// All of it, by path.
 pub(crate) struct Catalogue {
     sinks: FxHashMap<String, Sink>,
-    /// Prefixes, the longest first.
-    wide_sinks: Vec<(String, Sink)>,
+    /// Patterns, the longest first, by their first name, unless that has a `*` itself.
+    wide_sinks: FxHashMap<String, Vec<(String, Sink)>>,
     returns: FxHashMap<&'static str, &'static str>,
     bases: FxHashMap<&'static str, &'static str>,
     handed: FxHashMap<&'static str, Vec<Handed>>,
@@ -99,7 +99,7 @@ impl Catalogue {
     /// The built-in tables, and blocking calls of the user's own.
     pub(crate) fn new(extra: &[(String, Category)]) -> Self {
         let mut sinks = FxHashMap::default();
-        let mut wide_sinks = Vec::new();
+        let mut wide = Vec::new();
         let own = blocking::SINKS.iter().flat_map(|(category, unless, paths)| {
             paths.split_whitespace().map(|path| (path.to_owned(), Sink { category: *category, unless: *unless }))
         });
@@ -108,12 +108,17 @@ impl Catalogue {
         for (path, sink) in own.chain(extra) {
             // `[*]` is what a loop over something takes.
             if path.replace("[*]", "").contains('*') {
-                wide_sinks.push((path, sink));
+                wide.push((path, sink));
             } else {
                 sinks.insert(path, sink);
             }
         }
-        wide_sinks.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        wide.sort_by_key(|(pattern, _)| std::cmp::Reverse(pattern.len()));
+        let mut wide_sinks: FxHashMap<String, Vec<(String, Sink)>> = FxHashMap::default();
+        for (pattern, sink) in wide {
+            let first = if first_name(&pattern).contains('*') { "" } else { first_name(&pattern) };
+            wide_sinks.entry(first.to_owned()).or_default().push((pattern, sink));
+        }
         let mut handed: FxHashMap<&str, Vec<Handed>> = FxHashMap::default();
         for (paths, what) in callbacks::HANDED {
             for path in paths.split_whitespace() {
@@ -135,8 +140,9 @@ impl Catalogue {
     pub(crate) fn sink(&self, path: &str) -> Option<Sink> {
         self.inherited(path, |path| {
             self.sinks.get(path).copied().or_else(|| {
-                let found = self.wide_sinks.iter().find(|(pattern, _)| fits(pattern, path) && !is_calm(path));
-                found.map(|(_, sink)| *sink)
+                let mut patterns =
+                    [first_name(path), ""].into_iter().filter_map(|name| self.wide_sinks.get(name)).flatten();
+                patterns.find(|(pattern, _)| fits(pattern, path) && !is_calm(path)).map(|(_, sink)| *sink)
             })
         })
     }
@@ -170,6 +176,11 @@ impl Catalogue {
             base = self.bases.get(base)?;
         }
     }
+}
+
+/// The module or package that a path begins with.
+fn first_name(path: &str) -> &str {
+    path.split(['.', '(', '[']).next().unwrap_or(path)
 }
 
 /// Whether a path is one that the pattern stands for.
