@@ -3,13 +3,13 @@
 #
 #   V=3.11            use that version of Python, in .venv-3.11 (default: 3.13 where found, in .venv)
 #   PYTHON=PATH       the interpreter that a new .venv is made from
-#   ARGS='...'        more arguments for py-test, py-libraries, conformance, bench and bench-io
+#   ARGS='...'        more arguments for py-test, py-libraries, conformance and the benchmarks
 #
 # Each target makes what it needs first; nothing is built or installed twice.
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all build fmt fmt-check lint lint-rust lint-python stubs layers
-.PHONY: rust-test fuzz py-test py-slow py-libraries conformance bench bench-io lock clean
+.PHONY: rust-test fuzz py-test py-slow py-libraries conformance bench bench-check bench-io lock clean
 MAKEFLAGS += --no-print-directory
 
 V ?=
@@ -96,6 +96,9 @@ conformance: build $(VENV)/.conformance  ## the suites of CPython, uvloop, nest_
 
 bench: build $(VENV)/.bench  ## micro benchmarks beside other loops; ARGS=--quick shows that it runs
 	$(PY) benches/micro.py $(ARGS)
+
+bench-check: build $(VENV)/.dev  ## `soliloop check` beside ruff on the Python in TREE
+	$(PY) benches/checker.py $(TREE) $(ARGS)
 
 bench-io: build $(VENV)/.bench  ## input and output beside other loops; ARGS=--quick shows that it runs
 	$(PY) benches/traffic.py $(ARGS)

@@ -1,0 +1,136 @@
+"""`soliloop check` beside `ruff check --select ASYNC`: CPU time and memory on a tree of Python, as Markdown.
+
+    python benches/checker.py TREE [--rounds N]
+
+The tree is copied, and each round runs every case once, one after the other, so that all of them see the same machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from rounds import environment, progress
+from table import Figure
+
+BIN = Path(sys.executable).parent
+RUFF = [str(BIN / "ruff"), "check", "--isolated", "--select", "ASYNC", "."]
+SOLILOOP = [str(BIN / "soliloop"), "check", "--isolated", "--format", "json", "."]
+
+COLD = "nothing kept"
+WRITING = "nothing kept, and written"
+WARM = "nothing changed"
+EDITS = {
+    "after a comment": "\n# A comment.\n",
+    "after a line that says nothing": "\nPROBE_LIMIT = 3\n",
+    "after a line that matters": "\nasync def probe_of_the_checker():\n    return 3\n",
+}
+CACHES = (".soliloop_cache", ".ruff_cache")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("tree", type=Path, help="a folder with Python files")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=5,
+        help="how often everything is measured (default: %(default)s)",
+    )
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place) / "tree"
+        shutil.copytree(options.tree, copy, ignore=shutil.ignore_patterns(".*"))
+        edited, lines = largest(copy)
+        taken: dict[tuple[str, str], list[float]] = {}
+        for turn in range(options.rounds):
+            for case, tool, seconds in measured(copy, edited):
+                progress(f"round {turn + 1}/{options.rounds}  {case}  {tool}")
+                taken.setdefault((case, tool), []).append(seconds)
+        progress("")
+        print_table(
+            {key: Figure(tuple(seconds)) for key, seconds in taken.items()}, lines, memory(copy)
+        )
+
+
+def largest(tree: Path) -> tuple[Path, int]:
+    """The largest file that is no test, to be edited; and the lines of all."""
+    files = {path: path.read_bytes() for path in tree.rglob("*.py") if path.is_file()}
+    if not files:
+        sys.exit(f"no Python in {tree}")
+    product = [path for path in files if "test" not in str(path.relative_to(tree))]
+    return max(product or files, key=lambda path: len(files[path])), sum(
+        text.count(b"\n") for text in files.values()
+    )
+
+
+def measured(tree: Path, edited: Path) -> Iterator[tuple[str, str, float]]:
+    """One round: case, tool, seconds of CPU."""
+
+    def cpu(command: list[str]) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        run(tree, command)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+    for tool, command in (("ruff", RUFF), ("soliloop", SOLILOOP)):
+        for cache in CACHES:
+            shutil.rmtree(tree / cache, ignore_errors=True)
+        yield COLD, tool, cpu([*command, "--no-cache"])
+        yield WRITING, tool, cpu(command)
+        yield WARM, tool, cpu(command)
+    text = edited.read_bytes()
+    for case, more in EDITS.items():
+        edited.write_bytes(text + more.encode())
+        yield case, "soliloop", cpu(SOLILOOP)
+        edited.write_bytes(text)
+        run(tree, SOLILOOP)
+
+
+def run(tree: Path, command: list[str]) -> None:
+    done = subprocess.run(command, cwd=tree, env=environment(), capture_output=True, check=False)
+    if done.returncode not in (0, 1):
+        sys.exit(f"{' '.join(command)}: exit status {done.returncode}\n{done.stderr.decode()}")
+
+
+def memory(tree: Path) -> int:
+    """The greatest resident size of a check that keeps nothing, in bytes."""
+    process = subprocess.Popen(
+        [*SOLILOOP, "--no-cache"],
+        cwd=tree,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, _, usage = os.wait4(process.pid, 0)
+    return usage.ru_maxrss * 1024
+
+
+def print_table(figures: dict[tuple[str, str], Figure], lines: int, resident: int) -> None:
+    cold = figures[WRITING, "soliloop"].least
+
+    def seconds(case: str, tool: str) -> str:
+        return f"{figures[case, tool].least:.3f}"
+
+    print(f"| {lines:,} lines, CPU seconds | ruff | soliloop | soliloop / ruff |")
+    print("|---|--:|--:|--:|")
+    for case in (COLD, WRITING, WARM):
+        ratio = figures[case, "soliloop"].least / figures[case, "ruff"].least
+        print(f"| {case} | {seconds(case, 'ruff')} | {seconds(case, 'soliloop')} | {ratio:.2f} |")
+    for case in EDITS:
+        part = figures[case, "soliloop"].least / cold
+        print(f"| {case} | | {seconds(case, 'soliloop')} | ({part:.2f} of nothing kept) |")
+    print(f"\nMost memory of soliloop: {resident / 1e6:.0f} MB.")
+
+
+if __name__ == "__main__":
+    main()
