@@ -6,7 +6,7 @@ use crate::facts::{
     Argument, BindingId, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, FunctionId, Guard, GuardId,
     MODULE, MODULE_SCOPE,
 };
-use crate::rules::misuse;
+use crate::rules::{is_to_cancel, misuse};
 
 /// What is quiet in a file.
 #[derive(Clone, Copy)]
@@ -32,7 +32,7 @@ impl Quiet<'_> {
                 Expr::Attribute(object, name) => {
                     let name = self.facts.name(name);
                     let is_plain = !self.watched.has(name) || self.path_of(object, 0).is_some();
-                    is_plain && !name.contains("cancel")
+                    is_plain && !is_to_cancel(name)
                 }
                 _ => false,
             },

@@ -17,6 +17,7 @@ mod swallowed_cancellation;
 mod task_dropped;
 
 pub(crate) use blocking::LET_IT_NEST;
+pub(crate) use swallowed_cancellation::is_to_cancel;
 
 use crate::facts::{Event, EventKind, ExprId, Span, Use};
 use crate::graph::{Graph, Site};

@@ -166,11 +166,16 @@ fn is_raised_later(facts: &Facts, handler: &Handler) -> bool {
     function.raised.iter().any(|raised| facts.mentions(*raised, &has_it))
 }
 
+/// Whether a name says that something is cancelled.
+pub(crate) fn is_to_cancel(name: &str) -> bool {
+    name.contains("cancel")
+}
+
 /// Whether the function has cancelled something before.
 fn has_cancelled(context: &Context<'_>, file: FileId, function: FnId, before: u32) -> bool {
     let facts = &context.program.file(file).facts;
     let is_cancel =
-        |expr: ExprId| matches!(facts.exprs[expr], Expr::Attribute(_, name) if facts.name(name).contains("cancel"));
+        |expr: ExprId| matches!(facts.exprs[expr], Expr::Attribute(_, name) if is_to_cancel(facts.name(name)));
     // By itself, or by a function within: `call_later(1, task.cancel)`
     let within = facts.functions.iter().filter(|(id, _)| {
         let inner = context.program.global_fn(file, *id);
