@@ -11,6 +11,10 @@ import shop
 log = logging.getLogger(__name__)
 
 
+def rounded(number):
+    return round(number)
+
+
 def pause(seconds):
     time.sleep(seconds)
 
@@ -70,6 +74,7 @@ fn quiet_edits() {
         "    log.info('here: %s', time.monotonic())\n",
         "    name = ', '.join(['a', str(1)]).upper()\n",
         "    for number in range(3):\n        print(number)\n",
+        "    day = rounded(3)\n",
     ];
     for line in lines {
         for place in ["    time.sleep", "    pause(1)", "    task ="] {
@@ -77,7 +82,9 @@ fn quiet_edits() {
             assert!(carried(&after).is_some(), "{after}");
         }
     }
-    for end in ["LIMIT = 3\n", "def helper(number):\n    return number + 1\n", "import json\n"] {
+    for end in
+        ["LIMIT = 3\n", "def helper(number):\n    return number + 1\n", "import json\n", "async def stub():\n    ...\n"]
+    {
         assert!(carried(&format!("{BEFORE}\n\n{end}")).is_some(), "{end}");
     }
 }

@@ -58,6 +58,7 @@ impl Report {
             is_outside: &is_outside,
             catalogue: &catalogue,
             watched: &self.watched,
+            depth: 0,
         };
         let moves = Alignment::new(quiet(old), quiet(new)).moves()?;
         let mut texts = Texts::new(std::slice::from_ref(file));

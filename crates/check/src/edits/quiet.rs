@@ -6,6 +6,7 @@ use crate::facts::{
     Argument, BindingId, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, FunctionId, Guard, GuardId,
     MODULE, MODULE_SCOPE,
 };
+use crate::link::is_test;
 use crate::rules::{is_to_cancel, misuse};
 
 /// What is quiet in a file.
@@ -17,6 +18,8 @@ pub(super) struct Quiet<'q> {
     pub(super) is_outside: &'q dyn Fn(&str) -> bool,
     pub(super) catalogue: &'q Catalogue,
     pub(super) watched: &'q Watched,
+    /// Functions that were looked into, one within the other.
+    pub(super) depth: u32,
 }
 
 impl Quiet<'_> {
@@ -72,16 +75,37 @@ impl Quiet<'_> {
     /// Whether a function that has come or gone is one that nobody hears of.
     pub(super) fn function(&self, id: FunctionId) -> bool {
         let function = &self.facts.functions[id];
-        let is_plain = !function.is_async && !function.is_generator && !function.is_lambda;
-        let is_alone = function.parent == MODULE && function.class.is_none() && function.decorators.is_empty();
+        let name = self.facts.name(function.name);
+        // Of coroutine functions that await nothing, only these are not told.
+        let is_spared = function.is_stub || is_test(self.path);
+        let is_form_quiet = !function.is_async || (is_spared && !self.watched.has(name));
+        is_form_quiet && self.does_nothing(id) && self.name(name, self.facts.bindings_of(MODULE_SCOPE, function.name))
+    }
+
+    /// Whether a name is that of a function of this module that does nothing either.
+    fn calls_nothing(&self, callee: ExprId) -> bool {
+        let bindings = match &self.facts.exprs[callee] {
+            Expr::Local(bindings) => bindings,
+            Expr::Free(scope, name) => self.facts.bindings_of(*scope, *name),
+            _ => return false,
+        };
+        let [binding] = *bindings else { return false };
+        match self.facts.bindings[binding].kind {
+            BindingKind::Function(id) => !self.facts.functions[id].is_async && self.does_nothing(id),
+            _ => false,
+        }
+    }
+
+    /// Whether a function stands in the module as it is, and all that it does is quiet.
+    fn does_nothing(&self, id: FunctionId) -> bool {
+        let inner = Quiet { depth: self.depth + 1, ..*self };
+        let function = &self.facts.functions[id];
+        let is_plain = !function.is_generator && !function.is_lambda && function.decorators.is_empty();
+        let is_alone = function.parent == MODULE && function.class.is_none();
         let bindings = self.facts.bindings_of(MODULE_SCOPE, function.name);
         let is_bound = matches!(bindings, [one] if self.facts.bindings[*one].kind == BindingKind::Function(id));
-        let name = self.facts.name(function.name);
-        is_plain
-            && is_alone
-            && is_bound
-            && self.name(name, bindings)
-            && function.events.iter().all(|event| self.event(event))
+        let is_quiet = || function.events.iter().all(|event| inner.event(event));
+        self.depth < DEEPEST_CALL && is_plain && is_alone && is_bound && is_quiet()
     }
 
     /// Whether a name that the module has got, or has no more, is one that nobody hears of.
@@ -106,7 +130,7 @@ impl Quiet<'_> {
 
     fn call(&self, call: ExprId) -> bool {
         let Expr::Call(callee, arguments) = &self.facts.exprs[call] else { return false };
-        self.path_of(*callee, 0).is_some_and(|path| self.says_nothing(&path, arguments))
+        self.path_of(*callee, 0).is_some_and(|path| self.says_nothing(&path, arguments)) || self.calls_nothing(*callee)
     }
 
     /// Whether a call of something outside the program means nothing to any rule.
@@ -191,5 +215,7 @@ fn known(path: &str) -> Option<String> {
     is_quiet(&path).then_some(path)
 }
 
+/// Functions that call each other.
+const DEEPEST_CALL: u32 = 4;
 /// Steps from a name to what it is.
 const DEEPEST: u32 = 12;

@@ -21,7 +21,7 @@ pub(crate) mod values;
 
 pub(crate) use calls::Target;
 pub(crate) use dispatch::Receiver;
-pub(crate) use modules::{Modules, Source, module_name};
+pub(crate) use modules::{Modules, Source, is_test, module_name};
 pub(crate) use needs::{Need, What};
 pub(crate) use patches::Patches;
 pub(crate) use truth::{Truth, is_dual_name};
