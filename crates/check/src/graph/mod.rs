@@ -302,10 +302,9 @@ impl Builder<'_> {
         }
         let receiver = self.receiver(file, function, callee);
         let truth = self.truth(function, event.guard);
-        let truth = match chosen {
-            Some(chosen) if chosen != Truth::default() => Rc::new(Truth::both(chosen, &truth)),
-            _ => truth,
-        };
+        let mut chosen = chosen.unwrap_or_default();
+        chosen.needs.extend(self.program.needed_field(file, function, callee));
+        let truth = if chosen == Truth::default() { truth } else { Rc::new(Truth::both(chosen, &truth)) };
         self.happens((file, function, event), truth, receiver, targets);
     }
 

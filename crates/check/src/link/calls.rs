@@ -2,7 +2,7 @@
 
 use super::Program;
 use super::values::{
-    Args, ArgsId, Decoration, EMPTY, EnvId, FileId, FnId, NO_ARGS, NO_ENV, SetId, Step, Symbol, Value, ValueId,
+    ANYHOW, Args, ArgsId, Decoration, EMPTY, EnvId, FileId, FnId, NO_ARGS, NO_ENV, SetId, Step, Symbol, Value, ValueId,
 };
 use crate::catalogue::canonical;
 use crate::facts::{ArgumentKind, Expr, ExprId, ParameterKind};
@@ -48,7 +48,7 @@ impl Program {
             // What `gather` gives is awaited; members of an enumeration are iterated.
             (Value::Sequence(_), Step::Await) => SetId::of(value),
             (Value::Class { class, .. }, Step::Element) if self.is_enum(class) => {
-                self.single(Value::Instance { class, is_exact: true })
+                self.single(Value::Instance { class, is_exact: true, made: ANYHOW })
             }
             (Value::Manager(inner), Step::Enter) => self.step(inner, Step::Element),
             (Value::Manager(inner), Step::AsyncEnter) => self.step(inner, Step::AsyncElement),
@@ -199,7 +199,7 @@ impl Program {
         match self.values.get(callee).clone() {
             Value::Function(function, env) => self.call_function(function, env, None, args),
             Value::Bound(function, env, receiver) => self.call_function(function, env, Some(receiver), args),
-            Value::Class { class, .. } => self.construct(class, args),
+            Value::Class { class, is_exact } => self.construct(class, is_exact, args),
             Value::Instance { .. } => {
                 let name = self.values.symbol("__call__");
                 let method = self.attribute(callee, name);
@@ -560,7 +560,7 @@ impl Program {
                 self.add_targets(inner, args, all, depth + 1);
             }
             Value::Class { class, is_exact } => {
-                let instance = self.value(Value::Instance { class, is_exact });
+                let instance = self.value(Value::Instance { class, is_exact, made: ANYHOW });
                 for name in ["__new__", "__init__", "__post_init__"] {
                     let name = self.values.symbol(name);
                     for method in self.class_attribute(class, true, instance, name) {

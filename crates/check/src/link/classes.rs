@@ -1,6 +1,9 @@
 //! Classes: what they derive from, what derives from them, and what an attribute of their instances is.
 
-use super::values::{ClsId, Decoration, EMPTY, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId};
+use super::alone::Lead;
+use super::values::{
+    ANYHOW, ClsId, Decoration, EMPTY, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
+};
 use super::{Busy, Program};
 use crate::facts::{BindingKind, EventKind, Expr, ExprId};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -310,7 +313,7 @@ impl Program {
                 // Any file will do: packages have the same names for all.
                 self.module(FileId(0), &full)
             }
-            Value::Instance { class, is_exact } | Value::Class { class, is_exact } => {
+            Value::Instance { class, is_exact, .. } | Value::Class { class, is_exact } => {
                 let found = self.class_attribute(class, is_exact, value, name);
                 self.values.set(found)
             }
@@ -461,7 +464,7 @@ impl Program {
 
     /// How many functions an attribute of a value may be, if they are too many to follow them.
     pub(crate) fn too_many(&self, value: ValueId, name: Symbol) -> Option<usize> {
-        let Value::Instance { class, is_exact: false } = *self.values.get(value) else { return None };
+        let Value::Instance { class, is_exact: false, .. } = *self.values.get(value) else { return None };
         let count = self.overriding(class, self.defining(class, name).is_some(), name).len();
         (count > WIDEST).then_some(count)
     }
@@ -476,7 +479,7 @@ impl Program {
         for heir in heirs {
             let own = match self.values.get(receiver) {
                 Value::Class { .. } => Value::Class { class: heir, is_exact: false },
-                _ => Value::Instance { class: heir, is_exact: false },
+                _ => Value::Instance { class: heir, is_exact: false, made: ANYHOW },
             };
             let own = self.value(own);
             self.add_members(heir, own, name, all);
@@ -497,14 +500,14 @@ impl Program {
         let mut all = Vec::new();
         self.add_next(class, class, receiver, name, &mut all);
         // An heir with several bases may have another one in between.
-        if let Value::Instance { class: own, is_exact: false } = *self.values.get(receiver) {
+        if let Value::Instance { class: own, is_exact: false, .. } = *self.values.get(receiver) {
             let usual = self.next_defining(class, class, name);
             let heirs = self.heirs(own).iter().copied();
             let unusual: Vec<ClsId> =
                 heirs.filter(|heir| self.next_defining(*heir, class, name) != usual && self.is_live(*heir)).collect();
             if unusual.len() <= WIDEST {
                 for heir in unusual {
-                    let receiver = self.value(Value::Instance { class: heir, is_exact: false });
+                    let receiver = self.value(Value::Instance { class: heir, is_exact: false, made: ANYHOW });
                     self.add_next(heir, class, receiver, name, &mut all);
                 }
             }
@@ -546,6 +549,7 @@ impl Program {
         if let Some(&place) = self.hierarchy.members[class.0 as usize].get(&name) {
             let facts = Rc::clone(&self.file(file).facts);
             let set = self.eval_bindings(file, &facts.scopes[scope].names[place].1);
+            let set = self.settled(Lead::Attribute(name), set);
             for value in self.values.shared(set).iter().copied() {
                 let bound = self.bind_member(value, receiver);
                 all.extend_from_slice(self.values.members(bound));
@@ -619,6 +623,7 @@ impl Program {
                 found = self.values.union(found, set);
             }
         }
+        let found = self.settled(Lead::Attribute(name), found);
         all.extend_from_slice(self.values.members(found));
     }
 
@@ -639,7 +644,7 @@ impl Program {
             }
             Value::Decorated(Decoration::ClassMethod, inner) => {
                 let class = match *self.values.get(receiver) {
-                    Value::Instance { class, is_exact } => self.value(Value::Class { class, is_exact }),
+                    Value::Instance { class, is_exact, .. } => self.value(Value::Class { class, is_exact }),
                     _ => receiver,
                 };
                 let mut all = EMPTY;
@@ -655,7 +660,7 @@ impl Program {
             Value::Decorated(Decoration::StaticMethod, inner) => inner,
             Value::Constant(_) | Value::Text(_) | Value::Sequence(_) if is_class => match *self.values.get(receiver) {
                 Value::Class { class, .. } if self.is_enum(class) => {
-                    self.single(Value::Instance { class, is_exact: true })
+                    self.single(Value::Instance { class, is_exact: true, made: ANYHOW })
                 }
                 _ => SetId::of(member),
             },
@@ -686,11 +691,6 @@ impl Program {
             _ => None,
         });
         functions.collect()
-    }
-
-    /// What making an instance gives.
-    pub(super) fn construct(&mut self, class: ClsId, _: super::values::ArgsId) -> SetId {
-        self.single(Value::Instance { class, is_exact: true })
     }
 
     /// A class of the program without a constructor of its own, of a base outside it.

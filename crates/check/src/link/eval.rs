@@ -1,8 +1,9 @@
 //! What an expression may be.
 
+use super::alone::Lead;
 use super::classes::Owner;
 use super::values::{
-    Args, Decoration, EMPTY, EnvId, FileId, FnId, NO_ARGS, NO_ENV, PathId, SetId, Step, Symbol, Value, ValueId,
+    ANYHOW, Args, Decoration, EMPTY, EnvId, FileId, FnId, NO_ARGS, NO_ENV, PathId, SetId, Step, Symbol, Value, ValueId,
 };
 use super::{Busy, Memo, Named, Program, Returned};
 use crate::catalogue::canonical;
@@ -120,7 +121,8 @@ impl Program {
             Expr::Super(class, function) => {
                 let class = self.global_cls(file, *class);
                 let function = self.global_fn(file, *function);
-                let receiver = self.receiver(function).unwrap_or(Value::Instance { class, is_exact: false });
+                let receiver =
+                    self.receiver(function).unwrap_or(Value::Instance { class, is_exact: false, made: ANYHOW });
                 let receiver = self.value(receiver);
                 self.single(Value::Super(class, receiver))
             }
@@ -282,7 +284,7 @@ impl Program {
             set = self.values.union(set, stored);
         }
         self.busy.remove(&key);
-        Some(set)
+        Some(self.settled(Lead::Module(file, name), set))
     }
 
     fn starred_member(&mut self, file: FileId, name: Symbol) -> Option<SetId> {
@@ -406,7 +408,7 @@ impl Program {
             _ if matches!(name, "__new__" | "__init_subclass__" | "__class_getitem__") => {
                 Some(Value::Class { class, is_exact: false })
             }
-            _ => Some(Value::Instance { class, is_exact: false }),
+            _ => Some(Value::Instance { class, is_exact: false, made: ANYHOW }),
         }
     }
 
@@ -575,7 +577,9 @@ impl Program {
         let mut all = Vec::new();
         for class in self.values.shared(classes).iter().copied() {
             match self.values.get(class).clone() {
-                Value::Class { class, .. } => all.push(self.value(Value::Instance { class, is_exact: false })),
+                Value::Class { class, .. } => {
+                    all.push(self.value(Value::Instance { class, is_exact: false, made: ANYHOW }));
+                }
                 Value::External(path) => {
                     let path = format!("{}()", self.values.path_text(path));
                     let path = self.external_path(&path);
@@ -595,7 +599,7 @@ impl Program {
     /// Whether the value is an instance of one of the classes, where that is known.
     fn is_instance(&mut self, value: ValueId, classes: &[ValueId]) -> Option<bool> {
         match self.values.get(value).clone() {
-            Value::Instance { class, is_exact } => {
+            Value::Instance { class, is_exact, .. } => {
                 for wanted in classes {
                     if let Value::Class { class: wanted, .. } = *self.values.get(*wanted) {
                         if self.is_subclass(class, wanted) {

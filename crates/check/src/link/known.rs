@@ -140,7 +140,7 @@ impl Program {
             "type" => {
                 let mut all = Vec::new();
                 for value in self.values.members(first?).to_vec() {
-                    if let Value::Instance { class, is_exact } = *self.values.get(value) {
+                    if let Value::Instance { class, is_exact, .. } = *self.values.get(value) {
                         all.push(self.value(Value::Class { class, is_exact }));
                     }
                 }

@@ -3,12 +3,14 @@
 //! Evaluation is lazy and remembered per expression. What depends on a function's parameters stays symbolic ([`Value::Parameter`]) and is
 //! filled in per call, so that two callers of a helper are not mixed up. A cycle sees nothing of itself.
 
+mod alone;
 mod calls;
 mod classes;
 mod decorations;
 mod dispatch;
 mod eval;
 mod known;
+mod made;
 mod modules;
 mod needs;
 mod patches;
@@ -66,6 +68,7 @@ pub(crate) struct Program {
     /// What is being looked at, against cycles.
     busy: FxHashSet<Busy>,
     alternatives: needs::Alternatives,
+    makings: made::Makings,
     hierarchy: classes::Hierarchy,
     /// What variable values have become.
     filled: FxHashMap<(ValueId, values::EnvId), SetId>,
@@ -168,6 +171,7 @@ impl Program {
             stores: FxHashMap::default(),
             busy: FxHashSet::default(),
             alternatives: needs::Alternatives::default(),
+            makings: made::Makings::default(),
             hierarchy: classes::Hierarchy::default(),
             filled: FxHashMap::default(),
             external_steps: FxHashMap::default(),

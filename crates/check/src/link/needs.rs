@@ -33,6 +33,9 @@ pub(crate) enum What {
     /// Its value under this key, or None, is true.
     KeyTrue(Symbol),
     KeyNone(Symbol),
+    /// The object's field of this name is true, or None.
+    FieldTrue(Symbol),
+    FieldNone(Symbol),
     /// One of several questions, each with its answer.
     Any(AnyId),
 }
@@ -111,7 +114,9 @@ impl Program {
         if let Some((owner, parameter)) = self.asked_parameter(file, function, subject) {
             return Some(Need { owner, parameter, what: question.0, is: question.1 });
         }
-        let Expr::Local(bindings) = self.expr(file, subject).clone() else { return None };
+        let Expr::Local(bindings) = self.expr(file, subject).clone() else {
+            return self.asked_field(file, function, subject, question);
+        };
         let mut asked = None;
         let mut anew = Vec::new();
         for binding in bindings.iter() {
@@ -277,7 +282,7 @@ impl Program {
         match (self.values.get(value), need.what) {
             (Value::Parameter(owner, parameter), _) if *owner == caller => Some(*parameter),
             // Its own `self`, of which it only knows the class.
-            (_, What::Receives(..)) => {
+            (_, What::Receives(..) | What::FieldTrue(_) | What::FieldNone(_)) => {
                 (self.is_own_receiver(value, caller) && self.is_so(value, need.what).is_none()).then_some(0)
             }
             _ => None,
@@ -315,9 +320,7 @@ impl Program {
                 _ => is_something(value).then_some(false),
             },
             What::True => match value {
-                Value::Constant(constant) => {
-                    Some(!matches!(constant, Constant::None | Constant::False | Constant::Zero))
-                }
+                Value::Constant(constant) => Some(is_true(*constant)),
                 Value::Text(text) => Some(!self.values.text(*text).is_empty()),
                 _ => is_something(value).then_some(true),
             },
@@ -341,13 +344,15 @@ impl Program {
             What::Any(_) => None,
             What::KeyTrue(key) => self.key_is(value, key, What::True, false),
             What::KeyNone(key) => self.key_is(value, key, What::None, true),
+            What::FieldTrue(field) => self.told_field(value, field).map(is_true),
+            What::FieldNone(field) => self.told_field(value, field).map(|constant| constant == Constant::None),
             What::Zero => match value {
                 Value::Constant(constant) => Some(matches!(constant, Constant::False | Constant::Zero)),
                 Value::External(_) => Some(false),
                 _ => is_something(value).then_some(false),
             },
             What::Receives(method, after) => match value {
-                Value::Instance { class, is_exact } | Value::Class { class, is_exact } => {
+                Value::Instance { class, is_exact, .. } | Value::Class { class, is_exact } => {
                     match self.may_receive(*class, *is_exact, method, after) {
                         (true, true) => None,
                         (may, _) => Some(may),
@@ -357,6 +362,10 @@ impl Program {
             },
         }
     }
+}
+
+const fn is_true(constant: Constant) -> bool {
+    !matches!(constant, Constant::None | Constant::False | Constant::Zero)
 }
 
 /// Whether it is an object that is always true.

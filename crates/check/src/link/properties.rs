@@ -2,14 +2,14 @@
 
 use super::Program;
 use super::classes::WIDEST;
-use super::values::{ClsId, Decoration, EnvId, FileId, FnId, NO_ARGS, NO_ENV, Symbol, Value, ValueId};
+use super::values::{ANYHOW, ClsId, Decoration, EnvId, FileId, FnId, NO_ARGS, NO_ENV, Symbol, Value, ValueId};
 use crate::facts::{BindingId, BindingKind, EventKind, Expr, ExprId, Facts};
 use rustc_hash::FxHashSet;
 
 impl Program {
     /// The getters that reading an attribute runs.
     pub(crate) fn getters(&mut self, value: ValueId, name: Symbol) -> Vec<(FnId, EnvId)> {
-        let Value::Instance { class: of, is_exact } = *self.values.get(value) else { return Vec::new() };
+        let Value::Instance { class: of, is_exact, .. } = *self.values.get(value) else { return Vec::new() };
         let class = of;
         let mut classes: Vec<ClsId> = self.defining(class, name).into_iter().collect();
         if !is_exact {
@@ -28,7 +28,8 @@ impl Program {
         for (place, class) in classes.into_iter().enumerate() {
             // An heir's getter has an heir for `self`.
             let is_heir = place > 0 || !self.is_subclass(of, class);
-            let value = if is_heir { self.value(Value::Instance { class, is_exact: false }) } else { value };
+            let value =
+                if is_heir { self.value(Value::Instance { class, is_exact: false, made: ANYHOW }) } else { value };
             let (file, scope) = (self.class_file(class), self.class(class).scope);
             let Some(&place) = self.hierarchy.members[class.0 as usize].get(&name) else { continue };
             let bindings = self.file(file).facts.scopes[scope].names[place].1.clone();

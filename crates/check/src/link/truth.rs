@@ -147,6 +147,7 @@ impl Program {
             }
             Expr::Attribute(_, name) => {
                 truth.is_dual |= !is && is_dual_name(self.file(file).facts.name(name));
+                truth.needs.extend(self.asked_field(file, function, expr, (What::True, is)));
                 false
             }
             Expr::Same(left, right, is_negated) => {

@@ -36,6 +36,19 @@ pub(crate) struct SetId(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct EnvId(u32);
 
+/// What an object was made with, interned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct MadeId(u32);
+
+/// A field that an object was made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Told {
+    pub(crate) field: Symbol,
+    pub(crate) constant: Constant,
+    /// Nothing sets it afterwards.
+    pub(crate) is_settled: bool,
+}
+
 /// The arguments of a call, interned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ArgsId(u32);
@@ -61,6 +74,7 @@ pub(crate) enum Value {
     Instance {
         class: ClsId,
         is_exact: bool,
+        made: MadeId,
     },
     Coroutine(FnId, EnvId),
     Generator(FnId, EnvId),
@@ -162,6 +176,7 @@ pub(crate) struct Values {
     open_sets: Vec<bool>,
     envs: Table<Env>,
     args: Table<Rc<Args>>,
+    made: Table<Box<[Told]>>,
     symbols: Table<Box<str>>,
     paths: Table<Box<str>>,
 }
@@ -226,6 +241,7 @@ impl Values {
         values.intern_set(&[]);
         values.envs.intern(Box::new([]));
         values.args.intern(Rc::default());
+        values.made.intern(Box::new([]));
         values
     }
 
@@ -406,6 +422,15 @@ impl Values {
         ArgsId(id)
     }
 
+    pub(crate) fn new_made(&mut self, fields: &[Told]) -> MadeId {
+        let id = self.made.find(fields).unwrap_or_else(|| self.made.intern(fields.into()).0);
+        MadeId(id)
+    }
+
+    pub(crate) fn made(&self, made: MadeId) -> &[Told] {
+        &self.made.items[made.0 as usize]
+    }
+
     pub(crate) fn shared_arguments(&self, args: ArgsId) -> Rc<Args> {
         Rc::clone(&self.args.items[args.0 as usize])
     }
@@ -421,5 +446,7 @@ const SINGLE: u32 = 1 << 31;
 pub(crate) const EMPTY: SetId = SetId(0);
 pub(crate) const NO_ENV: EnvId = EnvId(0);
 pub(crate) const NO_ARGS: ArgsId = ArgsId(0);
+/// Nothing is known of what it was made with.
+pub(crate) const ANYHOW: MadeId = MadeId(0);
 /// The most values of a set.
 const MOST: usize = 24;

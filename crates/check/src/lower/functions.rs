@@ -206,7 +206,7 @@ impl Lowering {
         for (index, (name, ..)) in (1..).zip(fields) {
             let binding = bound(self, BindingKind::Parameter(function, index));
             let value = self.add(Fact::Local(Few::One([binding])), definition.name.range);
-            self.facts.classes[id].fields.push(Field { name, value: Some(value), annotation: None });
+            self.facts.classes[id].fields.push(Field { name, value: Some(value), annotation: None, by: function });
         }
     }
 

@@ -254,7 +254,8 @@ impl Lowering {
             if let Some(path) = path_of(attribute) {
                 self.forget_narrowed(&path);
             }
-            self.facts.classes[class].fields.push(Field { name, value, annotation });
+            let by = self.frame().function;
+            self.facts.classes[class].fields.push(Field { name, value, annotation, by });
             return;
         }
         let object = self.expr(&attribute.value);
