@@ -456,8 +456,10 @@ impl Builder<'_> {
                 }
             }
             Target::Function(callee, env) => {
-                let is_plain = !self.program.function(callee).is_async && !self.program.function(callee).is_generator;
-                if is_plain && at.kind == EventKind::Call(Use::Awaited) && !self.program.gives_awaitable(callee, env) {
+                if self.program.is_plain(callee)
+                    && at.kind == EventKind::Call(Use::Awaited)
+                    && !self.program.gives_awaitable(callee, env)
+                {
                     return;
                 }
                 let Some(truth) = self.dispatched(at, callee) else { return };

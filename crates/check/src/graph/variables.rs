@@ -78,7 +78,8 @@ impl Builder<'_> {
                 self.program.targets(filled, args)
             }
         };
-        // What a coroutine or generator calls, it calls itself, when it runs; what the loop is told, it is told there.
+        // What a coroutine or generator calls, it calls itself, when it runs; and so does what another thread is told to call, but there no
+        // loop runs. What the loop is told, it is told there.
         let at = if variable.at.scheduled_by.is_some() {
             if edge.truth.is_outside {
                 return;
@@ -101,6 +102,11 @@ impl Builder<'_> {
             via.extend(&variable.at.via);
             let is_registered = edge.is_registered || variable.at.is_registered;
             Happening { caller: edge.caller, site: edge.site, truth, via, is_registered, ..variable.at.clone() }
+        } else if self.program.is_plain(edge.callee) {
+            Happening {
+                truth: Rc::new(Truth { is_outside: true, ..Truth::clone(&variable.at.truth) }),
+                ..variable.at.clone()
+            }
         } else {
             variable.at.clone()
         };

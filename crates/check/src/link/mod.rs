@@ -226,6 +226,12 @@ impl Program {
         Events { facts: Rc::clone(&file.facts), function: self.local_fn(function) }
     }
 
+    /// Whether a call of it runs its body.
+    pub(crate) fn is_plain(&self, function: FnId) -> bool {
+        let function = self.function(function);
+        !function.is_async && !function.is_generator
+    }
+
     /// Its place in its file.
     pub(crate) fn local_fn(&self, function: FnId) -> FunctionId {
         FunctionId::new(function.0 - self.file(self.file_of(function)).first_fn)

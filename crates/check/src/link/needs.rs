@@ -2,7 +2,7 @@
 //!
 //! A need is never guessed to fail: only what an argument is known to be says no.
 
-use super::values::{ClsId, EMPTY, EnvId, FileId, FnId, SetId, Symbol, Value, ValueId};
+use super::values::{ClsId, EMPTY, EnvId, FileId, FnId, SetId, Step, Symbol, Value, ValueId};
 use super::{Busy, Program, is_dual_name};
 use crate::facts::{BindingKind, Constant, Expr, ExprId, Key, ParameterKind};
 use rustc_hash::FxHashMap;
@@ -73,8 +73,8 @@ impl Alternatives {
 pub(crate) enum Met {
     Yes,
     No,
-    /// It depends on this parameter of the caller.
-    Passes(u32),
+    /// It depends on what this parameter of the caller is.
+    Passes(u32, What),
     Maybe,
 }
 
@@ -218,7 +218,7 @@ impl Program {
             };
             match self.meets(given, *need, caller) {
                 Met::No => return None,
-                Met::Passes(parameter) => own.push(Need { owner: caller, parameter, ..*need }),
+                Met::Passes(parameter, what) => own.push(Need { owner: caller, parameter, what, is: need.is }),
                 Met::Yes | Met::Maybe => {}
             }
         }
@@ -258,9 +258,9 @@ impl Program {
         let mut answer = None;
         for value in members {
             if members.len() == 1
-                && let Some(parameter) = self.own_parameter(*value, need, caller)
+                && let Some((parameter, what)) = self.own_parameter(*value, need, caller)
             {
-                return Met::Passes(parameter);
+                return Met::Passes(parameter, what);
             }
             let Some(truth) = self.is_so(*value, need.what) else { return Met::Maybe };
             let is_met = truth == need.is;
@@ -277,16 +277,47 @@ impl Program {
         }
     }
 
-    /// The caller's parameter that the value is.
-    fn own_parameter(&self, value: ValueId, need: Need, caller: FnId) -> Option<u32> {
+    /// The caller's parameter that the value is, or comes from, and what that must be.
+    fn own_parameter(&self, value: ValueId, need: Need, caller: FnId) -> Option<(u32, What)> {
         match (self.values.get(value), need.what) {
-            (Value::Parameter(owner, parameter), _) if *owner == caller => Some(*parameter),
-            // Its own `self`, of which it only knows the class.
-            (_, What::Receives(..) | What::FieldTrue(_) | What::FieldNone(_)) => {
-                (self.is_own_receiver(value, caller) && self.is_so(value, need.what).is_none()).then_some(0)
+            (Value::Parameter(owner, parameter), what) if *owner == caller => Some((*parameter, what)),
+            (Value::Step(..), What::True | What::None) => {
+                let (parameter, key) = self.taken_key(value, caller)?;
+                Some((parameter, if need.what == What::True { What::KeyTrue(key) } else { What::KeyNone(key) }))
             }
+            // `callee(mode=kwargs.get("mode"))`, where the callee has `**kwargs` as well.
+            (Value::Mapping(items), What::KeyTrue(key) | What::KeyNone(key)) => {
+                let mut found = items.iter().filter(|(known, _)| known.is_none_or(|known| known == key));
+                let (Some((_, set)), None) = (found.next(), found.next()) else { return None };
+                let [one] = *self.values.members(*set) else { return None };
+                let what = if matches!(need.what, What::KeyTrue(_)) { What::True } else { What::None };
+                self.own_parameter(one, Need { what, ..need }, caller)
+            }
+            // Its own `self`, of which it only knows the class.
+            (_, What::Receives(..) | What::FieldTrue(_) | What::FieldNone(_)) => (self.is_own_receiver(value, caller)
+                && self.is_so(value, need.what).is_none())
+            .then_some((0, need.what)),
             _ => None,
         }
+    }
+
+    /// The key of the caller's `**kwargs` under which a value was, where without it that is None: `kwargs.get("mode")`.
+    fn taken_key(&self, value: ValueId, caller: FnId) -> Option<(u32, Symbol)> {
+        let Value::Step(method, Step::Call(args)) = *self.values.get(value) else { return None };
+        let Value::Step(mapping, Step::Attribute(name)) = *self.values.get(method) else { return None };
+        let Value::Parameter(owner, parameter) = *self.values.get(mapping) else { return None };
+        let is_rest = owner == caller
+            && self.function(owner).parameters[parameter as usize].kind == ParameterKind::VariadicKeyword;
+        if !is_rest || !matches!(self.values.text(name), "pop" | "get") {
+            return None;
+        }
+        let (key, default) = match self.values.arguments(args).positional[..] {
+            [key] => (key, None),
+            [key, default] => (key, Some(default)),
+            _ => return None,
+        };
+        let is_none = default.is_none_or(|default| self.only_constant(default) == Some(Constant::None));
+        Some((parameter, self.only_text(key).filter(|_| is_none)?))
     }
 
     /// Whether what a mapping has under a key is so; `absent` if it has no such key.
