@@ -163,6 +163,7 @@ impl<'q> Alignment<'q> {
                 self.name(old.name, new.name)
                     && self.maybe(old.value, new.value)
                     && self.maybe(old.annotation, new.annotation)
+                    && self.functions.are(old.by, new.by)
             })
     }
 

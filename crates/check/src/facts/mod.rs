@@ -115,41 +115,6 @@ pub(crate) enum Expr {
     Bare(BindingId),
 }
 
-impl Expr {
-    /// Whether one of the expressions that it is made of is so.
-    pub(crate) fn has_part(&self, is_so: impl Fn(&ExprId) -> bool) -> bool {
-        match self {
-            Self::Attribute(one, _)
-            | Self::Await(one)
-            | Self::Item(one, _)
-            | Self::Element(one)
-            | Self::AsyncElement(one)
-            | Self::Enter(one)
-            | Self::AsyncEnter(one)
-            | Self::Generator(one)
-            | Self::Joined(one, _)
-            | Self::Not(one) => is_so(one),
-            Self::Call(callee, arguments) => is_so(callee) || arguments.iter().any(|argument| is_so(&argument.value)),
-            Self::Union(parts) | Self::Sequence(parts) | Self::Logic(_, parts) => parts.iter().any(is_so),
-            Self::Choice { test, then, other } => [test, then, other].into_iter().any(is_so),
-            Self::Mapping(items) => items.iter().any(|(_, value)| is_so(value)),
-            Self::Same(one, other, _) | Self::Compared(one, other) | Self::Operation(_, one, other) => {
-                is_so(one) || is_so(other)
-            }
-            Self::Narrowed { value, classes, .. } => is_so(value) || is_so(classes),
-            Self::Unknown
-            | Self::Local(_)
-            | Self::Free(..)
-            | Self::Global(_)
-            | Self::Lambda(_)
-            | Self::Super(..)
-            | Self::Constant(_)
-            | Self::Text(_)
-            | Self::Bare(_) => false,
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Constant {
     None,
@@ -165,6 +130,8 @@ pub(crate) enum Key {
     Unknown,
     Text(NameId),
     Index(i32),
+    /// A name.
+    Of(ExprId),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -80,6 +80,7 @@ fn key_parts(key: Key) -> Vec<Part> {
         Key::Unknown => vec![Part::Number(0)],
         Key::Text(name) => vec![Part::Number(1), Part::Name(name)],
         Key::Index(index) => vec![Part::Number(2), Part::Number(i64::from(index))],
+        Key::Of(name) => vec![Part::Number(3), Part::Expr(name)],
     }
 }
 

@@ -115,6 +115,8 @@ struct Happening {
     kind: EventKind,
     is_handed: bool,
     is_registered: bool,
+    /// What is called comes out of a table: the parameter that is the key.
+    taken_under: Option<(FnId, u32)>,
     truth: Rc<Truth>,
     via: Vec<Hop>,
     /// The attribute of the caller's own object that is called.
@@ -241,6 +243,7 @@ impl Builder<'_> {
                 kind: EventKind::Call(Use::Other),
                 is_handed: true,
                 is_registered: false,
+                taken_under: None,
                 truth: Rc::new(Truth { is_outside: true, ..Truth::default() }),
                 via: Vec::new(),
                 receiver: None,
@@ -333,12 +336,15 @@ impl Builder<'_> {
         }
         let site = Site { file, span: event.span };
         let is_registered = self.program.is_from_registry(file, event.expr);
+        let is_variable = targets.iter().any(|target| matches!(target, Target::Variable(..)));
+        let taken_under = is_variable.then(|| self.program.taken_under(file, function, event.expr)).flatten();
         let at = Happening {
             caller: function,
             site,
             kind: event.kind,
             is_handed: false,
             is_registered,
+            taken_under,
             truth,
             via: Vec::new(),
             receiver,

@@ -2,8 +2,8 @@
 
 use super::{Builder, Edge, Happening, Hop, Outside, Variable};
 use crate::facts::EventKind;
-use crate::link::values::{EMPTY, EnvId, FnId, NO_ARGS, NO_ENV, SetId, Step, Value, ValueId};
-use crate::link::{Target, Truth};
+use crate::link::values::{EMPTY, EnvId, FnId, NO_ARGS, NO_ENV, SetId, Step, Symbol, Value, ValueId};
+use crate::link::{Need, Target, Truth, What};
 use std::rc::Rc;
 
 impl Builder<'_> {
@@ -171,23 +171,66 @@ impl Builder<'_> {
             }
             let is_registered = variable.at.is_registered || !self.program.is_constructor(owner);
             let at = Happening { is_registered, ..variable.at.clone() };
-            for env in envs {
-                let filled = self.program.fill_value(variable.value, env);
-                if self.program.values.members(filled) == [variable.value] {
+            for (target, needs) in self.handed_over(&variable, &envs) {
+                if let Target::External(path, _) = target {
+                    let Happening { caller, site, .. } = at;
+                    self.graph.outside_by_parameter.push(Outside { caller, path, site });
+                }
+                if matches!(target, Target::Variable(..)) {
                     continue;
                 }
-                let args = self.program.fill_args(variable.args, env);
-                for target in self.program.targets(filled, args) {
-                    if let Target::External(path, _) = target {
-                        let Happening { caller, site, .. } = at;
-                        self.graph.outside_by_parameter.push(Outside { caller, path, site });
-                    }
-                    if !matches!(target, Target::Variable(..)) {
-                        self.target(&at, target);
+                match self.one_of(&at, needs) {
+                    None => self.target(&at, target),
+                    Some(need) => {
+                        let truth = Truth::both(Truth { needs: vec![need], ..Truth::default() }, &at.truth);
+                        self.target(&Happening { truth: Rc::new(truth), ..at.clone() }, target);
                     }
                 }
             }
         }
+    }
+
+    /// What a function was handed in all, and the keys under which it put it into a table, where they are known.
+    fn handed_over(&mut self, variable: &Variable, envs: &[EnvId]) -> Vec<(Target, Vec<Option<Symbol>>)> {
+        let key = self.key_of_put(variable);
+        let mut all: Vec<(Target, Vec<Option<Symbol>>)> = Vec::new();
+        for &env in envs {
+            let filled = self.program.fill_value(variable.value, env);
+            if self.program.values.members(filled) == [variable.value] {
+                continue;
+            }
+            let given = key.and_then(|(owner, parameter)| {
+                let need = Need { owner, parameter, what: What::None, is: true };
+                self.program.given(env, need).and_then(|given| self.program.only_text(given))
+            });
+            let args = self.program.fill_args(variable.args, env);
+            for target in self.program.targets(filled, args) {
+                match all.iter_mut().find(|(known, _)| *known == target) {
+                    Some((_, keys)) => keys.push(given),
+                    None => all.push((target, vec![given])),
+                }
+            }
+        }
+        all
+    }
+
+    /// The parameter of the function that was handed something which is the key of that.
+    fn key_of_put(&self, variable: &Variable) -> Option<(FnId, u32)> {
+        variable.at.taken_under?;
+        let mut next = variable.value;
+        while let Value::Step(inner, _) = *self.program.values.get(next) {
+            next = inner;
+        }
+        let Value::Parameter(owner, parameter) = *self.program.values.get(next) else { return None };
+        Some((owner, self.program.put_under(owner, parameter)?))
+    }
+
+    /// That a call takes it out under one of these keys: none, if there is one that is not known.
+    fn one_of(&mut self, at: &Happening, keys: Vec<Option<Symbol>>) -> Option<Need> {
+        let (owner, parameter) = at.taken_under?;
+        let texts: Option<Vec<(What, bool)>> = keys.into_iter().map(|key| Some((What::Text(key?), true))).collect();
+        let (what, is) = self.program.one_of(texts?);
+        Some(Need { owner, parameter, what, is })
     }
 }
 

@@ -6,7 +6,7 @@
 use super::Program;
 use super::values::{ClsId, FileId, FnId, SetId, Symbol, Told, Value};
 use crate::facts::{
-    BindingId, BindingKind, EventKind, Expr, ExprId, Facts, MODULE, MODULE_SCOPE, NameId, Scope, ScopeKind,
+    BindingId, BindingKind, EventKind, Expr, ExprId, Facts, MODULE, MODULE_SCOPE, NameId, Part, Parts, Scope, ScopeKind,
 };
 use rustc_hash::FxHashSet;
 use std::rc::Rc;
@@ -17,7 +17,15 @@ pub(super) enum Lead {
     Module(FileId, Symbol),
     Attribute(Symbol),
     /// A name of a function, or within a class body.
-    Bound(FileId, BindingId),
+    Bound(FileId, BindingId, Symbol),
+}
+
+impl Lead {
+    const fn name(self) -> Symbol {
+        match self {
+            Self::Module(_, name) | Self::Attribute(name) | Self::Bound(_, _, name) => name,
+        }
+    }
 }
 
 impl Program {
@@ -31,7 +39,9 @@ impl Program {
         let Some(read) = self.read_alone(lead) else { return set };
         let mut told = self.values.made(made).to_vec();
         for one in &mut told {
-            one.is_settled = one.is_settled || !self.sets_field(class, *one, &read);
+            let setting = self.setting_names(class, *one);
+            one.is_settled |= !read.iter().any(|name| *name == one.field || setting.contains(name));
+            self.makings.watched.extend(setting);
         }
         let made = self.values.new_made(&told);
         self.single(Value::Instance { class, is_exact, made })
@@ -42,14 +52,16 @@ impl Program {
         if let Some(known) = self.makings.alone.get(&lead) {
             return known.clone();
         }
-        let read = self.find_read_alone(lead).map(Rc::from);
+        let mut leads = vec![lead];
+        let read = self.find_read_alone(&mut leads).map(Rc::from);
+        self.makings.watched.extend(leads.into_iter().map(Lead::name));
         self.makings.alone.insert(lead, read.clone());
         read
     }
 
-    fn find_read_alone(&self, lead: Lead) -> Option<Vec<Symbol>> {
+    /// `leads` becomes all names that lead to it, as far as they were looked at.
+    fn find_read_alone(&self, leads: &mut Vec<Lead>) -> Option<Vec<Symbol>> {
         let mut read = Vec::new();
-        let mut leads = vec![lead];
         let mut place = 0;
         while let Some(&lead) = leads.get(place) {
             place += 1;
@@ -69,7 +81,7 @@ impl Program {
     /// The files in which the name may stand; none, if they are too many, or others may know a module's name.
     fn files_with(&self, lead: Lead) -> Option<Vec<FileId>> {
         let (own, name) = match lead {
-            Lead::Bound(file, _) => return Some(vec![file]),
+            Lead::Bound(file, ..) => return Some(vec![file]),
             Lead::Module(file, name) => (Some(file), name),
             Lead::Attribute(name) => (None, name),
         };
@@ -124,7 +136,7 @@ impl Program {
             Lead::Module(..) | Lead::Bound(..) => {
                 let is_it = |scope: &Scope, name: NameId, bindings: &[BindingId]| match lead {
                     Lead::Module(_, wanted) => scope.kind == ScopeKind::Module && self.symbol(file, name) == wanted,
-                    Lead::Bound(_, wanted) => bindings.contains(&wanted),
+                    Lead::Bound(_, wanted, _) => bindings.contains(&wanted),
                     Lead::Attribute(_) => false,
                 };
                 let scopes = facts.scopes.iter();
@@ -155,13 +167,13 @@ impl Program {
         let name = self.symbol(file, name);
         Some(match facts.scopes[scope].kind {
             _ if scope == MODULE_SCOPE => vec![Lead::Module(file, name)],
-            ScopeKind::Class(_) => vec![Lead::Attribute(name), Lead::Bound(file, binding)],
-            _ => vec![Lead::Bound(file, binding)],
+            ScopeKind::Class(_) => vec![Lead::Attribute(name), Lead::Bound(file, binding, name)],
+            _ => vec![Lead::Bound(file, binding, name)],
         })
     }
 
-    /// Whether one of these attributes of an object is a method that sets a field, or that calls one which does.
-    fn sets_field(&self, class: ClsId, told: Told, read: &[Symbol]) -> bool {
+    /// The methods that set a field to something else, and those that call one which does.
+    fn setting_names(&self, class: ClsId, told: Told) -> FxHashSet<Symbol> {
         let family: Vec<ClsId> = self.ancestors(class).collect();
         let constructor = self.values.known_symbol("__init__");
         let setting = family.iter().flat_map(|class| self.setting_functions(*class, told.field, told.constant));
@@ -182,7 +194,7 @@ impl Program {
                 }
             }
             if names.len() == before {
-                return read.iter().any(|name| *name == told.field || names.contains(name));
+                return names;
             }
         }
     }
@@ -216,7 +228,10 @@ fn hands_on(facts: &Facts, names: &FxHashSet<ExprId>) -> bool {
     let is_one = |expr: &ExprId| names.contains(expr);
     // That an attribute is read says nothing of what becomes of it.
     let is_access = |kind| matches!(kind, EventKind::Read | EventKind::Write);
-    let is_part = |expr: &Expr| !matches!(expr, Expr::Attribute(..)) && expr.has_part(is_one);
+    let is_part = |expr: &Expr| {
+        !matches!(expr, Expr::Attribute(..))
+            && expr.parts().iter().any(|part| matches!(part, Part::Expr(one) if is_one(one)))
+    };
     facts.exprs.iter().any(|(_, expr)| is_part(expr))
         || facts.stores.iter().any(|store| is_one(&store.object))
         || facts.functions.iter().any(|(_, function)| {

@@ -714,7 +714,8 @@ impl Program {
     pub(crate) fn watched_names(&self) -> impl Iterator<Item = Symbol> + '_ {
         let classes = (0..self.cls_files.len() as u32).map(ClsId);
         let classes = classes.map(|class| self.symbol(self.class_file(class), self.class(class).name));
-        classes.chain(self.hierarchy.properties.iter().copied()).chain(self.special_names())
+        let kept = self.hierarchy.properties.iter().chain(&self.makings.watched).copied();
+        classes.chain(kept).chain(self.special_names())
     }
 
     /// Special methods that classes of the program define.

@@ -74,7 +74,7 @@ impl Program {
             Expr::Await(value) => self.eval_step(file, *value, Step::Await),
             Expr::Item(value, key) => {
                 let step = match *key {
-                    Key::Unknown => Step::Item,
+                    Key::Unknown | Key::Of(_) => Step::Item,
                     Key::Text(name) => Step::Key(self.symbol(file, name)),
                     Key::Index(index) => Step::Index(index),
                 };

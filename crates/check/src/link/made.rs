@@ -9,7 +9,7 @@ use super::alone::Lead;
 use super::needs::{Need, What};
 use super::values::{ANYHOW, ArgsId, ClsId, FileId, FnId, SetId, Symbol, Told, Value};
 use crate::facts::{BindingId, BindingKind, Constant, Expr, ExprId, Facts, ParameterKind};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
 
 /// A field that is what a parameter of the constructor was, and what that is unless it is given.
@@ -32,6 +32,8 @@ pub(super) struct Makings {
     asked: FxHashMap<(ClsId, Symbol), bool>,
     /// What is read of objects that only some names lead to, by the first of these.
     pub(super) alone: FxHashMap<Lead, Option<Rc<[Symbol]>>>,
+    /// Names that more code with them might say something else of.
+    pub(super) watched: FxHashSet<Symbol>,
 }
 
 impl Program {

@@ -195,7 +195,12 @@ impl Program {
         }
     }
 
-    pub(super) fn only_text(&self, set: SetId) -> Option<Symbol> {
+    /// That one of several questions is answered so.
+    pub(crate) fn one_of(&mut self, questions: Vec<(What, bool)>) -> (What, bool) {
+        self.alternatives.any(questions)
+    }
+
+    pub(crate) fn only_text(&self, set: SetId) -> Option<Symbol> {
         match self.values.members(set) {
             [one] => match self.values.get(*one) {
                 Value::Text(text) => Some(*text),

@@ -18,9 +18,72 @@ impl Program {
         };
         let taken = self.bound_value(file, taken).unwrap_or(taken);
         match *self.expr(file, taken) {
-            Expr::Element(container) | Expr::Item(container, Key::Unknown) => self.is_filled(file, container),
+            Expr::Element(container) | Expr::Item(container, Key::Unknown | Key::Of(_)) => {
+                self.is_filled(file, container)
+            }
             _ => false,
         }
+    }
+
+    /// The parameter that is the key under which a call takes what it calls out of a table: `for handler in handlers[name]: handler()`.
+    pub(crate) fn taken_under(&self, file: FileId, function: FnId, call: ExprId) -> Option<(FnId, u32)> {
+        let Expr::Call(callee, _) = *self.expr(file, call) else { return None };
+        let mut taken = match *self.expr(file, callee) {
+            Expr::Attribute(object, _) => object,
+            _ => callee,
+        };
+        taken = self.bound_value(file, taken).unwrap_or(taken);
+        if let Expr::Element(container) = *self.expr(file, taken) {
+            taken = self.bound_value(file, container).unwrap_or(container);
+        }
+        let (table, key) = match self.expr(file, taken) {
+            Expr::Item(table, Key::Of(key)) => (*table, *key),
+            Expr::Call(callee, arguments) => match (self.expr(file, *callee), &**arguments) {
+                (Expr::Attribute(table, name), [key, ..]) if self.file(file).facts.name(*name) == "get" => {
+                    (*table, key.value)
+                }
+                _ => return None,
+            },
+            _ => return None,
+        };
+        // A table in a table has two keys.
+        let is_whole = matches!(self.expr(file, table), Expr::Free(..) | Expr::Attribute(..) | Expr::Local(_));
+        self.asked_parameter(file, function, key).filter(|_| is_whole)
+    }
+
+    /// The parameter that is the key under which a function puts another one of its parameters into a table; none, if it also puts it elsewhere.
+    pub(crate) fn put_under(&self, function: FnId, parameter: u32) -> Option<u32> {
+        let facts = &self.file(self.file_of(function)).facts;
+        let own = self.local_fn(function);
+        let is_parameter = |expr: ExprId| match &facts.exprs[expr] {
+            Expr::Local(bindings) => match **bindings {
+                [binding] => match facts.bindings[binding].kind {
+                    BindingKind::Parameter(owner, parameter) if owner == own => Some(parameter),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        };
+        let is_it = |expr: ExprId| is_parameter(expr) == Some(parameter);
+        let lists = facts
+            .exprs
+            .iter()
+            .filter(|(_, expr)| matches!(expr, Expr::Sequence(parts) if parts.iter().any(|part| is_it(*part))));
+        let lists: Vec<ExprId> = lists.map(|(id, _)| id).collect();
+        let has_it = |expr: ExprId| is_it(expr) || lists.contains(&expr);
+        let mut tables = facts
+            .exprs
+            .iter()
+            .filter(|(_, expr)| matches!(expr, Expr::Mapping(items) if items.iter().any(|(_, value)| has_it(*value))));
+        let (Some((table, Expr::Mapping(items))), None) = (tables.next(), tables.next()) else { return None };
+        let [(Key::Of(key), value)] = **items else { return None };
+        let is_inner = facts
+            .exprs
+            .iter()
+            .any(|(_, expr)| matches!(expr, Expr::Mapping(items) if items.iter().any(|(_, value)| *value == table)));
+        let is_only = !is_inner && lists.iter().all(|list| *list == value);
+        is_parameter(key).filter(|_| is_only)
     }
 
     /// Whether it is a module's container, and has more in it than it was written with.

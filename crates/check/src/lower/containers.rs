@@ -5,32 +5,42 @@ use crate::facts::{Binding, BindingKind, Expr as Fact, ExprId, Key, Store, UNKNO
 use crate::syntax::{Expr, Ranged, ast};
 
 impl Lowering {
-    /// The container may have that value too; a table has it under some key.
-    pub(super) fn add_item(&mut self, container: &Expr, value: ExprId, is_table: bool) {
+    /// The container may have that value too; a table has it under a key.
+    pub(super) fn add_item(&mut self, container: &Expr, value: ExprId, key: Option<Key>) {
         if !self.may_matter(value) {
             return;
         }
         let range = container.range();
-        let item = if is_table {
-            self.add(Fact::Mapping([(Key::Unknown, value)].into()), range)
-        } else {
-            self.add(Fact::Sequence([value].into()), range)
+        let item = match key {
+            Some(key) => self.add(Fact::Mapping([(key, value)].into()), range),
+            None => self.add(Fact::Sequence([value].into()), range),
         };
         match container {
             Expr::Name(name) => self.add_to_name(name, item),
             Expr::Attribute(attribute) => self.store(attribute, Some(item), None),
             // `table[key].append(value)`
-            Expr::Subscript(subscript) => self.add_item(&subscript.value, item, true),
+            Expr::Subscript(subscript) => {
+                let key = self.name_as_key(&subscript.slice);
+                self.add_item(&subscript.value, item, Some(key));
+            }
             // `table.setdefault(key, []).append(value)`
             Expr::Call(call) => {
                 if let Expr::Attribute(method) = &*call.func
                     && matches!(method.attr.as_str(), "setdefault" | "get")
                 {
-                    self.add_item(&method.value, item, true);
+                    let key = call.arguments.args.first().map_or(Key::Unknown, |key| self.name_as_key(key));
+                    self.add_item(&method.value, item, Some(key));
                 }
             }
             _ => {}
         }
+    }
+
+    /// A key that is a name, once more.
+    fn name_as_key(&mut self, key: &Expr) -> Key {
+        let Expr::Name(name) = key else { return Key::Unknown };
+        let name = self.name(&name.id);
+        Key::Of(self.look_up(name))
     }
 
     fn add_to_name(&mut self, name: &ast::ExprName, item: ExprId) {
@@ -69,7 +79,7 @@ impl Lowering {
                 let frame = self.frame();
                 if is_filling && frame.filled < MOST_FILLED {
                     frame.filled += 1;
-                    self.add_item(&method.value, *value, false);
+                    self.add_item(&method.value, *value, None);
                 }
             }
             (Expr::Name(name), [object, key, value]) if name.id == "setattr" => {

@@ -252,12 +252,17 @@ impl Lowering {
 
     fn subscript(&mut self, subscript: &ast::ExprSubscript) -> ExprId {
         let value = self.expr(&subscript.value);
-        let key = self.key(&subscript.slice);
-        self.expr(&subscript.slice);
+        let written = self.expr(&subscript.slice);
+        let key = self.subscript_key(&subscript.slice, written);
         let id = self.add(Fact::Item(value, key), subscript.range);
         let name = self.name("__getitem__");
         self.event(EventKind::Operator(name), value, subscript.range);
         id
+    }
+
+    /// `written` is what stands in the brackets.
+    pub(super) fn subscript_key(&mut self, key: &Expr, written: ExprId) -> Key {
+        if key.is_name_expr() { Key::Of(written) } else { self.key(key) }
     }
 
     pub(super) fn key(&mut self, key: &Expr) -> Key {

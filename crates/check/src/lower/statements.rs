@@ -208,10 +208,14 @@ impl Lowering {
             }
             Expr::Subscript(subscript) => {
                 let object = self.expr(&subscript.value);
-                self.expr(&subscript.slice);
+                let written = self.expr(&subscript.slice);
                 let name = self.name("__setitem__");
                 self.event(EventKind::Operator(name), object, subscript.range);
-                self.add_item(&subscript.value, value, true);
+                let key = match self.subscript_key(&subscript.slice, written) {
+                    key @ Key::Of(_) => key,
+                    _ => Key::Unknown,
+                };
+                self.add_item(&subscript.value, value, Some(key));
             }
             Expr::Tuple(ast::ExprTuple { elts, .. }) | Expr::List(ast::ExprList { elts, .. }) => {
                 let star = elts.iter().position(Expr::is_starred_expr);
