@@ -15,16 +15,16 @@ pub(super) struct Hierarchy {
     /// Each class and its bases, in the order in which Python looks.
     orders: Vec<Vec<Ancestor>>,
     /// All that derive from a class, in the order of the text.
-    heirs: Vec<Vec<ClsId>>,
+    pub(super) heirs: Vec<Vec<ClsId>>,
     /// Classes of which instances may exist: those that are called, or handed on.
-    live: FxHashSet<ClsId>,
+    pub(super) live: FxHashSet<ClsId>,
     /// For each class whether it, or one that derives from it, is one of those.
     live_families: Vec<bool>,
     /// The class bodies' names.
     pub(super) members: Vec<FxHashMap<Symbol, usize>>,
     /// Where each class's fields of a name are.
     fields: Vec<FxHashMap<Symbol, Vec<usize>>>,
-    protocols: FxHashSet<ClsId>,
+    pub(super) protocols: FxHashSet<ClsId>,
     /// Names of properties that do something.
     pub(super) properties: FxHashSet<Symbol>,
 }
@@ -102,6 +102,7 @@ impl Program {
         self.bound.clear();
         self.yielded.clear();
         self.decorated.clear();
+        self.makings = super::made::Makings::default();
     }
 
     fn bases(&mut self, class: ClsId) -> Vec<Ancestor> {
@@ -196,49 +197,6 @@ impl Program {
                     names.insert(this.symbols[this.facts.classes[class].name.index()]);
                 }
                 _ => {}
-            }
-        }
-    }
-
-    /// A coroutine function does not stand for a plain one, nor the other way round.
-    fn is_of_same_form(&self, protocol: ClsId, class: ClsId, name: Symbol) -> bool {
-        let is_async =
-            |class: ClsId| self.own_method(class, name).first().map(|method| self.function(*method).is_async);
-        match (is_async(protocol), is_async(class)) {
-            (Some(wanted), Some(has)) => wanted == has,
-            _ => true,
-        }
-    }
-
-    /// Whoever has all methods of a protocol is one.
-    fn learn_protocols(&mut self) {
-        let mut protocols: Vec<ClsId> = self.hierarchy.protocols.iter().copied().collect();
-        protocols.sort_unstable();
-        for protocol in protocols {
-            let members = &self.hierarchy.members[protocol.0 as usize];
-            let wanted: Vec<Symbol> =
-                members.keys().copied().filter(|name| !self.values.text(*name).starts_with("__")).collect();
-            if wanted.is_empty() {
-                continue;
-            }
-            let is_test = self.file(self.class_file(protocol)).is_test;
-            let mut found = Vec::new();
-            for class in (0..self.cls_files.len() as u32).map(ClsId) {
-                let has_all = || {
-                    wanted.iter().all(|name| {
-                        self.defining(class, *name).is_some_and(|owner| self.is_of_same_form(protocol, owner, *name))
-                    })
-                };
-                let is_possible = is_test || !self.file(self.class_file(class)).is_test;
-                if class != protocol && is_possible && self.hierarchy.live.contains(&class) && has_all() {
-                    found.push(class);
-                }
-            }
-            let heirs = &mut self.hierarchy.heirs[protocol.0 as usize];
-            for class in found {
-                if !heirs.contains(&class) {
-                    heirs.push(class);
-                }
             }
         }
     }

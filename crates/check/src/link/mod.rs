@@ -15,6 +15,7 @@ mod modules;
 mod needs;
 mod patches;
 mod properties;
+mod protocols;
 mod questions;
 mod registries;
 mod truth;
