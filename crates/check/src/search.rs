@@ -321,7 +321,7 @@ fn passed(program: &Program, edge: &Edge, category: Category, needs: &[Need]) ->
     own.extend(program.passed(edge.caller, edge.env, needs)?);
     own.sort_unstable();
     own.dedup();
-    Some(own)
+    (!Program::are_contrary(&own)).then_some(own)
 }
 
 const MOST_WAYS: usize = 6;

@@ -307,6 +307,9 @@ impl Builder<'_> {
         let truth = self.truth(function, event.guard);
         let mut chosen = chosen.unwrap_or_default();
         chosen.needs.extend(self.program.needed_field(file, function, callee));
+        if has_sink {
+            chosen.needs.extend(self.program.needed_answer(file, function, callee));
+        }
         let truth = if chosen == Truth::default() { truth } else { Rc::new(Truth::both(chosen, &truth)) };
         self.happens((file, function, event), truth, receiver, targets);
     }

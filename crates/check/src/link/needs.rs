@@ -36,6 +36,8 @@ pub(crate) enum What {
     /// The object's field of this name is true, or None.
     FieldTrue(Symbol),
     FieldNone(Symbol),
+    /// The object's field of this name, asked by a method of that name: `self.queue.empty()`.
+    Answer(Symbol, Symbol),
     /// One of several questions, each with its answer.
     Any(AnyId),
 }
@@ -230,6 +232,14 @@ impl Program {
         Some(own)
     }
 
+    /// Whether a function's parameters would have to be both: a call is only made where something is so, and waits where it is not.
+    ///
+    /// Fields are another matter: what is not there yet may be made in between.
+    pub(crate) fn are_contrary(needs: &[Need]) -> bool {
+        let is_lasting = |need: &Need| !matches!(need.what, What::FieldTrue(_) | What::FieldNone(_));
+        needs.iter().filter(|need| need.is && is_lasting(need)).any(|need| needs.contains(&Need { is: false, ..*need }))
+    }
+
     /// Whether an environment may hold what is needed.
     pub(crate) fn may_hold(&self, env: EnvId, need: Need, function: FnId) -> bool {
         let given = self.given(env, need);
@@ -299,9 +309,10 @@ impl Program {
                 self.own_parameter(one, Need { what, ..need }, caller)
             }
             // Its own `self`, of which it only knows the class.
-            (_, What::Receives(..) | What::FieldTrue(_) | What::FieldNone(_)) => (self.is_own_receiver(value, caller)
-                && self.is_so(value, need.what).is_none())
-            .then_some((0, need.what)),
+            (_, What::Receives(..) | What::FieldTrue(_) | What::FieldNone(_) | What::Answer(..)) => {
+                let is_own = self.is_own_receiver(value, caller) && self.is_so(value, need.what).is_none();
+                is_own.then_some((0, need.what))
+            }
             _ => None,
         }
     }
@@ -377,7 +388,7 @@ impl Program {
                 Value::Text(text) => Some(self.values.text(*text).starts_with(self.values.text(wanted))),
                 _ => None,
             },
-            What::Any(_) => None,
+            What::Any(_) | What::Answer(..) => None,
             What::KeyTrue(key) => self.key_is(value, key, What::True, false),
             What::KeyNone(key) => self.key_is(value, key, What::None, true),
             What::FieldTrue(field) => self.told_field(value, field).map(is_true),

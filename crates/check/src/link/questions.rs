@@ -1,8 +1,9 @@
 //! Questions: calls that ask something of a value, and whose answers conditions are made of.
 
 use super::Program;
-use super::needs::What;
-use super::values::{FileId, FnId, SetId, Value};
+use super::needs::{Need, What};
+use super::truth::QUESTIONS;
+use super::values::{FileId, FnId, SetId, Symbol, Value};
 use crate::facts::{BindingKind, Expr, ExprId};
 
 impl Program {
@@ -16,6 +17,36 @@ impl Program {
             return Some((object, self.begins_with(wanted)?));
         }
         self.asks_for_coroutine(file, callee, 0).then_some((first, What::Coroutine))
+    }
+
+    /// The answer that a field of the caller's object gave: `if self.queue.empty()`.
+    pub(super) fn answered(&self, file: FileId, function: FnId, callee: ExprId, is: bool) -> Option<Need> {
+        let Expr::Attribute(field, question) = *self.expr(file, callee) else { return None };
+        let asked = self.file(file).facts.name(question);
+        QUESTIONS.iter().find(|(_, question, _)| *question == asked)?;
+        self.need_of_field(file, function, field, (self.symbol(file, question), is))
+    }
+
+    /// The answer without which a method of a field does not wait: `self.queue.get()` does not, unless the queue is empty.
+    pub(crate) fn needed_answer(&self, file: FileId, function: FnId, callee: ExprId) -> Option<Need> {
+        let Expr::Attribute(field, method) = *self.expr(file, callee) else { return None };
+        let called = self.file(file).facts.name(method);
+        let (_, question, answer) = QUESTIONS.iter().find(|(method, ..)| *method == called)?;
+        let question = self.values.known_symbol(question)?;
+        self.need_of_field(file, function, field, (question, !answer))
+    }
+
+    fn need_of_field(
+        &self,
+        file: FileId,
+        function: FnId,
+        field: ExprId,
+        (question, is): (Symbol, bool),
+    ) -> Option<Need> {
+        let Expr::Attribute(object, name) = *self.expr(file, field) else { return None };
+        let (owner, 0) = self.asked_parameter(file, function, object)? else { return None };
+        self.class_of(owner).filter(|_| self.method_kind(owner).is_none())?;
+        Some(Need { owner, parameter: 0, what: What::Answer(self.symbol(file, name), question), is })
     }
 
     /// What `startswith` asks: of one text, or of several.

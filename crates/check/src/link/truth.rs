@@ -239,6 +239,7 @@ impl Program {
             self.learn(file, function, first, is, truth);
             return true;
         }
+        truth.needs.extend(self.answered(file, function, callee, is));
         let Some((subject, what)) = self.question(file, callee, first) else { return false };
         let need = self.asked(file, function, subject, (what, is));
         truth.needs.extend(need);
@@ -546,7 +547,7 @@ impl Program {
 const TASK: &str = "asyncio.current_task()";
 
 /// A method, and what must be asked before, and answered so, for it not to wait.
-const QUESTIONS: &[(&str, &str, bool)] = &[
+pub(super) const QUESTIONS: &[(&str, &str, bool)] = &[
     ("result", "done", true),
     ("exception", "done", true),
     ("get", "empty", false),

@@ -315,8 +315,9 @@ impl Lowering {
         let guard = self.frame().guard;
         let known = self.frame().narrowed.len();
         let mut after: Option<Flow> = None;
-        // What holds after the branches that leave.
+        // What holds after the branches that leave: those before the first one that does not.
         let mut rest = guard;
+        let mut have_left = true;
         let mut falls = true;
         let clauses = if_.elif_else_clauses.iter().map(|clause| (clause.test.as_ref(), clause.body.as_slice()));
         for (test, body) in std::iter::once((Some(&*if_.test), if_.body.as_slice())).chain(clauses) {
@@ -341,7 +342,8 @@ impl Lowering {
                 Some((test, expr)) => {
                     self.guard(Condition::Test { expr, is: false });
                     self.narrow(test, false);
-                    if leaves {
+                    have_left &= leaves;
+                    if have_left {
                         rest = self.frame().guard;
                     }
                 }
@@ -478,12 +480,14 @@ impl Lowering {
         frame.narrowed.truncate(known);
         frame.guard = guard;
         frame.flow.join(&before);
-        let never_ends =
-            matches!(&*while_.test, Expr::BooleanLiteral(literal) if literal.value) && !has_break(&while_.body);
+        let is_endless = matches!(&*while_.test, Expr::BooleanLiteral(literal) if literal.value);
+        let ends_by_test = !has_break(&while_.body);
         self.body(&while_.orelse);
         self.poll(while_, test);
-        if never_ends {
+        if is_endless && ends_by_test {
             self.frame().flow.is_dead = true;
+        } else if ends_by_test {
+            self.guard(Condition::Test { expr: test, is: false });
         }
     }
 
