@@ -146,6 +146,9 @@ impl<'g> Search<'g> {
             }
             let mut by_category: FxHashMap<Category, usize> = FxHashMap::default();
             for (place, way) in self.ways[scheduled.callee.0 as usize].iter().enumerate() {
+                if program.is_of_what_is_done(scheduled.by, scheduled.callee, &way.needs) {
+                    continue;
+                }
                 let best = by_category.entry(way.category).or_insert(place);
                 if self.ways[scheduled.callee.0 as usize][*best].length > way.length {
                     *best = place;

@@ -267,6 +267,9 @@ impl Builder<'_> {
             }
             return;
         }
+        if event.kind == EventKind::Enter && self.enter_chosen(file, function, event) {
+            return;
+        }
         let mut targets = Vec::new();
         let mut receiver = None;
         match event.kind {
@@ -312,6 +315,24 @@ impl Builder<'_> {
         }
         let truth = if chosen == Truth::default() { truth } else { Rc::new(Truth::both(chosen, &truth)) };
         self.happens((file, function, event), truth, receiver, targets);
+    }
+
+    /// `with (one if test else other)(...)`: each is entered under its condition. Whether it is of that form.
+    fn enter_chosen(&mut self, file: FileId, function: FnId, event: Event) -> bool {
+        let Expr::Call(callee, _) = *self.program.expr(file, event.expr) else { return false };
+        let Some(choices) = self.program.choices(file, function, callee) else { return false };
+        let truth = self.truth(function, event.guard);
+        let args = self.program.call_arguments(file, event.expr);
+        for (callee, chosen) in choices {
+            let callees = self.program.eval(file, callee);
+            let made = self.program.step_set(callees, Step::Call(args));
+            let mut targets = Vec::new();
+            for value in self.program.values.shared(made).iter().copied() {
+                self.program.targets_of_step(value, Step::Enter, &mut targets);
+            }
+            self.happens((file, function, event), Rc::new(Truth::both(chosen, &truth)), None, targets);
+        }
+        true
     }
 
     /// All that one event runs.

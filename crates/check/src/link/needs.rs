@@ -36,7 +36,9 @@ pub(crate) enum What {
     /// The object's field of this name is true, or None.
     FieldTrue(Symbol),
     FieldNone(Symbol),
-    /// The object's field of this name, asked by a method of that name: `self.queue.empty()`.
+    /// What its method of this name answers: `future.done()`.
+    Asked(Symbol),
+    /// What the method of that name answers of the object's field of this name: `self.queue.empty()`.
     Answer(Symbol, Symbol),
     /// One of several questions, each with its answer.
     Any(AnyId),
@@ -388,7 +390,7 @@ impl Program {
                 Value::Text(text) => Some(self.values.text(*text).starts_with(self.values.text(wanted))),
                 _ => None,
             },
-            What::Any(_) | What::Answer(..) => None,
+            What::Any(_) | What::Asked(_) | What::Answer(..) => None,
             What::KeyTrue(key) => self.key_is(value, key, What::True, false),
             What::KeyNone(key) => self.key_is(value, key, What::None, true),
             What::FieldTrue(field) => self.told_field(value, field).map(is_true),

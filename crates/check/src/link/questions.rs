@@ -3,7 +3,7 @@
 use super::Program;
 use super::needs::{Need, What};
 use super::truth::QUESTIONS;
-use super::values::{FileId, FnId, SetId, Symbol, Value};
+use super::values::{FileId, FnId, PathId, SetId, Symbol, Value};
 use crate::facts::{BindingKind, Expr, ExprId};
 
 impl Program {
@@ -19,34 +19,53 @@ impl Program {
         self.asks_for_coroutine(file, callee, 0).then_some((first, What::Coroutine))
     }
 
-    /// The answer that a field of the caller's object gave: `if self.queue.empty()`.
+    /// The answer that a parameter gave, or a field of the caller's object: `if self.queue.empty()`.
     pub(super) fn answered(&self, file: FileId, function: FnId, callee: ExprId, is: bool) -> Option<Need> {
-        let Expr::Attribute(field, question) = *self.expr(file, callee) else { return None };
+        let Expr::Attribute(object, question) = *self.expr(file, callee) else { return None };
         let asked = self.file(file).facts.name(question);
         QUESTIONS.iter().find(|(_, question, _)| *question == asked)?;
-        self.need_of_field(file, function, field, (self.symbol(file, question), is))
+        self.need_of_answer(file, function, object, (self.symbol(file, question), is))
     }
 
-    /// The answer without which a method of a field does not wait: `self.queue.get()` does not, unless the queue is empty.
-    pub(crate) fn needed_answer(&self, file: FileId, function: FnId, callee: ExprId) -> Option<Need> {
-        let Expr::Attribute(field, method) = *self.expr(file, callee) else { return None };
+    /// The answer without which a method of one of these does not wait: `self.queue.get()` does not, unless the queue is empty.
+    pub(crate) fn needed_answer(&mut self, file: FileId, function: FnId, callee: ExprId) -> Option<Need> {
+        let Expr::Attribute(object, method) = *self.expr(file, callee) else { return None };
         let called = self.file(file).facts.name(method);
         let (_, question, answer) = QUESTIONS.iter().find(|(method, ..)| *method == called)?;
-        let question = self.values.known_symbol(question)?;
-        self.need_of_field(file, function, field, (question, !answer))
+        let question = self.values.symbol(question);
+        self.need_of_answer(file, function, object, (question, !answer))
     }
 
-    fn need_of_field(
+    /// A need about what a parameter answers, or a field of the caller's object.
+    fn need_of_answer(
         &self,
         file: FileId,
         function: FnId,
-        field: ExprId,
+        asked: ExprId,
         (question, is): (Symbol, bool),
     ) -> Option<Need> {
-        let Expr::Attribute(object, name) = *self.expr(file, field) else { return None };
+        if let Some((owner, parameter)) = self.asked_parameter(file, function, asked) {
+            return Some(Need { owner, parameter, what: What::Asked(question), is });
+        }
+        let Expr::Attribute(object, name) = *self.expr(file, asked) else { return None };
         let (owner, 0) = self.asked_parameter(file, function, object)? else { return None };
         self.class_of(owner).filter(|_| self.method_kind(owner).is_none())?;
         Some(Need { owner, parameter: 0, what: What::Answer(self.symbol(file, name), question), is })
+    }
+
+    /// Whether a callback only waits for the future that it is called with, when that is done: the last of its parameters.
+    pub(crate) fn is_of_what_is_done(&self, scheduled_by: PathId, callback: FnId, needs: &[Need]) -> bool {
+        let last = (self.function(callback).parameters.len() as u32).checked_sub(1);
+        self.values.path_text(scheduled_by).ends_with(".add_done_callback")
+            && needs.iter().any(|need| match need.what {
+                What::Asked(question) => {
+                    self.values.text(question) == "done"
+                        && !need.is
+                        && need.owner == callback
+                        && Some(need.parameter) == last
+                }
+                _ => false,
+            })
     }
 
     /// What `startswith` asks: of one text, or of several.
