@@ -178,3 +178,59 @@ fn edits_of_what_uses_results() {
     let quiet = RESULTS.replacen("    it = rows()\n", "    for n in range(3):\n        print(n)\n    it = rows()\n", 1);
     assert!(carried_from(RESULTS, &quiet).is_some());
 }
+
+const MADE: &str = "\
+import asyncio, logging, time
+
+log = logging.getLogger(__name__)
+
+
+class Remote:
+    def put(self):
+        time.sleep(1)
+
+
+class Cache:
+    def __init__(self, remote=None):
+        self.remote = remote
+
+    def attach(self):
+        self.remote = Remote()
+
+    def show(self):
+        return 1
+
+    def put(self):
+        if self.remote:
+            self.remote.put()
+
+
+alone = Cache()
+
+
+async def main():
+    await asyncio.sleep(0)
+    time.sleep(1)
+    alone.put()
+    alone.show()
+
+
+asyncio.run(main())
+";
+
+#[test]
+fn edits_of_what_is_done_with_an_object() {
+    let edits = [
+        ("    alone.show()\n", "    alone.show()\n    log.info('now: %s', alone)\n"),
+        ("    alone.show()\n", "    alone.show()\n    later = [alone]\n"),
+        ("    alone.show()\n", "    alone.show()\n    later = alone.attach\n"),
+        ("        return 1\n", "        later = self.attach\n        return 1\n"),
+    ];
+    for (before, after) in edits {
+        let after = MADE.replacen(before, after, 1);
+        assert_ne!(after, MADE);
+        assert!(carried_from(MADE, &after).is_none(), "{after}");
+    }
+    let quiet = MADE.replacen("        return 1\n", "        print('here')\n        return 1\n", 1);
+    assert!(carried_from(MADE, &quiet).is_some());
+}

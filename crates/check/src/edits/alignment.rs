@@ -86,7 +86,8 @@ impl<'q> Alignment<'q> {
             && old.functions.iter().all(|(function, _)| self.function(function))
             && self.lists()
             && self.has_same_uses()
-            && watched_mentions(self.old, &self.exprs.to) == watched_mentions(self.new, &self.exprs.from);
+            && watched_mentions(self.old, &self.exprs.to, &self.bindings.to)
+                == watched_mentions(self.new, &self.exprs.from, &self.bindings.from);
         is_same.then_some(self.spans.to)
     }
 
@@ -409,11 +410,25 @@ fn loops(quiet: Quiet<'_>) -> Vec<Span> {
 }
 
 /// How often code that is not the same on both sides mentions names that matter elsewhere.
-fn watched_mentions<'f>(quiet: Quiet<'f>, aligned: &FxHashMap<ExprId, ExprId>) -> FxHashMap<&'f str, usize> {
+fn watched_mentions<'f>(
+    quiet: Quiet<'f>,
+    exprs: &FxHashMap<ExprId, ExprId>,
+    bindings: &FxHashMap<BindingId, BindingId>,
+) -> FxHashMap<&'f str, usize> {
+    let facts = quiet.facts;
+    let others = || facts.exprs.iter().filter(|(expr, _)| !exprs.contains_key(expr));
+    let other_bindings = facts.bindings.iter().filter(|(binding, _)| !bindings.contains_key(binding));
+    // A name of a scope is one expression, wherever it stands.
+    let is_shared = |part: Part| match part {
+        Part::Expr(expr) if matches!(facts.exprs[expr], Expr::Free(..)) => Some(expr),
+        _ => None,
+    };
+    let parts = others().flat_map(|(_, expr)| expr.parts());
+    let parts = parts.chain(other_bindings.flat_map(|(_, binding)| binding.kind.parts()));
     let mut mentions = FxHashMap::default();
-    for (expr, _) in quiet.facts.exprs.iter().filter(|(expr, _)| !aligned.contains_key(expr)) {
-        for name in quiet.facts.mentioned(expr) {
-            let name = quiet.facts.name(name);
+    for expr in others().map(|(expr, _)| expr).chain(parts.filter_map(is_shared)) {
+        for name in facts.mentioned(expr) {
+            let name = facts.name(name);
             if quiet.watched.has(name) {
                 *mentions.entry(name).or_default() += 1;
             }

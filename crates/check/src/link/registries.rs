@@ -5,7 +5,7 @@
 
 use super::Program;
 use super::values::{FileId, FnId, Value};
-use crate::facts::{BindingKind, Expr, ExprId, Key, MODULE_SCOPE};
+use crate::facts::{BindingKind, Expr, ExprId, Facts, FunctionId, Key, MODULE_SCOPE, ScopeKind};
 
 impl Program {
     /// Whether a call is one of something that was taken out of a container of a module, which other code fills.
@@ -51,39 +51,41 @@ impl Program {
         self.asked_parameter(file, function, key).filter(|_| is_whole)
     }
 
-    /// The parameter that is the key under which a function puts another one of its parameters into a table; none, if it also puts it elsewhere.
+    /// The parameter that is the key under which a function puts another one of its parameters into a table; none, if it also keeps it elsewhere.
     pub(crate) fn put_under(&self, function: FnId, parameter: u32) -> Option<u32> {
         let facts = &self.file(self.file_of(function)).facts;
         let own = self.local_fn(function);
-        let is_parameter = |expr: ExprId| match &facts.exprs[expr] {
+        let place_of = |expr: ExprId| match &facts.exprs[expr] {
             Expr::Local(bindings) => match **bindings {
                 [binding] => match facts.bindings[binding].kind {
-                    BindingKind::Parameter(owner, parameter) if owner == own => Some(parameter),
+                    BindingKind::Parameter(owner, place) if owner == own => Some(place),
                     _ => None,
                 },
                 _ => None,
             },
             _ => None,
         };
-        let is_it = |expr: ExprId| is_parameter(expr) == Some(parameter);
-        let lists = facts
-            .exprs
-            .iter()
-            .filter(|(_, expr)| matches!(expr, Expr::Sequence(parts) if parts.iter().any(|part| is_it(*part))));
-        let lists: Vec<ExprId> = lists.map(|(id, _)| id).collect();
-        let has_it = |expr: ExprId| is_it(expr) || lists.contains(&expr);
-        let mut tables = facts
-            .exprs
-            .iter()
-            .filter(|(_, expr)| matches!(expr, Expr::Mapping(items) if items.iter().any(|(_, value)| has_it(*value))));
-        let (Some((table, Expr::Mapping(items))), None) = (tables.next(), tables.next()) else { return None };
-        let [(Key::Of(key), value)] = **items else { return None };
-        let is_inner = facts
-            .exprs
-            .iter()
-            .any(|(_, expr)| matches!(expr, Expr::Mapping(items) if items.iter().any(|(_, value)| *value == table)));
-        let is_only = !is_inner && lists.iter().all(|list| *list == value);
-        is_parameter(key).filter(|_| is_only)
+        let is_it = |expr: ExprId| place_of(expr) == Some(parameter);
+        let is_list_of_it =
+            |expr: ExprId| matches!(&facts.exprs[expr], Expr::Sequence(parts) if parts.iter().any(|part| is_it(*part)));
+        let mut known = None;
+        for kept in kept_values(facts, own) {
+            match &facts.exprs[kept] {
+                Expr::Mapping(items) => {
+                    for (key, _) in items.iter().filter(|(_, value)| is_it(*value) || is_list_of_it(*value)) {
+                        let Key::Of(key) = *key else { return None };
+                        let place = place_of(key)?;
+                        if known.is_some_and(|known| known != place) {
+                            return None;
+                        }
+                        known = Some(place);
+                    }
+                }
+                _ if is_it(kept) || is_list_of_it(kept) => return None,
+                _ => {}
+            }
+        }
+        known
     }
 
     /// Whether it is a module's container, and has more in it than it was written with.
@@ -112,4 +114,17 @@ impl Program {
         let name = self.file(self.file_of(function)).facts.name(self.function(function).name);
         self.class_of(function).is_some() && matches!(name, "__init__" | "__new__" | "__post_init__")
     }
+}
+
+/// What a file keeps in attributes, and in names other than those of one function.
+fn kept_values(facts: &Facts, function: FunctionId) -> impl Iterator<Item = ExprId> + '_ {
+    let stored = facts.stores.iter().map(|store| store.value);
+    let fields = facts.classes.iter().flat_map(|(_, class)| class.fields.iter().filter_map(|field| field.value));
+    let scopes = facts.scopes.iter().filter(move |(_, scope)| scope.kind != ScopeKind::Function(function));
+    let bindings = scopes.flat_map(|(_, scope)| scope.names.iter().flat_map(|(_, bindings)| bindings.iter()));
+    let bound = bindings.filter_map(|binding| match facts.bindings[*binding].kind {
+        BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. } => Some(value),
+        _ => None,
+    });
+    stored.chain(fields).chain(bound)
 }
