@@ -109,6 +109,7 @@ fn edits_that_say_something() {
         ("asyncio.run(main())\n", "asyncio.run(main())\nasync def other():\n    return 3\n"),
         ("async def main():\n", "async def main(log=log):\n"),
         ("import asyncio, logging, time\n", "import asyncio, logging, time  # noqa\n"),
+        ("import asyncio, logging, time\n", "global time\nimport asyncio, logging\n"),
         ("asyncio.run(main())\n", "asyncio.run(main()\n"),
     ];
     for (before, after) in edits {

@@ -271,7 +271,7 @@ impl<'q> Alignment<'q> {
         self.span(self.old.facts.span(old), self.new.facts.span(new))
             && self.same(one, other)
             && match (one, other) {
-                (Expr::Free(scope, name), Expr::Free(now, new_name)) if *scope != MODULE_SCOPE => {
+                (Expr::Free(scope, name), Expr::Free(now, new_name)) => {
                     let (old, new) =
                         (self.old.facts.bindings_of(*scope, *name), self.new.facts.bindings_of(*now, *new_name));
                     self.bindings(old, new)
@@ -418,9 +418,9 @@ fn watched_mentions<'f>(
     let facts = quiet.facts;
     let others = || facts.exprs.iter().filter(|(expr, _)| !exprs.contains_key(expr));
     let other_bindings = facts.bindings.iter().filter(|(binding, _)| !bindings.contains_key(binding));
-    // A name of a scope is one expression, wherever it stands.
+    // A name that is not the function's own is one expression, wherever it stands.
     let is_shared = |part: Part| match part {
-        Part::Expr(expr) if matches!(facts.exprs[expr], Expr::Free(..)) => Some(expr),
+        Part::Expr(expr) if matches!(facts.exprs[expr], Expr::Free(..) | Expr::Global(_)) => Some(expr),
         _ => None,
     };
     let parts = others().flat_map(|(_, expr)| expr.parts());
