@@ -26,7 +26,10 @@ pub(super) fn adjust(
         new.push(Edit::replace(import.statement, "import asyncio"));
     } else if needs_asyncio {
         let is_among_others = places.imports.iter().any(|import| import.statement.start == at);
-        let gap = line_break(text).repeat(if is_among_others { 1 } else { 2 });
+        let is_before_definition =
+            ["def ", "async def ", "class ", "@"].iter().any(|word| text[at as usize..].starts_with(word));
+        let lines = if is_among_others { 1 } else { 2 + usize::from(is_before_definition) };
+        let gap = line_break(text).repeat(lines);
         new.push(Edit::first(at, format!("import asyncio{gap}")));
     }
     for (old, name) in beside {

@@ -115,7 +115,7 @@ impl Program {
         self.step_set(method, Step::Call(NO_ARGS))
     }
 
-    fn variable_step(&mut self, value: ValueId, step: Step) -> SetId {
+    pub(super) fn variable_step(&mut self, value: ValueId, step: Step) -> SetId {
         let mut length = 0;
         let mut next = value;
         while let Value::Step(inner, _) = *self.values.get(next) {

@@ -458,11 +458,12 @@ impl Program {
     /// What a call of a function returns, whose parameters are these.
     pub(super) fn returned(&mut self, function: FnId, env: EnvId) -> SetId {
         let ways = self.ways_to_return(function);
+        let has_receiver = self.values.env(env).iter().any(|(key, _)| *key == (function, 0));
         let mut all = EMPTY;
         for way in &*ways {
             let is_possible = way.needs.iter().all(|need| self.may_hold(env, *need, function));
             if is_possible {
-                let set = self.fill(way.set, env);
+                let set = self.fill(if has_receiver { way.of_receiver } else { way.set }, env);
                 all = self.values.union(all, set);
             }
         }
@@ -489,19 +490,52 @@ impl Program {
             is_known |=
                 self.values.members(set).iter().any(|value| !matches!(self.values.get(*value), Value::Constant(_)));
             let needs = self.truth(function, guard).needs;
+            let of_receiver = self.made_of_receiver(file, function, expr, 0).unwrap_or(set);
             match ways.iter_mut().find(|way| way.needs == needs) {
-                Some(way) => way.set = self.values.union(way.set, set),
-                None => ways.push(Returned { set, needs }),
+                Some(way) => {
+                    way.set = self.values.union(way.set, set);
+                    way.of_receiver = self.values.union(way.of_receiver, of_receiver);
+                }
+                None => ways.push(Returned { set, of_receiver, needs }),
             }
         }
         if !is_known && let Some(annotation) = self.function(function).annotation {
             let set = self.annotated(file, annotation);
-            ways.push(Returned { set, needs: Vec::new() });
+            ways.push(Returned { set, of_receiver: set, needs: Vec::new() });
         }
         self.busy.remove(&key);
         let ways: Rc<[Returned]> = ways.into();
         self.returned.insert(function, Rc::clone(&ways));
         ways
+    }
+
+    /// What an expression is, told of the method's first parameter: that itself, or what a class method makes of its class.
+    fn made_of_receiver(&mut self, file: FileId, method: FnId, expr: ExprId, depth: u32) -> Option<SetId> {
+        self.receiver(method)?;
+        let is_receiver = |program: &Self, expr: ExprId| {
+            let Expr::Local(bindings) = program.expr(file, expr) else { return false };
+            let [binding] = **bindings else { return false };
+            let kind = program.file(file).facts.bindings[binding].kind;
+            kind == BindingKind::Parameter(program.local_fn(method), 0)
+        };
+        let receiver = self.value(Value::Parameter(method, 0));
+        if is_receiver(self, expr) {
+            return Some(SetId::of(receiver));
+        }
+        match *self.expr(file, expr) {
+            Expr::Call(callee, _) if is_receiver(self, callee) => {
+                if self.method_kind(method) != Some(Decoration::ClassMethod) {
+                    return None;
+                }
+                let args = self.call_arguments(file, expr);
+                Some(self.variable_step(receiver, Step::Call(args)))
+            }
+            _ if depth < MOST_NAMES => {
+                let value = self.bound_value(file, expr)?;
+                self.made_of_receiver(file, method, value, depth + 1)
+            }
+            _ => None,
+        }
     }
 
     /// Whether what a plain function gives may be awaited: not where all that it returns is known, and is nothing of that kind.
@@ -691,5 +725,7 @@ const BUILTINS: &[&str] = &[
 ];
 /// Expressions within expressions, over all files.
 const DEEPEST: u32 = 400;
+/// Names that a value is given, one after the other.
+const MOST_NAMES: u32 = 3;
 /// Parts of a container that are told apart.
 const MOST_PARTS: usize = 64;

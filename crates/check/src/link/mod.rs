@@ -94,6 +94,8 @@ pub(crate) struct Program {
 #[derive(Clone, Debug)]
 struct Returned {
     set: SetId,
+    /// The same, told of what the method is called on: `return self`, `return cls()`.
+    of_receiver: SetId,
     needs: Vec<Need>,
 }
 
