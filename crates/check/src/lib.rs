@@ -166,7 +166,7 @@ fn report(files: &[File], program: &mut Program, graph: &Graph, settings: &Setti
     for raw in found {
         let is_wanted = settings.is_selected(raw.rule.code)
             && !settings.is_ignored_in(raw.rule.code, &program.file(raw.site.file).path);
-        if is_wanted && !is_silenced(program, &mut texts, &raw) {
+        if is_wanted && !is_silenced(program, &raw) {
             findings.push(texts.tell(raw));
         }
     }
@@ -198,24 +198,18 @@ fn analyse(files: &[File], known: Vec<Knowledge>, settings: &Settings) -> (Progr
 }
 
 /// Whether a comment silences it, where it is or where its chain ends.
-fn is_silenced(program: &Program, texts: &mut Texts<'_>, raw: &rules::Raw) -> bool {
+fn is_silenced(program: &Program, raw: &rules::Raw) -> bool {
     let end = raw.chain.iter().rev().find_map(|(_, site)| *site);
     let mut places: Vec<Site> = vec![raw.site];
     places.extend(end);
-    places.into_iter().any(|site| is_silenced_at(program, texts, site, raw.rule.code))
+    places.into_iter().any(|site| is_silenced_at(program, site, raw.rule.code))
 }
 
 /// Whether a comment there silences a rule.
-fn is_silenced_at(program: &Program, texts: &mut Texts<'_>, site: Site, code: &str) -> bool {
-    let suppressions = &program.file(site.file).facts.suppressions;
-    if suppressions.is_empty() {
-        return false;
-    }
-    let lines = texts.lines(site.file.0 as usize);
-    let first = lines.line_index(site.span.start.into()).get() as u32;
-    let last = lines.line_index(site.span.end.into()).get() as u32;
-    suppressions.iter().any(|suppression| {
-        let is_there = suppression.line == 0 || suppression.line == first || suppression.line == last;
+fn is_silenced_at(program: &Program, site: Site, code: &str) -> bool {
+    program.file(site.file).facts.suppressions.iter().any(|suppression| {
+        // On its first line, or its last.
+        let is_there = suppression.line.has(site.span.start) || suppression.line.has(site.span.end);
         is_there && (suppression.codes.is_empty() || suppression.codes.iter().any(|known| known == code))
     })
 }

@@ -50,6 +50,7 @@ fn carried(after: &str) -> Option<Report> {
     carried_from(BEFORE, after)
 }
 
+/// The same, with another text before.
 fn carried_from(before: &str, after: &str) -> Option<Report> {
     let files = |text: &str| {
         [("shop.py", SHOP), ("start.py", text)].map(|(path, text)| File { path: path.into(), text: text.into() })
@@ -109,6 +110,8 @@ fn edits_that_say_something() {
         ("asyncio.run(main())\n", "asyncio.run(main())\nasync def other():\n    return 3\n"),
         ("async def main():\n", "async def main(log=log):\n"),
         ("import asyncio, logging, time\n", "import asyncio, logging, time  # noqa\n"),
+        ("    pause(1)\n", "    pause(1)  # noqa\n"),
+        ("    pause(1)\n", "    pause(  # noqa\n        1)\n"),
         ("import asyncio, logging, time\n", "global time\nimport asyncio, logging\n"),
         ("asyncio.run(main())\n", "asyncio.run(main()\n"),
     ];
@@ -234,4 +237,19 @@ fn edits_of_what_is_done_with_an_object() {
     }
     let quiet = MADE.replacen("        return 1\n", "        print('here')\n        return 1\n", 1);
     assert!(carried_from(MADE, &quiet).is_some());
+}
+
+#[test]
+fn comments_that_silence() {
+    let before = BEFORE.replacen("    pause(1)\n", "    pause(1)\n    pause(2)  # noqa: SL002\n", 1);
+    for line in ["    # a comment\n", "    retries = 3\n"] {
+        let after = before.replacen("    pause(1)\n", &format!("{line}    pause(1)\n"), 1);
+        assert!(carried_from(&before, &after).is_some(), "{after}");
+    }
+    let swapped = BEFORE.replacen("    pause(1)\n", "    pause(1)  # noqa: SL002\n    pause(2)\n", 1);
+    assert!(carried_from(&before, &swapped).is_none());
+    let moved = before.replacen("    pause(2)  # noqa: SL002\n", "    pause(  # noqa: SL002\n        2\n    )\n", 1);
+    assert!(carried_from(&before, &moved).is_none());
+    let beside = before.replacen("    pause(2)  # noqa: SL002\n", "    pause(2)\n    # noqa: SL002\n", 1);
+    assert!(carried_from(&before, &beside).is_none());
 }

@@ -11,7 +11,7 @@ mod watched;
 pub(crate) use watched::Watched;
 
 use crate::catalogue::Catalogue;
-use crate::facts::Span;
+use crate::facts::{Facts, Span, Suppression};
 use crate::graph::Site;
 use crate::link::values::FileId;
 use crate::link::{Modules, module_name};
@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use crate::{File, Knowledge, Place, Report, Texts};
 use alignment::Alignment;
 use quiet::Quiet;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A file that has a new text: what is known of the old one, and of the new one.
 #[derive(Clone, Copy, Debug)]
@@ -39,9 +39,7 @@ impl Report {
     #[must_use]
     pub fn after(mut self, edit: Edit<'_>, files: &[File], settings: &Settings) -> Option<Self> {
         let (file, old, new) = (&files[edit.index], &edit.old.0, &edit.new.0);
-        // Lines matter to comments that silence findings.
-        let has_lines = [old, new].into_iter().any(|facts| !facts.suppressions.is_empty() || facts.error.is_some());
-        if has_lines || self.problems.iter().any(|problem| problem.path == file.path) {
+        if old.error.is_some() || new.error.is_some() || self.problems.iter().any(|problem| problem.path == file.path) {
             return None;
         }
         let catalogue = Catalogue::new(&settings.blocking);
@@ -61,6 +59,9 @@ impl Report {
             depth: 0,
         };
         let moves = Alignment::new(quiet(old), quiet(new)).moves()?;
+        if !is_silenced_alike(old, new, &moves) {
+            return None;
+        }
         let mut texts = Texts::new(std::slice::from_ref(file));
         for finding in &mut self.findings {
             let links = finding.chain.iter_mut().filter_map(|link| link.place.as_mut());
@@ -72,6 +73,19 @@ impl Report {
         self.sort();
         Some(self)
     }
+}
+
+/// Whether comments silence the same things: all that has moved is on the line of the same one, or of none.
+fn is_silenced_alike(old: &Facts, new: &Facts, moves: &FxHashMap<Span, Span>) -> bool {
+    let (before, now) = (&old.suppressions, &new.suppressions);
+    let is_alike = |(old, new): (&Suppression, &Suppression)| {
+        old.codes == new.codes && (old.line == Span::ALL) == (new.line == Span::ALL)
+    };
+    let at = |suppressions: &[Suppression], place: u32| suppressions.iter().position(|one| one.line.has(place));
+    let mut places = moves.iter().flat_map(|(old, new)| [(old.start, new.start), (old.end, new.end)]);
+    before.len() == now.len()
+        && before.iter().zip(now).all(is_alike)
+        && (before.is_empty() || places.all(|(old, new)| at(before, old) == at(now, new)))
 }
 
 impl Place {

@@ -398,13 +398,20 @@ pub(crate) struct Poll {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Suppression {
-    /// The line that it stands on, from 1; 0 for the whole file.
-    pub(crate) line: u32,
+    /// The line that it stands on; or the whole file.
+    pub(crate) line: Span,
     /// All, if empty.
     pub(crate) codes: Vec<String>,
 }
 
 impl Span {
+    /// All that any text has.
+    pub(crate) const ALL: Self = Self { start: 0, end: u32::MAX };
+
+    pub(crate) const fn has(self, place: u32) -> bool {
+        self.start <= place && place < self.end
+    }
+
     pub(crate) const fn contains(self, inner: Self) -> bool {
         self.start <= inner.start && inner.end <= self.end
     }

@@ -382,18 +382,10 @@ fn offloads(
 }
 
 /// Whether the user wants to hear of it, there.
-pub(super) fn is_told(
-    program: &Program,
-    texts: &mut crate::Texts<'_>,
-    settings: &Settings,
-    site: Site,
-    category: Category,
-) -> bool {
+pub(super) fn is_told(program: &Program, settings: &Settings, site: Site, category: Category) -> bool {
     let code = category.code();
     let path = &program.file(site.file).path;
-    settings.is_selected(code)
-        && !settings.is_ignored_in(code, path)
-        && !crate::is_silenced_at(program, texts, site, code)
+    settings.is_selected(code) && !settings.is_ignored_in(code, path) && !crate::is_silenced_at(program, site, code)
 }
 
 /// Whether a repair of chains is for it.

@@ -9,7 +9,6 @@ use super::pages::Pages;
 use super::rewrite::tell;
 use super::writer::Writer;
 use super::{Step, Work};
-use crate::Texts;
 use crate::catalogue::Category;
 use crate::graph::{SinkCall, Site};
 use crate::link::values::FnId;
@@ -24,11 +23,10 @@ pub(super) fn calls(work: &mut Work<'_>) -> Step {
     let mut writer = Writer::default();
     let mut refused: Vec<(Obstacle, FnId)> = Vec::new();
     let mut closures = Closures::new(program, graph, &mut pages, settings);
-    let mut texts = Texts::new(files);
     for witness in witnesses.iter().filter(|witness| is_for_threads(witness.category)) {
         let site = witness.first_site;
         let end = witness.hops.last().map_or(site, |hop| hop.site);
-        let mut is_told = |site| is_told(closures.program, &mut texts, settings, site, witness.category);
+        let is_told = |site| is_told(closures.program, settings, site, witness.category);
         if !is_told(site) || !is_told(end) {
             continue;
         }
@@ -39,7 +37,7 @@ pub(super) fn calls(work: &mut Work<'_>) -> Step {
             writer.offloaded(closures.pages, site);
         }
     }
-    let refusals = tell(&closures, &mut texts, refused);
+    let refusals = tell(&closures, files, refused);
     Step { changed: writer.finish(&mut pages).unwrap_or_default(), refusals, ..Step::default() }
 }
 

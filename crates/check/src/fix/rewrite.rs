@@ -9,12 +9,12 @@ use super::sites::at;
 use super::wrappers;
 use super::writer::{Outside, Writer};
 use super::{Refusal, Step, Work, runners};
-use crate::Texts;
 use crate::catalogue::Category;
 use crate::facts::Span;
 use crate::graph::{Graph, SinkCall, Site};
 use crate::link::Program;
 use crate::link::values::{FileId, FnId};
+use crate::{File, Texts};
 use rustc_hash::FxHashSet;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +37,6 @@ fn repaired(work: &mut Work<'_>, is_for: fn(Category) -> bool) -> Step {
     let mut refused: Vec<(Obstacle, FnId)> = Vec::new();
     let mut closures = Closures::new(program, graph, &mut pages, settings);
     let mut plans = Plans::new();
-    let mut texts = Texts::new(files);
     let mut left: Vec<usize> = (0..graph.sinks.len()).collect();
     left.retain(|index| {
         let sink = &graph.sinks[*index];
@@ -57,7 +56,7 @@ fn repaired(work: &mut Work<'_>, is_for: fn(Category) -> bool) -> Step {
         }
         for index in now {
             let sink = &graph.sinks[index];
-            if is_told(closures.program, &mut texts, settings, sink.site, sink.sink.category) {
+            if is_told(closures.program, settings, sink.site, sink.sink.category) {
                 match plan(&mut closures, sink) {
                     Ok(closure) => drop(plans.insert(index, closure)),
                     Err(obstacle) => refused.push((obstacle, sink.caller)),
@@ -76,7 +75,7 @@ fn repaired(work: &mut Work<'_>, is_for: fn(Category) -> bool) -> Step {
         BTreeMap::new()
     });
     let ran_nested = plans.keys().any(|index| graph.sinks[*index].sink.category == Category::Nested);
-    Step { changed, refusals: tell(&closures, &mut texts, refused), ran_nested }
+    Step { changed, refusals: tell(&closures, files, refused), ran_nested }
 }
 
 fn plan(closures: &mut Closures<'_, '_>, sink: &SinkCall) -> Result<Closure, Obstacle> {
@@ -355,7 +354,8 @@ pub(super) fn patches(work: &mut Work<'_>) -> super::Texts {
 }
 
 /// The obstacles in words, each with the function that blocks still.
-pub(super) fn tell(closures: &Closures<'_, '_>, texts: &mut Texts<'_>, refused: Vec<(Obstacle, FnId)>) -> Vec<Refusal> {
+pub(super) fn tell(closures: &Closures<'_, '_>, files: &[File], refused: Vec<(Obstacle, FnId)>) -> Vec<Refusal> {
+    let mut texts = Texts::new(files);
     let refusals = refused.into_iter().map(|(Obstacle { site, reason }, function)| Refusal {
         place: texts.place(site),
         reason,

@@ -1,6 +1,6 @@
 //! Comments that silence findings: `# noqa`, `# noqa: SL001, SL003`, and for the whole file `# soliloop: noqa`.
 
-use crate::facts::Suppression;
+use crate::facts::{Span, Suppression};
 use crate::syntax::{LineIndex, Module};
 
 /// All of them, in the order of the text.
@@ -10,10 +10,13 @@ pub(super) fn of(module: &Module, text: &str) -> Vec<Suppression> {
     for (range, comment) in module.comments(text) {
         if let Some((is_file, codes)) = parse(comment) {
             let line = if is_file {
-                0
+                Span::ALL
             } else {
                 let lines = lines.get_or_insert_with(|| LineIndex::from_source_text(text));
-                lines.line_index(range.start()).get() as u32
+                let line = super::span(lines.line_range(lines.line_index(range.start()), text));
+                // What ends where the text does is on its last line.
+                let is_last = line.end as usize == text.len() && !text.ends_with(['\n', '\r']);
+                Span { end: line.end + u32::from(is_last), ..line }
             };
             found.push(Suppression { line, codes });
         }

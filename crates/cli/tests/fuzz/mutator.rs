@@ -38,6 +38,7 @@ impl Mutator {
         let indent = below[..below.len() - below.trim_start().len()].to_owned();
         match self.next(8) {
             0 if at < lines.len() => drop(lines.remove(at)),
+            1 if at < lines.len() && self.next(4) == 0 => lines[at].push_str("  # noqa"),
             1 if at < lines.len() => lines[at] = self.changed_line(&lines[at].clone()),
             2 if !lines.is_empty() => {
                 let copied = lines[self.next(lines.len())].trim().to_owned();
@@ -139,6 +140,8 @@ const STATEMENTS: &[&str] = &[
     "raise",
     "pass",
     "# a comment",
+    "x = 1  # noqa",
+    "# noqa: SL002",
     "task = None",
     "async def f(): pass",
     "main = print",
