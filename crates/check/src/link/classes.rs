@@ -255,6 +255,12 @@ impl Program {
         bases.iter().any(|base| base != "object" && !base.starts_with("typing.") && !base.starts_with("abc."))
     }
 
+    /// The names that a class has itself; some twice.
+    pub(super) fn own_names(&self, class: ClsId) -> impl Iterator<Item = Symbol> + '_ {
+        let (members, fields) = (&self.hierarchy.members[class.0 as usize], &self.hierarchy.fields[class.0 as usize]);
+        members.keys().chain(fields.keys()).copied()
+    }
+
     pub(crate) fn has_own(&self, class: ClsId, name: Symbol) -> bool {
         self.hierarchy.members[class.0 as usize].contains_key(&name)
             || self.hierarchy.fields[class.0 as usize].contains_key(&name)

@@ -3,23 +3,28 @@
 use super::Program;
 use super::values::{ClsId, FnId, Symbol};
 use crate::facts::{Expr, Parameter, ParameterKind};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 impl Program {
     /// Whoever has all methods of a protocol is one.
     pub(super) fn learn_protocols(&mut self) {
         let mut protocols: Vec<ClsId> = self.hierarchy.protocols.iter().copied().collect();
         protocols.sort_unstable();
-        for protocol in protocols {
-            // What the protocols that it derives from ask for as well.
-            let asking = self.ancestors(protocol).filter(|ancestor| self.hierarchy.protocols.contains(ancestor));
-            let members = asking.flat_map(|asking| self.hierarchy.members[asking.0 as usize].keys().copied());
-            let wanted: Vec<Symbol> = members.filter(|name| !self.values.text(*name).starts_with("__")).collect();
-            if wanted.is_empty() {
+        let asked: Vec<(ClsId, Vec<Symbol>)> =
+            protocols.into_iter().map(|protocol| (protocol, self.asked_of(protocol))).collect();
+        let owners = self.owners(asked.iter().flat_map(|(_, wanted)| wanted).copied().collect());
+        for (protocol, wanted) in asked {
+            // Who has the rarest name, and who derives from these: nobody else has all.
+            let Some(rarest) = wanted.iter().map(|name| &owners[name]).min_by_key(|owners| owners.len()) else {
                 continue;
-            }
+            };
+            let heirs = rarest.iter().flat_map(|owner| self.heirs(*owner));
+            let mut candidates: Vec<ClsId> = rarest.iter().chain(heirs).copied().collect();
+            candidates.sort_unstable();
+            candidates.dedup();
             let is_test = self.file(self.class_file(protocol)).is_test;
             let mut found = Vec::new();
-            for class in (0..self.cls_files.len() as u32).map(ClsId) {
+            for class in candidates {
                 let has_all = || {
                     wanted.iter().all(|name| {
                         self.defining(class, *name).is_some_and(|owner| self.stands_for(protocol, owner, *name))
@@ -37,6 +42,26 @@ impl Program {
                 }
             }
         }
+    }
+
+    /// The names that a protocol asks for, with those of the protocols that it derives from.
+    fn asked_of(&self, protocol: ClsId) -> Vec<Symbol> {
+        let asking = self.ancestors(protocol).filter(|ancestor| self.hierarchy.protocols.contains(ancestor));
+        let members = asking.flat_map(|asking| self.hierarchy.members[asking.0 as usize].keys().copied());
+        members.filter(|name| !self.values.text(*name).starts_with("__")).collect()
+    }
+
+    /// The classes that have each of these names themselves.
+    fn owners(&self, names: FxHashSet<Symbol>) -> FxHashMap<Symbol, Vec<ClsId>> {
+        let mut owners: FxHashMap<Symbol, Vec<ClsId>> = names.into_iter().map(|name| (name, Vec::new())).collect();
+        for class in (0..self.cls_files.len() as u32).map(ClsId) {
+            for name in self.own_names(class) {
+                if let Some(owners) = owners.get_mut(&name) {
+                    owners.push(class);
+                }
+            }
+        }
+        owners
     }
 
     /// Whether a class's method may be called as a protocol's: a coroutine function does not stand for a plain one, nor the other way round.
