@@ -253,3 +253,18 @@ fn comments_that_silence() {
     let beside = before.replacen("    pause(2)  # noqa: SL002\n", "    pause(2)\n    # noqa: SL002\n", 1);
     assert!(carried_from(&before, &beside).is_none());
 }
+
+#[test]
+fn what_mentions_say() {
+    // One mention in the place of another; a name of a function; what a new function gives; a name that is used though it is bound no more.
+    let swapped = BEFORE.replacen("asyncio.run(main())\n", "asyncio.run(main())\nkind = shop.Till is None\n", 1);
+    for kind in ["shop.Till", "[shop.Till]", "shop.Till or 1"] {
+        let after = swapped.replacen("kind = shop.Till is None", &format!("kind = {kind}"), 1);
+        assert!(carried_from(&swapped, &after).is_none(), "{after}");
+    }
+    let given = format!("{BEFORE}\n\ndef kind():\n    return shop.Till\n");
+    assert!(carried(&given).is_none());
+    let raising = BEFORE.replacen("def pause", "def stop():\n    print(1)\n    raise OSError\n\n\ndef pause", 1);
+    let after = raising.replacen("    pause(1)\n", "    stop()\n    pause(1)\n", 1);
+    assert!(carried_from(&raising, &after).is_none());
+}

@@ -1,5 +1,6 @@
 //! Two facts of one file, side by side: what of the old one is what of the new one, and whether anything else is quiet.
 
+use super::mentions::{Paired, mentions};
 use super::quiet::Quiet;
 use crate::facts::{
     ALWAYS, BindingId, ClassId, Event, Expr, ExprId, Facts, Function, FunctionId, GuardId, MODULE_SCOPE, NameId, Part,
@@ -86,9 +87,18 @@ impl<'q> Alignment<'q> {
             && old.functions.iter().all(|(function, _)| self.function(function))
             && self.lists()
             && self.has_same_uses()
-            && watched_mentions(self.old, &self.exprs.to, &self.bindings.to)
-                == watched_mentions(self.new, &self.exprs.from, &self.bindings.from);
+            && mentions(self.old, self.paired_old()) == mentions(self.new, self.paired_new());
         is_same.then_some(self.spans.to)
+    }
+
+    fn paired_old(&self) -> Paired<'_> {
+        let Self { exprs, bindings, guards, functions, .. } = self;
+        Paired { exprs: &exprs.to, bindings: &bindings.to, guards: &guards.to, functions: &functions.to }
+    }
+
+    fn paired_new(&self) -> Paired<'_> {
+        let Self { exprs, bindings, guards, functions, .. } = self;
+        Paired { exprs: &exprs.from, bindings: &bindings.from, guards: &guards.from, functions: &functions.from }
     }
 
     // ---------------------------------------------------------- functions, scopes
@@ -407,32 +417,4 @@ fn loops(quiet: Quiet<'_>) -> Vec<Span> {
     loops
         .filter(|span| heard[heard.partition_point(|at| *at < span.start)..].first().is_some_and(|at| *at < span.end))
         .collect()
-}
-
-/// How often code that is not the same on both sides mentions names that matter elsewhere.
-fn watched_mentions<'f>(
-    quiet: Quiet<'f>,
-    exprs: &FxHashMap<ExprId, ExprId>,
-    bindings: &FxHashMap<BindingId, BindingId>,
-) -> FxHashMap<&'f str, usize> {
-    let facts = quiet.facts;
-    let others = || facts.exprs.iter().filter(|(expr, _)| !exprs.contains_key(expr));
-    let other_bindings = facts.bindings.iter().filter(|(binding, _)| !bindings.contains_key(binding));
-    // A name that is not the function's own is one expression, wherever it stands.
-    let is_shared = |part: Part| match part {
-        Part::Expr(expr) if matches!(facts.exprs[expr], Expr::Free(..) | Expr::Global(_)) => Some(expr),
-        _ => None,
-    };
-    let parts = others().flat_map(|(_, expr)| expr.parts());
-    let parts = parts.chain(other_bindings.flat_map(|(_, binding)| binding.kind.parts()));
-    let mut mentions = FxHashMap::default();
-    for expr in others().map(|(expr, _)| expr).chain(parts.filter_map(is_shared)) {
-        for name in facts.mentioned(expr) {
-            let name = facts.name(name);
-            if quiet.watched.has(name) {
-                *mentions.entry(name).or_default() += 1;
-            }
-        }
-    }
-    mentions
 }

@@ -5,6 +5,7 @@
 //! no interest if nobody asked the module for it. All else is checked anew: this never guesses.
 
 mod alignment;
+mod mentions;
 mod quiet;
 mod watched;
 

@@ -117,11 +117,11 @@ impl Quiet<'_> {
         bindings.iter().all(is_plain) && !self.watched.is_asked_for(self.path, name)
     }
 
-    /// The condition, or the first one around it that more than a quiet call has to do with.
+    /// The condition, or the first one around it that more than a quiet call of something outside the program has to do with.
     pub(super) fn guard(&self, guard: GuardId) -> GuardId {
         let mut next = guard;
         while let Guard { parent, condition: Condition::Called { expr, .. } } = self.facts.guards[next]
-            && self.call(expr)
+            && self.calls_outside(expr)
         {
             next = parent;
         }
@@ -129,8 +129,27 @@ impl Quiet<'_> {
     }
 
     fn call(&self, call: ExprId) -> bool {
+        let Expr::Call(callee, _) = self.facts.exprs[call] else { return false };
+        self.calls_outside(call) || self.calls_nothing(callee)
+    }
+
+    fn calls_outside(&self, call: ExprId) -> bool {
         let Expr::Call(callee, arguments) = &self.facts.exprs[call] else { return false };
-        self.path_of(*callee, 0).is_some_and(|path| self.says_nothing(&path, arguments)) || self.calls_nothing(*callee)
+        // What is done with an object of the function's own may say something of others that it has.
+        let is_of_local = match self.facts.exprs[*callee] {
+            Expr::Attribute(object, _) => self.is_own_object(object),
+            _ => false,
+        };
+        !is_of_local && self.path_of(*callee, 0).is_some_and(|path| self.says_nothing(&path, arguments))
+    }
+
+    /// Whether it is a name of the function that is no module or what a module has.
+    fn is_own_object(&self, object: ExprId) -> bool {
+        let Expr::Local(bindings) = &self.facts.exprs[object] else { return false };
+        let is_imported = |binding: &BindingId| {
+            matches!(self.facts.bindings[*binding].kind, BindingKind::Import { .. } | BindingKind::ImportFrom { .. })
+        };
+        !bindings.iter().all(is_imported)
     }
 
     /// Whether a call of something outside the program means nothing to any rule.

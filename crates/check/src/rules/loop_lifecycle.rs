@@ -173,7 +173,10 @@ fn is_own_method(context: &Context<'_>, file: FileId, call: ExprId) -> bool {
     let facts = &context.program.file(file).facts;
     let Expr::Call(callee, _) = facts.exprs[call] else { return false };
     let Expr::Attribute(owner, _) = facts.exprs[callee] else { return false };
-    matches!(facts.exprs[owner], Expr::Local(_))
+    let is_module = |binding: &BindingId| {
+        matches!(facts.bindings[*binding].kind, BindingKind::Import { .. } | BindingKind::ImportFrom { .. })
+    };
+    matches!(&facts.exprs[owner], Expr::Local(bindings) if !bindings.iter().all(is_module))
 }
 
 /// The loop of the coroutine that asks for it.

@@ -1,0 +1,123 @@
+//! What code that is not the same on both sides of an edit says with names that matter elsewhere.
+
+use super::quiet::Quiet;
+use crate::facts::{BindingId, Expr, ExprId, Facts, FunctionId, GuardId, Part, Parts};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
+use std::hash::{Hash, Hasher};
+
+/// What has a counterpart on the other side.
+#[derive(Clone, Copy)]
+pub(super) struct Paired<'p> {
+    pub(super) exprs: &'p FxHashMap<ExprId, ExprId>,
+    pub(super) bindings: &'p FxHashMap<BindingId, BindingId>,
+    pub(super) guards: &'p FxHashMap<GuardId, GuardId>,
+    pub(super) functions: &'p FxHashMap<FunctionId, FunctionId>,
+}
+
+/// All that has no counterpart and mentions such a name, each with its whole form, in an order of their own; and all such names of the file.
+pub(super) fn mentions<'f>(quiet: Quiet<'f>, paired: Paired<'_>) -> (Vec<u64>, FxHashSet<&'f str>) {
+    let teller = Teller::new(quiet);
+    let facts = quiet.facts;
+    let mut told = Vec::new();
+    let mut tell = |kind: u32, parts: Vec<Part>| told.extend(teller.tell(kind, &parts));
+    let others = || facts.exprs.iter().filter(|(expr, _)| !paired.exprs.contains_key(expr));
+    let is_part: FxHashSet<ExprId> = others()
+        .flat_map(|(_, expr)| expr.parts())
+        .filter_map(|part| if let Part::Expr(expr) = part { Some(expr) } else { None })
+        .collect();
+    for (expr, _) in others().filter(|(expr, _)| !is_part.contains(expr)) {
+        tell(0, vec![Part::Expr(expr)]);
+    }
+    for (binding, known) in facts.bindings.iter().filter(|(binding, _)| !paired.bindings.contains_key(binding)) {
+        tell(1, [vec![Part::Binding(binding)], known.kind.parts()].concat());
+    }
+    for (_, guard) in facts.guards.iter().filter(|(guard, _)| !paired.guards.contains_key(guard)) {
+        tell(2, guard.condition.parts());
+    }
+    for (id, function) in facts.functions.iter() {
+        for event in function.events.iter().filter(|event| quiet.event(event)) {
+            let parts = [vec![Part::Name(function.qualified), Part::Expr(event.expr)], event.kind.parts()].concat();
+            tell(3, parts);
+        }
+        if !paired.functions.contains_key(&id) {
+            let defaults = function.parameters.iter().filter_map(|parameter| parameter.default);
+            let given = function.returns.iter().chain(&function.yields).map(|(value, _)| *value);
+            given
+                .chain(defaults)
+                .chain(function.raised.iter().copied())
+                .for_each(|value| tell(4, vec![Part::Expr(value)]));
+        }
+    }
+    told.sort_unstable();
+    (told, facts.names.iter().filter(|name| quiet.watched.has(name)).collect())
+}
+
+/// Tells things by their form: names by their text, and nothing by its number.
+struct Teller<'f> {
+    quiet: Quiet<'f>,
+    /// What each binding is called.
+    names: FxHashMap<BindingId, &'f str>,
+}
+
+impl<'f> Teller<'f> {
+    fn new(quiet: Quiet<'f>) -> Self {
+        let facts: &Facts = quiet.facts;
+        let scopes = facts.scopes.iter().flat_map(|(_, scope)| &scope.names);
+        let names = scopes.flat_map(|(name, bindings)| bindings.iter().map(|binding| (*binding, facts.name(*name))));
+        Self { quiet, names: names.collect() }
+    }
+
+    /// Its form, if it mentions a name that matters.
+    fn tell(&self, kind: u32, parts: &[Part]) -> Option<u64> {
+        let mut hasher = FxHasher::default();
+        kind.hash(&mut hasher);
+        let mut mentions = false;
+        for part in parts {
+            mentions |= self.add(*part, 0, &mut hasher);
+        }
+        mentions.then(|| hasher.finish())
+    }
+
+    /// Adds a part; whether it mentions a name that matters.
+    fn add(&self, part: Part, depth: u32, hasher: &mut FxHasher) -> bool {
+        let facts = self.quiet.facts;
+        match part {
+            Part::Expr(expr) => {
+                let fact: &Expr = &facts.exprs[expr];
+                std::mem::discriminant(fact).hash(hasher);
+                let is_told = facts.mentioned(expr).into_iter().any(|name| self.quiet.watched.has(facts.name(name)));
+                let inner = if depth < DEEPEST { fact.parts() } else { Vec::new() };
+                inner.into_iter().fold(is_told, |found, part| self.add(part, depth + 1, hasher) | found)
+            }
+            Part::Binding(binding) => {
+                let name = self.names.get(&binding).copied().unwrap_or_default();
+                name.hash(hasher);
+                std::mem::discriminant(&facts.bindings[binding].kind).hash(hasher);
+                self.quiet.watched.has(name)
+            }
+            Part::Name(name) => {
+                facts.name(name).hash(hasher);
+                false
+            }
+            Part::Function(function) => {
+                facts.name(facts.functions[function].qualified).hash(hasher);
+                self.quiet.watched.has(facts.name(facts.functions[function].name))
+            }
+            Part::Class(class) => {
+                facts.name(facts.classes[class].name).hash(hasher);
+                true
+            }
+            Part::Scope(scope) => {
+                std::mem::discriminant(&facts.scopes[scope].kind).hash(hasher);
+                false
+            }
+            Part::Number(number) => {
+                number.hash(hasher);
+                false
+            }
+        }
+    }
+}
+
+/// Expressions within expressions that are told apart.
+const DEEPEST: u32 = 60;
