@@ -334,6 +334,10 @@ fn is_unknown(program: &Program, graph: &Graph, value: ValueId, depth: u32) -> b
 fn gives_back(path: &str) -> bool {
     // Without the attribute itself.
     let inner = path.rsplit_once('.').map_or(path, |(inner, _)| inner);
+    // Outside a class it says of which class and object.
+    if inner.starts_with("super()") {
+        return true;
+    }
     inner.ends_with([')', ']'])
         && KEEPERS.iter().any(|keeper| inner.strip_prefix(keeper).is_some_and(|rest| rest.len() > 2))
 }

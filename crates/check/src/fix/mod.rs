@@ -17,6 +17,7 @@ mod places;
 mod rewrite;
 mod runners;
 mod sites;
+mod supers;
 mod sweep;
 mod twins;
 mod walk;

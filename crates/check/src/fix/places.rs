@@ -34,6 +34,8 @@ pub(super) struct Places {
     pub(super) statements: FxHashMap<Span, Span>,
     /// Names that are given a value, and where.
     pub(super) stores: Vec<(String, u32)>,
+    /// Names that `global` or `nonlocal` says are not the function's own, and where.
+    pub(super) shared: Vec<(String, u32)>,
     /// Statements `name = call`, and the span of the call.
     pub(super) assignments: Vec<(String, Span, Span)>,
 }

@@ -11,8 +11,7 @@ use super::writer::{Outside, Writer};
 use super::{Refusal, Step, Work, runners};
 use crate::catalogue::Category;
 use crate::facts::Span;
-use crate::graph::{Graph, SinkCall, Site};
-use crate::link::Program;
+use crate::graph::{SinkCall, Site};
 use crate::link::values::{FileId, FnId};
 use crate::{File, Texts};
 use rustc_hash::FxHashSet;
@@ -107,6 +106,7 @@ fn keep_needed(closures: &Closures<'_, '_>, plans: &mut Plans) {
 
 /// Where code outside a loop will run one, nothing further down may still run another; and the runs of a runner go together.
 fn settle(closures: &mut Closures<'_, '_>, plans: &mut Plans, refused: &mut Vec<(Obstacle, FnId)>) {
+    let known = known_runners(closures);
     loop {
         keep_needed(closures, plans);
         let accepted: FxHashSet<usize> = plans.keys().copied().collect();
@@ -114,12 +114,15 @@ fn settle(closures: &mut Closures<'_, '_>, plans: &mut Plans, refused: &mut Vec<
         let mut left: Vec<(usize, Obstacle)> = Vec::new();
         for (index, closure) in plans.iter() {
             let is_outside = closure.is_called_outside;
-            let nested = is_outside.then(|| nested_run(closures.program, closures.graph, closure, &accepted));
+            let nested = is_outside.then(|| nested_run(closures, closure, &accepted, &known));
             if let Some(site) = nested.flatten() {
                 let reason = "this runs a loop still, in what callers outside any would have to run one for".to_owned();
                 left.push((*index, Obstacle { site, reason }));
             } else if let Some(site) = run_that_stays(closures, closure, *index, &runs) {
                 left.push((*index, Obstacle { site, reason: "this needs the same runner still".to_owned() }));
+            } else if let Some(site) = another_runner(closures, closure, &known) {
+                let reason = "another runner stays: it would run a loop of its own while this one runs".to_owned();
+                left.push((*index, Obstacle { site, reason }));
             }
         }
         if left.is_empty() {
@@ -130,6 +133,20 @@ fn settle(closures: &mut Closures<'_, '_>, plans: &mut Plans, refused: &mut Vec<
             refused.push((obstacle, closures.graph.sinks[index].caller));
         }
     }
+}
+
+/// Where runners are made of which it is known what they run: those runs say whether they can stay.
+fn known_runners(closures: &mut Closures<'_, '_>) -> FxHashSet<Site> {
+    let mut known = FxHashSet::default();
+    for sink in &closures.graph.sinks {
+        let Site { file, span } = sink.site;
+        if closures.program.values.path_text(sink.path) == runners::RUN
+            && let Ok(runner) = runners::of(closures.pages, file, span)
+        {
+            known.insert(Site { file, span: runner.made });
+        }
+    }
+    known
 }
 
 /// Another run of a runner that is to go.
@@ -154,7 +171,18 @@ fn is_rewritten(closures: &Closures<'_, '_>, closure: &Closure, sink: &SinkCall)
     closure.functions.contains(&sink.caller) || closures.program.function(sink.caller).is_async
 }
 
-fn nested_run(program: &Program, graph: &Graph, closure: &Closure, accepted: &FxHashSet<usize>) -> Option<Site> {
+/// A runner that becomes part of a coroutine function, and would run a loop of its own while that one's runs.
+fn another_runner(closures: &Closures<'_, '_>, closure: &Closure, known: &FxHashSet<Site>) -> Option<Site> {
+    closure.functions.iter().filter_map(|function| runners::unknown(closures, *function, known)).min()
+}
+
+fn nested_run(
+    closures: &Closures<'_, '_>,
+    closure: &Closure,
+    accepted: &FxHashSet<usize>,
+    known: &FxHashSet<Site>,
+) -> Option<Site> {
+    let Closures { program, graph, .. } = closures;
     let mut seen: FxHashSet<FnId> = FxHashSet::default();
     let mut next: Vec<FnId> = closure.functions.iter().copied().collect();
     while let Some(function) = next.pop() {
@@ -167,6 +195,9 @@ fn nested_run(program: &Program, graph: &Graph, closure: &Closure, accepted: &Fx
             if is_nested && !sink.truth.is_outside && !accepted.contains(index) {
                 return Some(sink.site);
             }
+        }
+        if let Some(site) = runners::unknown(closures, function, known) {
+            return Some(site);
         }
         let edges = graph.from[function.0 as usize].iter().map(|index| &graph.edges[*index]);
         next.extend(

@@ -3,15 +3,20 @@
 //!
 //! A runner that is used for more stays, and so do its runs. Its `debug=` goes with it; a `loop_factory=` says which loop it must be.
 
+use super::closure::Closures;
 use super::edit::indent;
 use super::pages::Pages;
 use super::places::{Becomes, NameRead, Places};
 use crate::facts::Span;
-use crate::link::values::FileId;
+use crate::graph::{Outside, Site};
+use crate::link::values::{FileId, FnId};
+use rustc_hash::FxHashSet;
 
 /// What goes with a runner.
 #[derive(Default)]
 pub(super) struct Runner {
+    /// The call that makes it.
+    pub(super) made: Span,
     /// All its runs.
     pub(super) runs: Vec<Span>,
     /// Statements that are dead without it.
@@ -19,6 +24,9 @@ pub(super) struct Runner {
     /// The context of the `with` that makes it.
     pub(super) context: Option<Span>,
 }
+
+/// What makes a runner.
+const MADE: &str = "asyncio.Runner";
 
 /// The path of what a runner does.
 pub(super) const RUN: &str = "asyncio.Runner().run";
@@ -36,6 +44,7 @@ pub(super) fn of(pages: &mut Pages<'_>, file: FileId, run: Span) -> Result<Runne
     if places.calls.contains_key(&made) {
         is_plain(pages, &places, file, made)?;
         is_run(&places, run)?;
+        runner.made = made;
         runner.runs.push(run);
         return Ok(runner);
     }
@@ -44,6 +53,14 @@ pub(super) fn of(pages: &mut Pages<'_>, file: FileId, run: Span) -> Result<Runne
         use_of(pages, &places, file, read, &mut runner)?;
     }
     Ok(runner)
+}
+
+/// A runner that a function makes, and that is none of these.
+pub(super) fn unknown(closures: &Closures<'_, '_>, function: FnId, known: &FxHashSet<Site>) -> Option<Site> {
+    let Closures { program, graph, sites, .. } = closures;
+    let calls = sites.outside_of(graph, function);
+    let makes = |call: &&Outside| program.values.path_text(call.path) == MADE && !known.contains(&call.site);
+    calls.filter(makes).map(|call| call.site).min()
 }
 
 /// Where a name is one runner: a `with` statement, or a function.
@@ -56,6 +73,7 @@ fn made_there(
 ) -> Result<Span, String> {
     let not_here = || NOT_MADE_HERE.to_owned();
     let function = places.function_around(run.start).ok_or_else(not_here)?.range;
+    is_own(places, function, name)?;
     let withs: Vec<_> = places.entered.iter().filter(|entered| entered.name == name).collect();
     let around = withs.iter().filter(|entered| entered.statement.contains(run) && function.contains(entered.statement));
     let mut reads = places.names.iter().filter(|read| read.name == name && function.contains(read.span));
@@ -67,10 +85,15 @@ fn made_there(
         if !blanks(entered.body).starts_with(blanks(entered.statement.start)) {
             return Err("blanks and tabs are mixed here".to_owned());
         }
-        if !reads.all(|read| withs.iter().any(|entered| entered.statement.contains(read.span))) {
+        let is_within =
+            |at: u32| withs.iter().any(|entered| entered.statement.start <= at && at < entered.statement.end);
+        let mut stores =
+            places.stores.iter().filter(|(known, at)| known == name && function.start <= *at && *at < function.end);
+        if !reads.all(|read| is_within(read.span.start)) || !stores.all(|(_, at)| is_within(*at)) {
             return Err(USED_FOR_MORE.to_owned());
         }
         is_plain(pages, places, file, entered.context)?;
+        runner.made = entered.context;
         runner.context = Some(entered.context);
         entered.statement
     } else {
@@ -78,20 +101,30 @@ fn made_there(
         let made = places.assignments.iter().find(|(known, statement, _)| is_it(known, *statement));
         let (_, statement, call) = made.ok_or_else(not_here)?;
         is_plain(pages, places, file, *call)?;
+        runner.made = *call;
         runner.gone.push(*statement);
         function
     };
     let is_within = |at: u32| region.start <= at && at < region.end;
     let stores = places.stores.iter().filter(|(known, at)| known == name && is_within(*at));
-    // Functions in it run at another time.
-    let is_here = |read: &NameRead| {
-        places.function_around(read.span.start).is_some_and(|definition| definition.range == function)
-    };
-    let mut reads = places.names.iter().filter(|read| read.name == name && region.contains(read.span));
-    if stores.count() != 1 || !reads.all(is_here) {
+    if stores.count() != 1 {
         return Err(USED_FOR_MORE.to_owned());
     }
     Ok(region)
+}
+
+/// Whether a name is a function's alone: neither that of a module or a function around it, nor read by functions in it, which run at another time.
+fn is_own(places: &Places, function: Span, name: &str) -> Result<(), String> {
+    let is_within = |at: u32| function.start <= at && at < function.end;
+    let mut shared = places.shared.iter().filter(|(known, at)| known == name && is_within(*at));
+    let is_here = |read: &NameRead| {
+        places.function_around(read.span.start).is_some_and(|definition| definition.range == function)
+    };
+    let mut reads = places.names.iter().filter(|read| read.name == name && function.contains(read.span));
+    if shared.next().is_some() || !reads.all(is_here) {
+        return Err(USED_FOR_MORE.to_owned());
+    }
+    Ok(())
 }
 
 /// Whether this makes a runner, on a loop like any other.

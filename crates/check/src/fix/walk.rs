@@ -242,7 +242,11 @@ impl Walker<'_> {
                     self.places.assignments.push(assignment);
                 }
             }
-            Stmt::Global(_) | Stmt::Nonlocal(_) => self.changes(),
+            Stmt::Global(ast::StmtGlobal { names, .. }) | Stmt::Nonlocal(ast::StmtNonlocal { names, .. }) => {
+                let shared = names.iter().map(|name| (name.id.to_string(), name.range.start().to_u32()));
+                self.places.shared.extend(shared);
+                self.changes();
+            }
             Stmt::Return(return_) if return_.value.is_some() => {
                 if let Some(definition) = self.definition() {
                     definition.returns_value = true;

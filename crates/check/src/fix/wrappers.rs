@@ -94,7 +94,7 @@ impl Closures<'_, '_> {
                 }
             }
             if is_overridden {
-                self.is_offloaded_of_object(function)?;
+                self.is_taken_of_objects(function)?;
             }
         }
         Ok(())
@@ -110,9 +110,9 @@ impl Closures<'_, '_> {
     /// Whether a call outside any loop leaves it to the object which of several methods that is.
     fn asks_object(&mut self, edge: &Edge) -> Result<(), Obstacle> {
         let (_, site) = at(edge);
-        let places = self.pages.places(site.file);
-        let text = places.calls.get(&site.span).map_or("", |call| self.pages.slice(site.file, call.function));
-        let is_class = match self.object_called(at(edge).0, site) {
+        let object = self.object_called(at(edge).0, site);
+        let is_itself = match object {
+            Some(object) if matches!(self.program.expr(site.file, object), Expr::Super(..)) => true,
             Some(object) if !self.has_class(edge.callee) => {
                 let set = self.program.eval(site.file, object);
                 let members = self.program.values.members(set);
@@ -120,24 +120,11 @@ impl Closures<'_, '_> {
             }
             _ => false,
         };
-        if is_class || is_of_super(text) { Err(Obstacle { site, reason: NOT_THE_OBJECT.to_owned() }) } else { Ok(()) }
-    }
-
-    /// Whether threads are given it as the object's.
-    fn is_offloaded_of_object(&mut self, function: FnId) -> Result<(), Obstacle> {
-        for escape in self.escapes.get(&function).cloned().unwrap_or_default() {
-            if let Escape::Given(site) = escape
-                && let Some(given) = self.offloads.get(&(site, function))
-                && is_of_super(self.pages.slice(site.file, *given))
-            {
-                return Err(Obstacle { site, reason: NOT_THE_OBJECT.to_owned() });
-            }
-        }
-        Ok(())
+        if is_itself { Err(Obstacle { site, reason: NOT_THE_OBJECT.to_owned() }) } else { Ok(()) }
     }
 
     /// Whether a method is one of the class: of a class that is written before its name, too.
-    fn has_class(&mut self, function: FnId) -> bool {
+    pub(super) fn has_class(&mut self, function: FnId) -> bool {
         let file = self.program.file_of(function);
         self.program.function(function).decorators.clone().into_iter().any(|decorator| {
             let path = self.program.external_path_of(file, decorator);
@@ -402,11 +389,6 @@ fn handed_on(program: &Program, function: FnId, skipped: usize) -> String {
         }
     });
     arguments.collect::<Vec<String>>().join(", ")
-}
-
-/// Whether a method is taken from what is above the class.
-fn is_of_super(text: &str) -> bool {
-    text.contains("super(")
 }
 
 const NOT_THE_OBJECT: &str = "a method that others override is called for itself, outside any loop: it would run the override's coroutine function";
