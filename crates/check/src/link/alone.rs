@@ -4,9 +4,10 @@
 //! Attributes are told apart by their names alone, whatever they are read of: that finds too much done with an object, never too little.
 
 use super::Program;
-use super::values::{ClsId, FileId, FnId, SetId, Symbol, Told, Value};
+use super::values::{ClsId, FileId, FnId, SetId, Symbol, Value};
 use crate::facts::{
-    BindingId, BindingKind, EventKind, Expr, ExprId, Facts, MODULE, MODULE_SCOPE, NameId, Part, Parts, Scope, ScopeKind,
+    BindingId, BindingKind, Constant, EventKind, Expr, ExprId, Facts, MODULE, MODULE_SCOPE, NameId, Part, Parts, Scope,
+    ScopeKind,
 };
 use rustc_hash::FxHashSet;
 use std::rc::Rc;
@@ -21,7 +22,7 @@ pub(super) enum Lead {
 }
 
 impl Lead {
-    const fn name(self) -> Symbol {
+    pub(super) const fn name(self) -> Symbol {
         match self {
             Self::Module(_, name) | Self::Attribute(name) | Self::Bound(_, _, name) => name,
         }
@@ -39,7 +40,7 @@ impl Program {
         let Some(read) = self.read_alone(lead) else { return set };
         let mut told = self.values.made(made).to_vec();
         for one in &mut told {
-            let setting = self.setting_names(class, *one);
+            let setting = self.setting_names(class, one.field, one.constant);
             one.is_settled |= !read.iter().any(|name| *name == one.field || setting.contains(name));
             self.makings.watched.extend(setting);
         }
@@ -126,7 +127,7 @@ impl Program {
     }
 
     /// The expressions that read a name.
-    fn names_of(&self, file: FileId, lead: Lead) -> FxHashSet<ExprId> {
+    pub(super) fn names_of(&self, file: FileId, lead: Lead) -> FxHashSet<ExprId> {
         let facts = &self.file(file).facts;
         let exprs = facts.exprs.iter();
         let found: Vec<(ExprId, &Expr)> = match lead {
@@ -172,13 +173,12 @@ impl Program {
         })
     }
 
-    /// The methods that set a field to something else, and those that call one which does.
-    fn setting_names(&self, class: ClsId, told: Told) -> FxHashSet<Symbol> {
+    /// The methods that set a field to something else, or hand their object to who might, and those that call one which does.
+    pub(super) fn setting_names(&self, class: ClsId, field: Symbol, constant: Constant) -> FxHashSet<Symbol> {
         let family: Vec<ClsId> = self.ancestors(class).collect();
-        let constructor = self.values.known_symbol("__init__");
-        let setting = family.iter().flat_map(|class| self.setting_functions(*class, told.field, told.constant));
-        let mut names: FxHashSet<Symbol> =
-            setting.map(|function| self.method_around(function)).filter(|name| Some(*name) != constructor).collect();
+        let setting = family.iter().flat_map(|class| self.setting_functions(*class, field, constant));
+        let mut names: FxHashSet<Symbol> = setting.map(|function| self.method_around(function)).collect();
+        names.extend(family.iter().flat_map(|class| self.handing_methods(*class)));
         loop {
             let before = names.len();
             for class in &family {
@@ -200,7 +200,7 @@ impl Program {
     }
 
     /// The name of the outermost function around one: of the method, in a class.
-    fn method_around(&self, function: FnId) -> Symbol {
+    pub(super) fn method_around(&self, function: FnId) -> Symbol {
         let file = self.file_of(function);
         let facts = &self.file(file).facts;
         let mut next = self.local_fn(function);
@@ -224,7 +224,7 @@ fn read_name(facts: &Facts, kind: EventKind, expr: ExprId) -> Option<NameId> {
 }
 
 /// Whether a file does more with one of these expressions than to read its attributes, or to bind it to a name.
-fn hands_on(facts: &Facts, names: &FxHashSet<ExprId>) -> bool {
+pub(super) fn hands_on(facts: &Facts, names: &FxHashSet<ExprId>) -> bool {
     let is_one = |expr: &ExprId| names.contains(expr);
     // That an attribute is read says nothing of what becomes of it.
     let is_access = |kind| matches!(kind, EventKind::Read | EventKind::Write);

@@ -83,11 +83,17 @@ impl Program {
             let Some(&Expr::Constant(default)) = parameter.default.map(|default| self.expr(file, default)) else {
                 continue;
             };
-            if self.is_property(field) || found.iter().any(|known| known.field == field) {
+            if self.is_property(field)
+                || !self.is_set_once(class, field, default)
+                || found.iter().any(|known| known.field == field)
+            {
                 continue;
             }
             let setting = self.ancestors(class).flat_map(|class| self.setting_functions(class, field, default));
             let is_set_later = self.stores.contains_key(&field) || setting.count() > 1;
+            if is_set_later && !self.is_made_in_private(class, &self.setting_names(class, field, default)) {
+                continue;
+            }
             found.push(Optional {
                 field,
                 parameter: self.symbol(file, parameter.name),

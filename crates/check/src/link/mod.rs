@@ -6,6 +6,7 @@
 mod alone;
 mod calls;
 mod classes;
+mod constructors;
 mod decorations;
 mod dispatch;
 mod eval;
