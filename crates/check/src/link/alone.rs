@@ -38,6 +38,13 @@ impl Program {
             return set;
         }
         let Some(read) = self.read_alone(lead) else { return set };
+        // Somebody may have given the class a method of that name.
+        let foreign: Vec<Symbol> = read.iter().copied().filter(|name| self.defining(class, *name).is_none()).collect();
+        let is_given = foreign.iter().any(|name| self.stores.contains_key(name));
+        self.makings.watched.extend(foreign);
+        if is_given {
+            return set;
+        }
         let mut told = self.values.made(made).to_vec();
         for one in &mut told {
             let setting = self.setting_names(class, one.field, one.constant);
@@ -174,11 +181,12 @@ impl Program {
     }
 
     /// The methods that set a field to something else, or hand their object to who might, and those that call one which does.
-    pub(super) fn setting_names(&self, class: ClsId, field: Symbol, constant: Constant) -> FxHashSet<Symbol> {
+    pub(super) fn setting_names(&mut self, class: ClsId, field: Symbol, constant: Constant) -> FxHashSet<Symbol> {
         let family: Vec<ClsId> = self.ancestors(class).collect();
+        let handing: Vec<Symbol> = family.iter().flat_map(|class| self.handing_methods(*class).to_vec()).collect();
         let setting = family.iter().flat_map(|class| self.setting_functions(*class, field, constant));
         let mut names: FxHashSet<Symbol> = setting.map(|function| self.method_around(function)).collect();
-        names.extend(family.iter().flat_map(|class| self.handing_methods(*class)));
+        names.extend(handing);
         loop {
             let before = names.len();
             for class in &family {

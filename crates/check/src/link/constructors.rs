@@ -5,6 +5,7 @@ use super::alone::{Lead, hands_on};
 use super::values::{ClsId, FileId, FnId, Symbol};
 use crate::facts::{BindingKind, Constant, Expr, ExprId, Facts, FunctionId};
 use rustc_hash::FxHashSet;
+use std::rc::Rc;
 
 impl Program {
     /// Whether the constructors of a class set a field in one place, and nothing else in the class gives objects that have another one.
@@ -104,15 +105,34 @@ impl Program {
     }
 
     /// The names of those methods of a class that hand their object on, or give it another name.
-    pub(super) fn handing_methods(&self, class: ClsId) -> Vec<Symbol> {
+    pub(super) fn handing_methods(&mut self, class: ClsId) -> Rc<[Symbol]> {
+        if let Some(known) = self.makings.handing.get(&class) {
+            return Rc::clone(known);
+        }
         let file = self.class_file(class);
         let facts = &self.file(file).facts;
-        let hands = |method: FunctionId| {
-            let own = self.receivers(file, method);
-            !own.is_empty() && (hands_on(facts, &own) || keeps(facts, &own) || reads_dict(facts, &own))
-        };
-        let methods = facts.functions.iter().filter(|(id, _)| self.class_of(self.global_fn(file, *id)) == Some(class));
-        methods.filter(|(id, _)| hands(*id)).map(|(_, function)| self.symbol(file, function.name)).collect()
+        let hands = |own: &FxHashSet<ExprId>| hands_on(facts, own) || keeps(facts, own) || sets_any(facts, own);
+        let methods = self.own_receivers(class).filter(|(_, own)| !own.is_empty() && hands(own));
+        let found: Rc<[Symbol]> =
+            methods.map(|(id, _)| self.symbol(file, facts.functions[id].name)).collect::<Vec<_>>().into();
+        self.makings.handing.insert(class, Rc::clone(&found));
+        found
+    }
+
+    /// Whether a method of a class may set any field, whatever it is called.
+    pub(super) fn may_set_any(&self, class: ClsId) -> bool {
+        let facts = &self.file(self.class_file(class)).facts;
+        // Most files have none of these names.
+        facts.names.iter().any(|name| matches!(name, "setattr" | "vars" | "__dict__"))
+            && self.own_receivers(class).any(|(_, own)| sets_any(facts, &own))
+    }
+
+    /// The methods of a class, and in each the expressions that are the object which it was called on.
+    fn own_receivers(&self, class: ClsId) -> impl Iterator<Item = (FunctionId, FxHashSet<ExprId>)> + '_ {
+        let file = self.class_file(class);
+        let methods = self.file(file).facts.functions.iter();
+        let own = methods.filter(move |(id, _)| self.class_of(self.global_fn(file, *id)) == Some(class));
+        own.map(move |(id, _)| (id, self.receivers(file, id)))
     }
 
     /// The expressions that are the object which a method was called on.
@@ -129,10 +149,15 @@ impl Program {
     }
 }
 
-/// Whether a file reads the table of all attributes of one of these.
-fn reads_dict(facts: &Facts, names: &FxHashSet<ExprId>) -> bool {
+/// Whether a file asks for the table of all attributes of one of these, or sets some by name: `setattr(self, name, value)`.
+fn sets_any(facts: &Facts, names: &FxHashSet<ExprId>) -> bool {
     facts.exprs.iter().any(|(_, expr)| match expr {
         Expr::Attribute(object, name) => names.contains(object) && facts.name(*name) == "__dict__",
+        Expr::Call(callee, arguments) => {
+            let is_own = arguments.first().is_some_and(|first| names.contains(&first.value));
+            is_own
+                && matches!(facts.exprs[*callee], Expr::Global(name) if matches!(facts.name(name), "setattr" | "vars"))
+        }
         _ => false,
     })
 }

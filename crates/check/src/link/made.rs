@@ -32,6 +32,8 @@ pub(super) struct Makings {
     asked: FxHashMap<(ClsId, Symbol), bool>,
     /// What is read of objects that only some names lead to, by the first of these.
     pub(super) alone: FxHashMap<Lead, Option<Rc<[Symbol]>>>,
+    /// Of classes: the methods that hand their object on.
+    pub(super) handing: FxHashMap<ClsId, Rc<[Symbol]>>,
     /// Names that more code with them might say something else of.
     pub(super) watched: FxHashSet<Symbol>,
 }
@@ -68,7 +70,7 @@ impl Program {
         found
     }
 
-    fn find_optional_fields(&self, class: ClsId) -> Option<Vec<Optional>> {
+    fn find_optional_fields(&mut self, class: ClsId) -> Option<Vec<Optional>> {
         let constructor = self.values.known_symbol("__init__")?;
         let is_made_elsewhere =
             self.values.known_symbol("__new__").is_some_and(|new| self.defining(class, new).is_some());
@@ -76,10 +78,12 @@ impl Program {
         let [constructor] = self.own_method(owner, constructor)[..] else { return None };
         let file = self.class_file(owner);
         let facts = &self.file(file).facts;
+        let parameters = optional_parameters(facts, self.class(owner), self.local_fn(constructor));
+        let may_set_any = !parameters.is_empty() && self.ancestors(class).any(|class| self.may_set_any(class));
         let mut found: Vec<Optional> = Vec::new();
-        for (place, name) in optional_parameters(facts, self.class(owner), self.local_fn(constructor)) {
+        for (place, name) in parameters {
             let field = self.symbol(file, name);
-            let parameter = &self.function(constructor).parameters[place];
+            let parameter = self.function(constructor).parameters[place].clone();
             let Some(&Expr::Constant(default)) = parameter.default.map(|default| self.expr(file, default)) else {
                 continue;
             };
@@ -90,9 +94,13 @@ impl Program {
                 continue;
             }
             let setting = self.ancestors(class).flat_map(|class| self.setting_functions(class, field, default));
-            let is_set_later = self.stores.contains_key(&field) || setting.count() > 1;
-            if is_set_later && !self.is_made_in_private(class, &self.setting_names(class, field, default)) {
-                continue;
+            let is_set_again = setting.count() > 1;
+            let is_set_later = is_set_again || may_set_any || self.stores.contains_key(&field);
+            if is_set_later {
+                let setting = self.setting_names(class, field, default);
+                if !self.is_made_in_private(class, &setting) {
+                    continue;
+                }
             }
             found.push(Optional {
                 field,
