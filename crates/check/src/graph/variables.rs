@@ -215,7 +215,7 @@ impl Builder<'_> {
     }
 
     /// The parameter of the function that was handed something which is the key of that.
-    fn key_of_put(&self, variable: &Variable) -> Option<(FnId, u32)> {
+    fn key_of_put(&mut self, variable: &Variable) -> Option<(FnId, u32)> {
         variable.at.taken_under?;
         let mut next = variable.value;
         while let Value::Step(inner, _) = *self.program.values.get(next) {

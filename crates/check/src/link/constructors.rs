@@ -163,7 +163,7 @@ fn sets_any(facts: &Facts, names: &FxHashSet<ExprId>) -> bool {
 }
 
 /// Whether a file gives one of these expressions another name, or keeps it in an attribute.
-fn keeps(facts: &Facts, names: &FxHashSet<ExprId>) -> bool {
+pub(super) fn keeps(facts: &Facts, names: &FxHashSet<ExprId>) -> bool {
     let fields = facts.classes.iter().flat_map(|(_, class)| class.fields.iter().filter_map(|field| field.value));
     let stored = facts.stores.iter().map(|store| store.value);
     let bound = facts.bindings.iter().filter_map(|(_, binding)| match binding.kind {

@@ -34,6 +34,8 @@ pub(super) struct Makings {
     pub(super) alone: FxHashMap<Lead, Option<Rc<[Symbol]>>>,
     /// Of classes: the methods that hand their object on.
     pub(super) handing: FxHashMap<ClsId, Rc<[Symbol]>>,
+    /// Tables, and whether what is in them comes out under its key alone.
+    pub(super) by_key: FxHashMap<Lead, bool>,
     /// Names that more code with them might say something else of.
     pub(super) watched: FxHashSet<Symbol>,
 }

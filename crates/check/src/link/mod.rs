@@ -19,6 +19,7 @@ mod properties;
 mod protocols;
 mod questions;
 mod registries;
+mod tables;
 mod truth;
 mod types;
 pub(crate) mod values;

@@ -4,8 +4,11 @@
 //! [`crate::search`]).
 
 use super::Program;
+use super::alone::Lead;
 use super::values::{FileId, FnId, Value};
-use crate::facts::{BindingKind, Expr, ExprId, Facts, FunctionId, Key, MODULE_SCOPE, ScopeKind};
+use crate::facts::{
+    BindingId, BindingKind, Expr, ExprId, Facts, FunctionId, Key, MODULE_SCOPE, NameId, ScopeId, ScopeKind,
+};
 
 impl Program {
     /// Whether a call is one of something that was taken out of a container of a module, which other code fills.
@@ -51,8 +54,9 @@ impl Program {
         self.asked_parameter(file, function, key).filter(|_| is_whole)
     }
 
-    /// The parameter that is the key under which a function puts another one of its parameters into a table; none, if it also keeps it elsewhere.
-    pub(crate) fn put_under(&self, function: FnId, parameter: u32) -> Option<u32> {
+    /// The parameter that is the key under which a function puts another one of its parameters into a table; none, if it also keeps it elsewhere,
+    /// or it may come out of the table under another key.
+    pub(crate) fn put_under(&mut self, function: FnId, parameter: u32) -> Option<u32> {
         let facts = &self.file(self.file_of(function)).facts;
         let own = self.local_fn(function);
         let place_of = |expr: ExprId| match &facts.exprs[expr] {
@@ -69,7 +73,8 @@ impl Program {
         let is_list_of_it =
             |expr: ExprId| matches!(&facts.exprs[expr], Expr::Sequence(parts) if parts.iter().any(|part| is_it(*part)));
         let mut known = None;
-        for kept in kept_values(facts, own) {
+        let mut tables = Vec::new();
+        for (kept, table) in kept_values(facts, own) {
             match &facts.exprs[kept] {
                 Expr::Mapping(items) => {
                     for (key, _) in items.iter().filter(|(_, value)| is_it(*value) || is_list_of_it(*value)) {
@@ -79,13 +84,23 @@ impl Program {
                             return None;
                         }
                         known = Some(place);
+                        tables.push(table);
                     }
                 }
                 _ if is_it(kept) || is_list_of_it(kept) => return None,
                 _ => {}
             }
         }
-        known
+        let file = self.file_of(function);
+        let mut leads = Vec::with_capacity(tables.len());
+        for table in tables {
+            leads.push(match table {
+                Kept::Attribute(name) => Lead::Attribute(self.symbol(file, name)),
+                Kept::Name(scope, name, _) if scope == MODULE_SCOPE => Lead::Module(file, self.symbol(file, name)),
+                Kept::Name(_, name, binding) => Lead::Bound(file, binding, self.symbol(file, name)),
+            });
+        }
+        known.filter(|_| leads.into_iter().all(|lead| self.is_told_by_key(lead)))
     }
 
     /// Whether it is a module's container, and has more in it than it was written with.
@@ -116,14 +131,26 @@ impl Program {
     }
 }
 
+/// Where a file keeps something.
+#[derive(Clone, Copy)]
+enum Kept {
+    Attribute(NameId),
+    Name(ScopeId, NameId, BindingId),
+}
+
 /// What a file keeps in attributes, and in names other than those of one function.
-fn kept_values(facts: &Facts, function: FunctionId) -> impl Iterator<Item = ExprId> + '_ {
-    let stored = facts.stores.iter().map(|store| store.value);
-    let fields = facts.classes.iter().flat_map(|(_, class)| class.fields.iter().filter_map(|field| field.value));
+fn kept_values(facts: &Facts, function: FunctionId) -> impl Iterator<Item = (ExprId, Kept)> + '_ {
+    let stored = facts.stores.iter().map(|store| (store.value, Kept::Attribute(store.name)));
+    let fields = facts.classes.iter().flat_map(|(_, class)| &class.fields);
+    let fields = fields.filter_map(|field| Some((field.value?, Kept::Attribute(field.name))));
     let scopes = facts.scopes.iter().filter(move |(_, scope)| scope.kind != ScopeKind::Function(function));
-    let bindings = scopes.flat_map(|(_, scope)| scope.names.iter().flat_map(|(_, bindings)| bindings.iter()));
-    let bound = bindings.filter_map(|binding| match facts.bindings[*binding].kind {
-        BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. } => Some(value),
+    let bindings = scopes.flat_map(|(id, scope)| {
+        scope.names.iter().flat_map(move |(name, bindings)| bindings.iter().map(move |one| (id, *name, *one)))
+    });
+    let bound = bindings.filter_map(|(scope, name, binding)| match facts.bindings[binding].kind {
+        BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. } => {
+            Some((value, Kept::Name(scope, name, binding)))
+        }
         _ => None,
     });
     stored.chain(fields).chain(bound)
