@@ -321,7 +321,7 @@ fn passed(program: &Program, edge: &Edge, category: Category, needs: &[Need]) ->
     if waits && program.is_told_asynchronous(edge.callee, edge.env) {
         return None;
     }
-    own.extend(program.passed(edge.caller, edge.env, needs)?);
+    own.extend(program.passed(edge.caller, (edge.env, edge.whose), needs)?);
     own.sort_unstable();
     own.dedup();
     (!Program::are_contrary(&own)).then_some(own)

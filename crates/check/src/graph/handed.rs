@@ -3,8 +3,8 @@
 use super::{Builder, Edge, Happening, Offloaded, OffloadedTo};
 use crate::catalogue::Handed;
 use crate::facts::{EventKind, Use};
-use crate::link::Target;
 use crate::link::values::{Args, ArgsId, EMPTY, PathId, SetId, Step, Value};
+use crate::link::{Target, Whose};
 
 impl Builder<'_> {
     /// Something outside the program is handed a function, or something to step into.
@@ -21,7 +21,13 @@ impl Builder<'_> {
             return;
         }
         let mut targets = Vec::new();
-        let mut inner = Happening { kind: EventKind::Call(Use::Other), is_handed: true, receiver: None, ..at.clone() };
+        let mut inner = Happening {
+            kind: EventKind::Call(Use::Other),
+            is_handed: true,
+            receiver: None,
+            whose: Whose::Own,
+            ..at.clone()
+        };
         match what {
             Handed::Iterates(_) | Handed::Enters(_) => {
                 let step = if matches!(what, Handed::Enters(_)) { Step::Enter } else { Step::Element };
@@ -83,8 +89,9 @@ impl Builder<'_> {
                     let Happening { caller, site, truth, .. } = at.clone();
                     let kind = EventKind::Call(Use::Other);
                     let (via, is_handed, is_registered) = (Vec::new(), true, at.is_registered);
-                    let runs = false;
-                    let edge = Edge { caller, callee, site, env, runs, truth, via, kind, is_handed, is_registered };
+                    let (runs, whose) = (false, Whose::Own);
+                    let edge =
+                        Edge { caller, callee, site, env, runs, truth, via, kind, is_handed, is_registered, whose };
                     self.edge(edge, true);
                     OffloadedTo::Function(callee)
                 }

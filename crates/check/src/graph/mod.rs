@@ -11,7 +11,7 @@ use crate::facts::{ALWAYS, Event, EventKind, Expr, ExprId, GuardId, Span, Use};
 use crate::link::values::{
     ArgsId, ClsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
 };
-use crate::link::{Need, Patches, Program, Receiver, Target, Truth, What};
+use crate::link::{Need, Patches, Program, Receiver, Target, Truth, What, Whose};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
@@ -48,6 +48,8 @@ pub(crate) struct Edge {
     pub(crate) is_handed: bool,
     /// The callee came out of a store that others fill: it may be there.
     pub(crate) is_registered: bool,
+    /// Whose method the callee is, if it is one.
+    pub(crate) whose: Whose,
 }
 
 /// A call of something that blocks.
@@ -121,6 +123,7 @@ struct Happening {
     via: Vec<Hop>,
     /// The attribute of the caller's own object that is called.
     receiver: Option<(Receiver, Symbol)>,
+    whose: Whose,
     /// The loop is told to call it, by this.
     scheduled_by: Option<PathId>,
 }
@@ -247,6 +250,7 @@ impl Builder<'_> {
                 truth: Rc::new(Truth { is_outside: true, ..Truth::default() }),
                 via: Vec::new(),
                 receiver: None,
+                whose: Whose::Own,
                 scheduled_by: None,
             };
             for target in self.program.targets(decoration.decorators, args) {
@@ -372,6 +376,7 @@ impl Builder<'_> {
             truth,
             via: Vec::new(),
             receiver,
+            whose: self.program.whose(file, event.expr),
             scheduled_by: None,
         };
         for target in targets {
@@ -496,8 +501,8 @@ impl Builder<'_> {
                 let function = self.program.function(callee);
                 let is_step = !matches!(at.kind, EventKind::Call(_));
                 let runs = !function.is_async && (is_step || !function.is_generator);
-                let Happening { caller, site, kind, is_handed, is_registered, via, .. } = at.clone();
-                let edge = Edge { caller, callee, site, env, runs, truth, via, kind, is_handed, is_registered };
+                let Happening { caller, site, kind, is_handed, is_registered, via, whose, .. } = at.clone();
+                let edge = Edge { caller, callee, site, env, runs, truth, via, kind, is_handed, is_registered, whose };
                 self.edge(edge, false);
             }
             Target::External(path, args) => self.external(at, path, args),

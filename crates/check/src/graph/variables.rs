@@ -90,7 +90,7 @@ impl Builder<'_> {
                 return;
             }
             let inner = &variable.at.truth;
-            let Some(needs) = self.program.passed(edge.caller, edge.env, &inner.needs) else { return };
+            let Some(needs) = self.program.passed(edge.caller, (edge.env, edge.whose), &inner.needs) else { return };
             let truth = if needs.is_empty() && !inner.is_dual {
                 Rc::clone(&edge.truth)
             } else {

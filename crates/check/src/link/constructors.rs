@@ -23,7 +23,7 @@ impl Program {
                 return false;
             }
         }
-        times == 1 && !MEDDLING.iter().any(|name| meddles(&name))
+        times == 1 && !MEDDLING.iter().any(meddles)
     }
 
     /// Whether what a class body binds the name of a field to is this constant, if it is anything.
@@ -50,7 +50,7 @@ impl Program {
             })
     }
 
-    fn is_by_constructor(&self, function: FnId) -> bool {
+    pub(super) fn is_by_constructor(&self, function: FnId) -> bool {
         CONSTRUCTORS.contains(&self.values.text(self.method_around(function)))
     }
 

@@ -16,7 +16,50 @@ pub(crate) enum Receiver {
     Super(ClsId),
 }
 
+/// Whose method is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Whose {
+    /// That of the caller's own object, as far as anybody knows.
+    Own,
+    /// That of an object which has another name, or comes from elsewhere.
+    Other,
+}
+
 impl Program {
+    /// Whose attribute it is that an expression reads, or calls.
+    pub(crate) fn whose(&self, file: FileId, expr: ExprId) -> Whose {
+        let read = match *self.expr(file, expr) {
+            Expr::Call(callee, _) => callee,
+            _ => expr,
+        };
+        let Expr::Attribute(object, _) = *self.expr(file, read) else { return Whose::Own };
+        let is_own = match self.expr(file, object) {
+            Expr::Super(..) => true,
+            Expr::Local(_) | Expr::Free(..) => self.may_be_receiver(file, object, 0),
+            _ => false,
+        };
+        if is_own { Whose::Own } else { Whose::Other }
+    }
+
+    /// Whether a name may be bound to the first parameter of some function.
+    fn may_be_receiver(&self, file: FileId, name: ExprId, depth: u32) -> bool {
+        let facts = &self.file(file).facts;
+        let bindings = match self.expr(file, name) {
+            Expr::Local(bindings) => bindings,
+            Expr::Free(scope, name) => {
+                let mut names = facts.scopes[*scope].names.iter();
+                let Some((_, bindings)) = names.find(|(known, _)| known == name) else { return false };
+                bindings
+            }
+            _ => return false,
+        };
+        bindings.iter().any(|binding| match facts.bindings[*binding].kind {
+            BindingKind::Parameter(_, place) => place == 0,
+            BindingKind::Value(value) => depth < MOST_NAMES && self.may_be_receiver(file, value, depth + 1),
+            _ => false,
+        })
+    }
+
     /// Whether an attribute is read of the function's own `self`, or of `super()`.
     pub(crate) fn receiver_of(&self, file: FileId, function: FnId, attribute: ExprId) -> Option<Receiver> {
         self.class_of(function)?;
@@ -120,3 +163,6 @@ impl Program {
         self.receiver(caller).is_some_and(|own| own == *self.values.get(value))
     }
 }
+
+/// Names that one object gets, one after the other.
+const MOST_NAMES: u32 = 3;

@@ -25,7 +25,7 @@ mod types;
 pub(crate) mod values;
 
 pub(crate) use calls::Target;
-pub(crate) use dispatch::Receiver;
+pub(crate) use dispatch::{Receiver, Whose};
 pub(crate) use modules::{Modules, Source, is_test, module_name};
 pub(crate) use needs::{Need, What};
 pub(crate) use patches::Patches;

@@ -2,6 +2,7 @@
 //!
 //! A need is never guessed to fail: only what an argument is known to be says no.
 
+use super::dispatch::Whose;
 use super::values::{ClsId, EMPTY, EnvId, FileId, FnId, SetId, Step, Symbol, Value, ValueId};
 use super::{Busy, Program, is_dual_name};
 use crate::facts::{BindingKind, Constant, Expr, ExprId, Key, ParameterKind};
@@ -215,7 +216,7 @@ impl Program {
     }
 
     /// What a caller needs for its callee to have what it needs; none, if the arguments say no.
-    pub(crate) fn passed(&self, caller: FnId, env: EnvId, needs: &[Need]) -> Option<Vec<Need>> {
+    pub(crate) fn passed(&self, caller: FnId, (env, whose): (EnvId, Whose), needs: &[Need]) -> Option<Vec<Need>> {
         let mut own = Vec::new();
         for need in needs {
             let Some(given) = self.given(env, *need) else {
@@ -227,6 +228,8 @@ impl Program {
             };
             match self.meets(given, *need, caller) {
                 Met::No => return None,
+                // What is known of the caller's object says nothing of another one.
+                Met::Passes(_, what) if whose == Whose::Other && is_of_object(what) => {}
                 Met::Passes(parameter, what) => own.push(Need { owner: caller, parameter, what, is: need.is }),
                 Met::Yes | Met::Maybe => {}
             }
@@ -411,6 +414,11 @@ impl Program {
             },
         }
     }
+}
+
+/// Whether something is asked of an object itself, other than of which class it is.
+const fn is_of_object(what: What) -> bool {
+    matches!(what, What::FieldTrue(_) | What::FieldNone(_) | What::Answer(..))
 }
 
 const fn is_true(constant: Constant) -> bool {

@@ -3,8 +3,8 @@
 use super::Program;
 use super::needs::{Need, What};
 use super::truth::QUESTIONS;
-use super::values::{FileId, FnId, PathId, SetId, Symbol, Value};
-use crate::facts::{BindingKind, Expr, ExprId};
+use super::values::{ClsId, FileId, FnId, PathId, SetId, Symbol, Value};
+use crate::facts::{BindingKind, Expr, ExprId, Field};
 
 impl Program {
     /// A call that asks something of a value: the value, and what is asked.
@@ -24,7 +24,27 @@ impl Program {
         let Expr::Attribute(object, question) = *self.expr(file, callee) else { return None };
         let asked = self.file(file).facts.name(question);
         QUESTIONS.iter().find(|(_, question, _)| *question == asked)?;
-        self.need_of_answer(file, function, object, (self.symbol(file, question), is))
+        let need = self.need_of_answer(file, function, object, (self.symbol(file, question), is))?;
+        match need.what {
+            What::Answer(field, _) => {
+                self.class_of(need.owner).filter(|class| self.is_kept(*class, field)).map(|_| need)
+            }
+            _ => Some(need),
+        }
+    }
+
+    /// Whether the field of an object is what its constructor set it to, as far as its class and the files of that know.
+    fn is_kept(&self, class: ClsId, field: Symbol) -> bool {
+        self.ancestors(class).chain(self.heirs(class).iter().copied()).all(|class| {
+            let file = self.class_file(class);
+            let mut fields = self.class(class).fields.iter();
+            let is_set = |one: &Field| {
+                let sets = one.value.is_some() || one.annotation.is_none();
+                sets && self.symbol(file, one.name) == field && !self.is_by_constructor(self.global_fn(file, one.by))
+            };
+            let stores = self.stores.get(&field).map_or(&[][..], Vec::as_slice);
+            !fields.any(is_set) && stores.iter().all(|(storing, _)| *storing != file)
+        })
     }
 
     /// The answer without which a method of one of these does not wait: `self.queue.get()` does not, unless the queue is empty.
