@@ -267,4 +267,13 @@ fn what_mentions_say() {
     let raising = BEFORE.replacen("def pause", "def stop():\n    print(1)\n    raise OSError\n\n\ndef pause", 1);
     let after = raising.replacen("    pause(1)\n", "    stop()\n    pause(1)\n", 1);
     assert!(carried_from(&raising, &after).is_none());
+    let method = BEFORE.replacen(
+        "async def main",
+        "class Kind:\n    def itself(self):\n        name = self.size\n\n\nasync def main",
+        1,
+    );
+    for value in ["self", "self.__dict__", "print(self)"] {
+        assert!(carried_from(&method, &method.replacen("= self.size", &format!("= {value}"), 1)).is_none(), "{value}");
+    }
+    assert!(carried_from(&method, &method.replacen("= self.size", "= self.weight", 1)).is_some());
 }

@@ -1,7 +1,7 @@
 //! What code that is not the same on both sides of an edit says with names that matter elsewhere.
 
 use super::quiet::Quiet;
-use crate::facts::{BindingId, Expr, ExprId, Facts, FunctionId, GuardId, Part, Parts};
+use crate::facts::{BindingId, BindingKind, Expr, ExprId, Facts, FunctionId, GuardId, Part, Parts};
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use std::hash::{Hash, Hasher};
 
@@ -78,22 +78,47 @@ impl<'f> Teller<'f> {
         mentions.then(|| hasher.finish())
     }
 
-    /// Adds a part; whether it mentions a name that matters.
+    /// Whether it is the object that a method was called on.
+    fn is_receiver(&self, expr: ExprId) -> bool {
+        match &self.quiet.facts.exprs[expr] {
+            Expr::Local(bindings) => bindings.iter().any(|binding| self.is_first_of_method(*binding)),
+            Expr::Free(scope, name) => {
+                self.quiet.facts.bindings_of(*scope, *name).iter().any(|binding| self.is_first_of_method(*binding))
+            }
+            _ => false,
+        }
+    }
+
+    fn is_first_of_method(&self, binding: BindingId) -> bool {
+        let facts = self.quiet.facts;
+        matches!(facts.bindings[binding].kind, BindingKind::Parameter(method, 0) if facts.functions[method].class.is_some())
+    }
+
+    /// Adds a part; whether it mentions a name that matters, or hands on what a method was called on.
     fn add(&self, part: Part, depth: u32, hasher: &mut FxHasher) -> bool {
         let facts = self.quiet.facts;
         match part {
             Part::Expr(expr) => {
                 let fact: &Expr = &facts.exprs[expr];
                 std::mem::discriminant(fact).hash(hasher);
-                let is_told = facts.mentioned(expr).into_iter().any(|name| self.quiet.watched.has(facts.name(name)));
-                let inner = if depth < DEEPEST { fact.parts() } else { Vec::new() };
+                let is_free_receiver = matches!(fact, Expr::Free(..)) && self.is_receiver(expr);
+                let is_told = is_free_receiver
+                    || facts.mentioned(expr).into_iter().any(|name| self.quiet.watched.has(facts.name(name)));
+                let inner = match *fact {
+                    _ if depth >= DEEPEST => Vec::new(),
+                    // That an attribute of its object is read, is what its name says.
+                    Expr::Attribute(object, name) if self.is_receiver(object) && facts.name(name) != "__dict__" => {
+                        vec![Part::Name(name)]
+                    }
+                    _ => fact.parts(),
+                };
                 inner.into_iter().fold(is_told, |found, part| self.add(part, depth + 1, hasher) | found)
             }
             Part::Binding(binding) => {
                 let name = self.names.get(&binding).copied().unwrap_or_default();
                 name.hash(hasher);
                 std::mem::discriminant(&facts.bindings[binding].kind).hash(hasher);
-                self.quiet.watched.has(name)
+                self.quiet.watched.has(name) || self.is_first_of_method(binding)
             }
             Part::Name(name) => {
                 facts.name(name).hash(hasher);
