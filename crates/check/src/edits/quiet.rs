@@ -235,6 +235,6 @@ fn known(path: &str) -> Option<String> {
 }
 
 /// Functions that call each other.
-const DEEPEST_CALL: u32 = 4;
+const DEEPEST_CALL: u32 = 2;
 /// Steps from a name to what it is.
 const DEEPEST: u32 = 12;

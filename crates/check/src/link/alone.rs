@@ -1,7 +1,8 @@
 //! Objects that only a few names lead to: a name of a module, an attribute, a name of a function. What the program does with them is then
 //! all that it does with these names.
 //!
-//! Attributes are told apart by their names alone, whatever they are read of: that finds too much done with an object, never too little.
+//! Attributes are told apart by their names alone, whatever they are read of: that rather finds too much done with an object. What is
+//! reached by `globals()` or `vars()` is not seen.
 
 use super::Program;
 use super::values::{ClsId, FileId, FnId, SetId, Symbol, Value};

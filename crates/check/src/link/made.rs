@@ -67,7 +67,13 @@ impl Program {
         if let Some(known) = self.makings.optional.get(&class) {
             return Rc::clone(known);
         }
-        let found: Rc<[Optional]> = self.find_optional_fields(class).unwrap_or_default().into();
+        let family: Vec<ClsId> = self.ancestors(class).collect();
+        let is_small = family.into_iter().all(|class| {
+            let facts = &self.file(self.class_file(class)).facts;
+            facts.functions.len() * facts.exprs.len() <= MOST_LOOKS
+        });
+        let found = if is_small { self.find_optional_fields(class).unwrap_or_default() } else { Vec::new() };
+        let found: Rc<[Optional]> = found.into();
         self.makings.optional.insert(class, Rc::clone(&found));
         found
     }
@@ -200,3 +206,6 @@ fn optional_parameters(
     });
     fields.collect()
 }
+
+/// Functions of a file times its expressions: each method is looked for in all of them. In larger files nothing is known of objects.
+const MOST_LOOKS: usize = 20_000_000;
