@@ -1,8 +1,8 @@
 //! What facts refer to, one after the other: for whoever compares the facts of two texts.
 
 use super::{
-    ArgumentKind, BindingId, BindingKind, ClassId, Condition, EventKind, Expr, ExprId, FunctionId, Key, NameId,
-    ScopeId, Use,
+    Argument, ArgumentKind, BindingId, BindingKind, ClassId, Condition, EventKind, Expr, ExprId, FunctionId, Key,
+    NameId, ScopeId, Use,
 };
 
 /// A reference, or a number.
@@ -19,29 +19,32 @@ pub(crate) enum Part {
 
 /// Something that is made of a form, which its variant says, and parts.
 pub(crate) trait Parts {
-    /// All parts, in an order that the form decides.
-    fn parts(&self) -> Vec<Part>;
+    /// Tells all parts, in an order that the form decides.
+    fn each_part(&self, tell: &mut impl FnMut(Part));
+
+    /// All parts, in that order.
+    fn parts(&self) -> Vec<Part> {
+        let mut all = Vec::new();
+        self.each_part(&mut |part| all.push(part));
+        all
+    }
 }
 
 impl Parts for Expr {
-    fn parts(&self) -> Vec<Part> {
+    fn each_part(&self, tell: &mut impl FnMut(Part)) {
         match self {
-            Self::Unknown => Vec::new(),
-            Self::Local(bindings) => bindings.iter().copied().map(Part::Binding).collect(),
-            Self::Free(scope, name) => vec![Part::Scope(*scope), Part::Name(*name)],
-            Self::Global(name) | Self::Text(name) => vec![Part::Name(*name)],
-            Self::Attribute(value, name) | Self::Joined(value, name) => vec![Part::Expr(*value), Part::Name(*name)],
+            Self::Unknown => {}
+            Self::Local(bindings) => bindings.iter().copied().map(Part::Binding).for_each(tell),
+            Self::Free(scope, name) => [Part::Scope(*scope), Part::Name(*name)].into_iter().for_each(tell),
+            Self::Global(name) | Self::Text(name) => tell(Part::Name(*name)),
+            Self::Attribute(value, name) | Self::Joined(value, name) => {
+                [Part::Expr(*value), Part::Name(*name)].into_iter().for_each(tell);
+            }
             Self::Call(callee, arguments) => {
-                let given = arguments.iter().flat_map(|argument| {
-                    let (kind, name) = match argument.kind {
-                        ArgumentKind::Positional => (0, None),
-                        ArgumentKind::Star => (1, None),
-                        ArgumentKind::Keyword(name) => (2, Some(Part::Name(name))),
-                        ArgumentKind::DoubleStar => (3, None),
-                    };
-                    [Some(Part::Number(kind)), name, Some(Part::Expr(argument.value))]
-                });
-                std::iter::once(Part::Expr(*callee)).chain(given.flatten()).collect()
+                tell(Part::Expr(*callee));
+                for argument in arguments {
+                    each_argument_part(argument, tell);
+                }
             }
             Self::Await(value)
             | Self::Element(value)
@@ -49,82 +52,118 @@ impl Parts for Expr {
             | Self::Enter(value)
             | Self::AsyncEnter(value)
             | Self::Generator(value)
-            | Self::Not(value) => vec![Part::Expr(*value)],
-            Self::Item(value, key) => [Part::Expr(*value)].into_iter().chain(key_parts(*key)).collect(),
-            Self::Union(parts) | Self::Sequence(parts) => parts.iter().copied().map(Part::Expr).collect(),
+            | Self::Not(value) => tell(Part::Expr(*value)),
+            Self::Item(value, key) => {
+                tell(Part::Expr(*value));
+                each_key_part(*key, tell);
+            }
+            Self::Union(parts) | Self::Sequence(parts) => parts.iter().copied().map(Part::Expr).for_each(tell),
             Self::Logic(is_and, parts) => {
-                [Part::Number(i64::from(*is_and))].into_iter().chain(parts.iter().copied().map(Part::Expr)).collect()
+                tell(Part::Number(i64::from(*is_and)));
+                parts.iter().copied().map(Part::Expr).for_each(tell);
             }
-            Self::Choice { test, then, other } => [*test, *then, *other].map(Part::Expr).to_vec(),
+            Self::Choice { test, then, other } => [*test, *then, *other].map(Part::Expr).into_iter().for_each(tell),
             Self::Mapping(items) => {
-                items.iter().flat_map(|(key, value)| key_parts(*key).into_iter().chain([Part::Expr(*value)])).collect()
+                for (key, value) in items {
+                    each_key_part(*key, tell);
+                    tell(Part::Expr(*value));
+                }
             }
-            Self::Lambda(function) => vec![Part::Function(*function)],
-            Self::Super(class, function) => vec![Part::Class(*class), Part::Function(*function)],
-            Self::Constant(constant) => vec![Part::Number(*constant as i64)],
+            Self::Lambda(function) => tell(Part::Function(*function)),
+            Self::Super(class, function) => {
+                [Part::Class(*class), Part::Function(*function)].into_iter().for_each(tell);
+            }
+            Self::Constant(constant) => tell(Part::Number(*constant as i64)),
             Self::Same(left, right, is_negated) => {
-                vec![Part::Expr(*left), Part::Expr(*right), Part::Number(i64::from(*is_negated))]
+                let negated = Part::Number(i64::from(*is_negated));
+                [Part::Expr(*left), Part::Expr(*right), negated].into_iter().for_each(tell);
             }
-            Self::Compared(left, right) => vec![Part::Expr(*left), Part::Expr(*right)],
-            Self::Operation(name, left, right) => vec![Part::Name(*name), Part::Expr(*left), Part::Expr(*right)],
+            Self::Compared(left, right) => [*left, *right].map(Part::Expr).into_iter().for_each(tell),
+            Self::Operation(name, left, right) => {
+                [Part::Name(*name), Part::Expr(*left), Part::Expr(*right)].into_iter().for_each(tell);
+            }
             Self::Narrowed { value, classes, is } => {
-                vec![Part::Expr(*value), Part::Expr(*classes), Part::Number(i64::from(*is))]
+                let is = Part::Number(i64::from(*is));
+                [Part::Expr(*value), Part::Expr(*classes), is].into_iter().for_each(tell);
             }
-            Self::Bare(binding) => vec![Part::Binding(*binding)],
+            Self::Bare(binding) => tell(Part::Binding(*binding)),
         }
     }
 }
 
-fn key_parts(key: Key) -> Vec<Part> {
-    match key {
-        Key::Unknown => vec![Part::Number(0)],
-        Key::Text(name) => vec![Part::Number(1), Part::Name(name)],
-        Key::Index(index) => vec![Part::Number(2), Part::Number(i64::from(index))],
-        Key::Of(name) => vec![Part::Number(3), Part::Expr(name)],
+fn each_argument_part(argument: &Argument, tell: &mut impl FnMut(Part)) {
+    tell(Part::Number(match argument.kind {
+        ArgumentKind::Positional => 0,
+        ArgumentKind::Star => 1,
+        ArgumentKind::Keyword(_) => 2,
+        ArgumentKind::DoubleStar => 3,
+    }));
+    if let ArgumentKind::Keyword(name) = argument.kind {
+        tell(Part::Name(name));
     }
+    tell(Part::Expr(argument.value));
+}
+
+fn each_key_part(key: Key, tell: &mut impl FnMut(Part)) {
+    let (form, part) = match key {
+        Key::Unknown => (0, None),
+        Key::Text(name) => (1, Some(Part::Name(name))),
+        Key::Index(index) => (2, Some(Part::Number(i64::from(index)))),
+        Key::Of(name) => (3, Some(Part::Expr(name))),
+    };
+    tell(Part::Number(form));
+    part.into_iter().for_each(tell);
 }
 
 impl Parts for BindingKind {
-    fn parts(&self) -> Vec<Part> {
+    fn each_part(&self, tell: &mut impl FnMut(Part)) {
         match *self {
-            Self::Value(value) | Self::Raised(value) => vec![Part::Expr(value)],
-            Self::Annotated { annotation, value } => [annotation].into_iter().chain(value).map(Part::Expr).collect(),
-            Self::Parameter(function, index) => vec![Part::Function(function), Part::Number(i64::from(index))],
-            Self::Import { module, is_root } => vec![Part::Name(module), Part::Number(i64::from(is_root))],
-            Self::ImportFrom { module, level, name } => {
-                vec![Part::Name(module), Part::Number(i64::from(level)), Part::Name(name)]
+            Self::Value(value) | Self::Raised(value) => tell(Part::Expr(value)),
+            Self::Annotated { annotation, value } => {
+                [annotation].into_iter().chain(value).map(Part::Expr).for_each(tell);
             }
-            Self::Function(function) => vec![Part::Function(function)],
-            Self::Class(class) => vec![Part::Class(class)],
-            Self::Unpacked(value, index) => vec![Part::Expr(value), Part::Number(i64::from(index))],
-            Self::Unknown => Vec::new(),
+            Self::Parameter(function, index) => {
+                [Part::Function(function), Part::Number(i64::from(index))].into_iter().for_each(tell);
+            }
+            Self::Import { module, is_root } => {
+                [Part::Name(module), Part::Number(i64::from(is_root))].into_iter().for_each(tell);
+            }
+            Self::ImportFrom { module, level, name } => {
+                [Part::Name(module), Part::Number(i64::from(level)), Part::Name(name)].into_iter().for_each(tell);
+            }
+            Self::Function(function) => tell(Part::Function(function)),
+            Self::Class(class) => tell(Part::Class(class)),
+            Self::Unpacked(value, index) => {
+                [Part::Expr(value), Part::Number(i64::from(index))].into_iter().for_each(tell);
+            }
+            Self::Unknown => {}
         }
     }
 }
 
 impl Parts for EventKind {
-    fn parts(&self) -> Vec<Part> {
+    fn each_part(&self, tell: &mut impl FnMut(Part)) {
         match *self {
-            Self::Call(Use::Bound(binding)) => vec![Part::Number(0), Part::Binding(binding)],
-            Self::Call(Use::Discarded) => vec![Part::Number(1)],
-            Self::Call(Use::Awaited) => vec![Part::Number(2)],
-            Self::Call(Use::Entered) => vec![Part::Number(3)],
-            Self::Call(Use::Other) => vec![Part::Number(4)],
-            Self::Operator(name) => vec![Part::Name(name)],
-            _ => Vec::new(),
+            Self::Call(Use::Bound(binding)) => [Part::Number(0), Part::Binding(binding)].into_iter().for_each(tell),
+            Self::Call(Use::Discarded) => tell(Part::Number(1)),
+            Self::Call(Use::Awaited) => tell(Part::Number(2)),
+            Self::Call(Use::Entered) => tell(Part::Number(3)),
+            Self::Call(Use::Other) => tell(Part::Number(4)),
+            Self::Operator(name) => tell(Part::Name(name)),
+            _ => {}
         }
     }
 }
 
 impl Parts for Condition {
     /// All but places.
-    fn parts(&self) -> Vec<Part> {
+    fn each_part(&self, tell: &mut impl FnMut(Part)) {
         match *self {
             Self::Test { expr, is } | Self::Called { expr, went_well: is } => {
-                vec![Part::Expr(expr), Part::Number(i64::from(is))]
+                [Part::Expr(expr), Part::Number(i64::from(is))].into_iter().for_each(tell);
             }
-            Self::Within(expr) | Self::AsyncWithin(expr) => vec![Part::Expr(expr)],
-            Self::Always | Self::Caught | Self::Covered(_) => Vec::new(),
+            Self::Within(expr) | Self::AsyncWithin(expr) => tell(Part::Expr(expr)),
+            Self::Always | Self::Caught | Self::Covered(_) => {}
         }
     }
 }

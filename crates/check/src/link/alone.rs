@@ -5,11 +5,9 @@
 //! reached by `globals()` or `vars()` is not seen.
 
 use super::Program;
+use super::usage::Read;
 use super::values::{ClsId, FileId, FnId, SetId, Symbol, Value};
-use crate::facts::{
-    BindingId, BindingKind, Constant, EventKind, Expr, ExprId, Facts, MODULE, MODULE_SCOPE, NameId, Part, Parts, Scope,
-    ScopeKind,
-};
+use crate::facts::{BindingId, BindingKind, Constant, ExprId, MODULE, MODULE_SCOPE, ScopeKind};
 use rustc_hash::FxHashSet;
 use std::rc::Rc;
 
@@ -108,7 +106,7 @@ impl Program {
         if names.is_empty() {
             return Some(());
         }
-        if hands_on(facts, &names) {
+        if self.usage(file).deeds(names.iter().copied()).is_handed_on {
             return None;
         }
         for (id, binding) in facts.bindings.iter() {
@@ -127,52 +125,29 @@ impl Program {
         let stores = facts.stores.iter().filter(|store| names.contains(&store.value));
         let stored = fields.map(|field| field.name).chain(stores.map(|store| store.name));
         next.extend(stored.map(|name| Lead::Attribute(self.symbol(file, name))));
-        read.extend(facts.exprs.iter().filter_map(|(_, expr)| match expr {
-            Expr::Attribute(object, name) if names.contains(object) => Some(self.symbol(file, *name)),
-            _ => None,
-        }));
+        let attributes = names.iter().flat_map(|object| self.usage(file).attributes(facts, *object));
+        read.extend(attributes.map(|name| self.symbol(file, name)));
         Some(())
     }
 
     /// The expressions that read a name.
     pub(super) fn names_of(&self, file: FileId, lead: Lead) -> FxHashSet<ExprId> {
-        let facts = &self.file(file).facts;
-        let exprs = facts.exprs.iter();
-        let found: Vec<(ExprId, &Expr)> = match lead {
-            Lead::Attribute(wanted) => exprs
-                .filter(|(_, expr)| matches!(expr, Expr::Attribute(_, name) if self.symbol(file, *name) == wanted))
-                .collect(),
-            Lead::Module(..) | Lead::Bound(..) => {
-                let is_it = |scope: &Scope, name: NameId, bindings: &[BindingId]| match lead {
-                    Lead::Module(_, wanted) => scope.kind == ScopeKind::Module && self.symbol(file, name) == wanted,
-                    Lead::Bound(_, wanted, _) => bindings.contains(&wanted),
-                    Lead::Attribute(_) => false,
-                };
-                let scopes = facts.scopes.iter();
-                let mut named = scopes.flat_map(|(id, scope)| {
-                    let names = scope.names.iter().filter(move |(name, bindings)| is_it(scope, *name, bindings));
-                    names.map(move |(name, bindings)| (id, *name, bindings))
-                });
-                let Some((scope, name, bindings)) = named.next() else { return FxHashSet::default() };
-                let reads = |expr: &Expr| match expr {
-                    Expr::Free(of, read) => *of == scope && *read == name,
-                    Expr::Local(read) => read.iter().any(|binding| bindings.contains(binding)),
-                    _ => false,
-                };
-                exprs.filter(|(_, expr)| reads(expr)).collect()
+        let usage = self.usage(file);
+        let what = match lead {
+            Lead::Attribute(name) => Some(Read::Attribute(name)),
+            Lead::Module(_, name) => {
+                let names = &self.file(file).facts.scopes[MODULE_SCOPE].names;
+                self.file(file).members.get(&name).map(|place| Read::Name(MODULE_SCOPE, names[*place].0))
             }
+            Lead::Bound(_, binding, _) => usage.home(binding).map(|(scope, name)| Read::Name(scope, name)),
         };
-        found.into_iter().map(|(id, _)| id).collect()
+        what.into_iter().flat_map(|what| usage.reading(what)).collect()
     }
 
     /// What leads to an object that this binds to a name.
     fn leads_of(&self, file: FileId, binding: BindingId) -> Option<Vec<Lead>> {
         let facts = &self.file(file).facts;
-        let mut scopes = facts.scopes.iter();
-        let (scope, name) = scopes.find_map(|(id, scope)| {
-            let (name, _) = scope.names.iter().find(|(_, bindings)| bindings.contains(&binding))?;
-            Some((id, *name))
-        })?;
+        let (scope, name) = self.usage(file).home(binding)?;
         let name = self.symbol(file, name);
         Some(match facts.scopes[scope].kind {
             _ if scope == MODULE_SCOPE => vec![Lead::Module(file, name)],
@@ -182,30 +157,23 @@ impl Program {
     }
 
     /// The methods that set a field to something else, or hand their object to who might, and those that call one which does.
-    pub(super) fn setting_names(&mut self, class: ClsId, field: Symbol, constant: Constant) -> FxHashSet<Symbol> {
+    pub(super) fn setting_names(&self, class: ClsId, field: Symbol, constant: Constant) -> FxHashSet<Symbol> {
         let family: Vec<ClsId> = self.ancestors(class).collect();
-        let handing: Vec<Symbol> = family.iter().flat_map(|class| self.handing_methods(*class).to_vec()).collect();
+        let handing = family.iter().flat_map(|class| self.handing_methods(*class));
         let setting = family.iter().flat_map(|class| self.setting_functions(*class, field, constant));
         let mut names: FxHashSet<Symbol> = setting.map(|function| self.method_around(function)).collect();
         names.extend(handing);
-        loop {
-            let before = names.len();
-            for class in &family {
-                let file = self.class_file(*class);
-                let facts = &self.file(file).facts;
-                for (id, function) in facts.functions.iter() {
-                    let uses = |name| names.contains(&self.symbol(file, name));
-                    let is_caller =
-                        function.events.iter().any(|event| read_name(facts, event.kind, event.expr).is_some_and(uses));
-                    if is_caller && id != MODULE {
-                        names.insert(self.method_around(self.global_fn(file, id)));
-                    }
-                }
-            }
-            if names.len() == before {
-                return names;
+        let mut files: Vec<FileId> = family.iter().map(|class| self.class_file(*class)).collect();
+        files.sort_unstable();
+        files.dedup();
+        let mut open: Vec<Symbol> = names.iter().copied().collect();
+        while let Some(name) = open.pop() {
+            for &file in &files {
+                let callers = self.usage(file).askers(name).map(|id| self.method_around(self.global_fn(file, id)));
+                open.extend(callers.filter(|caller| names.insert(*caller)));
             }
         }
+        names
     }
 
     /// The name of the outermost function around one: of the method, in a class.
@@ -218,37 +186,6 @@ impl Program {
         }
         self.symbol(file, facts.functions[next].name)
     }
-}
-
-/// The attribute that an event reads, or calls.
-fn read_name(facts: &Facts, kind: EventKind, expr: ExprId) -> Option<NameId> {
-    let read = match (&facts.exprs[expr], kind) {
-        (Expr::Call(callee, _), EventKind::Call(_)) => *callee,
-        _ => expr,
-    };
-    match facts.exprs[read] {
-        Expr::Attribute(_, name) => Some(name),
-        _ => None,
-    }
-}
-
-/// Whether a file does more with one of these expressions than to read its attributes, or to bind it to a name.
-pub(super) fn hands_on(facts: &Facts, names: &FxHashSet<ExprId>) -> bool {
-    let is_one = |expr: &ExprId| names.contains(expr);
-    // That an attribute is read says nothing of what becomes of it.
-    let is_access = |kind| matches!(kind, EventKind::Read | EventKind::Write);
-    let is_part = |expr: &Expr| {
-        !matches!(expr, Expr::Attribute(..))
-            && expr.parts().iter().any(|part| matches!(part, Part::Expr(one) if is_one(one)))
-    };
-    facts.exprs.iter().any(|(_, expr)| is_part(expr))
-        || facts.stores.iter().any(|store| is_one(&store.object))
-        || facts.functions.iter().any(|(_, function)| {
-            function.returns.iter().chain(&function.yields).any(|(value, _)| is_one(value))
-                || function.parameters.iter().any(|parameter| parameter.default.as_ref().is_some_and(is_one))
-                || function.decorators.iter().any(is_one)
-                || function.events.iter().any(|event| !is_access(event.kind) && is_one(&event.expr))
-        })
 }
 
 /// Names that lead to one object.

@@ -1,11 +1,11 @@
 //! Constructors: whether a field of a new object is what they were given for it, and nobody else had the object in hands before its maker.
 
 use super::Program;
-use super::alone::{Lead, hands_on};
-use super::values::{ClsId, FileId, FnId, Symbol};
-use crate::facts::{BindingKind, Constant, Expr, ExprId, Facts, FunctionId};
+use super::alone::Lead;
+use super::usage::{Deeds, Read};
+use super::values::{ClsId, FnId, Symbol};
+use crate::facts::{BindingKind, Constant, Expr, ExprId, NameId};
 use rustc_hash::FxHashSet;
-use std::rc::Rc;
 
 impl Program {
     /// Whether the constructors of a class set a field in one place, and nothing else in the class gives objects that have another one.
@@ -82,96 +82,44 @@ impl Program {
         let facts = &self.file(file).facts;
         let function = self.local_fn(constructor);
         let known = &facts.functions[function];
-        let own = self.receivers(file, function);
-        let is_member = |name: Symbol| {
+        let usage = self.usage(file);
+        let own = usage.receivers(facts, function);
+        let is_member = |name: NameId| {
+            let name = self.symbol(file, name);
             self.is_property(name)
                 || self.ancestors(class).any(|one| self.body_bindings(one, Some(name)).next().is_some())
         };
-        let reads = |(id, expr): (ExprId, &Expr)| match *expr {
-            Expr::Attribute(object, name) if own.contains(&object) => is_member(self.symbol(file, name)),
-            Expr::Attribute(object, name) if matches!(facts.exprs[object], Expr::Super(_, by) if by == function) => {
-                facts.name(name) != "__init__"
-            }
-            Expr::Super(_, by) if by == function => hands_on(facts, &FxHashSet::from_iter([id])),
-            _ => false,
+        let mut read = own.clone().flat_map(|object| usage.attributes(facts, object));
+        let mut of_bases = usage.reading(Read::Super(function));
+        let uses_more = |base: ExprId| {
+            usage.deeds([base]).is_handed_on || usage.attributes(facts, base).any(|name| facts.name(name) != "__init__")
         };
-        let mut fields = facts.classes.iter().flat_map(|(_, class)| &class.fields);
+        let deeds = usage.deeds(own);
+        let mut fields = known.class.into_iter().flat_map(|class| &facts.classes[class].fields);
         let sets_property = fields.any(|one| one.by == function && self.is_property(self.symbol(file, one.name)));
         known.decorators.is_empty()
-            && !hands_on(facts, &own)
-            && !keeps(facts, &own)
+            && !deeds.is_handed_on
+            && !deeds.is_kept
             && !sets_property
-            && !facts.exprs.iter().any(reads)
+            && !read.any(is_member)
+            && !of_bases.any(uses_more)
     }
 
     /// The names of those methods of a class that hand their object on, or give it another name.
-    pub(super) fn handing_methods(&mut self, class: ClsId) -> Rc<[Symbol]> {
-        if let Some(known) = self.makings.handing.get(&class) {
-            return Rc::clone(known);
-        }
+    pub(super) fn handing_methods(&self, class: ClsId) -> impl Iterator<Item = Symbol> + '_ {
         let file = self.class_file(class);
-        let facts = &self.file(file).facts;
-        let hands = |own: &FxHashSet<ExprId>| hands_on(facts, own) || keeps(facts, own) || sets_any(facts, own);
-        let methods = self.own_receivers(class).filter(|(_, own)| !own.is_empty() && hands(own));
-        let found: Rc<[Symbol]> =
-            methods.map(|(id, _)| self.symbol(file, facts.functions[id].name)).collect::<Vec<_>>().into();
-        self.makings.handing.insert(class, Rc::clone(&found));
-        found
+        let hands = |deeds: &Deeds| deeds.is_handed_on || deeds.is_kept || deeds.is_set_by_name;
+        let methods = self.usage(file).methods(self.local_cls(class)).iter().filter(move |(_, deeds)| hands(deeds));
+        methods.map(move |(id, _)| self.symbol(file, self.file(file).facts.functions[*id].name))
     }
 
     /// Whether a method of a class may set any field, whatever it is called.
     pub(super) fn may_set_any(&self, class: ClsId) -> bool {
-        let facts = &self.file(self.class_file(class)).facts;
-        // Most files have none of these names.
-        facts.names.iter().any(|name| matches!(name, "setattr" | "vars" | "__dict__"))
-            && self.own_receivers(class).any(|(_, own)| sets_any(facts, &own))
-    }
-
-    /// The methods of a class, and in each the expressions that are the object which it was called on.
-    fn own_receivers(&self, class: ClsId) -> impl Iterator<Item = (FunctionId, FxHashSet<ExprId>)> + '_ {
         let file = self.class_file(class);
-        let methods = self.file(file).facts.functions.iter();
-        let own = methods.filter(move |(id, _)| self.class_of(self.global_fn(file, *id)) == Some(class));
-        own.map(move |(id, _)| (id, self.receivers(file, id)))
+        // Most files have none of these names.
+        self.file(file).facts.names.iter().any(|name| matches!(name, "setattr" | "vars" | "__dict__"))
+            && self.usage(file).methods(self.local_cls(class)).iter().any(|(_, deeds)| deeds.is_set_by_name)
     }
-
-    /// The expressions that are the object which a method was called on.
-    fn receivers(&self, file: FileId, method: FunctionId) -> FxHashSet<ExprId> {
-        let facts = &self.file(file).facts;
-        let first = |names: &(crate::facts::NameId, crate::facts::Few<crate::facts::BindingId>)| {
-            let mut bindings = names.1.iter();
-            bindings
-                .find(|one| facts.bindings[**one].kind == BindingKind::Parameter(method, 0))
-                .map(|one| Lead::Bound(file, *one, self.symbol(file, names.0)))
-        };
-        let lead = facts.scopes[facts.functions[method].scope].names.iter().find_map(first);
-        lead.map(|lead| self.names_of(file, lead)).unwrap_or_default()
-    }
-}
-
-/// Whether a file asks for the table of all attributes of one of these, or sets some by name: `setattr(self, name, value)`.
-fn sets_any(facts: &Facts, names: &FxHashSet<ExprId>) -> bool {
-    facts.exprs.iter().any(|(_, expr)| match expr {
-        Expr::Attribute(object, name) => names.contains(object) && facts.name(*name) == "__dict__",
-        Expr::Call(callee, arguments) => {
-            let is_own = arguments.first().is_some_and(|first| names.contains(&first.value));
-            is_own
-                && matches!(facts.exprs[*callee], Expr::Global(name) if matches!(facts.name(name), "setattr" | "vars"))
-        }
-        _ => false,
-    })
-}
-
-/// Whether a file gives one of these expressions another name, or keeps it in an attribute.
-pub(super) fn keeps(facts: &Facts, names: &FxHashSet<ExprId>) -> bool {
-    let fields = facts.classes.iter().flat_map(|(_, class)| class.fields.iter().filter_map(|field| field.value));
-    let stored = facts.stores.iter().map(|store| store.value);
-    let bound = facts.bindings.iter().filter_map(|(_, binding)| match binding.kind {
-        BindingKind::Value(value) | BindingKind::Unpacked(value, _) => Some(value),
-        BindingKind::Annotated { value, .. } => value,
-        _ => None,
-    });
-    fields.chain(stored).chain(bound).any(|value| names.contains(&value))
 }
 
 /// Methods that are called when an object is made.

@@ -32,8 +32,6 @@ pub(super) struct Makings {
     asked: FxHashMap<(ClsId, Symbol), bool>,
     /// What is read of objects that only some names lead to, by the first of these.
     pub(super) alone: FxHashMap<Lead, Option<Rc<[Symbol]>>>,
-    /// Of classes: the methods that hand their object on.
-    pub(super) handing: FxHashMap<ClsId, Rc<[Symbol]>>,
     /// Tables, and whether what is in them comes out under its key alone.
     pub(super) by_key: FxHashMap<Lead, bool>,
     /// Names that more code with them might say something else of.
@@ -67,18 +65,12 @@ impl Program {
         if let Some(known) = self.makings.optional.get(&class) {
             return Rc::clone(known);
         }
-        let family: Vec<ClsId> = self.ancestors(class).collect();
-        let is_small = family.into_iter().all(|class| {
-            let facts = &self.file(self.class_file(class)).facts;
-            facts.functions.len() * facts.exprs.len() <= MOST_LOOKS
-        });
-        let found = if is_small { self.find_optional_fields(class).unwrap_or_default() } else { Vec::new() };
-        let found: Rc<[Optional]> = found.into();
+        let found: Rc<[Optional]> = self.find_optional_fields(class).unwrap_or_default().into();
         self.makings.optional.insert(class, Rc::clone(&found));
         found
     }
 
-    fn find_optional_fields(&mut self, class: ClsId) -> Option<Vec<Optional>> {
+    fn find_optional_fields(&self, class: ClsId) -> Option<Vec<Optional>> {
         let constructor = self.values.known_symbol("__init__")?;
         let is_made_elsewhere =
             self.values.known_symbol("__new__").is_some_and(|new| self.defining(class, new).is_some());
@@ -206,6 +198,3 @@ fn optional_parameters(
     });
     fields.collect()
 }
-
-/// Functions of a file times its expressions: each method is looked for in all of them. In larger files nothing is known of objects.
-const MOST_LOOKS: usize = 20_000_000;

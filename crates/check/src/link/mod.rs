@@ -22,6 +22,7 @@ mod registries;
 mod tables;
 mod truth;
 mod types;
+mod usage;
 pub(crate) mod values;
 
 pub(crate) use calls::Target;
@@ -34,6 +35,7 @@ pub(crate) use truth::{Truth, is_dual_name};
 use crate::catalogue::Catalogue;
 use crate::facts::{self, ClassId, Expr, ExprId, Facts, FunctionId, NameId};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::cell::OnceCell;
 use std::rc::Rc;
 use values::{ClsId, FileId, FnId, PathId, SetId, Symbol, Value, ValueId, Values};
 
@@ -47,6 +49,7 @@ pub(crate) struct File {
     symbols: Vec<Symbol>,
     /// What the module binds: where its scope has it.
     members: FxHashMap<Symbol, usize>,
+    usage: OnceCell<usage::Usage>,
     first_fn: u32,
     first_cls: u32,
     first_expr: u32,
@@ -156,6 +159,7 @@ impl Program {
                 facts: Rc::new(source.facts),
                 symbols,
                 members,
+                usage: OnceCell::new(),
                 first_fn,
                 first_cls,
                 first_expr,
@@ -212,6 +216,12 @@ impl Program {
         &self.files[id.0 as usize]
     }
 
+    /// Where a file reads its names, and what it does with what it reads.
+    fn usage(&self, id: FileId) -> &usage::Usage {
+        let file = self.file(id);
+        file.usage.get_or_init(|| usage::Usage::of(file))
+    }
+
     pub(crate) fn functions(&self) -> impl Iterator<Item = FnId> + use<> {
         (0..self.fn_files.len() as u32).map(FnId)
     }
@@ -252,7 +262,12 @@ impl Program {
 
     pub(crate) fn class(&self, class: ClsId) -> &facts::Class {
         let file = self.file(self.class_file(class));
-        &file.facts.classes[ClassId::new(class.0 - file.first_cls)]
+        &file.facts.classes[self.local_cls(class)]
+    }
+
+    /// Its place in its file.
+    fn local_cls(&self, class: ClsId) -> ClassId {
+        ClassId::new(class.0 - self.file(self.class_file(class)).first_cls)
     }
 
     pub(crate) fn global_cls(&self, file: FileId, class: ClassId) -> ClsId {

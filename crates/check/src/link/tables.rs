@@ -56,7 +56,8 @@ impl Program {
     /// Whether a file only looks a table's keys up, and calls at once what it takes out.
     fn is_taken_whole(&self, file: FileId, table: &FxHashSet<ExprId>) -> bool {
         let facts = &self.file(file).facts;
-        let Some(mut taken) = taken_out(facts, table) else { return false };
+        let is_kept = self.usage(file).deeds(table.iter().copied()).is_kept || is_returned(facts, table);
+        let Some(mut taken) = taken_out(facts, table).filter(|_| !is_kept) else { return false };
         loop {
             let before = taken.len();
             for (id, expr) in facts.exprs.iter() {
@@ -115,7 +116,7 @@ fn taken_out(facts: &Facts, table: &FxHashSet<ExprId>) -> Option<FxHashSet<ExprI
         _ => only_asks(facts, expr),
     };
     let is_misused = facts.exprs.iter().any(|(id, expr)| has_part(expr, table) && !is_fine(id, expr));
-    (!is_misused && !is_kept(facts, table)).then_some(taken)
+    (!is_misused).then_some(taken)
 }
 
 /// Whether what was taken out is only called, or one of its methods.
@@ -185,12 +186,9 @@ fn only_asks(facts: &Facts, expr: &Expr) -> bool {
 }
 
 fn has_part(expr: &Expr, wanted: &FxHashSet<ExprId>) -> bool {
-    expr.parts().iter().any(|part| matches!(part, Part::Expr(one) if wanted.contains(one)))
-}
-
-/// Whether a file gives one of these another name, or returns it.
-fn is_kept(facts: &Facts, wanted: &FxHashSet<ExprId>) -> bool {
-    super::constructors::keeps(facts, wanted) || is_returned(facts, wanted)
+    let mut has = false;
+    expr.each_part(&mut |part| has |= matches!(part, Part::Expr(one) if wanted.contains(&one)));
+    has
 }
 
 /// Whether a function returns one of these, or has it as a default; or it is kept in an attribute.
