@@ -239,6 +239,9 @@ impl Program {
 
     /// Arguments that were given before, and those given now.
     fn joined(&mut self, first: ArgsId, then: ArgsId) -> ArgsId {
+        if first == NO_ARGS || then == NO_ARGS {
+            return if first == NO_ARGS { then } else { first };
+        }
         let (mut all, then) = (self.values.arguments(first).clone(), self.values.arguments(then).clone());
         all.positional.extend(then.positional);
         all.keywords.retain(|(name, _)| !then.keywords.iter().any(|(known, _)| known == name));
@@ -409,15 +412,11 @@ impl Program {
         if !self.values.is_open(value) {
             return SetId::of(value);
         }
-        // While something is being looked at, cycles may cut answers short.
-        if !self.busy.is_empty() {
-            return self.fill_fresh(value, env);
-        }
-        if let Some(known) = self.filled.get(&(value, env)) {
+        if let Some(known) = self.busy.filled().get(&(value, env)) {
             return *known;
         }
         let filled = self.fill_fresh(value, env);
-        self.filled.insert((value, env), filled);
+        self.busy.filled().insert((value, env), filled);
         filled
     }
 
@@ -504,7 +503,11 @@ impl Program {
     }
 
     pub(crate) fn fill_args(&mut self, args: ArgsId, env: EnvId) -> ArgsId {
-        let mut filled = self.values.arguments(args).clone();
+        let given = self.values.arguments(args);
+        if given.star.is_none() && given.double_star.is_none() && !self.values.is_open_args(args) {
+            return args;
+        }
+        let mut filled = given.clone();
         for set in &mut filled.positional {
             *set = self.fill(*set, env);
         }

@@ -97,7 +97,7 @@ impl Program {
         // What was evaluated until now knew no overrides.
         self.memo.fill(super::Memo::Open);
         self.returned.clear();
-        self.filled.clear();
+        self.busy.filled().clear();
         self.imports.clear();
         self.bound.clear();
         self.yielded.clear();

@@ -4,6 +4,7 @@
 //! filled in per call, so that two callers of a helper are not mixed up. A cycle sees nothing of itself.
 
 mod alone;
+mod busy;
 mod calls;
 mod classes;
 mod constructors;
@@ -34,6 +35,7 @@ pub(crate) use truth::{Truth, is_dual_name};
 
 use crate::catalogue::Catalogue;
 use crate::facts::{self, ClassId, Expr, ExprId, Facts, FunctionId, NameId};
+use busy::{Busy, BusyStack};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -72,12 +74,10 @@ pub(crate) struct Program {
     /// Where attributes of other objects than `self` are set, by name.
     stores: FxHashMap<Symbol, Vec<(FileId, usize)>>,
     /// What is being looked at, against cycles.
-    busy: FxHashSet<Busy>,
+    busy: BusyStack,
     alternatives: needs::Alternatives,
     makings: made::Makings,
     hierarchy: classes::Hierarchy,
-    /// What variable values have become.
-    filled: FxHashMap<(ValueId, values::EnvId), SetId>,
     /// What things outside the program give.
     external_steps: FxHashMap<(values::PathId, values::Step), SetId>,
     /// Functions outside the program that give nothing of what they are handed.
@@ -117,21 +117,6 @@ enum Memo {
     Open,
     Busy,
     Known(SetId),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Busy {
-    Returned(FnId),
-    Yielded(FnId),
-    Decorated(FnId),
-    Global(FileId, Symbol),
-    Member(ClsId, Symbol),
-    /// Whether it only returns where no loop runs.
-    Outside(FnId),
-    /// Under which conditions a name that is asked about was bound anew.
-    Rebound(FileId, ExprId),
-    /// A name for a type, which may have itself in it.
-    Alias(FileId, facts::BindingId),
 }
 
 impl Program {
@@ -178,11 +163,10 @@ impl Program {
             decorated: FxHashMap::default(),
             disguised: FxHashSet::default(),
             stores: FxHashMap::default(),
-            busy: FxHashSet::default(),
+            busy: BusyStack::default(),
             alternatives: needs::Alternatives::default(),
             makings: made::Makings::default(),
             hierarchy: classes::Hierarchy::default(),
-            filled: FxHashMap::default(),
             external_steps: FxHashMap::default(),
             unlisted: FxHashSet::default(),
             imports: FxHashMap::default(),

@@ -327,7 +327,7 @@ impl Values {
         self.env(env).iter().any(|(_, set)| self.is_open_set(*set))
     }
 
-    fn is_open_args(&self, args: ArgsId) -> bool {
+    pub(crate) fn is_open_args(&self, args: ArgsId) -> bool {
         let args = self.arguments(args);
         let keywords = args.keywords.iter().map(|(_, set)| set);
         args.positional
