@@ -106,15 +106,29 @@ impl Program {
         if names.is_empty() {
             return Some(());
         }
-        if self.usage(file).deeds(names.iter().copied()).is_handed_on {
+        let usage = self.usage(file);
+        let deeds = usage.deeds(names.iter().copied());
+        if deeds.is_handed_on {
             return None;
         }
+        if deeds.is_kept {
+            next.extend(self.kept_under(file, &names)?);
+        }
+        let attributes = names.iter().flat_map(|object| usage.attributes(facts, *object));
+        read.extend(attributes.map(|name| self.symbol(file, name)));
+        Some(())
+    }
+
+    /// What else leads to an object that a file gives other names, or keeps in attributes; none, if its parts get names.
+    fn kept_under(&self, file: FileId, names: &FxHashSet<ExprId>) -> Option<Vec<Lead>> {
+        let facts = &self.file(file).facts;
+        let mut leads = Vec::new();
         for (id, binding) in facts.bindings.iter() {
             match binding.kind {
                 BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. }
                     if names.contains(&value) =>
                 {
-                    next.extend(self.leads_of(file, id)?);
+                    leads.extend(self.leads_of(file, id)?);
                 }
                 BindingKind::Unpacked(value, _) if names.contains(&value) => return None,
                 _ => {}
@@ -124,10 +138,8 @@ impl Program {
         let fields = fields.filter(|field| field.value.is_some_and(|value| names.contains(&value)));
         let stores = facts.stores.iter().filter(|store| names.contains(&store.value));
         let stored = fields.map(|field| field.name).chain(stores.map(|store| store.name));
-        next.extend(stored.map(|name| Lead::Attribute(self.symbol(file, name))));
-        let attributes = names.iter().flat_map(|object| self.usage(file).attributes(facts, *object));
-        read.extend(attributes.map(|name| self.symbol(file, name)));
-        Some(())
+        leads.extend(stored.map(|name| Lead::Attribute(self.symbol(file, name))));
+        Some(leads)
     }
 
     /// The expressions that read a name.

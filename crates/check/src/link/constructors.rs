@@ -116,9 +116,7 @@ impl Program {
     /// Whether a method of a class may set any field, whatever it is called.
     pub(super) fn may_set_any(&self, class: ClsId) -> bool {
         let file = self.class_file(class);
-        // Most files have none of these names.
-        self.file(file).facts.names.iter().any(|name| matches!(name, "setattr" | "vars" | "__dict__"))
-            && self.usage(file).methods(self.local_cls(class)).iter().any(|(_, deeds)| deeds.is_set_by_name)
+        self.usage(file).methods(self.local_cls(class)).iter().any(|(_, deeds)| deeds.is_set_by_name)
     }
 }
 

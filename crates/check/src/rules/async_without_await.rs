@@ -1,7 +1,7 @@
 //! Coroutine functions that never wait.
 
 use super::{Context, Rule, Severity};
-use crate::facts::{BindingId, BindingKind, Expr, ExprId, Facts};
+use crate::facts::{BindingId, BindingKind, Expr, ExprId, Facts, MODULE_SCOPE, ScopeId};
 use crate::link::Program;
 use crate::link::values::{ClsId, EMPTY, FileId, FnId, Symbol, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -290,12 +290,14 @@ fn has_form_of_others(context: &Context<'_>, function: FnId, wanted: &Wanted) ->
 /// The same name is, under another condition, a plain function or another one.
 fn has_two_forms(context: &Context<'_>, function: FnId) -> bool {
     let facts = &context.program.file(context.program.file_of(function)).facts;
-    let local = context.program.local_fn(function);
+    let (this, local) = (context.program.function(function), context.program.local_fn(function));
     let is_it = |binding: &BindingId| matches!(facts.bindings[*binding].kind, BindingKind::Function(id) if id == local);
-    facts
-        .scopes
-        .iter()
-        .any(|(_, scope)| scope.names.iter().any(|(_, bindings)| bindings.len() > 1 && bindings.iter().any(is_it)))
+    let outer = |scope: &ScopeId| (*scope != MODULE_SCOPE).then(|| facts.scopes[*scope].parent);
+    std::iter::successors(Some(this.scope), outer).any(|scope| {
+        let names = &facts.scopes[scope].names;
+        let place = names.binary_search_by_key(&this.name, |(name, _)| *name);
+        place.is_ok_and(|place| names[place].1.len() > 1 && names[place].1.iter().any(is_it))
+    })
 }
 
 /// That many functions of one name are what somebody calls by that name.
