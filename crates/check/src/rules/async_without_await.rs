@@ -276,12 +276,17 @@ fn has_form_of_others(context: &Context<'_>, function: FnId, wanted: &Wanted) ->
         return true;
     }
     let Some(class) = context.program.class_of(function) else { return false };
-    // An abstract class is for heirs, here or elsewhere.
-    let is_foreign = |base: &String| base != "object" && !base.starts_with("typing.Generic");
-    if wanted.classes.contains(&class) || context.program.external_bases(class).iter().any(is_foreign) {
+    let mut relatives: Vec<_> = context.program.ancestors(class).filter(|ancestor| *ancestor != class).collect();
+    // An abstract class is for heirs, here or elsewhere; what derives from one need not be.
+    let is_inherited = |base: &String| relatives.iter().any(|one| context.program.external_bases(*one).contains(base));
+    let is_plain = |base: &String| {
+        base == "object"
+            || base.starts_with("typing.Generic")
+            || (matches!(base.as_str(), "abc.ABC" | "typing.Protocol") && is_inherited(base))
+    };
+    if wanted.classes.contains(&class) || !context.program.external_bases(class).iter().all(is_plain) {
         return true;
     }
-    let mut relatives: Vec<_> = context.program.ancestors(class).filter(|ancestor| *ancestor != class).collect();
     relatives.extend_from_slice(context.program.heirs(class));
     relatives.iter().any(|relative| context.program.has_own(*relative, name))
         || context.program.fits_protocol(class, name)
