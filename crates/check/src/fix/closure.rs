@@ -311,9 +311,9 @@ impl<'p, 'f> Closures<'p, 'f> {
         for guard in guards {
             let conditions: Vec<Condition> = self.program.file(site.file).facts.conditions(guard).collect();
             for condition in conditions {
-                if let Condition::Within(manager) = condition
-                    && self.program.is_thread_lock(site.file, manager)
-                {
+                let Condition::Within(manager) = condition else { continue };
+                let manager = self.program.eval(site.file, manager);
+                if self.program.is_thread_lock(manager) {
                     return Err(Obstacle {
                         site,
                         reason: "a lock of `threading` is held here: nothing may be awaited".to_owned(),

@@ -324,9 +324,8 @@ impl Program {
         }
     }
 
-    /// Whether an expression is a lock that stops a thread.
-    pub(crate) fn is_thread_lock(&mut self, file: FileId, expr: ExprId) -> bool {
-        let set = self.eval(file, expr);
+    /// Whether something may be a lock that stops a thread.
+    pub(crate) fn is_thread_lock(&self, set: SetId) -> bool {
         self.values.members(set).iter().any(|value| match self.values.get(*value) {
             Value::External(path) => is_thread_lock(self.values.path_text(*path)),
             _ => false,

@@ -99,7 +99,11 @@ impl Lowering {
                 self.union(vec![table, keys], comprehension.range)
             }
             Expr::Yield(yield_) => {
-                let value = yield_.value.as_deref().map_or(UNKNOWN, |value| self.expr(value));
+                let value = match yield_.value.as_deref() {
+                    Some(value) => self.expr(value),
+                    // Nothing, in that place.
+                    None => self.add(Fact::Unknown, yield_.range),
+                };
                 self.yields(value);
                 UNKNOWN
             }

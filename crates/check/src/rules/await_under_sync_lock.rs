@@ -1,8 +1,8 @@
 //! Awaits while a lock of `threading` is held.
 
 use super::{Context, Rule, Severity};
-use crate::facts::{ArgumentKind, Condition, Constant, Event, EventKind, Expr, ExprId, GuardId};
-use crate::link::values::{FileId, FnId, Value};
+use crate::facts::{ArgumentKind, Condition, Constant, Event, EventKind, Expr, ExprId, GuardId, Span};
+use crate::link::values::{EnvId, FileId, FnId, NO_ENV, Value, ValueId};
 
 /// `SL011`
 pub(super) const RULE: Rule = Rule {
@@ -58,7 +58,7 @@ fn look(context: &mut Context<'_>, function: FnId) {
     for event in events.iter().copied() {
         match event.kind {
             EventKind::Call(_) => {
-                if let Some((key, is_held)) = lock_call(context, file, event.expr) {
+                if let Some((key, is_held)) = lock_call(context, file, event.expr, NO_ENV) {
                     held.retain(|known| known.key != key);
                     if is_held {
                         held.push(Held { key, guard: event.guard, is_said: false });
@@ -87,7 +87,7 @@ fn look(context: &mut Context<'_>, function: FnId) {
     }
 }
 
-fn tell(context: &mut Context<'_>, function: FnId, span: crate::facts::Span) {
+fn tell(context: &mut Context<'_>, function: FnId, span: Span) {
     let message = "this awaits while a lock of `threading` is held: a task that wants the lock stops the loop for ever"
         .to_owned();
     context.report(&RULE, function, span, message, "`asyncio.Lock` with `async with`, or release the lock first", &[]);
@@ -102,11 +102,12 @@ fn managers(context: &Context<'_>, file: FileId, event: &Event) -> Vec<ExprId> {
 }
 
 /// `lock.acquire()` or `lock.release()`: which lock, and whether it is held from there on.
-fn lock_call(context: &mut Context<'_>, file: FileId, call: ExprId) -> Option<(String, bool)> {
+fn lock_call(context: &mut Context<'_>, file: FileId, call: ExprId, env: EnvId) -> Option<(String, bool)> {
     let Expr::Call(callee, _) = *context.program.expr(file, call) else { return None };
     let Expr::Attribute(object, name) = *context.program.expr(file, callee) else { return None };
     let name = context.program.file(file).facts.name(name).to_owned();
-    if !matches!(name.as_str(), "acquire" | "release") || !context.program.is_thread_lock(file, object) {
+    let acquires = matches!(name.as_str(), "acquire" | "__enter__");
+    if !(acquires || matches!(name.as_str(), "release" | "__exit__")) || !is_lock(context, file, object, env) {
         return None;
     }
     // One that does not wait for the lock stops no loop.
@@ -120,30 +121,79 @@ fn lock_call(context: &mut Context<'_>, file: FileId, call: ExprId) -> Option<(S
         };
         is_flag && matches!(facts.exprs[argument.value], Expr::Constant(Constant::False | Constant::Zero))
     });
-    Some((key_of(context, file, object), name == "acquire" && waits))
+    Some((key_of(context, file, object), acquires && waits))
 }
 
-/// A lock, or a context manager that yields while it holds one.
+/// A lock, or a context manager that holds one: a generator function that yields meanwhile, or an object whose `__enter__` leaves it so.
 fn holds_lock(context: &mut Context<'_>, file: FileId, manager: ExprId) -> bool {
-    if context.program.is_thread_lock(file, manager) {
+    if is_lock(context, file, manager, NO_ENV) {
         return true;
     }
     let set = context.program.eval(file, manager);
     for value in context.program.values.shared(set).iter().copied() {
-        let Value::Manager(inner) = *context.program.values.get(value) else { continue };
-        let Value::Generator(generator, _) = *context.program.values.get(inner) else { continue };
-        let home = context.program.file_of(generator);
-        for (_, guard) in context.program.function(generator).yields.clone() {
-            let conditions: Vec<Condition> = context.program.file(home).facts.conditions(guard).collect();
-            let within = conditions.into_iter().any(|condition| {
-                matches!(condition, Condition::Within(manager) if context.program.is_thread_lock(home, manager))
-            });
-            if within {
-                return true;
-            }
+        let is_one = match *context.program.values.get(value) {
+            Value::Manager(inner) => match *context.program.values.get(inner) {
+                Value::Generator(generator, env) => yields_with_lock(context, generator, env),
+                _ => false,
+            },
+            Value::Instance { .. } => keeps_lock(context, value),
+            _ => false,
+        };
+        if is_one {
+            return true;
         }
     }
     false
+}
+
+/// Whether an expression is a lock, where parameters are these.
+fn is_lock(context: &mut Context<'_>, file: FileId, expr: ExprId, env: EnvId) -> bool {
+    let set = context.program.eval(file, expr);
+    let set = context.program.fill(set, env);
+    context.program.is_thread_lock(set)
+}
+
+fn yields_with_lock(context: &mut Context<'_>, generator: FnId, env: EnvId) -> bool {
+    let home = context.program.file_of(generator);
+    for (value, guard) in context.program.function(generator).yields.clone() {
+        let facts = &context.program.file(home).facts;
+        let (conditions, place): (Vec<Condition>, Span) = (facts.conditions(guard).collect(), facts.span(value));
+        let within = conditions
+            .into_iter()
+            .any(|condition| matches!(condition, Condition::Within(manager) if is_lock(context, home, manager, env)));
+        if within || leaves_held(context, generator, env, place.start) {
+            return true;
+        }
+    }
+    false
+}
+
+fn keeps_lock(context: &mut Context<'_>, manager: ValueId) -> bool {
+    let Some(enter) = context.program.values.known_symbol("__enter__") else { return false };
+    let methods = context.program.attribute(manager, enter);
+    for method in context.program.values.shared(methods).iter().copied() {
+        if let Value::Bound(method, env, _) = *context.program.values.get(method)
+            && leaves_held(context, method, env, u32::MAX)
+        {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether a function has acquired a lock, and not released it, when it comes to that place of its text.
+fn leaves_held(context: &mut Context<'_>, function: FnId, env: EnvId, place: u32) -> bool {
+    let file = context.program.file_of(function);
+    let mut held: Vec<String> = Vec::new();
+    for event in context.program.events(function).iter().filter(|event| event.span.end <= place) {
+        if matches!(event.kind, EventKind::Call(_))
+            && let Some((key, is_held)) = lock_call(context, file, event.expr, env)
+        {
+            held.retain(|known| *known != key);
+            held.extend(is_held.then_some(key));
+        }
+    }
+    !held.is_empty()
 }
 
 /// The expression of the lock, as a text that is the same for the same names.
