@@ -270,8 +270,11 @@ impl<'g> Search<'g> {
         if needs.is_empty() {
             return true;
         }
-        let into = &self.graph.into[root.0 as usize];
-        into.is_empty() || into.iter().any(|edge| passed(program, &self.graph.edges[*edge], category, needs).is_some())
+        let is_by_test =
+            |edge: &Edge| program.file(edge.site.file).is_test && !program.file(program.file_of(root)).is_test;
+        let into = || self.graph.into[root.0 as usize].iter().map(|edge| &self.graph.edges[*edge]);
+        // What tests do not ask of it, others may.
+        into().all(is_by_test) || into().any(|edge| passed(program, edge, category, needs).is_some())
     }
 
     fn at_sink(&self, program: &Program, index: usize, hops: &mut Vec<Hop>) -> (String, Option<u32>) {
@@ -321,7 +324,7 @@ fn passed(program: &Program, edge: &Edge, category: Category, needs: &[Need]) ->
     if waits && program.is_told_asynchronous(edge.callee, edge.env) {
         return None;
     }
-    own.extend(program.passed(edge.caller, (edge.env, edge.whose), needs)?);
+    own.extend(program.passed((edge.caller, edge.callee), (edge.env, edge.whose), needs)?);
     own.sort_unstable();
     own.dedup();
     (!Program::are_contrary(&own)).then_some(own)

@@ -134,6 +134,8 @@ struct Variable {
     value: ValueId,
     args: ArgsId,
     at: Happening,
+    /// Whose callers say what it is: that of the call; or one around it, which makes the caller and has others call it.
+    holder: FnId,
 }
 
 impl Edge {
@@ -157,8 +159,8 @@ pub(crate) struct Graph {
     /// Functions that run in other threads or processes.
     pub(crate) elsewhere: FxHashSet<FnId>,
     pub(crate) offloaded: Vec<Offloaded>,
-    /// Edges of offloaded work, which are none of `into` and `from`.
-    offloaded_into: FxHashMap<FnId, Vec<usize>>,
+    /// Edges of work for other threads or for the loop, which are none of `into` and `from`.
+    deferred_into: FxHashMap<FnId, Vec<usize>>,
     pub(crate) outside: Vec<Outside>,
     /// What tests have other things in place of.
     pub(crate) patches: Patches,
@@ -484,15 +486,21 @@ impl Builder<'_> {
 
     fn target(&mut self, at: &Happening, target: Target) {
         match target {
-            Target::Function(callee, _) if at.scheduled_by.is_some() => {
-                let (caller, site, truth) = (at.caller, at.site, Rc::clone(&at.truth));
+            Target::Function(callee, env) if at.scheduled_by.is_some() => {
+                let Happening { caller, site, kind, is_handed, is_registered, via, truth, whose, .. } = at.clone();
                 if let Some(by) = at.scheduled_by {
+                    let truth = Rc::clone(&truth);
                     self.graph.scheduled.push(Scheduled { caller, site, by, callee, truth });
                 }
+                // What it is given is known here; it runs elsewhere.
+                let runs = false;
+                let edge = Edge { caller, callee, site, env, runs, truth, via, kind, is_handed, is_registered, whose };
+                self.edge(edge, true);
             }
             Target::Function(callee, env) => {
                 if self.program.is_plain(callee)
                     && at.kind == EventKind::Call(Use::Awaited)
+                    && !self.program.is_constructor(callee)
                     && !self.program.gives_awaitable(callee, env)
                 {
                     return;
@@ -508,7 +516,8 @@ impl Builder<'_> {
             Target::External(path, args) => self.external(at, path, args),
             Target::Variable(value, args) => {
                 let at = Happening { receiver: None, ..at.clone() };
-                self.variable(Variable { value, args, at });
+                let holder = at.caller;
+                self.variable(Variable { value, args, at, holder });
             }
         }
     }
@@ -541,7 +550,7 @@ impl Builder<'_> {
     }
 
     /// Work that is offloaded is no call of the caller's, but says what the parameters are.
-    fn edge(&mut self, edge: Edge, is_offloaded: bool) {
+    fn edge(&mut self, edge: Edge, is_deferred: bool) {
         let key = edge.key();
         let hash = FxBuildHasher.hash_one(key);
         let index = self.graph.edges.len();
@@ -554,8 +563,8 @@ impl Builder<'_> {
             Entry::Occupied(_) => return,
             Entry::Vacant(place) => place.insert(index as u32),
         };
-        if is_offloaded {
-            self.graph.offloaded_into.entry(edge.callee).or_default().push(index);
+        if is_deferred {
+            self.graph.deferred_into.entry(edge.callee).or_default().push(index);
         } else {
             self.graph.into[edge.callee.0 as usize].push(index);
             self.graph.from[edge.caller.0 as usize].push(index);

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 impl Builder<'_> {
     pub(super) fn variable(&mut self, variable: Variable) {
-        let function = variable.at.caller;
+        let function = variable.holder;
         let owner = self.root(variable.value);
         if !self.graph.known_variables.insert((function, variable.value, variable.at.site)) {
             return;
@@ -21,8 +21,8 @@ impl Builder<'_> {
         if variables.len() < MOST_VARIABLES && variable.at.via.len() < LONGEST_VIA {
             variables.push(variable);
             // Whoever calls it is to be asked.
-            let offloaded = self.graph.offloaded_into.get(&function).map_or(&[][..], Vec::as_slice);
-            self.graph.fresh.extend(self.graph.into[function.0 as usize].iter().chain(offloaded));
+            let deferred = self.graph.deferred_into.get(&function).map_or(&[][..], Vec::as_slice);
+            self.graph.fresh.extend(self.graph.into[function.0 as usize].iter().chain(deferred));
         }
     }
 
@@ -65,56 +65,80 @@ impl Builder<'_> {
             Value::Step(inner, step) if !matches!(variable.at.kind, EventKind::Call(_)) => {
                 let objects = self.program.fill_value(inner, edge.env);
                 if self.program.values.members(objects) == [inner] {
+                    self.hold(edge, variable);
                     return;
                 }
                 self.stepped(objects, step, variable.at.kind)
             }
             _ => {
                 let filled = self.program.fill_value(variable.value, edge.env);
-                if filled == EMPTY || self.program.values.members(filled) == [variable.value] {
+                if self.program.values.members(filled) == [variable.value] {
+                    self.hold(edge, variable);
+                    return;
+                }
+                if filled == EMPTY {
                     return;
                 }
                 let args = self.program.fill_args(variable.args, edge.env);
                 self.program.targets(filled, args)
             }
         };
-        // What a coroutine or generator calls, it calls itself, when it runs; and so does what another thread is told to call, but there no
-        // loop runs. What the loop is told, it is told there.
-        let at = if variable.at.scheduled_by.is_some() {
-            if edge.truth.is_outside {
-                return;
-            }
-            Happening { caller: edge.caller, ..variable.at.clone() }
-        } else if edge.runs {
-            if edge.truth.is_outside || variable.at.truth.is_outside {
-                return;
-            }
-            let inner = &variable.at.truth;
-            let Some(needs) = self.program.passed(edge.caller, (edge.env, edge.whose), &inner.needs) else { return };
-            let truth = if needs.is_empty() && !inner.is_dual {
-                Rc::clone(&edge.truth)
-            } else {
-                let inner = Truth { needs, is_dual: inner.is_dual, ..Truth::default() };
-                Rc::new(Truth::both(inner, &edge.truth))
-            };
-            let mut via = edge.via.clone();
-            via.push(Hop { function: edge.callee, site: variable.at.site });
-            via.extend(&variable.at.via);
-            let is_registered = edge.is_registered || variable.at.is_registered;
-            Happening { caller: edge.caller, site: edge.site, truth, via, is_registered, ..variable.at.clone() }
-        } else if self.program.is_plain(edge.callee) {
-            Happening {
-                truth: Rc::new(Truth { is_outside: true, ..Truth::clone(&variable.at.truth) }),
-                ..variable.at.clone()
-            }
-        } else {
-            variable.at.clone()
-        };
+        let Some(at) = self.seen_from(edge, variable) else { return };
         for target in targets {
             if let Target::External(path, _) = target {
                 self.graph.outside_by_parameter.push(Outside { caller: at.caller, path, site: at.site });
             }
             self.target(&at, target);
+        }
+    }
+
+    /// What a call of a parameter is for those who say what it is; none, if it never gets there.
+    ///
+    /// What a coroutine or generator calls, it calls itself, when it runs; and so does what another thread is told to call, but there no
+    /// loop runs. What the loop is told, it is told there.
+    fn seen_from(&self, edge: &Edge, variable: &Variable) -> Option<Happening> {
+        if variable.at.scheduled_by.is_some() {
+            (!edge.truth.is_outside).then(|| Happening { caller: edge.caller, ..variable.at.clone() })
+        } else if variable.holder != variable.at.caller {
+            Some(variable.at.clone())
+        } else if edge.runs {
+            self.passed_up(edge, variable)
+        } else if self.graph.elsewhere.contains(&edge.callee) {
+            let truth = Truth { is_outside: true, ..Truth::clone(&variable.at.truth) };
+            Some(Happening { truth: Rc::new(truth), ..variable.at.clone() })
+        } else {
+            Some(variable.at.clone())
+        }
+    }
+
+    /// The same, for the caller of the function in which it is called.
+    fn passed_up(&self, edge: &Edge, variable: &Variable) -> Option<Happening> {
+        if edge.truth.is_outside || variable.at.truth.is_outside {
+            return None;
+        }
+        let inner = &variable.at.truth;
+        let needs = self.program.passed((edge.caller, edge.callee), (edge.env, edge.whose), &inner.needs)?;
+        let truth = if needs.is_empty() && !inner.is_dual {
+            Rc::clone(&edge.truth)
+        } else {
+            let inner = Truth { needs, is_dual: inner.is_dual, ..Truth::default() };
+            Rc::new(Truth::both(inner, &edge.truth))
+        };
+        let mut via = edge.via.clone();
+        via.push(Hop { function: edge.callee, site: variable.at.site });
+        via.extend(&variable.at.via);
+        let is_registered = edge.is_registered || variable.at.is_registered;
+        Some(Happening { caller: edge.caller, site: edge.site, truth, via, is_registered, ..variable.at.clone() })
+    }
+
+    /// A parameter of a function around both: its callers will say what it is.
+    fn hold(&mut self, edge: &Edge, variable: &Variable) {
+        let (holder, owner) = (edge.caller, self.root(variable.value));
+        if holder == variable.holder || !self.program.is_within(holder, owner) {
+            return;
+        }
+        if let Some(at) = self.seen_from(edge, variable) {
+            self.variable(Variable { at, holder, ..variable.clone() });
         }
     }
 
@@ -137,7 +161,7 @@ impl Builder<'_> {
     pub(super) fn defaults(&mut self) {
         for index in 0..self.graph.variables.len() {
             let function = FnId(index as u32);
-            if !self.graph.into[index].is_empty() || self.graph.offloaded_into.contains_key(&function) {
+            if !self.graph.into[index].is_empty() || self.graph.deferred_into.contains_key(&function) {
                 continue;
             }
             let env = self.program.bind(function, NO_ENV, None, NO_ARGS);

@@ -216,12 +216,17 @@ impl Program {
     }
 
     /// What a caller needs for its callee to have what it needs; none, if the arguments say no.
-    pub(crate) fn passed(&self, caller: FnId, (env, whose): (EnvId, Whose), needs: &[Need]) -> Option<Vec<Need>> {
+    pub(crate) fn passed(
+        &self,
+        (caller, callee): (FnId, FnId),
+        (env, whose): (EnvId, Whose),
+        needs: &[Need],
+    ) -> Option<Vec<Need>> {
         let mut own = Vec::new();
         for need in needs {
             let Some(given) = self.given(env, *need) else {
-                // What a function within another needs of that one's parameters, all that is within needs.
-                if self.is_within(caller, need.owner) {
+                // What a function within another needs of that one's parameters, all that is within needs. Of its own nothing is known.
+                if need.owner != callee && self.is_within(caller, need.owner) {
                     own.push(*need);
                 }
                 continue;
