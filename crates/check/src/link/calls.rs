@@ -45,6 +45,10 @@ impl Program {
                 let set = self.yielded(function);
                 self.fill(set, env)
             }
+            (
+                Value::Holding(held),
+                Step::Await | Step::Element | Step::AsyncElement | Step::Enter | Step::AsyncEnter,
+            ) => held,
             // What `gather` gives is awaited; members of an enumeration are iterated.
             (Value::Sequence(_), Step::Await) => SetId::of(value),
             (Value::Class { class, .. }, Step::Element) if self.is_enum(class) => {
@@ -71,7 +75,13 @@ impl Program {
                 self.step_set(made, Step::Await)
             }
             (Value::Instance { .. }, Step::Element | Step::AsyncElement) => self.iterated(value, step),
-            (Value::Instance { .. }, Step::Item | Step::Index(_) | Step::Key(_)) => self.special(value, "__getitem__"),
+            (Value::Instance { .. }, Step::Item | Step::Index(_) | Step::Key(_)) => {
+                let found = self.special(value, "__getitem__");
+                match (found, step) {
+                    (EMPTY, Step::Index(place)) => self.field_at(value, place),
+                    _ => found,
+                }
+            }
             _ => EMPTY,
         }
     }
@@ -466,6 +476,7 @@ impl Program {
                 return self.values.set(filled);
             }
             Value::Decorated(decoration, inner) => Value::Decorated(decoration, self.fill(inner, env)),
+            Value::Holding(held) => Value::Holding(self.fill(held, env)),
             Value::Super(class, receiver) => {
                 let filled = self.fill_value(receiver, env);
                 match self.values.members(filled).first() {

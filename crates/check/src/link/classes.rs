@@ -279,7 +279,7 @@ impl Program {
             }
             Value::Instance { class, is_exact, .. } | Value::Class { class, is_exact } => {
                 let found = self.class_attribute(class, is_exact, value, name);
-                self.values.set(found)
+                if found.is_empty() { self.delegated(value, name) } else { self.values.set(found) }
             }
             Value::Super(class, receiver) => self.super_attribute(class, receiver, name),
             Value::Decorated(Decoration::Property, _) => {
@@ -299,6 +299,7 @@ impl Program {
                 }
                 self.mapping_method(all, name)
             }
+            Value::Holding(held) => self.holder_method(held, name),
             Value::Text(_) => self.external(&format!("str().{}", self.values.text(name))),
             Value::Function(..) | Value::Bound(..) | Value::Partial(..)
                 if matches!(self.values.text(name), "__wrapped__" | "func") =>
@@ -359,7 +360,7 @@ impl Program {
     }
 
     /// A function that gives this, whatever its arguments.
-    fn giver(&mut self, made: SetId) -> SetId {
+    pub(super) fn giver(&mut self, made: SetId) -> SetId {
         let cast = self.values.path("typing.cast");
         let cast = self.value(Value::External(cast));
         let args = self.values.new_args(super::values::Args { positional: vec![EMPTY, made], ..Default::default() });
@@ -413,7 +414,21 @@ impl Program {
                 heirs.push(heir);
             }
         }
-        if !is_known && heirs.is_empty() {
+        if is_known {
+            let usual = self.defining(class, name);
+            for &heir in self.heirs(class).iter().filter(|heir| self.has_several_bases(**heir)) {
+                // One of its other bases comes first.
+                let defining = self.defining(heir, name).filter(|defining| Some(*defining) != usual);
+                if let Some(defining) = defining
+                    && !heirs.contains(&defining)
+                    && !self.is_subclass(defining, class)
+                    && self.is_live(heir)
+                    && (is_test || !self.file(self.class_file(heir)).is_test)
+                {
+                    heirs.push(defining);
+                }
+            }
+        } else if heirs.is_empty() {
             for &heir in self.heirs(class) {
                 if let Some(defining) = self.defining(heir, name)
                     && self.is_live(heir)
@@ -424,6 +439,10 @@ impl Program {
             }
         }
         heirs
+    }
+
+    fn has_several_bases(&self, class: ClsId) -> bool {
+        self.class(class).bases.len() > 1
     }
 
     /// How many functions an attribute of a value may be, if they are too many to follow them.
@@ -552,6 +571,11 @@ impl Program {
         found
     }
 
+    /// Whether a value says all that a declared type could say of it.
+    pub(super) fn says_all(&self, value: ValueId) -> bool {
+        self.says(value) && !matches!(self.values.get(value), Value::External(_))
+    }
+
     /// Whether a value says more than that something is not there yet.
     pub(super) fn says(&self, value: ValueId) -> bool {
         match self.values.get(value) {
@@ -576,11 +600,10 @@ impl Program {
             }
             declared.extend(field.annotation);
         }
-        let is_known = self
-            .values
-            .members(found)
-            .iter()
-            .any(|value| !self.values.is_container(*value) && self.says(*value) && !self.values.is_open(*value));
+        let is_known =
+            self.values.members(found).iter().any(|value| {
+                !self.values.is_container(*value) && self.says_all(*value) && !self.values.is_open(*value)
+            });
         if !is_known {
             for annotation in declared {
                 let set = self.annotated(file, annotation);

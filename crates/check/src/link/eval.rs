@@ -161,12 +161,18 @@ impl Program {
     // ------------------------------------------------------------------- names
 
     pub(super) fn eval_bindings(&mut self, file: FileId, bindings: &[BindingId]) -> SetId {
-        let mut all = EMPTY;
+        let [_, _, ..] = bindings else {
+            return bindings.first().map_or(EMPTY, |binding| self.eval_binding(file, *binding));
+        };
+        let (mut all, mut unreal) = (EMPTY, EMPTY);
         for binding in bindings {
             let set = self.eval_binding(file, *binding);
-            all = self.values.union(all, set);
+            let side = if self.is_never_bound(file, *binding) { &mut unreal } else { &mut all };
+            *side = self.values.union(*side, set);
         }
-        all
+        // What is there for type checkers only says what the rest is; but of functions, those that are there are called.
+        let is_function = |value: &ValueId| matches!(self.values.get(*value), Value::Function(..));
+        if self.values.members(all).iter().any(is_function) { all } else { self.values.union(all, unreal) }
     }
 
     fn eval_binding(&mut self, file: FileId, binding: BindingId) -> SetId {
@@ -192,8 +198,12 @@ impl Program {
             BindingKind::Value(expr) => self.eval(file, expr),
             BindingKind::Annotated { annotation, value } => {
                 let known = value.map_or(EMPTY, |value| self.eval(file, value));
-                let is_known = self.values.members(known).iter().any(|value| self.says(*value));
-                if is_known { known } else { self.annotated(file, annotation) }
+                if self.values.members(known).iter().any(|value| self.says_all(*value)) {
+                    return known;
+                }
+                let declared = self.annotated(file, annotation);
+                let says = self.values.members(known).iter().any(|value| self.says(*value));
+                if says { self.values.union(known, declared) } else { declared }
             }
             BindingKind::Parameter(function, index) => {
                 let function = self.global_fn(file, function);
@@ -392,7 +402,20 @@ impl Program {
         };
         let is_useful =
             self.values.members(declared).iter().any(|value| !matches!(self.values.get(*value), Value::Constant(_)));
-        if is_useful { declared } else { self.single(Value::Parameter(function, index)) }
+        let itself = match declared {
+            EMPTY => self.fixture(function, index),
+            _ => EMPTY,
+        };
+        if itself != EMPTY {
+            return itself;
+        }
+        let itself = self.single(Value::Parameter(function, index));
+        if !is_useful {
+            return itself;
+        }
+        // What a callable or an iterator of such a type does, only callers know.
+        let is_whole = |value: &ValueId| !matches!(self.values.get(*value), Value::Holding(_) | Value::Partial(..));
+        if self.values.members(declared).iter().all(is_whole) { declared } else { self.values.union(declared, itself) }
     }
 
     /// What the first parameter of a method is.
@@ -540,6 +563,10 @@ impl Program {
 
     /// Whether what a plain function gives may be awaited: not where all that it returns is known, and is nothing of that kind.
     pub(crate) fn gives_awaitable(&mut self, function: FnId, env: EnvId) -> bool {
+        let (this, may_be) = (self.function(function), self.is_disguised(function));
+        if this.returns.is_empty() && this.annotation.is_none() && !this.is_stub && !this.is_generator && !may_be {
+            return false;
+        }
         let given = self.returned(function, env);
         let special = self.values.symbol("__await__");
         given == EMPTY
@@ -595,6 +622,7 @@ impl Program {
         for one in self.values.shared(value).iter().copied() {
             match self.is_instance(one, &wanted) {
                 Some(matches) if matches != is => {}
+                None if is => self.add_heirs_of(one, &wanted, &mut kept),
                 _ => kept.push(one),
             }
         }
@@ -605,6 +633,21 @@ impl Program {
             return self.instances_of(wanted);
         }
         self.values.set(kept)
+    }
+
+    /// What may be an instance of some of these classes is one of those that derive from its own.
+    fn add_heirs_of(&mut self, value: ValueId, classes: &[ValueId], kept: &mut Vec<ValueId>) {
+        let Value::Instance { class, made, .. } = *self.values.get(value) else {
+            kept.push(value);
+            return;
+        };
+        for wanted in classes {
+            if let Value::Class { class: wanted, .. } = *self.values.get(*wanted)
+                && self.is_subclass(wanted, class)
+            {
+                kept.push(self.value(Value::Instance { class: wanted, is_exact: false, made }));
+            }
+        }
     }
 
     fn instances_of(&mut self, classes: SetId) -> SetId {
@@ -655,6 +698,11 @@ impl Program {
                 is_one.then_some(true)
             }
             Value::Constant(Constant::None) | Value::Sequence(_) | Value::Mapping(_) => Some(false),
+            // Such a thing is none of the program's classes.
+            Value::Function(..) | Value::Bound(..) | Value::Partial(..) | Value::Holding(_) => {
+                let are_own = classes.iter().all(|wanted| matches!(self.values.get(*wanted), Value::Class { .. }));
+                are_own.then_some(false)
+            }
             _ => None,
         }
     }

@@ -9,13 +9,16 @@ mod calls;
 mod classes;
 mod constructors;
 mod decorations;
+mod delegates;
 mod dispatch;
 mod eval;
+mod fixtures;
 mod known;
 mod made;
 mod modules;
 mod needs;
 mod patches;
+mod places;
 mod properties;
 mod protocols;
 mod questions;
@@ -92,6 +95,8 @@ pub(crate) struct Program {
     bound: FxHashMap<(FnId, values::EnvId, Option<ValueId>, values::ArgsId), values::EnvId>,
     /// Names that modules were asked for by others.
     asked: FxHashSet<(FileId, Symbol)>,
+    /// Known once somebody has asked.
+    fixtures: Option<Rc<fixtures::Fixtures>>,
     depth: u32,
 }
 
@@ -174,6 +179,7 @@ impl Program {
             submodules: FxHashMap::default(),
             bound: FxHashMap::default(),
             asked: FxHashSet::default(),
+            fixtures: None,
             depth: 0,
         };
         for (index, file) in program.files.iter().enumerate() {

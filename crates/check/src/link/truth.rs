@@ -3,7 +3,7 @@
 use super::needs::{Need, What};
 use super::values::{FileId, FnId, SetId, Value};
 use super::{Busy, Program};
-use crate::facts::{BindingId, BindingKind, Condition, Constant, Expr, ExprId, GuardId, NameId};
+use crate::facts::{ALWAYS, BindingId, BindingKind, Condition, Constant, Expr, ExprId, GuardId, NameId};
 
 /// What is known where some code runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -323,6 +323,19 @@ impl Program {
             }
         }
         is_loop && is_none
+    }
+
+    /// Whether code that binds a name never runs.
+    pub(super) fn is_never_bound(&mut self, file: FileId, binding: BindingId) -> bool {
+        let guard = self.file(file).facts.bindings[binding].guard;
+        if guard == ALWAYS {
+            return false;
+        }
+        let conditions: Vec<Condition> = self.file(file).facts.conditions(guard).collect();
+        conditions.into_iter().any(|condition| match condition {
+            Condition::Test { expr, is } => self.constant_truth(file, expr) == Some(!is),
+            _ => false,
+        })
     }
 
     /// Conditions that are written as constants; what stands under `TYPE_CHECKING` never runs.

@@ -142,8 +142,22 @@ impl Program {
 
     fn generic(&mut self, file: FileId, generic: ExprId, parts: &[ExprId]) -> SetId {
         let values = self.eval(file, generic);
-        let Some(name) = self.generic_name(file, generic, values) else { return self.instances_of_type(values) };
         let last = parts.last().copied();
+        let Some(name) = self.generic_name(file, generic, values) else {
+            let made = self.instances_of_type(values);
+            // A queue or task of elsewhere, and what it holds. What variables of a context hold depends on who runs.
+            let is_outside = |value: &ValueId| {
+                matches!(self.values.get(*value), Value::External(path)
+                    if self.values.path_text(*path) != "contextvars.ContextVar()")
+            };
+            return match (last, parts.len()) {
+                (Some(held), 1) if self.values.members(made).iter().all(is_outside) => {
+                    let held = self.holding(file, held);
+                    self.values.union(made, held)
+                }
+                _ => made,
+            };
+        };
         match name.as_str() {
             "Optional" | "Union" => self.any_annotated(file, parts),
             "Annotated" | "Final" | "ClassVar" | "Required" | "NotRequired" | "ReadOnly" => match parts.first() {
@@ -161,9 +175,21 @@ impl Program {
                 }
                 self.values.set(all)
             }
-            "list" | "List" | "set" | "Set" | "frozenset" | "FrozenSet" | "Sequence" | "Iterable" | "Iterator"
-            | "Collection" | "deque" | "Deque" | "MutableSequence" | "AbstractSet" | "Generator" | "Container"
-            | "tuple" | "Tuple" => {
+            "Awaitable" | "Coroutine" => last.map_or(EMPTY, |held| self.holding(file, held)),
+            "AsyncIterator"
+            | "AsyncIterable"
+            | "AsyncGenerator"
+            | "Iterator"
+            | "Iterable"
+            | "Generator"
+            | "ContextManager"
+            | "AsyncContextManager" => parts.first().map_or(EMPTY, |held| self.holding(file, *held)),
+            "Callable" => match last.map_or(EMPTY, |given| self.annotated(file, given)) {
+                given if self.values.members(given).iter().any(|value| self.says(*value)) => self.giver(given),
+                _ => EMPTY,
+            },
+            "list" | "List" | "set" | "Set" | "frozenset" | "FrozenSet" | "Sequence" | "Collection" | "deque"
+            | "Deque" | "MutableSequence" | "AbstractSet" | "Container" | "tuple" | "Tuple" => {
                 let is_tuple = matches!(name.as_str(), "tuple" | "Tuple");
                 let used = if is_tuple { parts } else { &parts[..parts.len().min(1)] };
                 let parts: Rc<[SetId]> = used.iter().map(|part| self.annotated(file, *part)).collect();
@@ -189,6 +215,12 @@ impl Program {
             }
             _ => self.instances_of_type(values),
         }
+    }
+
+    fn holding(&mut self, file: FileId, held: ExprId) -> SetId {
+        let held = self.annotated(file, held);
+        let says = self.values.members(held).iter().any(|value| self.says(*value));
+        if says { self.single(Value::Holding(held)) } else { EMPTY }
     }
 
     /// The name of a generic type of `typing`, `collections` or the built-in ones.

@@ -83,6 +83,8 @@ pub(crate) enum Value {
     Manager(ValueId),
     Sequence(Rc<[SetId]>),
     Mapping(Rc<[(Option<Symbol>, SetId)]>),
+    /// Something from outside, whose type says what it holds: it gives that when it is awaited, iterated, entered or asked for it.
+    Holding(SetId),
     /// A callable with arguments given already.
     Partial(ValueId, ArgsId),
     Decorated(Decoration, SetId),
@@ -292,7 +294,7 @@ impl Values {
             Value::Sequence(parts) => parts.iter().any(|part| self.is_open_set(*part)),
             Value::Mapping(items) => items.iter().any(|(_, part)| self.is_open_set(*part)),
             Value::Partial(inner, args) => self.open[inner.0 as usize] || self.is_open_args(*args),
-            Value::Decorated(_, inner) => self.is_open_set(*inner),
+            Value::Decorated(_, inner) | Value::Holding(inner) => self.is_open_set(*inner),
             _ => false,
         };
         let (id, is_new) = self.table.intern(value);

@@ -1,9 +1,9 @@
 //! `match`: what its patterns bind, and under which conditions its cases run.
 
 use super::Lowering;
-use crate::facts::{BindingKind, Condition, Constant, Expr as Fact, ExprId, UNKNOWN};
+use crate::facts::{BindingKind, Condition, Constant, Expr as Fact, ExprId, Key};
 use crate::syntax::ast::{self, Singleton};
-use crate::syntax::{Expr, Pattern, Ranged};
+use crate::syntax::{Expr, Pattern, Ranged, TextRange};
 
 impl Lowering {
     pub(super) fn match_(&mut self, match_: &ast::StmtMatch) {
@@ -61,30 +61,21 @@ impl Lowering {
                     self.pattern(inner, value, None);
                 }
                 let Some(name) = &named.name else { return };
-                let value = match named.pattern.as_deref() {
-                    Some(Pattern::MatchClass(class)) => {
-                        let classes = self.expr(&class.cls);
-                        self.add(Fact::Narrowed { value, classes, is: true }, named.range)
-                    }
-                    _ => value,
+                let classes = named.pattern.as_deref().and_then(|inner| self.classes_of(inner));
+                let value = match classes {
+                    Some(classes) => self.add(Fact::Narrowed { value, classes, is: true }, named.range),
+                    None => value,
                 };
                 let name_id = self.name(name);
                 self.bind(name_id, BindingKind::Value(value), name.range);
             }
             Pattern::MatchClass(class) => {
+                let classes = self.expr(&class.cls);
                 if let Some(subject) = subject {
-                    self.narrow_to(subject, &class.cls, true);
-                } else {
-                    self.expr(&class.cls);
+                    self.narrow_to(subject, classes, true);
                 }
-                let parts = class
-                    .arguments
-                    .patterns
-                    .iter()
-                    .chain(class.arguments.keywords.iter().map(|keyword| &keyword.pattern));
-                for part in parts {
-                    self.pattern(part, UNKNOWN, None);
-                }
+                let narrowed = Fact::Narrowed { value, classes, is: true };
+                self.parts_of(&class.arguments, narrowed, class.range);
             }
             Pattern::MatchSequence(sequence) => {
                 for part in &sequence.patterns {
@@ -107,6 +98,9 @@ impl Lowering {
                 for part in &either.patterns {
                     self.pattern(part, value, None);
                 }
+                if let (Some(subject), Some(classes)) = (subject, self.classes_of(pattern)) {
+                    self.narrow_to(subject, classes, true);
+                }
             }
             Pattern::MatchStar(star) => {
                 if let Some(name) = &star.name {
@@ -118,6 +112,35 @@ impl Lowering {
                 self.expr(&literal.value);
             }
             Pattern::MatchSingleton(_) => {}
+        }
+    }
+
+    /// The classes of which a pattern takes instances, if it takes nothing else.
+    fn classes_of(&mut self, pattern: &Pattern) -> Option<ExprId> {
+        match pattern {
+            Pattern::MatchClass(class) => Some(self.expr(&class.cls)),
+            Pattern::MatchOr(either) => {
+                let parts: Option<Vec<ExprId>> = either.patterns.iter().map(|part| self.classes_of(part)).collect();
+                Some(self.add(Fact::Sequence(parts?.into()), either.range))
+            }
+            _ => None,
+        }
+    }
+
+    /// Patterns for the attributes of an object: by their names, or by their places among its fields.
+    fn parts_of(&mut self, arguments: &ast::PatternArguments, object: Fact, range: TextRange) {
+        if arguments.patterns.is_empty() && arguments.keywords.is_empty() {
+            return;
+        }
+        let object = self.add(object, range);
+        for (place, part) in (0..).zip(&arguments.patterns) {
+            let item = self.add(Fact::Item(object, Key::Index(place)), part.range());
+            self.pattern(part, item, None);
+        }
+        for keyword in &arguments.keywords {
+            let name = self.name(&keyword.attr);
+            let attribute = self.add(Fact::Attribute(object, name), keyword.range);
+            self.pattern(&keyword.pattern, attribute, None);
         }
     }
 }

@@ -397,6 +397,7 @@ impl Lowering {
                 let is_check = matches!(&*call.func, Expr::Name(name) if name.id == "isinstance");
                 let [object, classes] = &*call.arguments.args else { return };
                 if is_check {
+                    let classes = self.expr(classes);
                     self.narrow_to(object, classes, is);
                 }
             }
@@ -404,13 +405,12 @@ impl Lowering {
         }
     }
 
-    pub(super) fn narrow_to(&mut self, object: &Expr, classes: &Expr, is: bool) {
-        let class_expr = self.expr(classes);
+    pub(super) fn narrow_to(&mut self, object: &Expr, classes: ExprId, is: bool) {
         match object {
             Expr::Name(name) => {
                 let name_id = self.name(&name.id);
                 let value = self.look_up(name_id);
-                let narrowed = self.add(Fact::Narrowed { value, classes: class_expr, is }, name.range);
+                let narrowed = self.add(Fact::Narrowed { value, classes, is }, name.range);
                 if self.frame().locals.contains_key(&name_id)
                     && !self.frame().overlay.iter().any(|(known, _)| *known == name_id)
                 {
@@ -433,7 +433,7 @@ impl Lowering {
             Expr::Attribute(attribute) => {
                 let Some(path) = path_of(attribute) else { return };
                 let value = self.expr(object);
-                let narrowed = self.add(Fact::Narrowed { value, classes: class_expr, is }, attribute.range);
+                let narrowed = self.add(Fact::Narrowed { value, classes, is }, attribute.range);
                 self.frame().narrowed.push((path, narrowed));
             }
             _ => {}
