@@ -94,12 +94,15 @@ fn add_calls(facts: &Facts, expr: ExprId, found: &mut Few<ExprId>) {
 /// Values of names that a function has for itself, all uses of which are misuses; `misused` are the uses that events tell of.
 pub(super) fn names(facts: &Facts, misused: &FxHashSet<ExprId>) -> Vec<(FunctionId, ExprId, &'static str)> {
     let truths = truths(facts);
+    let returned = returned(facts);
     // How often each is used, and how often rightly.
     let mut uses = vec![(0_u32, 0_u32); facts.bindings.len()];
     for (expr, fact) in facts.exprs.iter() {
         let Expr::Local(bindings) = fact else { continue };
-        let is_misuse = misused.contains(&expr) || truths.contains(&expr);
+        let is_returned = returned.contains(&expr);
         for binding in &**bindings {
+            let is_result = || value_of(&facts.bindings[*binding]).is_some_and(|value| has_default(facts, value));
+            let is_misuse = misused.contains(&expr) || truths.contains(&expr) || (is_returned && is_result());
             let (all, right) = &mut uses[binding.index()];
             *all += 1;
             *right += u32::from(!is_misuse);
@@ -129,6 +132,19 @@ pub(super) fn names(facts: &Facts, misused: &FxHashSet<ExprId>) -> Vec<(Function
     }
     found.retain(|(binding, (_, value, _))| !seen.contains(binding) && names.get(value) == Some(&1));
     found.into_iter().map(|(_, told)| told).collect()
+}
+
+/// Names that coroutine functions return.
+fn returned(facts: &Facts) -> FxHashSet<ExprId> {
+    let functions = facts.functions.iter().map(|(_, function)| function);
+    let functions = functions.filter(|function| function.is_async && !function.is_generator);
+    functions.flat_map(|function| function.returns.iter().map(|(value, _)| *value)).collect()
+}
+
+/// `save() or 1`: somebody takes the call for its result.
+fn has_default(facts: &Facts, value: ExprId) -> bool {
+    let Expr::Logic(false, parts) = &facts.exprs[value] else { return false };
+    parts.last().is_some_and(|last| calls(facts, *last).is_empty() && !matches!(facts.exprs[*last], Expr::Local(_)))
 }
 
 /// The value that a name is given.
