@@ -4,7 +4,8 @@ use super::Context;
 use super::coroutine_never_awaited::is_argument;
 use crate::catalogue::Handed;
 use crate::facts::{
-    Argument, Binding, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, Few, FunctionId, ScopeKind,
+    Argument, Binding, BindingKind, Condition, Constant, Event, EventKind, Expr, ExprId, Facts, Few, FunctionId,
+    ScopeKind,
 };
 use crate::link::values::FileId;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -99,10 +100,11 @@ pub(super) fn names(facts: &Facts, misused: &FxHashSet<ExprId>) -> Vec<(Function
     let mut uses = vec![(0_u32, 0_u32); facts.bindings.len()];
     for (expr, fact) in facts.exprs.iter() {
         let Expr::Local(bindings) = fact else { continue };
-        let is_returned = returned.contains(&expr);
+        let returned = returned.get(&expr).copied();
         for binding in &**bindings {
-            let is_result = || value_of(&facts.bindings[*binding]).is_some_and(|value| has_default(facts, value));
-            let is_misuse = misused.contains(&expr) || truths.contains(&expr) || (is_returned && is_result());
+            let value = value_of(&facts.bindings[*binding]);
+            let is_result = |is_async| value.is_some_and(|value| has_default(facts, value, is_async));
+            let is_misuse = misused.contains(&expr) || truths.contains(&expr) || returned.is_some_and(is_result);
             let (all, right) = &mut uses[binding.index()];
             *all += 1;
             *right += u32::from(!is_misuse);
@@ -134,17 +136,21 @@ pub(super) fn names(facts: &Facts, misused: &FxHashSet<ExprId>) -> Vec<(Function
     found.into_iter().map(|(_, told)| told).collect()
 }
 
-/// Names that coroutine functions return.
-fn returned(facts: &Facts) -> FxHashSet<ExprId> {
-    let functions = facts.functions.iter().map(|(_, function)| function);
-    let functions = functions.filter(|function| function.is_async && !function.is_generator);
-    functions.flat_map(|function| function.returns.iter().map(|(value, _)| *value)).collect()
+/// What functions return, and whether they are coroutine functions.
+fn returned(facts: &Facts) -> FxHashMap<ExprId, bool> {
+    let functions = facts.functions.iter().map(|(_, function)| function).filter(|function| !function.is_generator);
+    functions.flat_map(|function| function.returns.iter().map(|(value, _)| (*value, function.is_async))).collect()
 }
 
-/// `save() or 1`: somebody takes the call for its result.
-fn has_default(facts: &Facts, value: ExprId) -> bool {
+/// `save() or 1`: somebody takes the call for its result. What a plain function returns may be awaited, unless the default cannot.
+fn has_default(facts: &Facts, value: ExprId, is_async: bool) -> bool {
     let Expr::Logic(false, parts) = &facts.exprs[value] else { return false };
-    parts.last().is_some_and(|last| calls(facts, *last).is_empty() && !matches!(facts.exprs[*last], Expr::Local(_)))
+    parts.last().is_some_and(|last| match &facts.exprs[*last] {
+        Expr::Constant(Constant::None | Constant::False) => is_async,
+        Expr::Constant(_) | Expr::Text(_) | Expr::Sequence(_) | Expr::Mapping(_) => true,
+        Expr::Local(_) => false,
+        _ => is_async && calls(facts, *last).is_empty(),
+    })
 }
 
 /// The value that a name is given.
