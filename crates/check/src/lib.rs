@@ -29,13 +29,16 @@ pub use catalogue::Category;
 pub use edits::Edit;
 pub use fix::{Refusal, Repair, fix};
 pub use rules::{RULES, Rule, Severity};
+pub use search::Outline;
 pub use settings::{Settings, SyncCallers};
 
 use catalogue::Catalogue;
 use facts::Facts;
 use graph::{Graph, Site};
+use link::values::FnId;
 use link::{Program, Source, module_name};
 use rustc_hash::FxHashSet;
+use search::{FromProgram, Search, Stakes};
 use serde::{Deserialize, Serialize};
 use syntax::LineIndex;
 
@@ -53,13 +56,16 @@ pub struct File {
 pub struct Knowledge(Facts);
 
 /// What was found.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// In the order of their places.
     pub findings: Vec<Finding>,
     /// Files that could not be read, or in part only.
     pub problems: Vec<Problem>,
     watched: edits::Watched,
+    /// What it takes to search again after an edit; kept apart, as it is large.
+    #[serde(skip)]
+    outline: Option<Outline>,
 }
 
 /// A word of this crate's own. (The name keeps serde from borrowing it from what it reads.)
@@ -152,28 +158,42 @@ fn report(files: &[File], program: &mut Program, graph: &Graph, settings: &Setti
             problems.push(Problem { path: file.path.clone(), line, message: message.clone() });
         }
     }
-    let search = search::Search::new(program, graph);
+    let (mut outline, found, shared) = search_all(program, graph);
     if settings.strict {
-        for (site, message) in unresolved::calls(program, &search) {
+        for (site, message) in unresolved::calls(program, &shared) {
             let place = texts.place(site);
             problems.push(Problem { path: place.path, line: place.line, message });
         }
     }
-    let mut context = rules::Context { program, graph, search: &search, found: Vec::new() };
+    let mut context = rules::Context { program, graph, found, stakes: Stakes::default() };
     rules::run(&mut context);
     let found = context.found;
-    let mut findings: Vec<Finding> = Vec::new();
-    for raw in found {
-        let is_wanted = settings.is_selected(raw.rule.code)
-            && !settings.is_ignored_in(raw.rule.code, &program.file(raw.site.file).path);
-        if is_wanted && !is_silenced(program, &raw) {
-            findings.push(texts.tell(raw));
-        }
-    }
+    outline.stakes = context.stakes;
+    let wanted = found.into_iter().filter(|raw| is_wanted(raw, &outline, files, settings));
+    let findings = wanted.map(|raw| texts.tell(raw)).collect();
     let watched = edits::Watched::new(program, rules::watched_names(program));
-    let mut report = Report { findings, problems, watched };
+    let mut report = Report { findings, problems, watched, outline: Some(outline) };
     report.sort();
     report
+}
+
+/// The outline, what blocks, and functions that too many share.
+fn search_all(program: &mut Program, graph: &Graph) -> (Outline, Vec<rules::Raw>, Vec<(FnId, Site, usize)>) {
+    let mut outline = Outline::new(program, graph);
+    let answers = FromProgram::new(program, graph);
+    let search = Search::new(&outline, &answers);
+    let (found, shared) = (rules::tell_blocking(&outline, &search), search.shared);
+    outline.passed = answers.given();
+    (outline, found, shared)
+}
+
+/// Whether it is selected, and no comment silences it: where it is, or where its chain ends.
+fn is_wanted(raw: &rules::Raw, outline: &Outline, files: &[File], settings: &Settings) -> bool {
+    let (code, path) = (raw.rule.code, &files[raw.site.file.0 as usize].path);
+    let end = raw.chain.iter().rev().find_map(|(_, site)| *site);
+    settings.is_selected(code)
+        && !settings.is_ignored_in(code, path)
+        && ![raw.site].into_iter().chain(end).any(|site| outline.is_silenced(site, code))
 }
 
 impl Report {
@@ -195,23 +215,6 @@ fn analyse(files: &[File], known: Vec<Knowledge>, settings: &Settings) -> (Progr
     let mut program = Program::new(sources.collect(), Catalogue::new(&settings.blocking));
     let graph = graph::build(&mut program);
     (program, graph)
-}
-
-/// Whether a comment silences it, where it is or where its chain ends.
-fn is_silenced(program: &Program, raw: &rules::Raw) -> bool {
-    let end = raw.chain.iter().rev().find_map(|(_, site)| *site);
-    let mut places: Vec<Site> = vec![raw.site];
-    places.extend(end);
-    places.into_iter().any(|site| is_silenced_at(program, site, raw.rule.code))
-}
-
-/// Whether a comment there silences a rule.
-fn is_silenced_at(program: &Program, site: Site, code: &str) -> bool {
-    program.file(site.file).facts.suppressions.iter().any(|suppression| {
-        // On its first line, or its last.
-        let is_there = suppression.line.has(site.span.start) || suppression.line.has(site.span.end);
-        is_there && (suppression.codes.is_empty() || suppression.codes.iter().any(|known| known == code))
-    })
 }
 
 /// The texts, and where their lines begin.

@@ -4,13 +4,13 @@
 use crate::facts::{EventKind, Expr};
 use crate::graph::Site;
 use crate::link::Program;
-use crate::search::Search;
+use crate::link::values::FnId;
 use rustc_hash::FxHashSet;
 
 /// All of them, and what is to be said of each, in the order of the text.
-pub(crate) fn calls(program: &mut Program, search: &Search<'_>) -> Vec<(Site, String)> {
+pub(crate) fn calls(program: &mut Program, shared: &[(FnId, Site, usize)]) -> Vec<(Site, String)> {
     let mut found = Vec::new();
-    for (function, site, count) in &search.shared {
+    for (function, site, count) in shared {
         let name = program.file(program.file_of(*function)).facts.name(program.function(*function).qualified);
         let told =
             format!("{count} functions call `{name}`, and what it calls was registered: not followed from there");

@@ -30,6 +30,11 @@ asyncio.run(main())
 
 const SHOP: &str = "\
 import start
+import time
+
+
+def pack(box=None):
+    time.sleep(1)
 
 
 class Till:
@@ -93,14 +98,12 @@ fn quiet_edits() {
 #[test]
 fn edits_that_say_something() {
     let edits = [
-        // Something blocks, is made, is awaited, is kept.
-        ("    pause(1)\n", "    pause(1)\n    time.sleep(2)\n"),
+        // Something is called, made, awaited, kept.
         ("    pause(1)\n", "    pause(1)\n    pause(2)\n"),
         ("    pause(1)\n", "    pause(1)\n    await asyncio.sleep(0)\n"),
         ("    task.add_done_callback(print)\n", "    task.add_done_callback(print)\n    print(task)\n"),
         // Less does.
         ("    time.sleep(seconds)\n", "    time = None\n    time.sleep(seconds)\n"),
-        ("    time.sleep(seconds)\n", "    print(seconds)\n"),
         ("    time.sleep(seconds)\n", "    if seconds:\n        time.sleep(seconds)\n"),
         // Others may hear of it.
         ("asyncio.run(main())\n", "asyncio.run(main())\nPRICES = [1]\n"),
@@ -119,6 +122,106 @@ fn edits_that_say_something() {
         let after = BEFORE.replacen(before, after, 1);
         assert_ne!(after, BEFORE);
         assert!(carried(&after).is_none(), "{after}");
+    }
+}
+
+const CHAINS: &str = "\
+import asyncio, json, os, time
+import requests
+from shop import pack
+
+
+def wait():
+    time.sleep(3)
+
+
+def twice(what):
+    what()
+    what()
+
+
+def fetch(url, fast=False):
+    if not fast:
+        time.sleep(1)
+    return requests.get(url)
+
+
+def load(url):
+    return fetch(url)
+
+
+def unused(url):
+    return json.loads(url)
+
+
+class Reader:
+    def read(self, url):
+        setting = os.getenv('x')
+        return load(url)
+
+    async def run(self):
+        await asyncio.sleep(0)
+        return self.read('a')
+
+
+async def main():
+    await Reader().run()
+    wait()
+    load('d')
+    load('b')
+    fetch('c', fast=True)
+
+
+async def idle(url):
+    print(url)
+
+
+asyncio.run(main())
+";
+
+#[test]
+fn calls_that_block_come_and_go() {
+    let edits = [
+        // In a coroutine function; in what it calls; before and behind what is there; in what nobody calls.
+        ("    load('b')\n", "    time.sleep(1)\n    load('b')\n"),
+        ("    load('b')\n", "    load('b')\n    requests.post('u', data=1)\n"),
+        ("    return fetch(url)\n", "    time.sleep(1)\n    return fetch(url)\n"),
+        ("    return requests.get(url)\n", "    requests.head(url)\n    return requests.get(url)\n"),
+        ("        return load(url)\n", "        time.sleep(1)\n        time.sleep(2)\n        return load(url)\n"),
+        ("    return json.loads(url)\n", "    time.sleep(1)\n    return json.loads(url)\n"),
+        // Gone, under a condition of the caller's.
+        ("        time.sleep(1)\n", "        print(url)\n"),
+        // Calls of plain functions of the program.
+        ("    load('b')\n", "    load('b')\n    wait()\n"),
+        ("    load('b')\n", "    wait()\n    load('b')\n    wait()\n"),
+        ("    load('b')\n", "    load('b')\n    pack(1)\n"),
+        ("    return json.loads(url)\n", "    wait()\n    return json.loads(url)\n"),
+        ("    return fetch(url)\n", "    wait()\n    return fetch(url)\n"),
+        ("    wait()\n    load('d')\n", "    load('d')\n"),
+        // With a result.
+        ("    load('b')\n", "    answer = requests.get('u')\n    load('b')\n"),
+        ("    load('b')\n", "    print(requests.get('u'))\n    load('b')\n"),
+    ];
+    for (before, after) in edits {
+        let after = CHAINS.replacen(before, after, 1);
+        assert_ne!(after, CHAINS);
+        assert!(carried_from(CHAINS, &after).is_some(), "{after}");
+    }
+    // Something else is returned; a condition; a function that is told of if nothing else is to be mended in it; a name that is not what it was.
+    let edits = [
+        ("    return requests.get(url)\n", "    return url\n"),
+        ("    load('b')\n", "    load('b')\n    if load:\n        time.sleep(1)\n"),
+        ("    print(url)\n", "    time.sleep(1)\n"),
+        ("    load('b')\n", "    load('b')\n    time = Reader()\n    time.sleep(1)\n"),
+        ("    load('b')\n", "    load('b')\n    sys.exit(1)\n"),
+        // What is called asks what it was given, or gives something.
+        ("    load('b')\n", "    load('b')\n    twice(wait)\n"),
+        ("    load('b')\n", "    load('b')\n    fetch('e')\n"),
+    ];
+    for (before, after) in edits {
+        let after = CHAINS.replacen(before, after, 1);
+        assert_ne!(after, CHAINS);
+        assert!(carried_from(CHAINS, &after).is_none(), "{after}");
     }
 }
 
@@ -265,8 +368,10 @@ fn what_mentions_say() {
     let given = format!("{BEFORE}\n\ndef kind():\n    return shop.Till\n");
     assert!(carried(&given).is_none());
     let raising = BEFORE.replacen("def pause", "def stop():\n    print(1)\n    raise OSError\n\n\ndef pause", 1);
-    let after = raising.replacen("    pause(1)\n", "    stop()\n    pause(1)\n", 1);
-    assert!(carried_from(&raising, &after).is_none());
+    let stopped = |before: &str| before.replacen("    pause(1)\n", "    stop()\n    pause(1)\n", 1);
+    assert!(carried_from(&raising, &stopped(&raising)).is_some());
+    let never = raising.replacen("    print(1)\n", "    if False:\n        return\n", 1);
+    assert!(carried_from(&never, &stopped(&never)).is_none());
     let method = BEFORE.replacen(
         "async def main",
         "class Kind:\n    def itself(self):\n        name = self.size\n\n\nasync def main",

@@ -128,8 +128,8 @@ impl Cache {
     /// A report that was kept for this question, if the program is the same, or no edit since has changed what is found.
     pub(crate) fn report(&self, key: &Key, read: &Read, settings: &Settings) -> Option<Report> {
         let bytes = std::fs::read(self.folder.join(&key.slot)).ok()?;
-        let (checksum, bytes) = bytes.split_first_chunk::<8>()?;
-        let kept: Kept<Report> = decode(bytes, u64::from_le_bytes(*checksum))?;
+        let (kept, rest) = split(&bytes)?;
+        let kept: Kept<Report> = postcard::from_bytes(kept).ok()?;
         let is_same = kept.question == key.question && kept.files.len() == read.files.len();
         let mut changed = Vec::new();
         for (index, (path, hash)) in kept.files.iter().enumerate().filter(|_| is_same) {
@@ -144,6 +144,10 @@ impl Cache {
             return None;
         }
         let mut report = kept.report;
+        if !changed.is_empty() {
+            let outline = split(rest).and_then(|(outline, _)| postcard::from_bytes(outline).ok());
+            report = report.with(outline.flatten());
+        }
         let mut news = Vec::new();
         for &(index, hash) in &changed {
             let file = &read.files[index];
@@ -173,10 +177,9 @@ impl Cache {
     /// Keeps the report of a question, in the place of the one that was in its slot.
     pub(crate) fn keep(&self, key: &Key, read: &Read, report: &Report) {
         let files = read.files.iter().map(|file| file.path.clone()).zip(read.hashes.iter().copied()).collect();
-        let Ok(body) = postcard::to_stdvec(&Kept { question: key.question, files, report }) else { return };
-        let mut bytes = XxHash3_64::oneshot(&body).to_le_bytes().to_vec();
-        bytes.extend(body);
-        let _ = write(&self.folder.join(&key.slot), &bytes);
+        let kept = postcard::to_stdvec(&Kept { question: key.question, files, report });
+        let (Ok(kept), Ok(outline)) = (kept, postcard::to_stdvec(&report.outline())) else { return };
+        let _ = write(&self.folder.join(&key.slot), &[whole(&kept), whole(&outline)].concat());
     }
 
     /// Removes packs of folders that are gone, and what runs that were ended in between have left.
@@ -223,11 +226,9 @@ impl Key {
 impl Pack {
     fn read(path: &Path) -> Option<Self> {
         let bytes = std::fs::read(path).ok()?;
-        let (length, rest) = bytes.split_first_chunk::<8>()?;
-        let (checksum, rest) = rest.split_first_chunk::<8>()?;
-        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-        let contents: Contents = decode(rest.get(..length)?, u64::from_le_bytes(*checksum))?;
-        Some(Self { contents, first: HEAD + length, bytes })
+        let (contents, bodies) = split(&bytes)?;
+        let contents: Contents = postcard::from_bytes(contents).ok()?;
+        Some(Self { contents, first: bytes.len() - bodies.len(), bytes })
     }
 
     /// The folder of a pack, without a look at the rest.
@@ -259,14 +260,22 @@ impl Pack {
 fn pack<'b>(folder: &Path, entries: impl Iterator<Item = (Entry, &'b [u8])>) -> Vec<u8> {
     let (entries, bodies): (Vec<Entry>, Vec<&[u8]>) = entries.unzip();
     let contents = postcard::to_stdvec(&Contents { folder: folder.to_owned(), entries }).unwrap_or_default();
-    let mut bytes = Vec::with_capacity(HEAD + contents.len() + bodies.iter().map(|body| body.len()).sum::<usize>());
-    bytes.extend((contents.len() as u64).to_le_bytes());
-    bytes.extend(XxHash3_64::oneshot(&contents).to_le_bytes());
-    bytes.extend(contents);
-    for body in bodies {
-        bytes.extend_from_slice(body);
-    }
-    bytes
+    [&whole(&contents), &bodies.concat()].map(Vec::as_slice).concat()
+}
+
+/// Bytes, after their length and checksum.
+fn whole(bytes: &[u8]) -> Vec<u8> {
+    let head = [(bytes.len() as u64).to_le_bytes(), XxHash3_64::oneshot(bytes).to_le_bytes()].concat();
+    [&head, bytes].concat()
+}
+
+/// The first of such bytes, and what follows them.
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    let (checksum, rest) = rest.split_first_chunk::<8>()?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+    let (first, rest) = rest.split_at_checked(length)?;
+    (XxHash3_64::oneshot(first) == u64::from_le_bytes(*checksum)).then_some((first, rest))
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8], checksum: u64) -> Option<T> {

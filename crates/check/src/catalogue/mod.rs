@@ -8,12 +8,13 @@ mod callbacks;
 mod quiet;
 mod types;
 
-pub(crate) use quiet::is_quiet;
+pub(crate) use quiet::{is_quiet, is_quiet_builtin};
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 /// Why something must not be called on the loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Category {
     /// It runs an event loop.
     Nested,

@@ -8,6 +8,11 @@ pub(crate) fn is_quiet(path: &str) -> bool {
     has(MODULES, root) || has(FUNCTIONS, path) || PARTS.iter().any(|part| path.starts_with(part))
 }
 
+/// Whether a name is that of a built-in function which nobody asks about.
+pub(crate) fn is_quiet_builtin(name: &str) -> bool {
+    FUNCTIONS.split_whitespace().any(|known| known == name)
+}
+
 const FUNCTIONS: &str =
     "abs bool bytes bytearray chr complex divmod float format hash hex id int len oct ord pow print range range()
     range()[*] repr round str";

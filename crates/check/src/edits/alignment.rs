@@ -1,11 +1,13 @@
 //! Two facts of one file, side by side: what of the old one is what of the new one, and whether anything else is quiet.
 
+use super::heard::{Heard, Matched, matched};
 use super::mentions::{Paired, mentions};
-use super::quiet::Quiet;
+use super::quiet::{Callee, Quiet, Stopping};
 use crate::facts::{
-    ALWAYS, BindingId, ClassId, Event, Expr, ExprId, Facts, Function, FunctionId, GuardId, MODULE_SCOPE, NameId, Part,
-    Parts, ScopeId, ScopeKind, Span,
+    ALWAYS, BindingId, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, Function, FunctionId, GuardId,
+    MODULE_SCOPE, NameId, Part, Parts, ScopeId, ScopeKind, Span,
 };
+use crate::link::values::FileId;
 use crate::rules::misuse;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::hash::Hash;
@@ -20,6 +22,65 @@ pub(super) struct Alignment<'q> {
     functions: Pairs<FunctionId>,
     scopes: Pairs<ScopeId>,
     spans: Pairs<Span>,
+    /// Calls that have come or gone.
+    gone: Vec<Gone>,
+    come: Vec<Come>,
+}
+
+/// Where everything has gone.
+pub(super) struct Moves {
+    pub(super) spans: FxHashMap<Span, Span>,
+    pub(super) functions: FxHashMap<FunctionId, FunctionId>,
+    /// Calls that are there no more, by the function that had them.
+    pub(super) gone: Vec<Gone>,
+    /// Calls that are new.
+    pub(super) come: Vec<Come>,
+    /// Functions that quiet code calls now.
+    pub(super) called: FxHashSet<FunctionId>,
+}
+
+/// A call that is there no more.
+pub(super) struct Gone {
+    pub(super) function: FunctionId,
+    pub(super) span: Span,
+    pub(super) what: Alone,
+}
+
+/// A call that is new.
+pub(super) struct Come {
+    pub(super) function: FunctionId,
+    pub(super) span: Span,
+    pub(super) what: Alone,
+    pub(super) under: Under,
+}
+
+/// What may come and go.
+pub(super) enum Alone {
+    Stop(Stopping),
+    Call(Callee),
+}
+
+/// Under which conditions a new call stands.
+pub(super) struct Under {
+    pub(super) is_covered: bool,
+    /// Calls before it, which must return where a loop runs for it to do so; none, if there are other conditions.
+    pub(super) behind: Option<Vec<Span>>,
+    /// What stands under the same conditions, and did before.
+    pub(super) beside: Vec<Span>,
+}
+
+impl Alone {
+    fn of(quiet: Quiet<'_>, event: &Event) -> Option<Self> {
+        quiet.stop(event).map(Self::Stop).or_else(|| quiet.call_alone(event).map(Self::Call))
+    }
+
+    /// The name of another module that it uses.
+    pub(super) fn asked(&self) -> Option<(FileId, &str)> {
+        match self {
+            Self::Call(Callee::In(file, name)) => Some((*file, name)),
+            _ => None,
+        }
+    }
 }
 
 /// One to one.
@@ -73,11 +134,13 @@ impl<'q> Alignment<'q> {
             functions: Pairs::default(),
             scopes: Pairs::default(),
             spans: Pairs::default(),
+            gone: Vec::new(),
+            come: Vec::new(),
         }
     }
 
-    /// Where each place has gone, if whatever may matter is the same.
-    pub(super) fn moves(mut self) -> Option<FxHashMap<Span, Span>> {
+    /// Where each place has gone, if whatever may matter is the same, but for calls that come and go.
+    pub(super) fn moves(mut self) -> Option<Moves> {
         let old = self.old.facts;
         let is_same = self.pair_functions()
             && self.pair_scopes()
@@ -88,7 +151,11 @@ impl<'q> Alignment<'q> {
             && self.lists()
             && self.has_same_uses()
             && mentions(self.old, self.paired_old()) == mentions(self.new, self.paired_new());
-        is_same.then_some(self.spans.to)
+        let events = self.new.facts.functions.iter().flat_map(|(_, function)| &function.events);
+        let quiet = events.filter(|event| self.new.event(event));
+        let called = quiet.filter_map(|event| self.new.called(event)).collect();
+        let Self { spans, functions, gone, come, .. } = self;
+        is_same.then_some(Moves { spans: spans.to, functions: functions.to, gone, come, called })
     }
 
     fn paired_old(&self) -> Paired<'_> {
@@ -204,21 +271,43 @@ impl<'q> Alignment<'q> {
             && self.maybe(old.annotation, new.annotation)
             && old.end.is_some() == new.end.is_some()
             && self.guard(old.end.unwrap_or(ALWAYS), new.end.unwrap_or(ALWAYS))
-            && self.events(&old.events, &new.events)
+            && self.events(function, now)
+            && (old.events.is_empty() == new.events.is_empty() || is_open_ended(self.new, new))
+            && (old.decorators.is_empty() || acts(old) == acts(new))
     }
 
-    /// What a function does, but for what is quiet.
-    fn events(&mut self, old: &[Event], new: &[Event]) -> bool {
-        let (before, now) = (self.old, self.new);
-        let old: Vec<&Event> = old.iter().filter(|event| !before.event(event)).collect();
-        let new: Vec<&Event> = new.iter().filter(|event| !now.event(event)).collect();
-        old.len() == new.len()
-            && old.into_iter().zip(new).all(|(old, new)| {
-                self.same(&old.kind, &new.kind)
-                    && self.expr(old.expr, new.expr)
-                    && self.guard(old.guard, new.guard)
-                    && self.span(old.span, new.span)
-            })
+    /// What a function does, but for what is quiet, and for calls that come and go.
+    fn events(&mut self, function: FunctionId, now: FunctionId) -> bool {
+        let (old, new) = (Heard::all(self.old, function), Heard::all(self.new, now));
+        let Some(Matched { pairs, gone, come }) = matched(&old, &new) else { return false };
+        for index in gone {
+            let event = old[index].event;
+            let Some(what) = Alone::of(self.old, event) else { return false };
+            self.gone.push(Gone { function, span: event.span, what });
+        }
+        for index in come {
+            let event = new[index].event;
+            let Some(what) = Alone::of(self.new, event) else { return false };
+            let pairs = pairs.iter().map(|(_, other)| new[*other].event);
+            let under = self.under(event.guard, pairs);
+            self.come.push(Come { function: now, span: event.span, what, under });
+        }
+        pairs.into_iter().all(|(one, other)| {
+            let (old, new) = (old[one].event, new[other].event);
+            self.same(&old.kind, &new.kind)
+                && self.expr(old.expr, new.expr)
+                && self.guard(old.guard, new.guard)
+                && self.span(old.span, new.span)
+        })
+    }
+
+    fn under(&self, guard: GuardId, others: impl Iterator<Item = &'q Event>) -> Under {
+        let quiet = self.new;
+        let beside = others.filter(|other| quiet.guard(other.guard) == quiet.guard(guard));
+        let beside = beside.map(|other| other.span).collect();
+        let spans = |calls: Vec<ExprId>| calls.into_iter().map(|call| quiet.facts.span(call)).collect();
+        let is_covered = quiet.facts.conditions(guard).any(|one| matches!(one, Condition::Covered(_)));
+        Under { is_covered, behind: quiet.calls_before(guard).map(spans), beside }
     }
 
     /// What is listed for the whole file.
@@ -369,6 +458,16 @@ impl<'q> Alignment<'q> {
     }
 }
 
+/// Whether a function does more than to read attributes. (Of properties that don't, nobody hears.)
+fn acts(function: &Function) -> bool {
+    function.events.iter().any(|event| event.kind != EventKind::Read)
+}
+
+/// Whether a function may return whatever happens in it: what it does says nothing of where its callers are.
+fn is_open_ended(quiet: Quiet<'_>, function: &Function) -> bool {
+    function.returns.iter().map(|(_, guard)| *guard).chain(function.end).any(|guard| quiet.guard(guard) == ALWAYS)
+}
+
 /// The names of a scope, and what they are bound to.
 fn names(facts: &Facts, scope: ScopeId) -> FxHashMap<&str, &[BindingId]> {
     facts.scopes[scope].names.iter().map(|(name, bindings)| (facts.name(*name), &**bindings)).collect()
@@ -411,7 +510,8 @@ fn uses(facts: &Facts) -> FxHashMap<BindingId, Uses> {
 /// The loops in which something happens that is not quiet, in the order of the text.
 fn loops(quiet: Quiet<'_>) -> Vec<Span> {
     let events = quiet.facts.functions.iter().flat_map(|(_, function)| &function.events);
-    let mut heard: Vec<u32> = events.filter(|event| !quiet.event(event)).map(|event| event.span.start).collect();
+    let is_heard = |event: &&Event| !quiet.event(event) && quiet.alone(event).is_none();
+    let mut heard: Vec<u32> = events.filter(is_heard).map(|event| event.span.start).collect();
     heard.sort_unstable();
     let loops = quiet.facts.loops.iter().copied();
     loops

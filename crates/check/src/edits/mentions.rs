@@ -1,7 +1,8 @@
 //! What code that is not the same on both sides of an edit says with names that matter elsewhere.
 
 use super::quiet::Quiet;
-use crate::facts::{BindingId, BindingKind, Expr, ExprId, Facts, FunctionId, GuardId, Part, Parts};
+use crate::catalogue::is_quiet_builtin;
+use crate::facts::{BindingId, BindingKind, Event, Expr, ExprId, Facts, FunctionId, GuardId, Part, Parts};
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use std::hash::{Hash, Hasher};
 
@@ -35,7 +36,8 @@ pub(super) fn mentions<'f>(quiet: Quiet<'f>, paired: Paired<'_>) -> (Vec<u64>, F
         tell(2, guard.condition.parts());
     }
     for (id, function) in facts.functions.iter() {
-        for event in function.events.iter().filter(|event| quiet.event(event)) {
+        let is_unpaired = |event: &&Event| quiet.event(event) || quiet.alone(event).is_some();
+        for event in function.events.iter().filter(is_unpaired) {
             let parts = [vec![Part::Name(function.qualified), Part::Expr(event.expr)], event.kind.parts()].concat();
             tell(3, parts);
         }
@@ -49,7 +51,8 @@ pub(super) fn mentions<'f>(quiet: Quiet<'f>, paired: Paired<'_>) -> (Vec<u64>, F
         }
     }
     told.sort_unstable();
-    (told, facts.names.iter().filter(|name| quiet.watched.has(name)).collect())
+    let matters = |name: &&str| quiet.watched.has(name) && (!is_quiet_builtin(name) || quiet.watched.has_class(name));
+    (told, facts.names.iter().filter(matters).collect())
 }
 
 /// Tells things by their form: names by their text, and nothing by its number.
@@ -103,7 +106,13 @@ impl<'f> Teller<'f> {
                 std::mem::discriminant(fact).hash(hasher);
                 let is_free_receiver = matches!(fact, Expr::Free(..)) && self.is_receiver(expr);
                 let is_told = is_free_receiver
-                    || facts.mentioned(expr).into_iter().any(|name| self.quiet.watched.has(facts.name(name)));
+                    || match *fact {
+                        // A built-in function's name may only be that of a class.
+                        Expr::Global(name) if is_quiet_builtin(facts.name(name)) => {
+                            self.quiet.watched.has_class(facts.name(name))
+                        }
+                        _ => facts.mentioned(expr).into_iter().any(|name| self.quiet.watched.has(facts.name(name))),
+                    };
                 let inner = match *fact {
                     _ if depth >= DEEPEST => Vec::new(),
                     // That an attribute of its object is read, is what its name says.

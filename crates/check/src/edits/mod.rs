@@ -5,8 +5,10 @@
 //! no interest if nobody asked the module for it. All else is checked anew: this never guesses.
 
 mod alignment;
+mod heard;
 mod mentions;
 mod quiet;
+mod retold;
 mod watched;
 
 pub(crate) use watched::Watched;
@@ -16,10 +18,13 @@ use crate::facts::{Facts, Span, Suppression};
 use crate::graph::Site;
 use crate::link::values::FileId;
 use crate::link::{Modules, module_name};
+use crate::rules;
+use crate::search::{FromBefore, Outline, Search};
 use crate::settings::Settings;
-use crate::{File, Knowledge, Place, Report, Texts};
-use alignment::Alignment;
-use quiet::Quiet;
+use crate::{File, Knowledge, Place, Report, Texts, is_wanted};
+use alignment::{Alignment, Moves};
+use quiet::{Around, Quiet};
+use retold::Shift;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A file that has a new text: what is known of the old one, and of the new one.
@@ -34,7 +39,18 @@ pub struct Edit<'e> {
 }
 
 impl Report {
-    /// The report, after an edit that leaves all findings as they are; none, if that is not sure.
+    /// What it takes to search again after an edit that lets calls that block come or go. It is large, and kept apart.
+    pub const fn outline(&self) -> Option<&Outline> {
+        self.outline.as_ref()
+    }
+
+    /// The report that was kept, with the outline that was.
+    #[must_use]
+    pub fn with(self, outline: Option<Outline>) -> Self {
+        Self { outline, ..self }
+    }
+
+    /// The report, after an edit that leaves all findings as they are, or that lets calls that block come or go; none, if that is not sure.
     ///
     /// `files` are those of the whole program, as they are now, in the order of their paths.
     #[must_use]
@@ -43,37 +59,94 @@ impl Report {
         if old.error.is_some() || new.error.is_some() || self.problems.iter().any(|problem| problem.path == file.path) {
             return None;
         }
+        let moves = self.moves(edit, files, settings)?;
+        if !is_silenced_alike(old, new, &moves.spans) {
+            return None;
+        }
+        let id = FileId(edit.index as u32);
+        let is_audible = !moves.gone.is_empty() || !moves.come.is_empty();
+        let outline = self.outline.take();
+        if is_audible {
+            if settings.strict {
+                return None;
+            }
+            let before = outline?;
+            let shift = Shift::new(&before, id, (old, new), &moves);
+            let after = shift.apply(before.clone())?;
+            let found = found_anew((&before, &after), &shift)?;
+            self.findings.retain(|finding| !rules::is_of_ways(finding.code));
+            self.move_places(&file.path, file, &moves.spans)?;
+            let mut texts = Texts::new(files);
+            let wanted = found.into_iter().filter(|raw| is_wanted(raw, &after, files, settings));
+            self.findings.extend(wanted.map(|raw| texts.tell(raw)));
+            self.outline = Some(after);
+            for (asked, name) in moves.come.iter().filter_map(|come| come.what.asked()) {
+                self.watched.ask(&files[asked.0 as usize].path, name);
+            }
+        } else {
+            self.move_places(&file.path, file, &moves.spans)?;
+            self.outline = outline.and_then(|outline| {
+                let shift = Shift::new(&outline, id, (old, new), &moves);
+                shift.apply(outline)
+            });
+        }
+        self.sort();
+        Some(self)
+    }
+
+    /// What has become of the file's text, if nothing else was done to it.
+    fn moves(&self, edit: Edit<'_>, files: &[File], settings: &Settings) -> Option<Moves> {
         let catalogue = Catalogue::new(&settings.blocking);
         let packages: FxHashSet<&str> =
             files.iter().filter_map(|file| file.path.strip_suffix("/__init__.py")).collect();
         let names: Vec<String> =
             files.iter().map(|file| module_name(&file.path, |folder| packages.contains(folder))).collect();
         let modules = Modules::new(files.iter().map(|file| &*file.path).zip(names.iter().map(|name| &**name)));
-        let is_outside =
-            |module: &str| modules.find(module, FileId(edit.index as u32)).is_none() && !modules.is_namespace(module);
+        let around = Around { modules: &modules, file: FileId(edit.index as u32), name: &names[edit.index] };
         let quiet = |facts| Quiet {
             facts,
-            path: &file.path,
-            is_outside: &is_outside,
+            path: &files[edit.index].path,
+            around: &around,
             catalogue: &catalogue,
             watched: &self.watched,
             depth: 0,
         };
-        let moves = Alignment::new(quiet(old), quiet(new)).moves()?;
-        if !is_silenced_alike(old, new, &moves) {
-            return None;
-        }
+        Alignment::new(quiet(&edit.old.0), quiet(&edit.new.0)).moves()
+    }
+
+    fn move_places(&mut self, path: &str, file: &File, moves: &FxHashMap<Span, Span>) -> Option<()> {
         let mut texts = Texts::new(std::slice::from_ref(file));
         for finding in &mut self.findings {
             let links = finding.chain.iter_mut().filter_map(|link| link.place.as_mut());
-            for place in links.chain([&mut finding.place]).filter(|place| place.path == file.path) {
+            for place in links.chain([&mut finding.place]).filter(|place| place.path == path) {
                 let span = *moves.get(&place.span())?;
                 *place = texts.place(Site { file: FileId(0), span });
             }
         }
-        self.sort();
-        Some(self)
+        Some(())
     }
+}
+
+/// The ways to what blocks, after an edit; none, if answers are missing, or other rules would say something else than before.
+fn found_anew((before, after): (&Outline, &Outline), shift: &Shift<'_>) -> Option<Vec<rules::Raw>> {
+    let search = |outline: &Outline| {
+        let answers = FromBefore::default();
+        let found = rules::tell_blocking(outline, &Search::new(outline, &answers));
+        (!answers.is_incomplete()).then_some(found)
+    };
+    let (old, new) = (search(before)?, search(after)?);
+    // Some are told of unless something else is to be mended in them.
+    let is_idle = |outline: &Outline, raw: &rules::Raw| {
+        let mut idle = outline.stakes.idle.iter();
+        idle.any(|idle| idle.file == raw.site.file && idle.span.contains(raw.site.span))
+    };
+    let moved: FxHashSet<Site> = old.iter().filter_map(|raw| shift.site(raw.site)).collect();
+    let known: FxHashSet<Site> = new.iter().map(|raw| raw.site).collect();
+    let is_lost = |raw: &&rules::Raw| shift.site(raw.site).is_none_or(|site| !known.contains(&site));
+    let is_fresh = |raw: &&rules::Raw| !moved.contains(&raw.site);
+    let is_other = old.iter().filter(is_lost).any(|raw| is_idle(before, raw))
+        || new.iter().filter(is_fresh).any(|raw| is_idle(after, raw));
+    (!is_other).then_some(new)
 }
 
 /// Whether comments silence the same things: all that has moved is on the line of the same one, or of none.

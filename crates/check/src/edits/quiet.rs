@@ -1,28 +1,64 @@
 //! Code that says nothing to any rule, whatever the rest of the program is.
 
 use super::watched::Watched;
-use crate::catalogue::{Catalogue, Handed, canonical, is_quiet};
+use crate::catalogue::{Catalogue, Category, Handed, Unless, canonical, is_quiet};
 use crate::facts::{
-    Argument, BindingId, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, FunctionId, Guard, GuardId,
-    MODULE, MODULE_SCOPE,
+    ALWAYS, Argument, BindingId, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, FunctionId, Guard,
+    GuardId, MODULE, MODULE_SCOPE, Use,
 };
-use crate::link::is_test;
+use crate::link::values::FileId;
+use crate::link::{Modules, is_builtin, is_test};
 use crate::rules::{is_to_cancel, misuse};
+
+/// What a call blocks on.
+pub(super) struct Stopping {
+    pub(super) path: String,
+    pub(super) category: Category,
+}
+
+/// A call of a function of the program, alone on its line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Callee {
+    Here(FunctionId),
+    /// In the module of that file, by its name.
+    In(FileId, String),
+}
+
+/// The modules that a file may import.
+pub(super) struct Around<'q> {
+    pub(super) modules: &'q Modules,
+    pub(super) file: FileId,
+    /// The file's own name as a module.
+    pub(super) name: &'q str,
+}
+
+impl Around<'_> {
+    /// Whether a module is none of the program's own.
+    fn is_outside(&self, module: &str) -> bool {
+        self.modules.find(module, self.file).is_none() && !self.modules.is_namespace(module)
+    }
+
+    fn find(&self, module: &str, level: u32) -> Option<FileId> {
+        if level == 0 {
+            return self.modules.find(module, self.file);
+        }
+        self.modules.find(&self.modules.absolute(self.file, self.name, level, module)?, self.file)
+    }
+}
 
 /// What is quiet in a file.
 #[derive(Clone, Copy)]
 pub(super) struct Quiet<'q> {
     pub(super) facts: &'q Facts,
     pub(super) path: &'q str,
-    /// Whether a module is none of the program's own.
-    pub(super) is_outside: &'q dyn Fn(&str) -> bool,
+    pub(super) around: &'q Around<'q>,
     pub(super) catalogue: &'q Catalogue,
     pub(super) watched: &'q Watched,
     /// Functions that were looked into, one within the other.
     pub(super) depth: u32,
 }
 
-impl Quiet<'_> {
+impl<'q> Quiet<'q> {
     /// Whether an event is one that nobody hears of.
     pub(super) fn event(&self, event: &Event) -> bool {
         let expr = event.expr;
@@ -47,6 +83,118 @@ impl Quiet<'_> {
         }
     }
 
+    /// What an event that may come and go calls, told as a name: nobody hears more of it than that.
+    pub(super) fn alone(&self, event: &Event) -> Option<String> {
+        let called = || match self.call_alone(event)? {
+            Callee::Here(function) => {
+                Some(format!("here {}", self.facts.name(self.facts.functions[function].qualified)))
+            }
+            Callee::In(file, name) => Some(format!("{} {name}", file.0)),
+        };
+        self.stop(event).map(|stop| stop.path).or_else(called)
+    }
+
+    /// What an event blocks on, if that is all that anybody hears of it.
+    pub(super) fn stop(&self, event: &Event) -> Option<Stopping> {
+        let is_plain = matches!(event.kind, EventKind::Call(Use::Discarded | Use::Bound(_) | Use::Other));
+        if !is_plain || self.uses_results(event) {
+            return None;
+        }
+        self.stopping(event.expr)
+    }
+
+    /// The function that an event calls, if it is no more than that.
+    pub(super) fn call_alone(&self, event: &Event) -> Option<Callee> {
+        let is_alone = event.kind == EventKind::Call(Use::Discarded) && !self.uses_results(event);
+        is_alone.then(|| self.callee(event.expr)).flatten()
+    }
+
+    fn callee(&self, call: ExprId) -> Option<Callee> {
+        let Expr::Call(callee, _) = self.facts.exprs[call] else { return None };
+        if let Some(own) = self.called_function(callee) {
+            return Some(Callee::Here(own));
+        }
+        let [binding] = *self.bindings(callee)? else { return None };
+        match self.facts.bindings[binding].kind {
+            BindingKind::ImportFrom { module, level, name } => {
+                Some(Callee::In(self.around.find(self.facts.name(module), level)?, self.facts.name(name).to_owned()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it is a call that is told of by itself wherever it comes or goes; or of a function that does nothing, and returns in any case.
+    fn may_be_alone(&self, call: ExprId) -> bool {
+        match self.callee(call) {
+            Some(Callee::Here(id)) => !self.does_nothing(id) || self.is_open_ended(id),
+            Some(Callee::In(..)) => true,
+            None => false,
+        }
+    }
+
+    /// Whether a function may return whatever happens in it, or never does: that it has returned says nothing of where its callers are.
+    fn is_open_ended(&self, id: FunctionId) -> bool {
+        let function = &self.facts.functions[id];
+        let mut ends = function.returns.iter().map(|(_, guard)| *guard).chain(function.end).peekable();
+        ends.peek().is_none() || ends.any(|guard| guard == ALWAYS)
+    }
+
+    /// What a name is bound to.
+    fn bindings(&self, name: ExprId) -> Option<&'q [BindingId]> {
+        match &self.facts.exprs[name] {
+            Expr::Local(bindings) => Some(bindings),
+            Expr::Free(scope, name) => Some(self.facts.bindings_of(*scope, *name)),
+            _ => None,
+        }
+    }
+
+    /// What a call blocks on: a function of another library, to which nothing is handed that it calls.
+    fn stopping(&self, call: ExprId) -> Option<Stopping> {
+        let Expr::Call(callee, _) = self.facts.exprs[call] else { return None };
+        let path = self.function_outside(callee)?;
+        let sink = self.catalogue.sink(&path)?;
+        let is_of_loop = matches!(sink.category, Category::Nested | Category::Wait | Category::Deadlock);
+        let is_plain = sink.unless == Unless::Never && self.catalogue.handed(&path).is_empty();
+        (!is_of_loop && is_plain).then_some(Stopping { path, category: sink.category })
+    }
+
+    /// The path of a function, or of what has it, if this file alone says that it is none of the program's.
+    fn function_outside(&self, expr: ExprId) -> Option<String> {
+        let path = match &self.facts.exprs[expr] {
+            Expr::Global(name) if self.facts.scopes[MODULE_SCOPE].stars.is_empty() => {
+                let name = self.facts.name(*name);
+                is_builtin(name).then(|| name.to_owned())?
+            }
+            Expr::Attribute(object, name) => {
+                format!("{}.{}", self.function_outside(*object)?, self.facts.name(*name))
+            }
+            _ => self.imported(self.bindings(expr)?)?,
+        };
+        Some(canonical(&path).unwrap_or(path))
+    }
+
+    /// The calls before some code that must return where a loop runs for it to do so; none, if other conditions may say something of loops.
+    pub(super) fn calls_before(&self, guard: GuardId) -> Option<Vec<ExprId>> {
+        let mut before = Vec::new();
+        for condition in self.facts.conditions(guard) {
+            match condition {
+                Condition::Called { expr, .. } if self.says_nothing_of_loops(expr) => {}
+                Condition::Called { expr, went_well: true } => before.push(expr),
+                Condition::Called { .. } | Condition::Test { .. } => return None,
+                _ => {}
+            }
+        }
+        Some(before)
+    }
+
+    /// The functions of this file that a quiet event calls.
+    pub(super) fn called(&self, event: &Event) -> Option<FunctionId> {
+        match (event.kind, &self.facts.exprs[event.expr]) {
+            (EventKind::Call(_) | EventKind::Test, Expr::Call(callee, _)) => self.called_function(*callee),
+            _ => None,
+        }
+    }
+
     /// Whether an event uses what a call gives, by itself or by a name, that may be one of the program's: it may be a coroutine.
     fn uses_results(&self, event: &Event) -> bool {
         let object = |expr: ExprId| match self.facts.exprs[expr] {
@@ -62,14 +210,14 @@ impl Quiet<'_> {
         };
         used.into_iter().any(|used| match &self.facts.exprs[used] {
             Expr::Local(bindings) => bindings.iter().any(|binding| self.has_result(*binding)),
-            _ => misuse::calls(self.facts, used).iter().any(|call| !self.call(*call)),
+            _ => misuse::calls(self.facts, used).iter().any(|call| !self.gives_nothing(*call)),
         })
     }
 
     /// Whether a name has what a call gives that may be one of the program's.
     pub(super) fn has_result(&self, binding: BindingId) -> bool {
         let value = misuse::value_of(&self.facts.bindings[binding]);
-        value.is_some_and(|value| misuse::calls(self.facts, value).iter().any(|call| !self.call(*call)))
+        value.is_some_and(|value| misuse::calls(self.facts, value).iter().any(|call| !self.gives_nothing(*call)))
     }
 
     /// Whether a function that has come or gone is one that nobody hears of.
@@ -84,15 +232,15 @@ impl Quiet<'_> {
 
     /// Whether a name is that of a function of this module that does nothing either.
     fn calls_nothing(&self, callee: ExprId) -> bool {
-        let bindings = match &self.facts.exprs[callee] {
-            Expr::Local(bindings) => bindings,
-            Expr::Free(scope, name) => self.facts.bindings_of(*scope, *name),
-            _ => return false,
-        };
-        let [binding] = *bindings else { return false };
+        self.called_function(callee).is_some_and(|id| !self.facts.functions[id].is_async && self.does_nothing(id))
+    }
+
+    /// The function of this module that a name is of.
+    fn called_function(&self, callee: ExprId) -> Option<FunctionId> {
+        let [binding] = *self.bindings(callee)? else { return None };
         match self.facts.bindings[binding].kind {
-            BindingKind::Function(id) => !self.facts.functions[id].is_async && self.does_nothing(id),
-            _ => false,
+            BindingKind::Function(id) => Some(id),
+            _ => None,
         }
     }
 
@@ -117,11 +265,11 @@ impl Quiet<'_> {
         bindings.iter().all(is_plain) && !self.watched.is_asked_for(self.path, name)
     }
 
-    /// The condition, or the first one around it that more than a quiet call of something outside the program has to do with.
+    /// The condition, or the first one around it that is not just that a call has returned which may come and go.
     pub(super) fn guard(&self, guard: GuardId) -> GuardId {
         let mut next = guard;
         while let Guard { parent, condition: Condition::Called { expr, .. } } = self.facts.guards[next]
-            && self.calls_outside(expr)
+            && (self.says_nothing_of_loops(expr) || self.may_be_alone(expr))
         {
             next = parent;
         }
@@ -131,6 +279,15 @@ impl Quiet<'_> {
     fn call(&self, call: ExprId) -> bool {
         let Expr::Call(callee, _) = self.facts.exprs[call] else { return false };
         self.calls_outside(call) || self.calls_nothing(callee)
+    }
+
+    /// Whether what a call gives is nothing of the program's.
+    fn gives_nothing(&self, call: ExprId) -> bool {
+        self.call(call) || self.stopping(call).is_some()
+    }
+
+    fn says_nothing_of_loops(&self, call: ExprId) -> bool {
+        self.calls_outside(call) || self.stopping(call).is_some()
     }
 
     fn calls_outside(&self, call: ExprId) -> bool {
@@ -190,8 +347,7 @@ impl Quiet<'_> {
                 let name = self.facts.name(*name);
                 is_quiet(name).then(|| name.to_owned())
             }
-            Expr::Local(bindings) => self.bound(bindings, depth),
-            Expr::Free(scope, name) => self.bound(self.facts.bindings_of(*scope, *name), depth),
+            Expr::Local(_) | Expr::Free(..) => self.bound(self.bindings(expr)?, depth),
             Expr::Attribute(object, name) => {
                 let object = self.path_of(*object, depth + 1)?;
                 known(&format!("{object}.{}", self.facts.name(*name)))
@@ -209,19 +365,24 @@ impl Quiet<'_> {
 
     fn bound(&self, bindings: &[BindingId], depth: u32) -> Option<String> {
         let [binding] = *bindings else { return None };
+        match misuse::value_of(&self.facts.bindings[binding]) {
+            Some(value) => self.path_of(value, depth + 1),
+            None => known(&self.imported(bindings)?),
+        }
+    }
+
+    /// What an import outside the program binds a name to.
+    fn imported(&self, bindings: &[BindingId]) -> Option<String> {
+        let [binding] = *bindings else { return None };
         match self.facts.bindings[binding].kind {
-            BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. } => {
-                self.path_of(value, depth + 1)
-            }
             BindingKind::Import { module, is_root } => {
                 let name = self.facts.name(module);
                 let name = if is_root { name.split('.').next().unwrap_or(name) } else { name };
-                (self.is_outside)(name).then(|| known(name)).flatten()
+                self.around.is_outside(name).then(|| name.to_owned())
             }
             BindingKind::ImportFrom { module, level: 0, name } => {
-                let module = self.facts.name(module);
-                let name = self.facts.name(name);
-                (self.is_outside)(module).then(|| known(&format!("{module}.{name}"))).flatten()
+                let (module, name) = (self.facts.name(module), self.facts.name(name));
+                self.around.is_outside(module).then(|| format!("{module}.{name}"))
             }
             _ => None,
         }

@@ -10,6 +10,8 @@ use std::hash::{BuildHasher, Hash};
 pub(crate) struct Watched {
     /// Classes, properties, special methods, and coroutine functions that may be told to be plain ones.
     names: Vec<u64>,
+    /// Those of classes alone.
+    classes: Vec<u64>,
     /// Names that modules were asked for by others, whether they have them or not: with the paths of their files.
     members: Vec<u64>,
 }
@@ -17,14 +19,32 @@ pub(crate) struct Watched {
 impl Watched {
     pub(crate) fn new(program: &Program, more: impl Iterator<Item = String>) -> Self {
         let names = program.watched_names().map(|name| hash(program.values.text(name)));
+        let classes = program.class_names().map(|name| hash(program.values.text(name)));
         let members =
             program.asked_members().map(|(file, name)| hash((&*program.file(file).path, program.values.text(name))));
-        Self { names: sorted(names.chain(more.map(|name| hash(&*name)))), members: sorted(members) }
+        Self {
+            names: sorted(names.chain(more.map(|name| hash(&*name)))),
+            classes: sorted(classes),
+            members: sorted(members),
+        }
+    }
+
+    /// The module in this file was asked for that name.
+    pub(super) fn ask(&mut self, path: &str, name: &str) {
+        let asked = hash((path, name));
+        if let Err(place) = self.members.binary_search(&asked) {
+            self.members.insert(place, asked);
+        }
     }
 
     /// Whether code that mentions the name may matter to code elsewhere.
     pub(super) fn has(&self, name: &str) -> bool {
         self.names.binary_search(&hash(name)).is_ok()
+    }
+
+    /// Whether some class has that name.
+    pub(super) fn has_class(&self, name: &str) -> bool {
+        self.classes.binary_search(&hash(name)).is_ok()
     }
 
     /// Whether others asked the module in this file for that name.

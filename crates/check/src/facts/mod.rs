@@ -404,6 +404,14 @@ pub(crate) struct Suppression {
     pub(crate) codes: Vec<String>,
 }
 
+impl Suppression {
+    /// Whether it silences a rule at a place: on its first line, or its last.
+    pub(crate) fn silences(&self, place: Span, code: &str) -> bool {
+        let is_there = self.line.has(place.start) || self.line.has(place.end);
+        is_there && (self.codes.is_empty() || self.codes.iter().any(|known| known == code))
+    }
+}
+
 impl Span {
     /// All that any text has.
     pub(crate) const ALL: Self = Self { start: 0, end: u32::MAX };

@@ -384,8 +384,9 @@ fn offloads(
 /// Whether the user wants to hear of it, there.
 pub(super) fn is_told(program: &Program, settings: &Settings, site: Site, category: Category) -> bool {
     let code = category.code();
-    let path = &program.file(site.file).path;
-    settings.is_selected(code) && !settings.is_ignored_in(code, path) && !crate::is_silenced_at(program, site, code)
+    let file = program.file(site.file);
+    let is_silenced = || file.facts.suppressions.iter().any(|one| one.silences(site.span, code));
+    settings.is_selected(code) && !settings.is_ignored_in(code, &file.path) && !is_silenced()
 }
 
 /// Whether a repair of chains is for it.

@@ -12,13 +12,13 @@ use super::{Step, Work};
 use crate::catalogue::Category;
 use crate::graph::{SinkCall, Site};
 use crate::link::values::FnId;
-use crate::search::{Search, Witness};
+use crate::search::{Witness, witnesses};
 use rustc_hash::FxHashSet;
 
 /// The first function on the way, where a thread can run it.
 pub(super) fn calls(work: &mut Work<'_>) -> Step {
     let Work { settings, files, program, graph, places } = work;
-    let witnesses = Search::new(program, graph).witnesses(program);
+    let witnesses = witnesses(program, graph);
     let mut pages = Pages::new(files, places);
     let mut writer = Writer::default();
     let mut refused: Vec<(Obstacle, FnId)> = Vec::new();

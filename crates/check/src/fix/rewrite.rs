@@ -368,8 +368,7 @@ pub(super) fn patches(work: &mut Work<'_>) -> super::Texts {
     let Work { files, program, graph, places, .. } = work;
     let mut pages = Pages::new(files, places);
     let mut writer = Writer::default();
-    let search = crate::search::Search::new(program, graph);
-    let is_needed = search.witnesses(program).iter().any(|witness| witness.category == Category::Nested);
+    let is_needed = crate::search::witnesses(program, graph).iter().any(|witness| witness.category == Category::Nested);
     for call in graph.outside.iter().filter(|_| !is_needed) {
         // What is for others to call stays.
         let is_ours = program.function(call.caller).is_async

@@ -4,6 +4,7 @@
 //! edge of each caller that says what the parameter is: what two callers hand over is never mixed up.
 
 mod handed;
+pub(crate) mod other_loops;
 mod variables;
 
 use crate::catalogue::{Handed, Sink, Unless};
@@ -15,18 +16,19 @@ use crate::link::{Need, Patches, Program, Receiver, Target, Truth, What, Whose};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use serde::{Deserialize, Serialize};
 use std::hash::BuildHasher;
 use std::rc::Rc;
 
 /// A place in the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Site {
     pub(crate) file: FileId,
     pub(crate) span: Span,
 }
 
 /// A function on the way of a variable call, and where it calls on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Hop {
     pub(crate) function: FnId,
     pub(crate) site: Site,
@@ -63,6 +65,8 @@ pub(crate) struct SinkCall {
     pub(crate) via: Vec<Hop>,
     /// As in [`Edge`].
     pub(crate) is_registered: bool,
+    /// The caller itself says what is called.
+    pub(crate) is_direct: bool,
 }
 
 /// A function that the loop is told to call.
@@ -138,6 +142,18 @@ struct Variable {
     holder: FnId,
 }
 
+impl Graph {
+    /// Whether it is the same to a function what it is given, and to others.
+    pub(crate) fn asks_nothing(&self, function: FnId) -> bool {
+        self.variables[function.0 as usize].is_empty() && !self.owners.contains(&function)
+    }
+
+    /// Those of work that runs elsewhere, or later.
+    pub(crate) fn deferred_edges(&self) -> impl Iterator<Item = usize> + '_ {
+        self.deferred_into.values().flatten().copied()
+    }
+}
+
 impl Edge {
     /// What no two edges have in common.
     const fn key(&self) -> (FnId, FnId, Site, EnvId, bool) {
@@ -148,6 +164,8 @@ impl Edge {
 #[derive(Default)]
 pub(crate) struct Graph {
     pub(crate) edges: Vec<Edge>,
+    /// How many of them, from the first on, the callers themselves tell of.
+    pub(crate) direct_edges: usize,
     /// Edges into each function.
     pub(crate) into: Vec<Vec<usize>>,
     pub(crate) from: Vec<Vec<usize>>,
@@ -173,6 +191,8 @@ pub(crate) struct Graph {
     known_variables: FxHashSet<(FnId, ValueId, Site)>,
     /// Calls of parameters of other functions, which only all callers together can tell.
     foreign: Vec<Variable>,
+    /// Those other functions.
+    owners: FxHashSet<FnId>,
     /// Edges whose callee's variable calls are still to be looked at.
     fresh: Vec<usize>,
     /// How many of them each edge has seen.
@@ -189,6 +209,8 @@ struct Builder<'p> {
     specials: FxHashSet<Symbol>,
     /// Some class can be awaited, or entered or iterated asynchronously.
     has_async_specials: bool,
+    /// Functions are looked at, each by itself: nothing is known of their parameters.
+    is_direct: bool,
     /// What the catalogue says of paths that were met.
     paths: FxHashMap<PathId, (Option<Sink>, Rc<[Handed]>)>,
 }
@@ -209,10 +231,14 @@ pub(crate) fn build(program: &mut Program) -> Graph {
         .any(|name| program.values.known_symbol(name).is_some_and(|name| specials.contains(&name)));
     let (truths, dispatches, paths) = (FxHashMap::default(), FxHashMap::default(), FxHashMap::default());
     let always = Rc::default();
-    let mut builder = Builder { program, graph, always, truths, dispatches, specials, has_async_specials, paths };
+    let is_direct = true;
+    let mut builder =
+        Builder { program, graph, always, truths, dispatches, specials, has_async_specials, is_direct, paths };
     for function in builder.program.functions() {
         builder.function(function);
     }
+    builder.is_direct = false;
+    builder.graph.direct_edges = builder.graph.edges.len();
     builder.spread();
     builder.defaults();
     builder.decorators();
@@ -233,9 +259,7 @@ impl Builder<'_> {
 
     /// Decorators are called with what they decorate: those that keep it for what others call.
     fn decorators(&mut self) {
-        let keepers = self.graph.foreign.iter().map(|variable| self.root(variable.value));
-        let keepers: FxHashSet<FnId> = keepers.collect();
-        if keepers.is_empty() {
+        if self.graph.owners.is_empty() {
             return;
         }
         for decoration in self.program.decorations() {
@@ -256,7 +280,7 @@ impl Builder<'_> {
                 scheduled_by: None,
             };
             for target in self.program.targets(decoration.decorators, args) {
-                if matches!(target, Target::Function(callee, _) if keepers.contains(&callee)) {
+                if matches!(target, Target::Function(callee, _) if self.graph.owners.contains(&callee)) {
                     self.target(&at, target);
                 }
             }
@@ -615,7 +639,8 @@ impl Builder<'_> {
             let Happening { caller, site, via, is_registered, .. } = at.clone();
             let truth = self.waits(sink, args, at);
             self.graph.sinks_of[caller.0 as usize].push(self.graph.sinks.len());
-            self.graph.sinks.push(SinkCall { caller, site, path, sink, truth, via, is_registered });
+            let is_direct = self.is_direct;
+            self.graph.sinks.push(SinkCall { caller, site, path, sink, truth, via, is_registered, is_direct });
         }
         for what in &*handed {
             self.hand(at, path, args, *what);

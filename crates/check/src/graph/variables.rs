@@ -14,6 +14,8 @@ impl Builder<'_> {
             return;
         }
         if !self.program.is_within(function, owner) {
+            let owner = self.root(variable.value);
+            self.graph.owners.insert(owner);
             self.graph.foreign.push(variable);
             return;
         }

@@ -100,6 +100,7 @@ impl Program {
         self.busy.filled().clear();
         self.imports.clear();
         self.bound.clear();
+        self.outside.clear();
         self.yielded.clear();
         self.decorated.clear();
         self.makings = super::made::Makings::default();
@@ -699,10 +700,13 @@ impl Program {
 
     /// Names by which code may matter to code elsewhere that it does not know of: classes, properties, special methods.
     pub(crate) fn watched_names(&self) -> impl Iterator<Item = Symbol> + '_ {
-        let classes = (0..self.cls_files.len() as u32).map(ClsId);
-        let classes = classes.map(|class| self.symbol(self.class_file(class), self.class(class).name));
         let kept = self.hierarchy.properties.iter().chain(&self.makings.watched).copied();
-        classes.chain(kept).chain(self.special_names())
+        self.class_names().chain(kept).chain(self.special_names())
+    }
+
+    pub(crate) fn class_names(&self) -> impl Iterator<Item = Symbol> + '_ {
+        let classes = (0..self.cls_files.len() as u32).map(ClsId);
+        classes.map(|class| self.symbol(self.class_file(class), self.class(class).name))
     }
 
     /// Special methods that classes of the program define.

@@ -718,6 +718,11 @@ impl Program {
     }
 }
 
+/// Whether it is a built-in function that matters here.
+pub(crate) fn is_builtin(name: &str) -> bool {
+    BUILTINS.contains(&name)
+}
+
 /// Built-in functions that matter here.
 const BUILTINS: &[&str] = &[
     "open",

@@ -31,8 +31,9 @@ pub(crate) mod values;
 
 pub(crate) use calls::Target;
 pub(crate) use dispatch::{Receiver, Whose};
+pub(crate) use eval::is_builtin;
 pub(crate) use modules::{Modules, Source, is_test, module_name};
-pub(crate) use needs::{Need, What};
+pub(crate) use needs::{Need, Passed, What};
 pub(crate) use patches::Patches;
 pub(crate) use truth::{Truth, is_dual_name};
 
@@ -97,6 +98,8 @@ pub(crate) struct Program {
     asked: FxHashSet<(FileId, Symbol)>,
     /// Known once somebody has asked.
     fixtures: Option<Rc<fixtures::Fixtures>>,
+    /// Whether functions only return where no loop runs.
+    outside: FxHashMap<FnId, bool>,
     depth: u32,
 }
 
@@ -180,6 +183,7 @@ impl Program {
             bound: FxHashMap::default(),
             asked: FxHashSet::default(),
             fixtures: None,
+            outside: FxHashMap::default(),
             depth: 0,
         };
         for (index, file) in program.files.iter().enumerate() {
@@ -235,6 +239,24 @@ impl Program {
     pub(crate) fn is_plain(&self, function: FnId) -> bool {
         let function = self.function(function);
         !function.is_async && !function.is_generator
+    }
+
+    /// Whether it is a function of a module, as it is, that gives nothing but constants and has no other name.
+    pub(crate) fn is_self_contained(&mut self, id: FnId) -> bool {
+        self.stands_alone(id) && {
+            let given = self.returned(id, values::NO_ENV);
+            let is_constant = |value: &ValueId| matches!(self.values.get(*value), Value::Constant(_) | Value::Text(_));
+            self.values.members(given).iter().all(is_constant)
+        }
+    }
+
+    fn stands_alone(&self, id: FnId) -> bool {
+        let (file, function) = (self.file(self.file_of(id)), self.function(id));
+        let own = facts::BindingKind::Function(self.local_fn(id));
+        let bindings = file.facts.bindings_of(facts::MODULE_SCOPE, function.name);
+        let is_bound = matches!(bindings, [one] if file.facts.bindings[*one].kind == own);
+        let is_alone = function.parent == facts::MODULE && function.class.is_none() && function.decorators.is_empty();
+        is_alone && is_bound && self.is_plain(id) && !self.stores.contains_key(&file.symbols[function.name.index()])
     }
 
     /// Its place in its file.

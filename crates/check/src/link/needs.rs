@@ -7,9 +7,10 @@ use super::values::{ClsId, EMPTY, EnvId, FileId, FnId, SetId, Step, Symbol, Valu
 use super::{Busy, Program, is_dual_name};
 use crate::facts::{BindingKind, Constant, Expr, ExprId, Key, ParameterKind};
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 /// A parameter of a function, or of one around it, is something; or is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Need {
     pub(crate) owner: FnId,
     pub(crate) parameter: u32,
@@ -18,7 +19,7 @@ pub(crate) struct Need {
 }
 
 /// What is asked of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) enum What {
     True,
     None,
@@ -46,7 +47,7 @@ pub(crate) enum What {
 }
 
 /// Interned alternatives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct AnyId(u32);
 
 /// Lists of questions, of which one must be answered so.
@@ -71,6 +72,17 @@ impl Alternatives {
         }
         (What::Any(id), true)
     }
+}
+
+/// What a call makes of a need of its callee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Passed {
+    /// The arguments say no.
+    Never,
+    /// Nothing is needed for it.
+    Freely,
+    /// The caller needs this.
+    As(Need),
 }
 
 /// Whether a need is met by an argument.
@@ -216,30 +228,37 @@ impl Program {
     }
 
     /// What a caller needs for its callee to have what it needs; none, if the arguments say no.
-    pub(crate) fn passed(
-        &self,
-        (caller, callee): (FnId, FnId),
-        (env, whose): (EnvId, Whose),
-        needs: &[Need],
-    ) -> Option<Vec<Need>> {
+    pub(crate) fn passed(&self, functions: (FnId, FnId), given: (EnvId, Whose), needs: &[Need]) -> Option<Vec<Need>> {
         let mut own = Vec::new();
         for need in needs {
-            let Some(given) = self.given(env, *need) else {
-                // What a function within another needs of that one's parameters, all that is within needs. Of its own nothing is known.
-                if need.owner != callee && self.is_within(caller, need.owner) {
-                    own.push(*need);
-                }
-                continue;
-            };
-            match self.meets(given, *need, caller) {
-                Met::No => return None,
-                // What is known of the caller's object says nothing of another one.
-                Met::Passes(_, what) if whose == Whose::Other && is_of_object(what) => {}
-                Met::Passes(parameter, what) => own.push(Need { owner: caller, parameter, what, is: need.is }),
-                Met::Yes | Met::Maybe => {}
+            match self.passed_need(functions, given, *need) {
+                Passed::Never => return None,
+                Passed::Freely => {}
+                Passed::As(need) => own.push(need),
             }
         }
         Some(own)
+    }
+
+    /// The same for one of them.
+    pub(crate) fn passed_need(
+        &self,
+        (caller, callee): (FnId, FnId),
+        (env, whose): (EnvId, Whose),
+        need: Need,
+    ) -> Passed {
+        let Some(given) = self.given(env, need) else {
+            // What a function within another needs of that one's parameters, all that is within needs. Of its own nothing is known.
+            let is_around = need.owner != callee && self.is_within(caller, need.owner);
+            return if is_around { Passed::As(need) } else { Passed::Freely };
+        };
+        match self.meets(given, need, caller) {
+            Met::No => Passed::Never,
+            // What is known of the caller's object says nothing of another one.
+            Met::Passes(_, what) if whose == Whose::Other && is_of_object(what) => Passed::Freely,
+            Met::Passes(parameter, what) => Passed::As(Need { owner: caller, parameter, what, is: need.is }),
+            Met::Yes | Met::Maybe => Passed::Freely,
+        }
     }
 
     /// Whether a function's parameters would have to be both: a call is only made where something is so, and waits where it is not.

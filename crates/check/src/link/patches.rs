@@ -26,26 +26,30 @@ pub(crate) struct Patches {
 }
 
 impl Patches {
-    /// Whether tests of a file have something else in place of a function.
-    pub(crate) fn is_replaced(&self, program: &Program, test: FileId, function: FnId) -> bool {
-        let class = program.class_of(function);
-        self.of(test).any(|replaced| {
-            replaced.functions.contains(&function) || class.is_some_and(|class| replaced.classes.contains(&class))
-        })
+    /// What each file of tests replaces: functions, and what is outside the program, by number.
+    pub(crate) fn replaced(
+        &self,
+        program: &Program,
+        mut number: impl FnMut(PathId) -> u32,
+    ) -> FxHashMap<FileId, (FxHashSet<FnId>, FxHashSet<u32>)> {
+        let methods = |replaced: &Replaced| -> Vec<FnId> {
+            if replaced.classes.is_empty() {
+                return Vec::new();
+            }
+            let is_one =
+                |function: &FnId| program.class_of(*function).is_some_and(|class| replaced.classes.contains(&class));
+            program.functions().filter(is_one).collect()
+        };
+        let told = self.files.iter().map(|(file, replaced)| {
+            let functions = replaced.functions.iter().copied().chain(methods(replaced)).collect();
+            (*file, (functions, replaced.outside.iter().map(|path| number(*path)).collect()))
+        });
+        told.collect()
     }
 
-    /// The same for what is outside the program.
-    pub(crate) fn is_replaced_outside(&self, test: FileId, path: PathId) -> bool {
-        self.of(test).any(|replaced| replaced.outside.contains(&path))
-    }
-
-    /// Whether tests of a file have nothing replaced.
-    pub(crate) fn is_empty(&self, test: FileId) -> bool {
-        self.of(test).next().is_none()
-    }
-
-    fn of(&self, test: FileId) -> impl Iterator<Item = &Replaced> {
-        self.speakers.get(&test).into_iter().flatten().filter_map(|file| self.files.get(file))
+    /// For each file of tests those that speak for it: itself, and the `conftest.py` around it.
+    pub(crate) fn speakers(&self) -> FxHashMap<FileId, Vec<FileId>> {
+        self.speakers.clone()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Program;
 use super::needs::{Need, What};
 use super::truth::QUESTIONS;
-use super::values::{ClsId, FileId, FnId, PathId, SetId, Symbol, Value};
+use super::values::{ClsId, FileId, FnId, SetId, Symbol, Value};
 use crate::facts::{BindingKind, Expr, ExprId, Field};
 
 impl Program {
@@ -71,21 +71,6 @@ impl Program {
         let (owner, 0) = self.asked_parameter(file, function, object)? else { return None };
         self.class_of(owner).filter(|_| self.method_kind(owner).is_none())?;
         Some(Need { owner, parameter: 0, what: What::Answer(self.symbol(file, name), question), is })
-    }
-
-    /// Whether a callback only waits for the future that it is called with, when that is done: the last of its parameters.
-    pub(crate) fn is_of_what_is_done(&self, scheduled_by: PathId, callback: FnId, needs: &[Need]) -> bool {
-        let last = (self.function(callback).parameters.len() as u32).checked_sub(1);
-        self.values.path_text(scheduled_by).ends_with(".add_done_callback")
-            && needs.iter().any(|need| match need.what {
-                What::Asked(question) => {
-                    self.values.text(question) == "done"
-                        && !need.is
-                        && need.owner == callback
-                        && Some(need.parameter) == last
-                }
-                _ => false,
-            })
     }
 
     /// What `startswith` asks: of one text, or of several.

@@ -104,16 +104,38 @@ impl Program {
         let callees = self.eval(file, callee);
         let [one] = *self.values.members(callees) else { return false };
         let (Value::Function(function, _) | Value::Bound(function, ..)) = *self.values.get(one) else { return false };
+        self.only_returns_outside(function)
+    }
+
+    /// Whether a function only returns where no loop runs.
+    pub(crate) fn only_returns_outside(&mut self, function: FnId) -> bool {
+        if let Some(known) = self.returns_anyway(function) {
+            return !known;
+        }
         let known = self.function(function);
         let ends: Vec<GuardId> = known.returns.iter().map(|(_, guard)| *guard).chain(known.end).collect();
-        let is_no_question = known.is_async || known.is_generator || known.events.is_empty();
         let key = Busy::Outside(function);
-        if is_no_question || ends.is_empty() || !self.busy.insert(key) {
+        if !self.busy.insert(key) {
             return false;
         }
         let is_outside = ends.iter().all(|guard| self.truth(function, *guard).is_outside);
         self.busy.remove(&key);
+        // While something else is being looked at, cycles may cut answers short.
+        if self.busy.is_empty() {
+            self.outside.insert(function, is_outside);
+        }
         is_outside
+    }
+
+    /// Whether a call of it returns where a loop runs as well, as far as that is known by now.
+    pub(crate) fn returns_anyway(&self, function: FnId) -> Option<bool> {
+        let known = self.function(function);
+        let mut ends = known.returns.iter().map(|(_, guard)| *guard).chain(known.end).peekable();
+        let is_no_question = known.is_async || known.is_generator || known.events.is_empty() || ends.peek().is_none();
+        if is_no_question || ends.any(|guard| guard == ALWAYS) {
+            return Some(true);
+        }
+        self.outside.get(&function).map(|is_outside| !is_outside)
     }
 
     /// What an expression says that is true, or false.

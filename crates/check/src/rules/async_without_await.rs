@@ -2,6 +2,7 @@
 
 use super::{Context, Rule, Severity};
 use crate::facts::{BindingId, BindingKind, Expr, ExprId, Facts, MODULE_SCOPE, ScopeId};
+use crate::graph::Site;
 use crate::link::Program;
 use crate::link::values::{ClsId, EMPTY, FileId, FnId, Symbol, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -47,6 +48,7 @@ pub(super) fn check(context: &mut Context<'_>) {
     if candidates.is_empty() {
         return;
     }
+    context.stakes.candidates.clone_from(&candidates);
     let wanted = Wanted::new(context, &candidates);
     let on_loop = users_of_the_loop(context);
     for function in candidates {
@@ -56,9 +58,12 @@ pub(super) fn check(context: &mut Context<'_>) {
         let is_asked_for = wanted.functions.contains(&function)
             || wanted.names.contains(&name)
             || has_form_of_others(context, function, &wanted)
-            || uses_the_loop(context, function, &on_loop)
-            || is_mended_otherwise(context, function);
-        if !is_asked_for {
+            || uses_the_loop(context, function, &on_loop);
+        if is_asked_for {
+            continue;
+        }
+        context.stakes.idle.push(Site { file, span: context.program.function(function).span });
+        if !is_mended_otherwise(context, function) {
             let message = format!("`{}` is `async def`, and awaits nothing", context.program.values.text(name));
             context.report(&RULE, function, span, message, "make it a plain function", &[]);
         }

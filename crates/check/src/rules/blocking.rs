@@ -1,12 +1,9 @@
 //! Nested runs, sleeps and other blocking calls on the loop, however many functions deep; and waits for the loop on its own thread.
 
-use super::{Context, Raw, Rule, Severity, last_part, plain};
+use super::{Raw, Rule, Severity, plain};
 use crate::catalogue::Category;
-use crate::facts::{BindingKind, Expr, ExprId};
-use crate::graph::{OffloadedTo, Site};
-use crate::link::Program;
-use crate::link::values::{FileId, PathId};
-use crate::search::Witness;
+use crate::graph::Site;
+use crate::search::{Outline, Search, Witness};
 
 /// `SL001`
 pub(super) const NESTED_RUN: Rule = Rule {
@@ -145,67 +142,16 @@ async def main():
 ",
 };
 
-pub(super) fn check(context: &mut Context<'_>) {
-    let mut witnesses = context.search.witnesses(context.program);
-    // Of several loops, one that a thread runs can do what this one waits for.
-    if threads_run_loops(context) {
-        for witness in witnesses.iter_mut().filter(|witness| witness.category == Category::Deadlock) {
-            if is_for_a_new_loop(context, witness) {
-                witness.category = Category::Wait;
-            }
-        }
-    }
-    for witness in witnesses {
-        let raw = tell(context, &witness);
-        context.found.push(raw);
-    }
+/// This file's rules.
+pub(super) const RULES: &[&Rule] = &[&NESTED_RUN, &BLOCKING_SLEEP, &BLOCKING_CALL, &SELF_DEADLOCK];
+
+/// All that they find.
+pub(crate) fn tell_all(outline: &Outline, search: &Search<'_>) -> Vec<Raw> {
+    search.witnesses().iter().map(|witness| tell(outline, witness)).collect()
 }
 
-/// Whether some thread of the program runs a loop.
-fn threads_run_loops(context: &Context<'_>) -> bool {
-    let runs = |path: PathId| {
-        matches!(last_part(context.program.values.path_text(path)).as_str(), "run_forever" | "run_until_complete")
-    };
-    let outside = context.graph.outside.iter().chain(&context.graph.outside_by_parameter);
-    let mut all = outside.filter(|call| context.graph.elsewhere.contains(&call.caller));
-    all.any(|call| runs(call.path))
-        || context.graph.offloaded.iter().any(|call| matches!(call.callee, OffloadedTo::External(path) if runs(path)))
-}
-
-/// Whether what is waited for was given to a loop that was made for that, and is not the one that runs.
-fn is_for_a_new_loop(context: &mut Context<'_>, witness: &Witness) -> bool {
-    let (function, site) = match witness.hops.last() {
-        Some(hop) => (hop.function, hop.site),
-        None => (witness.root, witness.first_site),
-    };
-    let event = context.program.function(function).events.iter().find(|event| event.span == site.span).copied();
-    let Some(waits) = event.and_then(|event| called_on(context, site.file, event.expr)) else { return false };
-    let made = match context.program.expr(site.file, waits).clone() {
-        Expr::Local(bindings) => {
-            match bindings.first().map(|binding| &context.program.file(site.file).facts.bindings[*binding].kind) {
-                Some(BindingKind::Value(value)) => *value,
-                _ => return false,
-            }
-        }
-        _ => waits,
-    };
-    let Expr::Call(_, arguments) = context.program.expr(site.file, made).clone() else { return false };
-    let Some(given) = arguments.get(1) else { return false };
-    let path = context.program.external_path_of(site.file, given.value);
-    path.is_some_and(|path| context.program.values.path_text(path) == "asyncio.AbstractEventLoop()")
-}
-
-/// The object of a method call.
-fn called_on(context: &Context<'_>, file: FileId, call: ExprId) -> Option<ExprId> {
-    let Expr::Call(callee, _) = *context.program.expr(file, call) else { return None };
-    match *context.program.expr(file, callee) {
-        Expr::Attribute(object, _) => Some(object),
-        _ => None,
-    }
-}
-
-fn tell(context: &Context<'_>, witness: &Witness) -> Raw {
-    let program = &*context.program;
+fn tell(outline: &Outline, witness: &Witness) -> Raw {
+    let is_async = outline.kind(witness.root).is_async;
     let rule = match witness.category {
         Category::Nested => &NESTED_RUN,
         Category::Sleep => &BLOCKING_SLEEP,
@@ -215,22 +161,22 @@ fn tell(context: &Context<'_>, witness: &Witness) -> Raw {
     let mut chain: Vec<(String, Option<Site>)> = Vec::new();
     let first = match &witness.scheduled_by {
         Some(by) => by.clone(),
-        None => program.qualified_name(witness.root),
+        None => outline.qualified_name(witness.root),
     };
     chain.push((first, Some(witness.first_site)));
-    chain.extend(witness.hops.iter().map(|hop| (program.qualified_name(hop.function), Some(hop.site))));
+    chain.extend(witness.hops.iter().map(|hop| (outline.qualified_name(hop.function), Some(hop.site))));
     let sink = plain(&witness.sink);
-    let caller = match (&witness.scheduled_by, program.function(witness.root).is_async) {
-        (Some(by), _) => format!("`{by}` has the loop call `{}`, which", name_of(program, witness)),
-        (None, true) => format!("coroutine `{}`", name_of(program, witness)),
-        (None, false) => format!("`{}`, which the loop calls,", name_of(program, witness)),
+    let caller = match (&witness.scheduled_by, is_async) {
+        (Some(by), _) => format!("`{by}` has the loop call `{}`, which", outline.name(witness.root)),
+        (None, true) => format!("coroutine `{}`", outline.name(witness.root)),
+        (None, false) => format!("`{}`, which the loop calls,", outline.name(witness.root)),
     };
     let verb = if witness.hops.is_empty() { "calls" } else { "gets to" };
     let mut message = format!("{caller} {verb} `{sink}`, which {}", consequence(witness.category));
     if let (Some(by), true) = (&witness.scheduled_by, witness.hops.is_empty()) {
         message = format!("`{by}` has the loop call `{sink}`, which {}", consequence(witness.category));
     }
-    if let (Category::Nested, Some(_)) = (witness.category, witness.covered) {
+    if let (Category::Nested, true) = (witness.category, witness.is_covered) {
         message.push_str("; a broad `except` on the way hides that error, and the work is left out silently");
     }
     chain.push((sink, None));
@@ -240,15 +186,10 @@ fn tell(context: &Context<'_>, witness: &Witness) -> Raw {
         severity,
         site: witness.first_site,
         message,
-        help: help(program, witness),
+        help: help(outline, witness),
         chain,
-        is_async: witness.scheduled_by.is_none() && program.function(witness.root).is_async,
+        is_async: witness.scheduled_by.is_none() && is_async,
     }
-}
-
-fn name_of(program: &Program, witness: &Witness) -> String {
-    let file = program.file(program.file_of(witness.root));
-    file.facts.name(program.function(witness.root).qualified).to_owned()
 }
 
 const fn consequence(category: Category) -> &'static str {
@@ -265,12 +206,11 @@ const fn consequence(category: Category) -> &'static str {
     }
 }
 
-fn help(program: &Program, witness: &Witness) -> String {
+fn help(outline: &Outline, witness: &Witness) -> String {
     match (witness.category, witness.hops.last()) {
         (Category::Nested, None) => format!("await the coroutine (--fix does); or {LET_IT_NEST}"),
         (Category::Nested, Some(hop)) => {
-            let file = program.file(program.file_of(hop.function));
-            let guilty = file.facts.name(program.function(hop.function).qualified);
+            let guilty = outline.name(hop.function);
             format!(
                 "make `{guilty}` a coroutine function, await the coroutine in it, and await its callers too \
                  (async all the way up; --fix does); or {LET_IT_NEST}"

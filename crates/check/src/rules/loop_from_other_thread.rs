@@ -40,6 +40,7 @@ or `asyncio.run_coroutine_threadsafe`.
 
 pub(super) fn check(context: &mut Context<'_>) {
     let threads = threads(context);
+    context.stakes.threads = threads.iter().map(|(function, _)| *function).collect();
     let mut calls: FxHashMap<FnId, Vec<(Site, PathId)>> = FxHashMap::default();
     for call in context.graph.outside.iter().chain(&context.graph.outside_by_parameter) {
         calls.entry(call.caller).or_default().push((call.site, call.path));

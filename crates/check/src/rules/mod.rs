@@ -16,14 +16,14 @@ mod nest_asyncio;
 mod swallowed_cancellation;
 mod task_dropped;
 
-pub(crate) use blocking::LET_IT_NEST;
+pub(crate) use blocking::{LET_IT_NEST, tell_all as tell_blocking};
 pub(crate) use swallowed_cancellation::is_to_cancel;
 
 use crate::facts::{Event, EventKind, ExprId, Span, Use};
 use crate::graph::{Graph, Site};
 use crate::link::Program;
 use crate::link::values::FnId;
-use crate::search::Search;
+use crate::search::Stakes;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 /// How bad a finding is.
@@ -67,8 +67,8 @@ pub(crate) struct Raw {
 pub(crate) struct Context<'c> {
     pub(crate) program: &'c mut Program,
     pub(crate) graph: &'c Graph,
-    pub(crate) search: &'c Search<'c>,
     pub(crate) found: Vec<Raw>,
+    pub(crate) stakes: Stakes,
 }
 
 /// All rules, by code.
@@ -90,9 +90,8 @@ pub const RULES: &[&Rule] = &[
     &busy_wait::RULE,
 ];
 
-/// Has all rules look.
+/// Has all rules look, but for those of ways to what blocks: what these found is there.
 pub(crate) fn run(context: &mut Context<'_>) {
-    blocking::check(context);
     deprecated_get_event_loop::check(context);
     coroutine_never_awaited::check(context);
     task_dropped::check(context);
@@ -106,6 +105,11 @@ pub(crate) fn run(context: &mut Context<'_>) {
     // Last: it is silent about functions in which others have found something.
     async_without_await::check(context);
     say_once(context);
+}
+
+/// Whether a rule tells of ways to what blocks.
+pub(crate) fn is_of_ways(code: &str) -> bool {
+    blocking::RULES.iter().any(|rule| rule.code == code)
 }
 
 /// Names that may matter to rules wherever they are mentioned.

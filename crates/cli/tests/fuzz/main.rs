@@ -63,49 +63,90 @@ fn changed_programs() {
     eprintln!("{count} programs");
 }
 
-/// A report that was carried over an edit is the one that the edited program gets: of the programs above, or, with `SOLILOOP_FUZZ_TREE`, of all
-/// Python in a folder.
+/// A report that was carried over edits, one after the other, is the one that the edited program gets: of the programs above, or, with
+/// `SOLILOOP_FUZZ_TREE`, of all Python in a folder.
 #[test]
 fn edited_programs() {
     let tree = std::env::var_os("SOLILOOP_FUZZ_TREE");
     let seeds = tree.map_or_else(seeds, |folder| vec![seeds::tree(Path::new(&folder))]);
-    let mut last: Option<(usize, Vec<File>, Vec<Knowledge>, Report)> = None;
-    let carried = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
-    let counter = std::sync::Arc::clone(&carried);
-    let settings = Settings::default();
+    let mut last: Option<(usize, Edited)> = None;
+    let counts = std::sync::Arc::new([const { std::sync::atomic::AtomicU32::new(0) }; 3]);
+    let counters = std::sync::Arc::clone(&counts);
     let count = for_each_seed(move |seed| {
         let mut random = mutator(seed);
         let program = random.next(seeds.len());
-        if last.as_ref().is_none_or(|(known, ..)| *known != program) {
-            let files = files_of(&seeds[program]);
-            let known: Vec<Knowledge> = files.iter().map(|file| know(&file.text)).collect();
-            let report = check(&files, known.clone(), &settings);
-            last = Some((program, files, known, report));
+        if last.as_ref().is_none_or(|(known, _)| *known != program) {
+            last = Some((program, Edited::new(files_of(&seeds[program]))));
         }
-        let Some((_, files, known, report)) = &mut last else { return };
-        let index = random.next(files.len());
-        let text = random.edit(&files[index].text);
-        let new = know(&text);
-        let old_text = std::mem::replace(&mut files[index].text, text);
-        let edit = Edit { index, old: &known[index], new: &new };
-        if let Some(carried) = report.clone().after(edit, files, &settings) {
-            let mut known = known.clone();
-            known[index] = new.clone();
-            let fresh = check(files, known, &settings);
-            counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            assert_eq!(
-                (carried.findings, carried.problems),
-                (fresh.findings, fresh.problems),
-                "SOLILOOP_FUZZ_SEED={seed}: {} was\n{old_text}\n---- and is\n{}",
-                files[index].path,
-                files[index].text
-            );
+        let Some((_, edited)) = &mut last else { return };
+        let mut steps = Vec::new();
+        for step in 0..EDITS {
+            let index = random.next(edited.files.len());
+            let text = random.edit(&edited.files[index].text);
+            let Some((old, is_audible)) = edited.step(index, text, seed) else { break };
+            counters[step.min(1)].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            counters[2].fetch_add(u32::from(is_audible), std::sync::atomic::Ordering::Relaxed);
+            steps.push((index, old));
         }
-        files[index].text = old_text;
+        edited.undo(steps);
     });
-    let carried = carried.load(std::sync::atomic::Ordering::Relaxed);
-    eprintln!("{count} edits, {carried} of them left the report as it was");
-    assert!(carried > 0 || count < 100, "no report was ever carried over");
+    let [first, later, audible] = [0, 1, 2].map(|place| counts[place].load(std::sync::atomic::Ordering::Relaxed));
+    eprintln!("{count} edits, {first} of them carried over, and {later} after others; {audible} changed what is found");
+    assert!((first > 0 && later > 0) || count < 100, "no report was ever carried over");
+}
+
+/// A program, with the report that was carried so far.
+struct Edited {
+    files: Vec<File>,
+    known: Vec<Knowledge>,
+    report: Report,
+    first: Report,
+}
+
+impl Edited {
+    fn new(files: Vec<File>) -> Self {
+        let known: Vec<Knowledge> = files.iter().map(|file| know(&file.text)).collect();
+        let report = check(&files, known.clone(), &Settings::default());
+        Self { files, known, first: report.clone(), report }
+    }
+
+    /// What was there before an edit, and whether it changed what is found; none, if the report could not be carried over.
+    fn step(&mut self, index: usize, text: String, seed: u64) -> Option<((String, Knowledge), bool)> {
+        let (settings, new) = (Settings::default(), know(&text));
+        let old_text = std::mem::replace(&mut self.files[index].text, text);
+        let edit = Edit { index, old: &self.known[index], new: &new };
+        let Some(carried) = recalled(&self.report).after(edit, &self.files, &settings) else {
+            self.files[index].text = old_text;
+            return None;
+        };
+        let old = std::mem::replace(&mut self.known[index], new);
+        let fresh = check(&self.files, self.known.clone(), &settings);
+        assert_eq!(
+            (&carried.findings, &carried.problems),
+            (&fresh.findings, &fresh.problems),
+            "SOLILOOP_FUZZ_SEED={seed}: {} was\n{old_text}\n---- and is\n{}",
+            self.files[index].path,
+            self.files[index].text
+        );
+        let is_audible = self.report.findings.len() != carried.findings.len();
+        self.report = carried;
+        Some(((old_text, old), is_audible))
+    }
+
+    fn undo(&mut self, steps: Vec<(usize, (String, Knowledge))>) {
+        for (index, (text, known)) in steps.into_iter().rev() {
+            self.files[index].text = text;
+            self.known[index] = known;
+        }
+        self.report = self.first.clone();
+    }
+}
+
+/// A report as it comes back from where it was kept.
+fn recalled(report: &Report) -> Report {
+    let outline = postcard::to_stdvec(&report.outline()).unwrap();
+    let report: Report = postcard::from_bytes(&postcard::to_stdvec(report).unwrap()).unwrap();
+    report.with(postcard::from_bytes(&outline).unwrap())
 }
 
 fn files_of(program: &Program) -> Vec<File> {
@@ -119,9 +160,18 @@ fn look(program: &Program) {
     let kept: Vec<Vec<u8>> = known.iter().map(|known| postcard::to_stdvec(known).unwrap()).collect();
     let report = check(&files, known, &settings);
     let known = kept.iter().map(|bytes| postcard::from_bytes(bytes).unwrap()).collect();
-    assert_eq!(check(&files, known, &settings), report, "facts that were kept say something else");
-    let kept = postcard::to_stdvec(&report).unwrap();
-    assert_eq!(postcard::from_bytes::<Report>(&kept).unwrap(), report, "a report that was kept says something else");
+    let again = check(&files, known, &settings);
+    assert_eq!(
+        (&again.findings, &again.problems),
+        (&report.findings, &report.problems),
+        "kept facts say something else"
+    );
+    let again = recalled(&report);
+    assert_eq!(
+        (&again.findings, &again.problems),
+        (&report.findings, &report.problems),
+        "a kept report says something else"
+    );
     tell(&report, program);
     let repaired = || fix(&files, files.iter().map(|file| know(&file.text)).collect(), &settings);
     let repair = repaired();
@@ -151,6 +201,8 @@ fn tell(report: &Report, program: &Program) {
     assert_eq!(told["runs"][0]["results"].as_array().unwrap().len(), report.findings.len());
 }
 
+/// In a row.
+const EDITS: usize = 6;
 /// Bytes of a file.
 const LONGEST: usize = 20_000;
 /// For one program, in an unoptimised build on a busy machine.

@@ -45,6 +45,26 @@ impl Mutator {
                 lines.insert(at, format!("{indent}{copied}"));
             }
             3 => lines.push(format!("\n\n{}", self.one_of(ENDS))),
+            6 => {
+                // A call of a function that the file has or imports.
+                let names = text.lines().filter_map(|line| {
+                    let name =
+                        line.strip_prefix("def ").or_else(|| line.split_once(" import ").map(|(_, name)| name))?;
+                    name.split(['(', ',', ' ']).next()
+                });
+                let names: Vec<&str> = names.collect();
+                if !names.is_empty() {
+                    let arguments = self.one_of(&["", "", "1", "'x', 2", "x", "self", "main"]);
+                    lines.insert(at, format!("{indent}{}({arguments})", self.one_of(&names)));
+                }
+            }
+            4 | 5 => {
+                let known = |stop: &&&str| {
+                    stop.split_once('.').is_none_or(|(module, _)| text.contains(&format!("import {module}")))
+                };
+                let known: Vec<&&str> = STOPS.iter().filter(known).collect();
+                lines.insert(at, format!("{indent}{}", self.one_of(&known)));
+            }
             _ => lines.insert(at, format!("{indent}{}", self.one_of(STATEMENTS))),
         }
         lines.join("\n") + "\n"
@@ -130,6 +150,7 @@ const STATEMENTS: &[&str] = &[
     "y = self.name + 1",
     "started = time.monotonic()",
     "time.sleep(1)",
+    "import requests, subprocess",
     "await asyncio.sleep(0)",
     "asyncio.run(main())",
     "loop = asyncio.get_event_loop()",
@@ -147,6 +168,19 @@ const STATEMENTS: &[&str] = &[
     "main = print",
     "text = f'{x} {y}'.upper()",
     "for _ in range(3): print(_)",
+];
+/// Calls that block.
+const STOPS: &[&str] = &[
+    "time.sleep(1)",
+    "time.sleep(x)",
+    "time.sleep(len(sys.argv))",
+    "requests.post('u', data=x)",
+    "requests.get('u')",
+    "subprocess.call(['ls'])",
+    "os.system('ls')",
+    "socket.getaddrinfo('localhost', 80)",
+    "input()",
+    "open('x')",
 ];
 const ENDS: &[&str] = &[
     "LIMIT = 3",

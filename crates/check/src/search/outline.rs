@@ -1,0 +1,395 @@
+//! The graph of calls as the search sees it: without the values that it was made of. So it can be kept, and searched again after an edit.
+
+use super::rows::Rows;
+use crate::catalogue::Category;
+use crate::facts::{Id, Names, Suppression};
+use crate::graph::{Graph, Hop, Site, other_loops};
+use crate::link::values::{FileId, FnId, PathId, Symbol};
+use crate::link::{Need, Passed, Program, Truth, is_dual_name};
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::{Deserialize, Serialize};
+
+/// The calls of a program, and what blocks, for [`crate::Report::after`]; what is in it is the checker's own business.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Outline {
+    /// By file.
+    modules: Names,
+    pub(super) is_test: Vec<bool>,
+    /// The number of each file's first function.
+    pub(crate) firsts: Vec<u32>,
+    /// By function: as Python's `__qualname__`.
+    pub(crate) names: Names,
+    pub(crate) kinds: Vec<Kind>,
+    /// Functions that are known to return where a loop runs as well.
+    pub(crate) returning: Vec<bool>,
+    /// Plain functions of modules that give nothing, do nothing with what they are given but what they do with anything, and have no other name.
+    pub(crate) is_self_contained: Vec<bool>,
+    /// By the numbers that the graph's edges have.
+    pub(crate) calls: Vec<Call>,
+    pub(crate) stops: Vec<Stop>,
+    pub(crate) scheduled: Vec<Scheduled>,
+    pub(crate) scheduled_stops: Vec<ScheduledStop>,
+    pub(super) texts: Texts,
+    /// Lists of them; the first one is empty.
+    pub(crate) needs: Vec<Box<[Need]>>,
+    /// What calls have made of needs, as far as that was asked.
+    pub(crate) passed: FxHashMap<(u32, Need), Passed>,
+    /// `done`, if that is a name of the program.
+    pub(super) done: Option<Symbol>,
+    pub(super) replaced: Replaced,
+    /// Comments that silence rules, and the files that they stand in.
+    pub(crate) suppressions: Vec<(FileId, Suppression)>,
+    pub(crate) stakes: Stakes,
+    /// Functions that others than the calls here tell of may call.
+    pub(crate) untold: FxHashSet<FnId>,
+}
+
+/// Functions for which it matters to other rules what is found in them, or where they get to.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Stakes {
+    /// Coroutine functions that should be plain ones, unless something else is found in them.
+    pub(crate) idle: Vec<Site>,
+    /// Coroutine functions that await nothing.
+    pub(crate) candidates: Vec<FnId>,
+    /// Those that threads begin with.
+    pub(crate) threads: Vec<FnId>,
+}
+
+/// Of which kind a function is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Kind {
+    pub(crate) is_async: bool,
+    /// A coroutine function, or a method of a protocol.
+    pub(crate) is_on_loop: bool,
+}
+
+/// When the body of a function that is called runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Runs {
+    AtOnce,
+    /// A coroutine or generator is made.
+    Later,
+    /// Not where the call is.
+    Elsewhere,
+}
+
+/// What must be so where something is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Where {
+    /// A loop may run there, and callers have not said that they are not asynchronous.
+    pub(crate) may_be_on_loop: bool,
+    pub(crate) is_other_loop: bool,
+    /// A handler hides errors.
+    pub(crate) is_covered: bool,
+    pub(crate) needs: u32,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Call {
+    pub(crate) caller: FnId,
+    pub(crate) callee: FnId,
+    pub(crate) site: Site,
+    pub(crate) runs: Runs,
+    pub(crate) at: Where,
+    pub(crate) via: Box<[Hop]>,
+    /// As in [`crate::graph::Edge`].
+    pub(crate) is_registered: bool,
+    /// The callee is told that its caller is asynchronous.
+    pub(crate) is_told_asynchronous: bool,
+    /// The caller itself says what is called.
+    pub(crate) is_direct: bool,
+}
+
+/// A call of something that blocks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Stop {
+    pub(crate) caller: FnId,
+    pub(crate) site: Site,
+    pub(crate) text: u32,
+    pub(crate) category: Category,
+    /// As which it is told of.
+    pub(crate) told_as: Category,
+    pub(crate) at: Where,
+    pub(crate) via: Box<[Hop]>,
+    pub(crate) is_registered: bool,
+    /// The caller itself says what is called.
+    pub(crate) is_direct: bool,
+}
+
+/// A function that the loop is told to call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Scheduled {
+    pub(crate) caller: FnId,
+    pub(crate) site: Site,
+    /// The name of what tells it.
+    pub(crate) by: u32,
+    pub(crate) callee: FnId,
+    pub(crate) is_outside: bool,
+    /// The parameter that is the future which is done, if it is called for one.
+    pub(crate) done: Option<u32>,
+}
+
+/// Something that blocks, which the loop is told to call itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ScheduledStop {
+    pub(crate) caller: FnId,
+    pub(crate) site: Site,
+    pub(crate) by: u32,
+    pub(crate) text: u32,
+    pub(crate) category: Category,
+}
+
+/// What tests have other things in place of.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Replaced {
+    /// By the file that says so.
+    said: FxHashMap<FileId, (FxHashSet<FnId>, FxHashSet<u32>)>,
+    /// For files of tests: those that speak for them.
+    speakers: FxHashMap<FileId, Vec<FileId>>,
+}
+
+/// Each text once.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Texts {
+    all: Vec<String>,
+    numbers: FxHashMap<String, u32>,
+}
+
+impl Texts {
+    pub(super) fn number(&mut self, text: &str) -> u32 {
+        if let Some(known) = self.numbers.get(text) {
+            return *known;
+        }
+        let number = self.all.len() as u32;
+        self.all.push(text.to_owned());
+        self.numbers.insert(text.to_owned(), number);
+        number
+    }
+}
+
+impl Outline {
+    pub(crate) fn new(program: &mut Program, graph: &Graph) -> Self {
+        let categories = other_loops::told_as(program, graph);
+        let mut outline = Self { needs: vec![Box::new([])], ..Self::default() };
+        outline.done = program.values.known_symbol("done");
+        outline.add_functions(program);
+        let mut lists = Lists::default();
+        outline.add_calls(program, graph, &mut lists);
+        for (function, is_self_contained) in program.functions().zip(&outline.is_self_contained) {
+            // These may be called from elsewhere tomorrow.
+            let is_returning = if *is_self_contained {
+                Some(!program.only_returns_outside(function))
+            } else {
+                program.returns_anyway(function)
+            };
+            outline.returning.push(is_returning == Some(true));
+        }
+        for (sink, told_as) in graph.sinks.iter().zip(categories) {
+            outline.stops.push(Stop {
+                caller: sink.caller,
+                site: sink.site,
+                text: outline.texts.number(program.values.path_text(sink.path)),
+                category: sink.sink.category,
+                told_as,
+                at: lists.place(&mut outline.needs, &sink.truth),
+                via: sink.via.as_slice().into(),
+                is_registered: sink.is_registered,
+                is_direct: sink.is_direct,
+            });
+        }
+        outline.add_scheduled(program, graph);
+        outline.add_replaced(program, graph);
+        for (file, known) in (0..).map(FileId).zip(&program.files) {
+            outline.suppressions.extend(known.facts.suppressions.iter().map(|one| (file, one.clone())));
+        }
+        outline
+    }
+
+    fn add_functions(&mut self, program: &Program) {
+        for file in &program.files {
+            self.modules.push(&file.module);
+            self.is_test.push(file.is_test);
+            self.firsts.push(self.kinds.len() as u32);
+            for (_, function) in file.facts.functions.iter() {
+                let id = FnId(self.kinds.len() as u32);
+                self.names.push(file.facts.name(function.qualified));
+                self.kinds.push(Kind {
+                    is_async: function.is_async,
+                    is_on_loop: function.is_async || program.is_protocol_method(id),
+                });
+            }
+        }
+    }
+
+    fn add_calls(&mut self, program: &mut Program, graph: &Graph, lists: &mut Lists) {
+        let is_dual = |program: &Program, function: FnId| {
+            let facts = &program.file(program.file_of(function)).facts;
+            program.function(function).parameters.iter().any(|parameter| is_dual_name(facts.name(parameter.name)))
+        };
+        let dual: Vec<bool> = program.functions().map(|function| is_dual(program, function)).collect();
+        self.is_self_contained = program
+            .functions()
+            .map(|id| !dual[id.0 as usize] && graph.asks_nothing(id) && program.is_self_contained(id))
+            .collect();
+        for (index, edge) in graph.edges.iter().enumerate() {
+            self.calls.push(Call {
+                caller: edge.caller,
+                callee: edge.callee,
+                site: edge.site,
+                runs: if edge.runs { Runs::AtOnce } else { Runs::Later },
+                at: lists.place(&mut self.needs, &edge.truth),
+                via: edge.via.as_slice().into(),
+                is_registered: edge.is_registered,
+                is_told_asynchronous: dual[edge.callee.0 as usize]
+                    && program.is_told_asynchronous(edge.callee, edge.env),
+                is_direct: index < graph.direct_edges,
+            });
+        }
+        for edge in graph.deferred_edges() {
+            self.calls[edge].runs = Runs::Elsewhere;
+        }
+    }
+
+    fn add_scheduled(&mut self, program: &Program, graph: &Graph) {
+        for scheduled in &graph.scheduled {
+            let by = program.values.path_text(scheduled.by);
+            let last = (program.function(scheduled.callee).parameters.len() as u32).checked_sub(1);
+            self.scheduled.push(Scheduled {
+                caller: scheduled.caller,
+                site: scheduled.site,
+                by: self.texts.number(last_name(by)),
+                callee: scheduled.callee,
+                is_outside: scheduled.truth.is_outside,
+                done: last.filter(|_| by.ends_with(".add_done_callback")),
+            });
+        }
+        for scheduled in graph.scheduled_sinks.iter().filter(|scheduled| !scheduled.truth.is_outside) {
+            self.scheduled_stops.push(ScheduledStop {
+                caller: scheduled.caller,
+                site: scheduled.site,
+                by: self.texts.number(last_name(program.values.path_text(scheduled.by))),
+                text: self.texts.number(program.values.path_text(scheduled.path)),
+                category: scheduled.sink.category,
+            });
+        }
+    }
+
+    fn add_replaced(&mut self, program: &Program, graph: &Graph) {
+        let texts = &mut self.texts;
+        let mut number = |path: PathId| texts.number(program.values.path_text(path));
+        self.replaced.said = graph.patches.replaced(program, &mut number);
+        self.replaced.speakers = graph.patches.speakers();
+    }
+
+    /// The number of a text, which may be a new one.
+    pub(crate) fn number(&mut self, text: &str) -> u32 {
+        self.texts.number(text)
+    }
+
+    /// What tests replace, for whoever gives functions new numbers.
+    pub(crate) fn replaced_functions(&mut self) -> impl Iterator<Item = &mut FxHashSet<FnId>> {
+        self.replaced.said.values_mut().map(|(functions, _)| functions)
+    }
+
+    pub(crate) fn text(&self, number: u32) -> &str {
+        &self.texts.all[number as usize]
+    }
+
+    pub(crate) fn needs(&self, list: u32) -> &[Need] {
+        &self.needs[list as usize]
+    }
+
+    pub(crate) fn kind(&self, function: FnId) -> Kind {
+        self.kinds[function.0 as usize]
+    }
+
+    pub(crate) fn file_of(&self, function: FnId) -> FileId {
+        FileId(self.firsts.partition_point(|first| *first <= function.0) as u32 - 1)
+    }
+
+    /// The function that has a name of a module by itself, if it is one of those that are simple.
+    pub(crate) fn function_of(&self, file: FileId, name: &str) -> Option<FnId> {
+        let end = self.firsts.get(file.0 as usize + 1).map_or(self.kinds.len() as u32, |first| *first);
+        let mut own = (self.firsts[file.0 as usize]..end).map(FnId);
+        own.find(|function| self.is_self_contained[function.0 as usize] && self.name(*function) == name)
+    }
+
+    /// Whether a function is one of some, or one of them gets to it without a loop in between.
+    pub(crate) fn is_called_by_any(&self, some: &[FnId], function: FnId) -> bool {
+        let (mut seen, mut next): (FxHashSet<FnId>, Vec<FnId>) = (some.iter().copied().collect(), some.to_vec());
+        let calls = || self.calls.iter().enumerate().filter(|(_, call)| call.runs == Runs::AtOnce);
+        let from = Rows::new(self.kinds.len(), calls().map(|(place, call)| (call.caller, place)));
+        while let Some(caller) = next.pop() {
+            if caller == function {
+                return true;
+            }
+            let callees = from[caller].iter().map(|call| self.calls[*call as usize].callee);
+            next.extend(callees.filter(|callee| seen.insert(*callee)));
+        }
+        false
+    }
+
+    /// As Python's `__qualname__`.
+    pub(crate) fn name(&self, function: FnId) -> &str {
+        &self.names[Id::new(function.0)]
+    }
+
+    /// `orders.Broker.fetch`
+    pub(crate) fn qualified_name(&self, function: FnId) -> String {
+        format!("{}.{}", &self.modules[Id::new(self.file_of(function).0)], self.name(function))
+    }
+
+    /// Whether tests of a file have something else in place of anything.
+    pub(super) fn has_replaced(&self, test: FileId) -> bool {
+        self.replaced_for(test).next().is_some()
+    }
+
+    /// Whether tests of a file have something else in place of one of these functions, or of what has this text.
+    pub(super) fn is_replaced(&self, test: FileId, functions: &[FnId], text: u32) -> bool {
+        self.replaced_for(test).any(|(replaced, outside)| {
+            outside.contains(&text) || functions.iter().any(|function| replaced.contains(function))
+        })
+    }
+
+    fn replaced_for(&self, test: FileId) -> impl Iterator<Item = &(FxHashSet<FnId>, FxHashSet<u32>)> {
+        self.replaced.speakers.get(&test).into_iter().flatten().filter_map(|file| self.replaced.said.get(file))
+    }
+
+    /// Whether a comment silences a rule there.
+    pub(crate) fn is_silenced(&self, site: Site, code: &str) -> bool {
+        let first = self.suppressions.partition_point(|(file, _)| *file < site.file);
+        let here = self.suppressions[first..].iter().take_while(|(file, _)| *file == site.file);
+        here.map(|(_, one)| one).any(|one| one.silences(site.span, code))
+    }
+}
+
+/// Lists of needs, by what is in them.
+#[derive(Default)]
+struct Lists {
+    known: FxHashMap<Box<[Need]>, u32>,
+}
+
+impl Lists {
+    fn place(&mut self, lists: &mut Vec<Box<[Need]>>, truth: &Truth) -> Where {
+        let needs = match self.known.get(&*truth.needs) {
+            Some(known) => *known,
+            None if truth.needs.is_empty() => 0,
+            None => {
+                let number = lists.len() as u32;
+                lists.push(truth.needs.as_slice().into());
+                self.known.insert(truth.needs.as_slice().into(), number);
+                number
+            }
+        };
+        Where {
+            may_be_on_loop: !truth.is_outside && !truth.is_dual,
+            is_other_loop: truth.is_other_loop,
+            is_covered: truth.covered.is_some(),
+            needs,
+        }
+    }
+}
+
+fn last_name(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
