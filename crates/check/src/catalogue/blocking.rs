@@ -1,7 +1,7 @@
 //! What blocks.
 
 use super::Category::{self, Database, Deadlock, File, Input, Nested, Network, Process, Sleep, Wait};
-use super::Unless::{self, EitherFalsy, Falsy, Never, Truthy};
+use super::Unless::{self, EitherFalsy, Falsy, InMemory, InMemoryOrMissing, Never, Truthy};
 
 /// Why, unless what, and the paths.
 pub(super) const SINKS: &[(Category, Unless, &str)] = &[
@@ -119,14 +119,24 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
     (
         File,
         Never,
-        "open io.open codecs.open gzip.open bz2.open lzma.open tarfile.open zipfile.ZipFile tempfile.TemporaryFile
-         tempfile.NamedTemporaryFile tempfile.mkstemp os.fdopen
+        "open io.open codecs.open tempfile.TemporaryFile tempfile.NamedTemporaryFile tempfile.mkstemp os.fdopen
          pathlib.Path().open pathlib.Path().read_text pathlib.Path().read_bytes pathlib.Path().write_text pathlib.Path().write_bytes
          shutil.copy shutil.copy2 shutil.copyfile shutil.copytree shutil.move shutil.rmtree shutil.make_archive shutil.unpack_archive
-         os.fsync os.walk()[*] glob.glob pathlib.Path().rglob()[*]
-         pandas.read_csv pandas.read_parquet pandas.read_feather pandas.read_hdf pandas.read_pickle pandas.read_excel pandas.read_json pandas.DataFrame().to_csv pandas.DataFrame().to_parquet
-         numpy.load numpy.save numpy.loadtxt numpy.savetxt joblib.load joblib.dump torch.load torch.save",
+         os.fsync os.walk()[*] glob.glob pathlib.Path().rglob()[*] pandas.read_hdf",
     ),
+    (File, InMemory(0, "file"), "zipfile.ZipFile numpy.load numpy.save"),
+    (File, InMemory(0, "filename"), "gzip.open bz2.open lzma.open joblib.load"),
+    (File, InMemory(1, "filename"), "joblib.dump"),
+    (File, InMemory(2, "fileobj"), "tarfile.open"),
+    (File, InMemory(0, "fname"), "numpy.loadtxt numpy.savetxt"),
+    (File, InMemory(0, "f"), "torch.load"),
+    (File, InMemory(1, "f"), "torch.save"),
+    (File, InMemory(0, "filepath_or_buffer"), "pandas.read_csv pandas.read_pickle"),
+    (File, InMemory(0, "path"), "pandas.read_parquet pandas.read_feather"),
+    (File, InMemory(0, "path_or_buf"), "pandas.read_json"),
+    (File, InMemory(0, "io"), "pandas.read_excel"),
+    (File, InMemoryOrMissing(0, "path_or_buf"), "pandas.DataFrame().to_csv"),
+    (File, InMemoryOrMissing(0, "path"), "pandas.DataFrame().to_parquet"),
     (Deadlock, Falsy(0, "timeout"), "asyncio.threadsafe.Future().result asyncio.threadsafe.Future().exception"),
     (Input, Never, "input getpass.getpass sys.stdin.read sys.stdin.readline click.prompt click.confirm"),
 ];

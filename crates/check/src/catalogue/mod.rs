@@ -58,6 +58,10 @@ pub(crate) enum Unless {
     EitherFalsy((usize, &'static str), (usize, &'static str)),
     /// This argument is something else than zero.
     Truthy(usize, &'static str),
+    /// This argument is a file in memory.
+    InMemory(usize, &'static str),
+    /// This argument is a file in memory, or there is none.
+    InMemoryOrMissing(usize, &'static str),
 }
 
 /// Something that blocks.

@@ -3,16 +3,15 @@
 //! A call of a parameter (`fn(x)`, `self.pool.submit(...)` with an unannotated `pool`) is kept as a variable call of its function, and becomes an
 //! edge of each caller that says what the parameter is: what two callers hand over is never mixed up.
 
+mod arguments;
 mod handed;
 pub(crate) mod other_loops;
 mod variables;
 
-use crate::catalogue::{Handed, Sink, Unless};
+use crate::catalogue::{Handed, Sink};
 use crate::facts::{ALWAYS, Event, EventKind, Expr, ExprId, GuardId, Span, Use};
-use crate::link::values::{
-    ArgsId, ClsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
-};
-use crate::link::{Need, Patches, Program, Receiver, Target, Truth, What, Whose};
+use crate::link::values::{ArgsId, ClsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, Step, Symbol, Value, ValueId};
+use crate::link::{Need, Patches, Program, Receiver, Target, Truth, Whose};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
@@ -607,18 +606,6 @@ impl Builder<'_> {
         })
     }
 
-    /// Whether the arguments of a call of these matter.
-    fn reads_arguments(&mut self, callees: SetId) -> bool {
-        let callees = self.program.values.shared(callees);
-        callees.iter().any(|callee| match *self.program.values.get(*callee) {
-            Value::External(path) => {
-                let (sink, handed) = self.catalogued(path);
-                !handed.is_empty() || sink.is_some_and(|sink| sink.unless != Unless::Never)
-            }
-            _ => true,
-        })
-    }
-
     fn external(&mut self, at: &Happening, path: PathId, args: ArgsId) {
         let (sink, handed) = self.catalogued(path);
         let (sink, handed) = (*sink, Rc::clone(handed));
@@ -645,47 +632,5 @@ impl Builder<'_> {
         for what in &*handed {
             self.hand(at, path, args, *what);
         }
-    }
-
-    fn argument(&mut self, args: ArgsId, place: usize, name: &str) -> SetId {
-        let name = self.program.values.known_symbol(name);
-        let args = self.program.values.arguments(args);
-        let named = name.and_then(|name| args.keywords.iter().find(|(known, _)| *known == name));
-        named.map(|(_, set)| *set).or_else(|| args.positional.get(place).copied()).unwrap_or(EMPTY)
-    }
-
-    /// The arguments by which a call says whether it waits.
-    fn deciding(&mut self, sink: Sink, args: ArgsId) -> Vec<SetId> {
-        match sink.unless {
-            Unless::Falsy(place, name) => vec![self.argument(args, place, name)],
-            Unless::EitherFalsy(one, two) => vec![self.argument(args, one.0, one.1), self.argument(args, two.0, two.1)],
-            Unless::Never | Unless::Truthy(..) => Vec::new(),
-        }
-    }
-
-    /// Whether the arguments say that it does not wait.
-    fn is_harmless(&mut self, sink: Sink, args: ArgsId) -> bool {
-        let is_falsy = |program: &Program, given| {
-            matches!(program.only_constant(given), Some(crate::facts::Constant::False | crate::facts::Constant::Zero))
-        };
-        if let Unless::Truthy(place, name) = sink.unless {
-            let given = self.argument(args, place, name);
-            return !is_falsy(self.program, given);
-        }
-        self.deciding(sink, args).into_iter().any(|given| is_falsy(self.program, given))
-    }
-
-    /// Under which conditions it waits: what the caller's parameters must be, where they decide.
-    fn waits(&mut self, sink: Sink, args: ArgsId, at: &Happening) -> Rc<Truth> {
-        let mut truth = Rc::clone(&at.truth);
-        for given in self.deciding(sink, args) {
-            if let [one] = *self.program.values.members(given)
-                && let Value::Parameter(owner, parameter) = *self.program.values.get(one)
-                && owner == at.caller
-            {
-                Rc::make_mut(&mut truth).needs.push(Need { owner, parameter, what: What::Zero, is: false });
-            }
-        }
-        truth
     }
 }
