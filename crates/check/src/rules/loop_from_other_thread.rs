@@ -1,7 +1,7 @@
 //! What belongs to a loop, touched from another thread.
 
 use super::{Context, Rule, Severity, last_part};
-use crate::facts::{Condition, Expr, ExprId, Span};
+use crate::facts::{Condition, Expr, ExprId, NameId, Span};
 use crate::graph::{Offloaded, OffloadedTo, Site};
 use crate::link::values::{FileId, FnId, PathId, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -179,28 +179,80 @@ fn knows_its_thread(context: &mut Context<'_>, function: FnId, site: Site) -> bo
     let Some(event) = event else { return false };
     let conditions: Vec<Condition> = context.program.file(site.file).facts.conditions(event.guard).collect();
     conditions.into_iter().any(|condition| match condition {
-        Condition::Called { expr, .. } | Condition::Test { expr, .. } => asks_for_thread(context, site.file, expr),
+        Condition::Called { expr, .. } | Condition::Test { expr, .. } => {
+            asks_for_thread(context, (site.file, expr), DEEPEST)
+        }
         _ => false,
     })
 }
 
-fn asks_for_thread(context: &mut Context<'_>, file: FileId, expr: ExprId) -> bool {
+/// Whether a condition asks for the thread, or a function or property in it does: so many calls deep.
+fn asks_for_thread(context: &mut Context<'_>, (file, expr): (FileId, ExprId), depth: usize) -> bool {
     match context.program.expr(file, expr).clone() {
-        Expr::Not(inner) | Expr::Attribute(inner, _) => asks_for_thread(context, file, inner),
-        Expr::Logic(_, parts) => parts.iter().any(|part| asks_for_thread(context, file, *part)),
+        Expr::Attribute(object, name) => {
+            asks_for_thread(context, (file, object), depth) || property_tells(context, (file, object, name), depth)
+        }
+        Expr::Not(inner) => asks_for_thread(context, (file, inner), depth),
+        Expr::Logic(_, parts) => parts.iter().any(|part| asks_for_thread(context, (file, *part), depth)),
         Expr::Compared(left, right) | Expr::Same(left, right, _) => {
-            asks_for_thread(context, file, left) || asks_for_thread(context, file, right)
+            asks_for_thread(context, (file, left), depth) || asks_for_thread(context, (file, right), depth)
         }
-        Expr::Call(..) | Expr::Local(_) | Expr::Free(..) => {
-            let set = context.program.eval(file, expr);
-            context.program.values.members(set).iter().any(|value| match context.program.values.get(*value) {
-                Value::External(path) => SELF_KNOWLEDGE.contains(&context.program.values.path_text(*path)),
-                _ => false,
-            })
-        }
+        Expr::Call(callee, _) => is_own_thread(context, file, expr) || function_tells(context, (file, callee), depth),
+        Expr::Local(_) | Expr::Free(..) => is_own_thread(context, file, expr),
         _ => false,
     }
 }
+
+fn is_own_thread(context: &mut Context<'_>, file: FileId, expr: ExprId) -> bool {
+    let set = context.program.eval(file, expr);
+    context.program.values.members(set).iter().any(|value| match context.program.values.get(*value) {
+        Value::External(path) => SELF_KNOWLEDGE.contains(&context.program.values.path_text(*path)),
+        _ => false,
+    })
+}
+
+/// `if in_async_call(loop):`
+fn function_tells(context: &mut Context<'_>, (file, callee): (FileId, ExprId), depth: usize) -> bool {
+    let set = context.program.eval(file, callee);
+    let called: Vec<FnId> = context
+        .program
+        .values
+        .members(set)
+        .iter()
+        .filter_map(|value| match *context.program.values.get(*value) {
+            Value::Function(function, _) | Value::Bound(function, ..) => Some(function),
+            _ => None,
+        })
+        .collect();
+    tell_thread(context, called, depth)
+}
+
+/// `if self.asynchronous:`
+fn property_tells(context: &mut Context<'_>, (file, object, name): (FileId, ExprId, NameId), depth: usize) -> bool {
+    let name = context.program.symbol(file, name);
+    if !context.program.is_property(name) {
+        return false;
+    }
+    let set = context.program.eval(file, object);
+    let objects = context.program.values.shared(set);
+    let getters = objects.iter().flat_map(|value| context.program.getters(*value, name)).map(|(getter, _)| getter);
+    let getters: Vec<FnId> = getters.collect();
+    tell_thread(context, getters, depth)
+}
+
+/// Whether what these functions return depends on the thread.
+fn tell_thread(context: &mut Context<'_>, functions: Vec<FnId>, depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    functions.into_iter().any(|function| {
+        let file = context.program.file_of(function);
+        let returns = context.program.function(function).returns.clone();
+        let is_plain = context.program.is_plain(function);
+        is_plain && returns.into_iter().any(|(value, _)| asks_for_thread(context, (file, value), depth))
+    })
+}
+
+/// A property that asks a function.
+const DEEPEST: usize = 3;
 
 /// What tells in which thread one is, or which loop runs there.
 const SELF_KNOWLEDGE: &[&str] = &[
