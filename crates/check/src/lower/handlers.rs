@@ -1,7 +1,7 @@
 //! `with` and `try`: what is entered, what is caught, and what a call says that did not fail.
 
 use super::Lowering;
-use super::statements::{exit_of, raises};
+use super::statements::{any_statement, exit_of, raises};
 use crate::facts::{BindingKind, Condition, Event, EventKind, Expr as Fact, ExprId, Handler, Use};
 use crate::syntax::{ExceptHandler, Expr, Ranged, Stmt, ast};
 
@@ -173,14 +173,30 @@ impl Lowering {
             self.bind(name_id, kind, name.range);
         }
         self.guard(Condition::Caught);
+        let first = self.facts.handlers.len();
         self.body(&handler.body);
         let function = self.frame().function;
+        for inner in self.facts.handlers.get_mut(first..).unwrap_or_default() {
+            inner.raises |= inner.function == function && comes_to_raise(&handler.body, inner.span);
+        }
         let known = earlier.clone();
         earlier.extend(types.iter().copied());
         let span = super::span(handler.range);
         let raises = raises(&handler.body);
         self.remember_handler(Handler { function, span, types, earlier: known, raises, awaits, is_finally: false });
     }
+}
+
+/// Whether what a handler within another one's body keeps for itself comes to nothing: the outer one raises in any case.
+fn comes_to_raise(body: &[Stmt], inner: crate::facts::Span) -> bool {
+    let leaves = |statement: &Stmt| matches!(statement, Stmt::Return(_) | Stmt::Break(_) | Stmt::Continue(_));
+    let has_it = |statement: &Stmt| match statement {
+        Stmt::Try(try_) => try_.handlers.iter().any(|handler| super::span(handler.range()) == inner),
+        _ => false,
+    };
+    matches!(body.last(), Some(Stmt::Raise(_)))
+        && !any_statement(body, false, &|statement, _| leaves(statement))
+        && any_statement(body, false, &|statement, is_inner_loop| !is_inner_loop && has_it(statement))
 }
 
 fn is_suppress(context: &Expr) -> bool {

@@ -623,7 +623,7 @@ fn leaves(body: &[Stmt]) -> bool {
 }
 
 /// Looks at all statements of a body but those of functions in it; the flag says whether one is in an inner loop.
-fn any_statement(body: &[Stmt], is_inner_loop: bool, test: &impl Fn(&Stmt, bool) -> bool) -> bool {
+pub(super) fn any_statement(body: &[Stmt], is_inner_loop: bool, test: &impl Fn(&Stmt, bool) -> bool) -> bool {
     let any = |body: &[Stmt]| any_statement(body, is_inner_loop, test);
     body.iter().any(|statement| {
         test(statement, is_inner_loop)
