@@ -10,7 +10,8 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
         Never,
         "asyncio.run asyncio.Runner().run asyncio.AbstractEventLoop().run_until_complete asyncio.AbstractEventLoop().run_forever
          uvloop.run uvloop.run anyio.run anyio.from_thread.start_blocking_portal trio.run curio.run soliloop.run aiohttp.web.run_app
-         uvicorn.run uvicorn.Server().run hypercorn.run asgiref.sync.async_to_sync()() nest_asyncio.asyncio.run IPython.start_ipython",
+         uvicorn.run uvicorn.Server().run hypercorn.run asgiref.sync.async_to_sync()() nest_asyncio.asyncio.run IPython.start_ipython
+         twisted.internet.reactor.run",
     ),
     (Sleep, Never, "time.sleep gevent.sleep eventlet.sleep pause.until pause.seconds pause.milliseconds pyautogui.sleep"),
     (

@@ -1,7 +1,8 @@
 //! Tasks that nobody keeps.
 
 use super::{Context, Rule, Severity, last_part};
-use crate::facts::{Argument, BindingId, BindingKind, Expr, ExprId, Facts, Span};
+use crate::catalogue::Category;
+use crate::facts::{Argument, BindingId, BindingKind, EventKind, Expr, ExprId, Facts, Span};
 use crate::link::values::{EMPTY, FileId, FnId, Value, ValueId};
 use rustc_hash::FxHashSet;
 
@@ -94,12 +95,26 @@ fn only_given_callbacks(context: &mut Context<'_>, file: FileId, function: FnId)
     let events = context.program.function(function).events.iter();
     let mut bound: Vec<(ExprId, BindingId)> = events.filter_map(|event| Some((event.expr, event.bound()?))).collect();
     bound.retain(|(call, _)| is_task(context, file, *call));
+    bound.retain(|(call, _)| !is_kept_while_a_loop_runs(context, file, function, *call));
     let facts = &context.program.file(file).facts;
     bound.retain(|(_, binding)| {
         let mut uses = uses_of(facts, *binding).peekable();
         uses.peek().is_some() && uses.all(|used| is_given_a_callback(facts, used)) && !facts.is_seen_outside(*binding)
     });
     bound.into_iter().map(|(call, _)| call).collect()
+}
+
+/// The function runs a loop behind the call: its names last as long.
+fn is_kept_while_a_loop_runs(context: &mut Context<'_>, file: FileId, function: FnId, task: ExprId) -> bool {
+    let end = context.program.file(file).facts.span(task).end;
+    let events = context.program.events(function);
+    let mut later = events.iter().filter(|event| matches!(event.kind, EventKind::Call(_)) && event.span.start > end);
+    later.any(|event| {
+        let Expr::Call(callee, _) = *context.program.expr(file, event.expr) else { return false };
+        let Some(path) = context.program.external_path_of(file, callee) else { return false };
+        let sink = context.program.catalogue.sink(context.program.values.path_text(path));
+        sink.is_some_and(|sink| sink.category == Category::Nested)
+    })
 }
 
 /// Expressions that are this name.
