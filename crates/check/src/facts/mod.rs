@@ -520,6 +520,8 @@ impl Facts {
     pub(crate) fn mentions(&self, expr: ExprId, is_it: &impl Fn(&BindingId) -> bool) -> bool {
         match &self.exprs[expr] {
             Expr::Local(bindings) => bindings.iter().any(is_it),
+            // A name that a loop binds.
+            Expr::Free(scope, name) => self.bindings_of(*scope, *name).iter().any(is_it),
             Expr::Item(value, _) | Expr::Attribute(value, _) | Expr::Await(value) => self.mentions(*value, is_it),
             Expr::Call(callee, arguments) => {
                 self.mentions(*callee, is_it) || arguments.iter().any(|argument| self.mentions(argument.value, is_it))
