@@ -144,11 +144,7 @@ fn ends_otherwise(context: &mut Context<'_>, function: FnId, handler: &Handler) 
 
 /// `except BaseException as error: kept = error`, and then `raise kept`
 fn is_raised_later(facts: &Facts, handler: &Handler) -> bool {
-    let is_caught = |binding: &BindingId| {
-        let binding = &facts.bindings[*binding];
-        matches!(binding.kind, BindingKind::Raised(_)) && handler.span.contains(binding.span)
-    };
-    let is_it = |expr: ExprId| matches!(&facts.exprs[expr], Expr::Local(bindings) if bindings.iter().any(is_caught));
+    let is_it = |expr: ExprId| is_what_was_caught(facts, handler, expr, LONGEST);
     // `errors.append(error)`
     let function = &facts.functions[handler.function];
     let collected = function.events.iter().filter_map(|event| {
@@ -159,11 +155,33 @@ fn is_raised_later(facts: &Facts, handler: &Handler) -> bool {
     });
     let collected: Vec<&[BindingId]> = collected.collect();
     let has_it = |binding: &BindingId| {
-        is_caught(binding)
+        is_caught(facts, handler, *binding)
             || matches!(facts.bindings[*binding].kind, BindingKind::Value(value) if is_it(value))
             || collected.iter().any(|known| known.contains(binding))
     };
     function.raised.iter().any(|raised| facts.mentions(*raised, &has_it))
+}
+
+fn is_caught(facts: &Facts, handler: &Handler, binding: BindingId) -> bool {
+    let binding = &facts.bindings[binding];
+    matches!(binding.kind, BindingKind::Raised(_)) && handler.span.contains(binding.span)
+}
+
+/// The handler's error: by its own name, by one behind a question for its class, or by another one.
+fn is_what_was_caught(facts: &Facts, handler: &Handler, expr: ExprId, longest: usize) -> bool {
+    let Some(rest) = longest.checked_sub(1) else { return false };
+    match &facts.exprs[expr] {
+        Expr::Narrowed { value, .. } => is_what_was_caught(facts, handler, *value, rest),
+        Expr::Local(bindings) => bindings.iter().any(|binding| {
+            let other = match facts.bindings[*binding].kind {
+                BindingKind::Value(value) => Some(value),
+                _ => None,
+            };
+            is_caught(facts, handler, *binding)
+                || other.is_some_and(|other| is_what_was_caught(facts, handler, other, rest))
+        }),
+        _ => false,
+    }
 }
 
 /// Whether a name says that something is cancelled.
@@ -225,3 +243,6 @@ fn suppressed(context: &mut Context<'_>) {
         }
     }
 }
+
+/// How many names an error may have, one after the other.
+const LONGEST: usize = 4;
