@@ -151,6 +151,11 @@ fn is_raised_later(facts: &Facts, handler: &Handler) -> bool {
         let Expr::Call(callee, arguments) = &facts.exprs[event.expr] else { return None };
         let Expr::Attribute(object, _) = facts.exprs[*callee] else { return None };
         let Expr::Local(bindings) = &facts.exprs[object] else { return None };
+        // A module keeps nothing: `logging.info(error)`.
+        let is_module = |binding: &BindingId| matches!(facts.bindings[*binding].kind, BindingKind::Import { .. });
+        if bindings.iter().any(is_module) {
+            return None;
+        }
         arguments.iter().any(|argument| is_it(argument.value)).then_some(&**bindings)
     });
     let collected: Vec<&[BindingId]> = collected.collect();
