@@ -237,8 +237,13 @@ impl<'f> Texts<'f> {
         let file = site.file.0 as usize;
         let text = &self.files[file].text;
         let lines = self.lines(file);
+        // The text is another one than that of the place where one more edit is still to be told of: then the place moves.
+        let within = |place: u32| {
+            let nearest = (0..=text.len().min(place as usize)).rev().find(|place| text.is_char_boundary(*place));
+            (nearest.unwrap_or_default() as u32).into()
+        };
         let (start, end) =
-            (lines.line_column(site.span.start.into(), text), lines.line_column(site.span.end.into(), text));
+            (lines.line_column(within(site.span.start), text), lines.line_column(within(site.span.end), text));
         Place {
             path: self.files[file].path.clone(),
             line: start.line.get(),

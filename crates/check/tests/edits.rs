@@ -382,3 +382,213 @@ fn what_mentions_say() {
     }
     assert!(carried_from(&method, &method.replacen("= self.size", "= self.weight", 1)).is_some());
 }
+
+/// The report of a program after edits of some of its files at once, if it was carried over: `old` becomes `new` in `path`.
+fn carried_all(files: &[(&str, &str)], edits: &[(&str, &str, &str)]) -> Option<Report> {
+    let settings = Settings::default();
+    let list = |files: &[(&str, String)]| -> Vec<File> {
+        files.iter().map(|(path, text)| File { path: (*path).into(), text: text.clone() }).collect()
+    };
+    let know_all = |files: &[File]| files.iter().map(|file| know(&file.text)).collect::<Vec<_>>();
+    let before: Vec<(&str, String)> = files.iter().map(|(path, text)| (*path, (*text).to_owned())).collect();
+    let mut after = before.clone();
+    for (path, old, new) in edits {
+        let (_, text) = after.iter_mut().find(|(known, _)| known == path).unwrap();
+        assert!(text.contains(old), "{old}");
+        *text = text.replacen(old, new, 1);
+    }
+    let (before, after) = (list(&before), list(&after));
+    let mut carried = check(&before, know_all(&before), &settings);
+    for index in 0..before.len() {
+        if before[index].text != after[index].text {
+            let edit = Edit { index, old: &know(&before[index].text), new: &know(&after[index].text) };
+            carried = carried.after(edit, &after, &settings)?;
+        }
+    }
+    let fresh = check(&after, know_all(&after), &settings);
+    assert_eq!((&carried.findings, &carried.problems), (&fresh.findings, &fresh.problems), "after {edits:?}");
+    Some(carried)
+}
+
+const QUESTION: &str = "\
+import asyncio, time
+
+
+def needs_no_loop():
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError
+
+
+def slow():
+    time.sleep(4)
+
+
+def work():
+    needs_no_loop()
+    number = 1
+    time.sleep(1)
+
+
+def other():
+    time.sleep(1)
+    needs_no_loop()
+    number = 2
+
+
+def plain():
+    slow()
+    slow()
+    slow()
+    time.sleep(3)
+
+
+async def main():
+    work()
+    other()
+    plain()
+    await asyncio.sleep(0)
+";
+
+#[test]
+fn what_is_behind_a_question() {
+    let carried = |old: &str, new: &str| carried_all(&[("start.py", QUESTION)], &[("start.py", old, new)]);
+    // A function begins with so much that a question is not looked at any more; or it is asked elsewhere.
+    let begun = |line: &str, count: usize| format!("def work():\n{}", line.repeat(count));
+    assert!(carried("def work():\n", &begun("    print(1)\n", 3)).is_none());
+    assert!(carried("def work():\n", &begun("    number = 3\n", 8)).is_none());
+    assert!(carried("    needs_no_loop()\n", "    for _ in range(3):\n        needs_no_loop()\n").is_none());
+    // What was told of before a question says nothing of what comes behind it.
+    assert!(carried("    number = 2\n", "    time.sleep(2)\n").is_none());
+    assert!(carried("    number = 1\n", "    slow()\n").is_none());
+    // Calls that return in any case are no questions.
+    assert!(carried("def plain():\n", "def plain():\n    print(1)\n").is_some());
+    assert!(carried("def plain():\n", "def plain():\n    time.sleep(2)\n").is_some());
+}
+
+#[test]
+fn edits_of_two_files_at_once() {
+    let start =
+        "import asyncio, time\nfrom shop import slow\n\n\nasync def main():\n    slow()\n    await asyncio.sleep(0)\n";
+    let head = "'é, and a text that makes the file a good deal longer than it is without it'\n";
+    let shop = format!("import time\n{head}{head}\n\ndef slow():\n    time.sleep(1); x = 'ééééééééééééééééééééé'\n");
+    let files = [("main.py", start), ("shop.py", &*shop)];
+    let call = ("main.py", "    slow()\n", "    time.sleep(2)\n    slow()\n");
+    for shorter in ["'é'\n", ""] {
+        let found = carried_all(&files, &[call, ("shop.py", head, shorter)]);
+        assert_eq!(found.map(|report| report.findings.len()), Some(2), "{shorter}");
+    }
+}
+
+#[test]
+fn what_functions_are_handed_is_called_in_an_order_of_its_own() {
+    let text = "\
+import asyncio, requests, time
+
+
+def one(what):
+    what(1)
+
+
+def two(what):
+    what(2)
+
+
+def helper():
+    one(requests.get)
+    two(requests.post)
+    one(requests.put)
+
+
+async def main():
+    helper()
+    await asyncio.sleep(0)
+";
+    let come = "    two(requests.post)\n    time.sleep(1)\n";
+    assert!(carried_all(&[("start.py", text)], &[("start.py", "    two(requests.post)\n", come)]).is_some());
+}
+
+#[test]
+fn calls_that_keep_what_they_are_given() {
+    let text = "\
+import asyncio, time
+
+hook = None
+table = {}
+
+
+def keep(what):
+    global hook
+    hook = what
+
+
+def put(what):
+    table['key'] = what
+
+
+def show(what):
+    number = what
+
+
+def bad():
+    time.sleep(1)
+
+
+async def main():
+    await asyncio.sleep(0)
+    hook()
+    table['key']()
+    bad()
+";
+    let carried = |call: &str| {
+        let after = format!("    {call}\n    hook()\n");
+        carried_all(&[("start.py", text)], &[("start.py", "    hook()\n", &after)])
+    };
+    for call in ["keep(bad)", "put(bad)"] {
+        assert!(carried(call).is_none(), "{call}");
+    }
+    for call in ["keep(1)", "put('x')", "show(bad)"] {
+        assert!(carried(call).is_some(), "{call}");
+    }
+}
+
+#[test]
+fn names_that_say_something_by_themselves() {
+    let shop = ("shop.py", "import time\n\n\ndef pack():\n    time.sleep(1)\n");
+    let test = "import asyncio, logging, requests\nimport shop\n\n\nasync def test_it():\n    shop.pack()\n    await asyncio.sleep(0)\n";
+    for call in ["requests.patch('shop.pack')", "logging.setattr('shop.pack', 1)"] {
+        let edit = format!("    {call}\n    shop.pack()\n");
+        let files = [shop, ("test_shop.py", test)];
+        assert!(carried_all(&files, &[("test_shop.py", "    shop.pack()\n", &edit)]).is_none(), "{call}");
+    }
+    let start = "\
+import asyncio, heapq, requests, time
+
+
+def wait():
+    time.sleep(1)
+
+
+def ask():
+    if not requests.empty():
+        wait()
+
+
+async def main():
+    import logging
+    ask()
+    try:
+        await asyncio.sleep(0)
+    except asyncio.CancelledError as error:
+        print('x')
+    raise logging.Error
+";
+    let carried = |old: &str, new: &str| carried_all(&[("start.py", start)], &[("start.py", old, new)]);
+    // One that says that something is cancelled; a method that does not wait, as was asked before.
+    assert!(carried("    try:\n", "    heapq.cancel(1)\n    try:\n").is_none());
+    assert!(carried("        wait()\n", "        wait()\n        requests.get('u')\n").is_none());
+    // A module does not keep an error that is raised later.
+    assert!(carried("        print('x')\n", "        logging.info(error)\n").is_some());
+}

@@ -22,6 +22,8 @@ pub(super) struct Alignment<'q> {
     functions: Pairs<FunctionId>,
     scopes: Pairs<ScopeId>,
     spans: Pairs<Span>,
+    /// Calls that have returned, for whoever must ask whether they do: around one thing and its counterpart.
+    asked: Vec<(Vec<ExprId>, Vec<ExprId>)>,
     /// Calls that have come or gone.
     gone: Vec<Gone>,
     come: Vec<Come>,
@@ -37,6 +39,8 @@ pub(super) struct Moves {
     pub(super) come: Vec<Come>,
     /// Functions that quiet code calls now.
     pub(super) called: FxHashSet<FunctionId>,
+    /// Calls that must return where a loop runs, for the edit to say nothing of what is behind them.
+    pub(super) asked: Vec<Span>,
 }
 
 /// A call that is there no more.
@@ -63,8 +67,10 @@ pub(super) enum Alone {
 /// Under which conditions a new call stands.
 pub(super) struct Under {
     pub(super) is_covered: bool,
-    /// Calls before it, which must return where a loop runs for it to do so; none, if there are other conditions.
-    pub(super) behind: Option<Vec<Span>>,
+    /// Calls before it that may come and go, which must return where a loop runs for it to do so.
+    pub(super) behind: Vec<Span>,
+    /// The other calls before it, likewise; none, if there are other conditions. What is beside it shares them all.
+    pub(super) shared: Option<Vec<Span>>,
     /// What stands under the same conditions, and did before.
     pub(super) beside: Vec<Span>,
 }
@@ -134,6 +140,7 @@ impl<'q> Alignment<'q> {
             functions: Pairs::default(),
             scopes: Pairs::default(),
             spans: Pairs::default(),
+            asked: Vec::new(),
             gone: Vec::new(),
             come: Vec::new(),
         }
@@ -154,8 +161,20 @@ impl<'q> Alignment<'q> {
         let events = self.new.facts.functions.iter().flat_map(|(_, function)| &function.events);
         let quiet = events.filter(|event| self.new.event(event));
         let called = quiet.filter_map(|event| self.new.called(event)).collect();
+        let asked = self.asked_anew();
         let Self { spans, functions, gone, come, .. } = self;
-        is_same.then_some(Moves { spans: spans.to, functions: functions.to, gone, come, called })
+        is_same.then_some(Moves { spans: spans.to, functions: functions.to, gone, come, called, asked })
+    }
+
+    /// Calls that both sides have, but which have returned before something on one side only. (Those of one side alone may come and go.)
+    fn asked_anew(&self) -> Vec<Span> {
+        let mut anew = Vec::new();
+        for (old, new) in &self.asked {
+            let gone = old.iter().filter_map(|call| self.exprs.to.get(call)).filter(|call| !new.contains(call));
+            let is_new = |call: &&ExprId| self.exprs.from.get(call).is_some_and(|call| !old.contains(call));
+            anew.extend(gone.chain(new.iter().filter(is_new)).map(|call| self.new.facts.span(*call)));
+        }
+        anew
     }
 
     fn paired_old(&self) -> Paired<'_> {
@@ -303,11 +322,20 @@ impl<'q> Alignment<'q> {
 
     fn under(&self, guard: GuardId, others: impl Iterator<Item = &'q Event>) -> Under {
         let quiet = self.new;
-        let beside = others.filter(|other| quiet.guard(other.guard) == quiet.guard(guard));
+        let beside = others.filter(|other| quiet.guard(other.guard).0 == quiet.guard(guard).0);
         let beside = beside.map(|other| other.span).collect();
-        let spans = |calls: Vec<ExprId>| calls.into_iter().map(|call| quiet.facts.span(call)).collect();
         let is_covered = quiet.facts.conditions(guard).any(|one| matches!(one, Condition::Covered(_)));
-        Under { is_covered, behind: quiet.calls_before(guard).map(spans), beside }
+        let (mut behind, mut shared) = (Vec::new(), Some(Vec::new()));
+        for condition in quiet.conditions(guard) {
+            match (condition, &mut shared) {
+                (Condition::Called { expr, went_well: true }, _) if quiet.may_be_alone(expr) => {
+                    behind.push(quiet.facts.span(expr));
+                }
+                (Condition::Called { expr, went_well: true }, Some(shared)) => shared.push(quiet.facts.span(expr)),
+                _ => shared = None,
+            }
+        }
+        Under { is_covered, behind, shared, beside }
     }
 
     /// What is listed for the whole file.
@@ -393,7 +421,10 @@ impl<'q> Alignment<'q> {
     }
 
     fn guard(&mut self, old: GuardId, new: GuardId) -> bool {
-        let (old, new) = (self.old.guard(old), self.new.guard(new));
+        let ((old, asked), (new, asked_now)) = (self.old.guard(old), self.new.guard(new));
+        if !asked.is_empty() || !asked_now.is_empty() {
+            self.asked.push((asked, asked_now));
+        }
         if old == ALWAYS || new == ALWAYS {
             return old == new;
         }
@@ -465,7 +496,7 @@ fn acts(function: &Function) -> bool {
 
 /// Whether a function may return whatever happens in it: what it does says nothing of where its callers are.
 fn is_open_ended(quiet: Quiet<'_>, function: &Function) -> bool {
-    function.returns.iter().map(|(_, guard)| *guard).chain(function.end).any(|guard| quiet.guard(guard) == ALWAYS)
+    function.returns.iter().map(|(_, guard)| *guard).chain(function.end).any(|guard| quiet.guard(guard).0 == ALWAYS)
 }
 
 /// The names of a scope, and what they are bound to.

@@ -64,15 +64,22 @@ impl Report {
             return None;
         }
         let id = FileId(edit.index as u32);
-        let is_audible = !moves.gone.is_empty() || !moves.come.is_empty();
         let outline = self.outline.take();
-        if is_audible {
+        if moves.gone.is_empty() && moves.come.is_empty() {
+            self.move_places(&file.path, file, &moves.spans)?;
+            self.outline = outline.and_then(|outline| Shift::new(&outline, id, (old, new), &moves).apply(outline));
+            if !moves.asked.is_empty() {
+                let after = self.outline.as_ref()?;
+                moves.asked_return(after, id).then_some(())?;
+            }
+        } else {
             if settings.strict {
                 return None;
             }
             let before = outline?;
             let shift = Shift::new(&before, id, (old, new), &moves);
             let after = shift.apply(before.clone())?;
+            moves.asked_return(&after, id).then_some(())?;
             let found = found_anew((&before, &after), &shift)?;
             self.findings.retain(|finding| !rules::is_of_ways(finding.code));
             self.move_places(&file.path, file, &moves.spans)?;
@@ -83,12 +90,6 @@ impl Report {
             for (asked, name) in moves.come.iter().filter_map(|come| come.what.asked()) {
                 self.watched.ask(&files[asked.0 as usize].path, name);
             }
-        } else {
-            self.move_places(&file.path, file, &moves.spans)?;
-            self.outline = outline.and_then(|outline| {
-                let shift = Shift::new(&outline, id, (old, new), &moves);
-                shift.apply(outline)
-            });
         }
         self.sort();
         Some(self)

@@ -7,8 +7,8 @@ use crate::facts::{
     GuardId, MODULE, MODULE_SCOPE, Use,
 };
 use crate::link::values::FileId;
-use crate::link::{Modules, is_builtin, is_test};
-use crate::rules::{is_to_cancel, misuse};
+use crate::link::{Modules, is_answered, is_builtin, is_test, may_replace};
+use crate::rules::{is_to_cancel, misuse, needs_a_loop};
 
 /// What a call blocks on.
 pub(super) struct Stopping {
@@ -97,7 +97,8 @@ impl<'q> Quiet<'q> {
     /// What an event blocks on, if that is all that anybody hears of it.
     pub(super) fn stop(&self, event: &Event) -> Option<Stopping> {
         let is_plain = matches!(event.kind, EventKind::Call(Use::Discarded | Use::Bound(_) | Use::Other));
-        if !is_plain || self.uses_results(event) {
+        let Expr::Call(callee, _) = self.facts.exprs[event.expr] else { return None };
+        if !is_plain || self.uses_results(event) || is_answered(self.facts, callee, event.guard) {
             return None;
         }
         self.stopping(event.expr)
@@ -123,10 +124,16 @@ impl<'q> Quiet<'q> {
         }
     }
 
-    /// Whether it is a call that is told of by itself wherever it comes or goes; or of a function that does nothing, and returns in any case.
-    fn may_be_alone(&self, call: ExprId) -> bool {
+    /// Whether that a call has returned says nothing of loops, whatever the rest of the program is.
+    fn returns_anyhow(&self, call: ExprId) -> bool {
+        self.says_nothing_of_loops(call)
+            || matches!(self.callee(call), Some(Callee::Here(id)) if self.does_nothing(id) && self.is_open_ended(id))
+    }
+
+    /// Whether it is a call that is told of by itself wherever it comes or goes.
+    pub(super) fn may_be_alone(&self, call: ExprId) -> bool {
         match self.callee(call) {
-            Some(Callee::Here(id)) => !self.does_nothing(id) || self.is_open_ended(id),
+            Some(Callee::Here(id)) => !self.does_nothing(id),
             Some(Callee::In(..)) => true,
             None => false,
         }
@@ -151,9 +158,10 @@ impl<'q> Quiet<'q> {
     /// What a call blocks on: a function of another library, to which nothing is handed that it calls.
     fn stopping(&self, call: ExprId) -> Option<Stopping> {
         let Expr::Call(callee, _) = self.facts.exprs[call] else { return None };
-        let path = self.function_outside(callee)?;
+        let path = self.function_outside(callee).filter(|_| !self.is_looked_for(callee))?;
         let sink = self.catalogue.sink(&path)?;
-        let is_of_loop = matches!(sink.category, Category::Nested | Category::Wait | Category::Deadlock);
+        let is_of_loop =
+            matches!(sink.category, Category::Nested | Category::Wait | Category::Deadlock) || needs_a_loop(&path);
         let is_plain = sink.unless == Unless::Never && self.catalogue.handed(&path).is_empty();
         (!is_of_loop && is_plain).then_some(Stopping { path, category: sink.category })
     }
@@ -173,18 +181,13 @@ impl<'q> Quiet<'q> {
         Some(canonical(&path).unwrap_or(path))
     }
 
-    /// The calls before some code that must return where a loop runs for it to do so; none, if other conditions may say something of loops.
-    pub(super) fn calls_before(&self, guard: GuardId) -> Option<Vec<ExprId>> {
-        let mut before = Vec::new();
-        for condition in self.facts.conditions(guard) {
-            match condition {
-                Condition::Called { expr, .. } if self.says_nothing_of_loops(expr) => {}
-                Condition::Called { expr, went_well: true } => before.push(expr),
-                Condition::Called { .. } | Condition::Test { .. } => return None,
-                _ => {}
-            }
-        }
-        Some(before)
+    /// The conditions of some code that may say something of loops, the innermost first.
+    pub(super) fn conditions(&self, guard: GuardId) -> impl Iterator<Item = Condition> {
+        self.facts.conditions(guard).filter(|condition| match condition {
+            Condition::Called { expr, .. } => !self.returns_anyhow(*expr),
+            Condition::Test { .. } => true,
+            _ => false,
+        })
     }
 
     /// The functions of this file that a quiet event calls.
@@ -230,9 +233,20 @@ impl<'q> Quiet<'q> {
         is_form_quiet && self.does_nothing(id) && self.name(name, self.facts.bindings_of(MODULE_SCOPE, function.name))
     }
 
-    /// Whether a name is that of a function of this module that does nothing either.
-    fn calls_nothing(&self, callee: ExprId) -> bool {
-        self.called_function(callee).is_some_and(|id| !self.facts.functions[id].is_async && self.does_nothing(id))
+    /// Whether a call is one of a function of this module that does nothing either, and keeps nothing of what it is given.
+    fn calls_nothing(&self, callee: ExprId, arguments: &[Argument]) -> bool {
+        self.called_function(callee).is_some_and(|id| {
+            !self.facts.functions[id].is_async
+                && self.does_nothing(id)
+                && (arguments.iter().all(|argument| self.is_plain(argument.value)) || !self.sets_names(id))
+        })
+    }
+
+    /// Whether a function sets names of the module, or puts something into what they have.
+    fn sets_names(&self, id: FunctionId) -> bool {
+        let span = self.facts.functions[id].span;
+        let mut bindings = self.facts.scopes[MODULE_SCOPE].names.iter().flat_map(|(_, bindings)| &**bindings);
+        bindings.any(|binding| span.contains(self.facts.bindings[*binding].span))
     }
 
     /// The function of this module that a name is of.
@@ -265,20 +279,25 @@ impl<'q> Quiet<'q> {
         bindings.iter().all(is_plain) && !self.watched.is_asked_for(self.path, name)
     }
 
-    /// The condition, or the first one around it that is not just that a call has returned which may come and go.
-    pub(super) fn guard(&self, guard: GuardId) -> GuardId {
-        let mut next = guard;
-        while let Guard { parent, condition: Condition::Called { expr, .. } } = self.facts.guards[next]
-            && (self.says_nothing_of_loops(expr) || self.may_be_alone(expr))
-        {
+    /// The condition, or the first one around it that is not just that a call has returned which may come and go; and those of these calls of
+    /// which somebody else must say whether they return where a loop runs.
+    pub(super) fn guard(&self, guard: GuardId) -> (GuardId, Vec<ExprId>) {
+        let (mut next, mut asked) = (guard, Vec::new());
+        while let Guard { parent, condition: Condition::Called { expr, went_well } } = self.facts.guards[next] {
+            let is_asked = went_well && self.may_be_alone(expr);
+            if is_asked {
+                asked.push(expr);
+            } else if !self.returns_anyhow(expr) {
+                break;
+            }
             next = parent;
         }
-        next
+        (next, asked)
     }
 
     fn call(&self, call: ExprId) -> bool {
-        let Expr::Call(callee, _) = self.facts.exprs[call] else { return false };
-        self.calls_outside(call) || self.calls_nothing(callee)
+        let Expr::Call(callee, arguments) = &self.facts.exprs[call] else { return false };
+        self.calls_outside(call) || self.calls_nothing(*callee, arguments)
     }
 
     /// Whether what a call gives is nothing of the program's.
@@ -297,7 +316,16 @@ impl<'q> Quiet<'q> {
             Expr::Attribute(object, _) => self.is_own_object(object),
             _ => false,
         };
-        !is_of_local && self.path_of(*callee, 0).is_some_and(|path| self.says_nothing(&path, arguments))
+        !is_of_local
+            && !self.is_looked_for(*callee)
+            && self.path_of(*callee, 0).is_some_and(|path| self.says_nothing(&path, arguments))
+    }
+
+    /// Whether a name, by itself, says something to a rule or of what tests replace, whatever has it.
+    fn is_looked_for(&self, callee: ExprId) -> bool {
+        let cancels =
+            matches!(self.facts.exprs[callee], Expr::Attribute(_, name) if is_to_cancel(self.facts.name(name)));
+        cancels || (is_test(self.path) && may_replace(self.facts, callee))
     }
 
     /// Whether it is a name of the function that is no module or what a module has.

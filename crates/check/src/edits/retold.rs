@@ -19,6 +19,13 @@ pub(super) struct Shift<'e> {
     count: u32,
 }
 
+impl Moves {
+    /// Whether all calls return which more, or less, is behind than was: that this is so then says nothing.
+    pub(super) fn asked_return(&self, outline: &Outline, file: FileId) -> bool {
+        self.asked.iter().all(|span| outline.returns_at(Site { file, span: *span }))
+    }
+}
+
 impl<'e> Shift<'e> {
     pub(super) fn new(outline: &Outline, file: FileId, (old, new): (&Facts, &'e Facts), moves: &'e Moves) -> Self {
         Self { file, moves, new, first: outline.firsts[file.0 as usize], count: old.functions.len() as u32 }
@@ -196,7 +203,9 @@ impl<'e> Shift<'e> {
                         Callee::In(file, name) => outline.function_of(*file, name)?,
                     };
                     may_go(outline, caller, callee)?;
-                    let mut own = outline.calls.iter_mut().filter(|call| call.caller == caller && call.site == site);
+                    let is_own =
+                        |call: &&mut Call| call.runs != Runs::Elsewhere && call.caller == caller && call.site == site;
+                    let mut own = outline.calls.iter_mut().filter(is_own);
                     let (Some(call), None) = (own.next(), own.next()) else { return None };
                     (call.callee == callee).then_some(())?;
                     call.runs = Runs::Elsewhere;
@@ -250,18 +259,14 @@ impl<'e> Shift<'e> {
     /// Whether code under these conditions runs on a loop like on none, whatever its function was given.
     fn may_be_on_loop(&self, outline: &Outline, caller: FnId, under: &Under) -> bool {
         let site = |span: &Span| Site { file: self.file, span: *span };
-        let calls = || outline.calls.iter().filter(|call| call.caller == caller && call.via.is_empty());
-        let returns = |span: &Span| {
-            let mut callees = calls().filter(|call| call.site == site(span)).map(|call| call.callee).peekable();
-            callees.peek().is_some() && callees.all(|callee| outline.returning[callee.0 as usize])
-        };
-        let is_plain = |at: Where| at.may_be_on_loop && at.needs == 0;
-        let stops = || outline.stops.iter().filter(|stop| stop.caller == caller && stop.is_direct);
-        let is_told = |span: &Span| {
-            calls().any(|call| call.site == site(span) && is_plain(call.at))
-                || stops().any(|stop| stop.site == site(span) && is_plain(stop.at))
-        };
-        under.behind.as_ref().is_some_and(|calls| calls.iter().all(returns)) || under.beside.iter().any(is_told)
+        let return_on_loop = |calls: &[Span]| calls.iter().all(|call| outline.returns_at(site(call)));
+        let is_plain = |at: Where| at.may_be_on_loop && !at.is_other_loop && at.needs == 0;
+        let calls = outline.present_calls().filter(|call| call.caller == caller && is_plain(call.at));
+        let stops = outline.stops.iter().filter(|stop| stop.caller == caller && stop.is_direct && is_plain(stop.at));
+        let told: FxHashSet<Site> = calls.map(|call| call.site).chain(stops.map(|stop| stop.site)).collect();
+        return_on_loop(&under.behind)
+            && (under.shared.as_deref().is_some_and(return_on_loop)
+                || under.beside.iter().any(|span| told.contains(&site(span))))
     }
 
     /// What is new in a function stands where it would if all were told anew: in the order of what happens, before what callers say.
@@ -270,8 +275,8 @@ impl<'e> Shift<'e> {
         functions.dedup();
         for function in functions {
             let (events, caller) = (&self.new.functions[function].events, self.global(function));
-            let order =
-                |is_direct: bool, site: Site| (!is_direct, events.iter().position(|event| event.span == site.span));
+            let place = |site: Site| events.iter().position(|event| event.span == site.span);
+            let order = |is_direct: bool, site: Site| if is_direct { (0, place(site)) } else { (1, None) };
             sort(&mut outline.stops, |stop| stop.caller == caller, |stop| order(stop.is_direct, stop.site));
             let own = |call: &Call| call.caller == caller;
             let moved = sort(&mut outline.calls, own, |call| order(call.is_direct, call.site));

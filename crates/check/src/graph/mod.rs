@@ -11,7 +11,7 @@ mod variables;
 use crate::catalogue::{Handed, Sink};
 use crate::facts::{ALWAYS, Event, EventKind, Expr, ExprId, GuardId, Span, Use};
 use crate::link::values::{ArgsId, ClsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, Step, Symbol, Value, ValueId};
-use crate::link::{Need, Patches, Program, Receiver, Target, Truth, Whose};
+use crate::link::{Need, Patches, Program, Receiver, Target, Truth, Whose, is_answered};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
@@ -414,8 +414,8 @@ impl Builder<'_> {
 
     /// Whether a call does not wait, as the code around it says.
     fn is_patient(&self, file: FileId, event: Event, callee: ExprId) -> bool {
-        self.program.file(file).facts.unwaiting.binary_search(&event.expr).is_ok()
-            || self.program.is_answered(file, callee, event.guard)
+        let facts = &self.program.file(file).facts;
+        facts.unwaiting.binary_search(&event.expr).is_ok() || is_answered(facts, callee, event.guard)
     }
 
     /// An operator runs a special method of its operand.

@@ -34,8 +34,8 @@ pub(crate) use dispatch::{Receiver, Whose};
 pub(crate) use eval::is_builtin;
 pub(crate) use modules::{Modules, Source, is_test, module_name};
 pub(crate) use needs::{Need, Passed, What};
-pub(crate) use patches::Patches;
-pub(crate) use truth::{Truth, is_dual_name};
+pub(crate) use patches::{Patches, may_replace};
+pub(crate) use truth::{Truth, is_answered, is_dual_name};
 
 use crate::catalogue::Catalogue;
 use crate::facts::{self, ClassId, Expr, ExprId, Facts, FunctionId, NameId};

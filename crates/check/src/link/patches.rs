@@ -4,7 +4,7 @@
 
 use super::Program;
 use super::values::{ClsId, FileId, FnId, PathId, SetId, Step, Symbol, Value};
-use crate::facts::{ArgumentKind, Expr, ExprId};
+use crate::facts::{ArgumentKind, BindingKind, Expr, ExprId, Facts};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
 
@@ -87,34 +87,11 @@ impl Program {
     /// Calls whose name says that they replace something.
     fn replacing_calls(&self, file: FileId) -> Vec<(ExprId, Way)> {
         let facts = &self.file(file).facts;
-        let way = |callee: ExprId| match facts.exprs[callee] {
-            Expr::Attribute(object, name) => match facts.name(name) {
-                "patch" => Some(Way::Named),
-                "setattr" => Some(Way::Either),
-                "object" if self.is_patch(file, object) => Some(Way::Member),
-                "multiple" if self.is_patch(file, object) => Some(Way::Members),
-                _ => None,
-            },
-            _ => self.is_patch(file, callee).then_some(Way::Named),
-        };
         let calls = facts.exprs.iter().filter_map(|(call, expr)| match expr {
-            Expr::Call(callee, _) => Some((call, way(*callee)?)),
+            Expr::Call(callee, _) => Some((call, way(facts, *callee)?)),
             _ => None,
         });
         calls.collect()
-    }
-
-    /// Whether an expression is a name that ends in `patch`: an attribute of some fixture, or what was imported from `unittest.mock`.
-    fn is_patch(&self, file: FileId, expr: ExprId) -> bool {
-        let facts = &self.file(file).facts;
-        match &facts.exprs[expr] {
-            Expr::Attribute(_, name) | Expr::Free(_, name) => facts.name(*name) == "patch",
-            Expr::Local(bindings) => bindings.iter().all(|binding| match facts.bindings[*binding].kind {
-                crate::facts::BindingKind::ImportFrom { name, .. } => facts.name(name) == "patch",
-                _ => false,
-            }),
-            _ => false,
-        }
     }
 
     /// What such a call replaces.
@@ -182,6 +159,36 @@ impl Program {
                 _ => {}
             }
         }
+    }
+}
+
+/// Whether a call of this, in a test, may put something else in the place of something.
+pub(crate) fn may_replace(facts: &Facts, callee: ExprId) -> bool {
+    way(facts, callee).is_some()
+}
+
+fn way(facts: &Facts, callee: ExprId) -> Option<Way> {
+    match facts.exprs[callee] {
+        Expr::Attribute(object, name) => match facts.name(name) {
+            "patch" => Some(Way::Named),
+            "setattr" => Some(Way::Either),
+            "object" if is_patch(facts, object) => Some(Way::Member),
+            "multiple" if is_patch(facts, object) => Some(Way::Members),
+            _ => None,
+        },
+        _ => is_patch(facts, callee).then_some(Way::Named),
+    }
+}
+
+/// Whether an expression is a name that ends in `patch`: an attribute of some fixture, or what was imported from `unittest.mock`.
+fn is_patch(facts: &Facts, expr: ExprId) -> bool {
+    match &facts.exprs[expr] {
+        Expr::Attribute(_, name) | Expr::Free(_, name) => facts.name(*name) == "patch",
+        Expr::Local(bindings) => bindings.iter().all(|binding| match facts.bindings[*binding].kind {
+            BindingKind::ImportFrom { name, .. } => facts.name(name) == "patch",
+            _ => false,
+        }),
+        _ => false,
     }
 }
 

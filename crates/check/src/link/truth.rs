@@ -3,7 +3,7 @@
 use super::needs::{Need, What};
 use super::values::{FileId, FnId, SetId, Value};
 use super::{Busy, Program};
-use crate::facts::{ALWAYS, BindingId, BindingKind, Condition, Constant, Expr, ExprId, GuardId, NameId};
+use crate::facts::{ALWAYS, BindingId, BindingKind, Condition, Constant, Expr, ExprId, Facts, GuardId, NameId};
 
 /// What is known where some code runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,45 +57,6 @@ impl Program {
         truth.needs.sort_unstable();
         truth.needs.dedup();
         truth
-    }
-
-    /// Whether a method does not wait here, as a question before said: `if future.done(): future.result()`.
-    pub(crate) fn is_answered(&self, file: FileId, callee: ExprId, guard: GuardId) -> bool {
-        let Expr::Attribute(object, name) = *self.expr(file, callee) else { return false };
-        let facts = &self.file(file).facts;
-        let Some((_, question, wanted)) = QUESTIONS.iter().find(|(method, ..)| *method == facts.name(name)) else {
-            return false;
-        };
-        facts.conditions(guard).any(|condition| match condition {
-            Condition::Test { expr, is } => self.asks(file, expr, is, (object, question, *wanted)),
-            _ => false,
-        })
-    }
-
-    fn asks(&self, file: FileId, expr: ExprId, is: bool, question: (ExprId, &str, bool)) -> bool {
-        match self.expr(file, expr) {
-            Expr::Not(inner) => self.asks(file, *inner, !is, question),
-            Expr::Logic(is_and, parts) if *is_and == is => {
-                parts.iter().any(|part| self.asks(file, *part, is, question))
-            }
-            Expr::Call(callee, _) => {
-                let (object, wanted, is_wanted) = question;
-                let Expr::Attribute(asked, name) = *self.expr(file, *callee) else { return false };
-                is == is_wanted && self.file(file).facts.name(name) == wanted && self.is_same(file, asked, object)
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether two expressions are written the same, and mean the same.
-    fn is_same(&self, file: FileId, one: ExprId, other: ExprId) -> bool {
-        match (self.expr(file, one), self.expr(file, other)) {
-            (Expr::Attribute(one, name), Expr::Attribute(other, other_name)) => {
-                name == other_name && self.is_same(file, *one, *other)
-            }
-            (one @ (Expr::Local(_) | Expr::Free(..)), other) => one == other,
-            _ => false,
-        }
     }
 
     /// Whether a function of the program is called that only returns where no loop runs.
@@ -576,6 +537,42 @@ impl Program {
             },
             _ => None,
         }
+    }
+}
+
+/// Whether a method does not wait here, as a question before said: `if future.done(): future.result()`.
+pub(crate) fn is_answered(facts: &Facts, callee: ExprId, guard: GuardId) -> bool {
+    let Expr::Attribute(object, name) = facts.exprs[callee] else { return false };
+    let Some((_, question, wanted)) = QUESTIONS.iter().find(|(method, ..)| *method == facts.name(name)) else {
+        return false;
+    };
+    facts.conditions(guard).any(|condition| match condition {
+        Condition::Test { expr, is } => asks(facts, expr, is, (object, question, *wanted)),
+        _ => false,
+    })
+}
+
+fn asks(facts: &Facts, expr: ExprId, is: bool, question: (ExprId, &str, bool)) -> bool {
+    match &facts.exprs[expr] {
+        Expr::Not(inner) => asks(facts, *inner, !is, question),
+        Expr::Logic(is_and, parts) if *is_and == is => parts.iter().any(|part| asks(facts, *part, is, question)),
+        Expr::Call(callee, _) => {
+            let (object, wanted, is_wanted) = question;
+            let Expr::Attribute(asked, name) = facts.exprs[*callee] else { return false };
+            is == is_wanted && facts.name(name) == wanted && is_same(facts, asked, object)
+        }
+        _ => false,
+    }
+}
+
+/// Whether two expressions are written the same, and mean the same.
+fn is_same(facts: &Facts, one: ExprId, other: ExprId) -> bool {
+    match (&facts.exprs[one], &facts.exprs[other]) {
+        (Expr::Attribute(one, name), Expr::Attribute(other, other_name)) => {
+            name == other_name && is_same(facts, *one, *other)
+        }
+        (one @ (Expr::Local(_) | Expr::Free(..)), other) => one == other,
+        _ => false,
     }
 }
 

@@ -313,11 +313,14 @@ fn has_two_forms(context: &Context<'_>, function: FnId) -> bool {
 /// That many functions of one name are what somebody calls by that name.
 const A_CONVENTION: usize = 2;
 
+/// Whether something is of asyncio, or of what is built on it.
+pub(crate) fn needs_a_loop(path: &str) -> bool {
+    ["asyncio.", "aiohttp.", "anyio.", "trio.", "tornado."].iter().any(|own| path.starts_with(own))
+}
+
 /// Functions that call something of asyncio or of what is built on it, or a coroutine function.
 fn users_of_the_loop(context: &Context<'_>) -> FxHashSet<FnId> {
     let outside = context.graph.outside.iter().chain(&context.graph.outside_by_parameter);
-    let needs_a_loop =
-        |path: &str| ["asyncio.", "aiohttp.", "anyio.", "trio.", "tornado."].iter().any(|own| path.starts_with(own));
     let outside = outside.filter(|call| needs_a_loop(context.program.values.path_text(call.path)));
     let makes = |function: &FnId| {
         let edges = context.graph.from[function.0 as usize].iter().map(|edge| &context.graph.edges[*edge]);

@@ -314,6 +314,17 @@ impl Outline {
         own.find(|function| self.is_self_contained[function.0 as usize] && self.name(*function) == name)
     }
 
+    /// The calls that are where their places say, and go over nobody else.
+    pub(crate) fn present_calls(&self) -> impl Iterator<Item = &Call> {
+        self.calls.iter().filter(|call| call.runs != Runs::Elsewhere && call.via.is_empty())
+    }
+
+    /// Whether it is known what is called there, and that this returns where a loop runs as well.
+    pub(crate) fn returns_at(&self, site: Site) -> bool {
+        let mut calls = self.present_calls().filter(|call| call.site == site).peekable();
+        calls.peek().is_some() && calls.all(|call| self.returning[call.callee.0 as usize])
+    }
+
     /// Whether a function is one of some, or one of them gets to it without a loop in between.
     pub(crate) fn is_called_by_any(&self, some: &[FnId], function: FnId) -> bool {
         let (mut seen, mut next): (FxHashSet<FnId>, Vec<FnId>) = (some.iter().copied().collect(), some.to_vec());
