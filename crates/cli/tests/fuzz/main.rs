@@ -81,12 +81,16 @@ fn edited_programs() {
         let Some((_, edited)) = &mut last else { return };
         let mut steps = Vec::new();
         for step in 0..EDITS {
-            let index = random.next(edited.files.len());
-            let text = random.edit(&edited.files[index].text);
-            let Some((old, is_audible)) = edited.step(index, text, seed) else { break };
+            // Now and then two files at once.
+            let mut changes = BTreeMap::new();
+            for _ in 0..=usize::from(random.next(4) == 0) {
+                let index = random.next(edited.files.len());
+                changes.insert(index, random.edit(&edited.files[index].text));
+            }
+            let Some((old, is_audible)) = edited.step(changes, seed) else { break };
             counters[step.min(1)].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             counters[2].fetch_add(u32::from(is_audible), std::sync::atomic::Ordering::Relaxed);
-            steps.push((index, old));
+            steps.extend(old);
         }
         edited.undo(steps);
     });
@@ -94,6 +98,9 @@ fn edited_programs() {
     eprintln!("{count} edits, {first} of them carried over, and {later} after others; {audible} changed what is found");
     assert!((first > 0 && later > 0) || count < 100, "no report was ever carried over");
 }
+
+/// Files, with what was in them and what was known of that.
+type Before = Vec<(usize, (String, Knowledge))>;
 
 /// A program, with the report that was carried so far.
 struct Edited {
@@ -110,34 +117,49 @@ impl Edited {
         Self { files, known, first: report.clone(), report }
     }
 
-    /// What was there before an edit, and whether it changed what is found; none, if the report could not be carried over.
-    fn step(&mut self, index: usize, text: String, seed: u64) -> Option<((String, Knowledge), bool)> {
-        let (settings, new) = (Settings::default(), know(&text));
-        let old_text = std::mem::replace(&mut self.files[index].text, text);
-        let edit = Edit { index, old: &self.known[index], new: &new };
-        let Some(carried) = recalled(&self.report).after(edit, &self.files, &settings) else {
-            self.files[index].text = old_text;
+    /// What was there before the edits of some files, and whether they changed what is found; none, if the report could not be carried over.
+    fn step(&mut self, changes: BTreeMap<usize, String>, seed: u64) -> Option<(Before, bool)> {
+        let settings = Settings::default();
+        let mut before: Before = Vec::new();
+        for (index, text) in changes {
+            let new = know(&text);
+            let old_text = std::mem::replace(&mut self.files[index].text, text);
+            before.push((index, (old_text, std::mem::replace(&mut self.known[index], new))));
+        }
+        let mut carried = Some(recalled(&self.report));
+        for (index, (_, old)) in &before {
+            let edit = Edit { index: *index, old, new: &self.known[*index] };
+            carried = carried.and_then(|report| report.after(edit, &self.files, &settings));
+        }
+        let Some(carried) = carried else {
+            self.put_back(before);
             return None;
         };
-        let old = std::mem::replace(&mut self.known[index], new);
         let fresh = check(&self.files, self.known.clone(), &settings);
+        let told = |index: &usize, old: &str| {
+            let File { path, text } = &self.files[*index];
+            format!("{path} was\n{old}\n---- and is\n{text}")
+        };
         assert_eq!(
             (&carried.findings, &carried.problems),
             (&fresh.findings, &fresh.problems),
-            "SOLILOOP_FUZZ_SEED={seed}: {} was\n{old_text}\n---- and is\n{}",
-            self.files[index].path,
-            self.files[index].text
+            "SOLILOOP_FUZZ_SEED={seed}: {}",
+            before.iter().map(|(index, (old, _))| told(index, old)).collect::<String>()
         );
         let is_audible = self.report.findings.len() != carried.findings.len();
         self.report = carried;
-        Some(((old_text, old), is_audible))
+        Some((before, is_audible))
     }
 
-    fn undo(&mut self, steps: Vec<(usize, (String, Knowledge))>) {
-        for (index, (text, known)) in steps.into_iter().rev() {
+    fn put_back(&mut self, before: Before) {
+        for (index, (text, known)) in before.into_iter().rev() {
             self.files[index].text = text;
             self.known[index] = known;
         }
+    }
+
+    fn undo(&mut self, before: Before) {
+        self.put_back(before);
         self.report = self.first.clone();
     }
 }

@@ -36,7 +36,7 @@ impl Mutator {
         let at = self.next(lines.len() + 1);
         let below = lines.get(at).map_or("", String::as_str);
         let indent = below[..below.len() - below.trim_start().len()].to_owned();
-        match self.next(8) {
+        match self.next(12) {
             0 if at < lines.len() => drop(lines.remove(at)),
             1 if at < lines.len() && self.next(4) == 0 => lines[at].push_str("  # noqa"),
             1 if at < lines.len() => lines[at] = self.changed_line(&lines[at].clone()),
@@ -65,9 +65,51 @@ impl Mutator {
                 let known: Vec<&&str> = STOPS.iter().filter(known).collect();
                 lines.insert(at, format!("{indent}{}", self.one_of(&known)));
             }
+            8 if at < lines.len() => {
+                let moved = lines.remove(self.next(lines.len())).trim().to_owned();
+                lines.insert(at.min(lines.len()), format!("{indent}{moved}"));
+            }
+            9 if at < lines.len() => self.wrap(&mut lines, at, &indent),
+            10 => {
+                // What a function begins with, which may push what is there out of what is looked at.
+                if let Some((place, inner)) = self.body_of_some_function(&lines) {
+                    let count = 1 + self.next(4);
+                    let first: Vec<String> =
+                        (0..count).map(|_| format!("{inner}{}", self.one_of(STATEMENTS))).collect();
+                    lines.splice(place..place, first);
+                }
+            }
+            11 => {
+                let is_begin =
+                    |place: &usize| *place > 0 && lines[place - 1].is_empty() && lines[*place].starts_with("def ");
+                let begins: Vec<usize> = (0..lines.len()).filter(is_begin).collect();
+                if !begins.is_empty() {
+                    lines.insert(*self.one_of(&begins), format!("{}\n\n", self.one_of(ENDS)));
+                }
+            }
             _ => lines.insert(at, format!("{indent}{}", self.one_of(STATEMENTS))),
         }
         lines.join("\n") + "\n"
+    }
+
+    /// A line comes into a block.
+    fn wrap(&mut self, lines: &mut Vec<String>, at: usize, indent: &str) {
+        let inner = format!("    {}", lines[at]);
+        let (head, foot) = *self.one_of(BLOCKS);
+        let mut block = vec![format!("{indent}{head}"), inner];
+        block.extend((!foot.is_empty()).then(|| format!("{indent}{foot}")));
+        lines.splice(at..=at, block);
+    }
+
+    /// Where the body of some function begins, and how far it is indented.
+    fn body_of_some_function(&mut self, lines: &[String]) -> Option<(usize, String)> {
+        let is_head = |line: &str| {
+            line.ends_with("):") && ["def ", "async def "].iter().any(|word| line.trim().starts_with(word))
+        };
+        let heads: Vec<usize> = (0..lines.len()).filter(|place| is_head(&lines[*place])).collect();
+        let head = *heads.get(self.next(heads.len()))?;
+        let indent = lines[head].len() - lines[head].trim_start().len();
+        Some((head + 1, " ".repeat(indent + 4)))
     }
 
     fn change(&mut self, text: &str, other: &str) -> String {
@@ -168,6 +210,30 @@ const STATEMENTS: &[&str] = &[
     "main = print",
     "text = f'{x} {y}'.upper()",
     "for _ in range(3): print(_)",
+    "title = 'éé🐍éé'",
+    "helper(self)",
+    "helper(main)",
+    "HOOK = x",
+    "global main",
+    "kept['x'] = main",
+    "requests.patch('x')",
+    "return",
+    "raise RuntimeError",
+    "asyncio.get_running_loop()",
+    "kept = [main]",
+    "def inner(): time.sleep(1)",
+    "if not x: raise RuntimeError",
+];
+/// Around a line.
+const BLOCKS: &[(&str, &str)] = &[
+    ("if x:", ""),
+    ("if not x:", ""),
+    ("for _ in range(3):", ""),
+    ("while x:", ""),
+    ("with x:", ""),
+    ("try:", "except Exception: pass"),
+    ("try:", "finally: print(1)"),
+    ("if asyncio.get_running_loop():", ""),
 ];
 /// Calls that block.
 const STOPS: &[&str] = &[
@@ -189,6 +255,8 @@ const ENDS: &[&str] = &[
     "async def helper():\n    return 3",
     "async def helper():\n    time.sleep(3)",
     "class Helper:\n    pass",
+    "HOOK = None\n\n\ndef helper(x):\n    global HOOK\n    HOOK = x",
+    "def helper():\n    try:\n        asyncio.get_running_loop()\n    except RuntimeError:\n        return\n    raise RuntimeError",
     "import json",
     "def main():\n    print('main')",
     "x = 1",
