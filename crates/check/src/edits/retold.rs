@@ -104,8 +104,8 @@ impl<'e> Shift<'e> {
     fn renumber(&self, outline: &mut Outline) -> Option<()> {
         let place = |function: u32| function as usize;
         let (first, end) = (place(self.first), place(self.first + self.count));
-        let came_from: FxHashMap<FunctionId, FunctionId> =
-            self.moves.functions.iter().map(|(old, new)| (*new, *old)).collect();
+        let came_from: FxHashMap<FunctionId, usize> =
+            self.moves.functions.iter().map(|(old, new)| (*new, first + old.index())).collect();
         let mut names = Names::default();
         for function in 0..first {
             names.push(&outline.names[Id::new(function as u32)]);
@@ -114,7 +114,7 @@ impl<'e> Shift<'e> {
         for (id, function) in self.new.functions.iter() {
             names.push(self.new.name(function.qualified));
             kinds.push(match came_from.get(&id) {
-                Some(old) => outline.kinds[first + old.index()],
+                Some(old) => outline.kinds[*old],
                 // Those that are new stand in the module.
                 None => Kind { is_async: function.is_async, is_on_loop: function.is_async },
             });
@@ -123,19 +123,12 @@ impl<'e> Shift<'e> {
             names.push(&outline.names[Id::new(function as u32)]);
         }
         outline.names = names;
-        let returning = self.new.functions.iter().map(|(id, _)| match came_from.get(&id) {
-            Some(old) => outline.returning[first + old.index()],
-            None => false,
-        });
-        let returning: Vec<bool> = returning.collect();
-        let is_self_contained = self.new.functions.iter().map(|(id, _)| match came_from.get(&id) {
-            Some(old) => outline.is_self_contained[first + old.index()],
-            None => false,
-        });
-        let is_self_contained: Vec<bool> = is_self_contained.collect();
-        outline.is_self_contained.splice(first..end, is_self_contained);
-        outline.returning.splice(first..end, returning);
         outline.kinds.splice(first..end, kinds);
+        for flags in [&mut outline.is_self_contained, &mut outline.returning] {
+            let own = self.new.functions.iter().map(|(id, _)| came_from.get(&id).is_some_and(|old| flags[*old]));
+            let own: Vec<bool> = own.collect();
+            flags.splice(first..end, own);
+        }
         for known in &mut outline.firsts[self.file.0 as usize + 1..] {
             *known = *known + self.new.functions.len() as u32 - self.count;
         }
