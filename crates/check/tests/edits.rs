@@ -198,6 +198,9 @@ fn calls_that_block_come_and_go() {
         ("    return json.loads(url)\n", "    wait()\n    return json.loads(url)\n"),
         ("    return fetch(url)\n", "    wait()\n    return fetch(url)\n"),
         ("    wait()\n    load('d')\n", "    load('d')\n"),
+        // What is mended by hand.
+        ("    load('d')\n", "    await asyncio.sleep(1)\n    load('d')\n"),
+        ("    wait()\n    load('d')\n", "    await asyncio.sleep(3)\n    load('d')\n"),
         // With a result.
         ("    load('b')\n", "    answer = requests.get('u')\n    load('b')\n"),
         ("    load('b')\n", "    print(requests.get('u'))\n    load('b')\n"),

@@ -66,7 +66,12 @@ impl<'q> Quiet<'q> {
             return false;
         }
         match event.kind {
+            EventKind::Call(Use::Awaited) => self.call(expr) || self.sleeps(expr, event.guard),
             EventKind::Call(_) | EventKind::Test => self.call(expr),
+            EventKind::Await => match self.facts.exprs[expr] {
+                Expr::Await(call) => self.sleeps(call, event.guard),
+                _ => false,
+            },
             EventKind::Read => match self.facts.exprs[expr] {
                 Expr::Attribute(object, name) => {
                     let name = self.facts.name(name);
@@ -81,6 +86,15 @@ impl<'q> Quiet<'q> {
             }
             _ => false,
         }
+    }
+
+    /// Whether it is `asyncio.sleep(...)`, where no lock can be held.
+    fn sleeps(&self, call: ExprId, guard: GuardId) -> bool {
+        let Expr::Call(callee, _) = self.facts.exprs[call] else { return false };
+        let is_within = |condition| matches!(condition, Condition::Within(_) | Condition::AsyncWithin(_));
+        self.function_outside(callee).is_some_and(|path| path == "asyncio.sleep")
+            && !self.facts.conditions(guard).any(is_within)
+            && !self.facts.names.iter().any(|name| matches!(name, "acquire" | "__enter__"))
     }
 
     /// What an event that may come and go calls, told as a name: nobody hears more of it than that.
