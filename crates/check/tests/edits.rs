@@ -373,6 +373,9 @@ fn what_mentions_say() {
     let raising = BEFORE.replacen("def pause", "def stop():\n    print(1)\n    raise OSError\n\n\ndef pause", 1);
     let stopped = |before: &str| before.replacen("    pause(1)\n", "    stop()\n    pause(1)\n", 1);
     assert!(carried_from(&raising, &stopped(&raising)).is_some());
+    let refused = raising.replacen("raise OSError", "raise OSError('no')", 1);
+    assert!(carried_from(&refused, &refused.replacen("'no'", "'not at all'", 1)).is_some());
+    assert!(carried_from(&refused, &refused.replacen("'no'", "shop.Till", 1)).is_none());
     let never = raising.replacen("    print(1)\n", "    if False:\n        return\n", 1);
     assert!(carried_from(&never, &stopped(&never)).is_none());
     let method = BEFORE.replacen(

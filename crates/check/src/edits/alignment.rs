@@ -4,8 +4,8 @@ use super::heard::{Heard, Matched, matched};
 use super::mentions::{Paired, mentions};
 use super::quiet::{Callee, Quiet, Stopping};
 use crate::facts::{
-    ALWAYS, BindingId, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, Function, FunctionId, GuardId,
-    MODULE_SCOPE, NameId, Part, Parts, ScopeId, ScopeKind, Span,
+    ALWAYS, Argument, ArgumentKind, BindingId, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, Function,
+    FunctionId, GuardId, MODULE_SCOPE, NameId, Part, Parts, ScopeId, ScopeKind, Span,
 };
 use crate::link::values::FileId;
 use crate::rules::misuse;
@@ -396,7 +396,7 @@ impl<'q> Alignment<'q> {
         }
         let (one, other) = (&self.old.facts.exprs[old], &self.new.facts.exprs[new]);
         self.span(self.old.facts.span(old), self.new.facts.span(new))
-            && self.same(one, other)
+            && (self.same_error(one, other) || self.same(one, other))
             && match (one, other) {
                 (Expr::Free(scope, name), Expr::Free(now, new_name)) => {
                     let (old, new) =
@@ -405,6 +405,17 @@ impl<'q> Alignment<'q> {
                 }
                 _ => true,
             }
+    }
+
+    /// Whether both make a built-in exception of one kind, with a message each: what that says is for people.
+    fn same_error(&mut self, old: &Expr, new: &Expr) -> bool {
+        let (Expr::Call(error, message), Expr::Call(other, now)) = (old, new) else { return false };
+        let is_text = |quiet: Quiet<'_>, given: &[Argument]| {
+            matches!(given, [Argument { kind: ArgumentKind::Positional, value }]
+                if matches!(quiet.facts.exprs[*value], Expr::Text(_)))
+        };
+        let is_error = self.old.is_builtin_error(*error) && self.new.is_builtin_error(*other);
+        is_error && is_text(self.old, message) && is_text(self.new, now) && self.expr(*error, *other)
     }
 
     fn binding(&mut self, old: BindingId, new: BindingId) -> bool {

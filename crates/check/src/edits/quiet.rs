@@ -88,6 +88,16 @@ impl<'q> Quiet<'q> {
         }
     }
 
+    /// Whether it is the name of a built-in exception.
+    pub(super) fn is_builtin_error(&self, expr: ExprId) -> bool {
+        match self.facts.exprs[expr] {
+            Expr::Global(name) if self.facts.scopes[MODULE_SCOPE].stars.is_empty() => {
+                self.facts.name(name).ends_with("Error")
+            }
+            _ => false,
+        }
+    }
+
     /// Whether it is `asyncio.sleep(...)`, where no lock can be held.
     fn sleeps(&self, call: ExprId, guard: GuardId) -> bool {
         let Expr::Call(callee, _) = self.facts.exprs[call] else { return false };
