@@ -30,7 +30,8 @@ WARM = "nothing changed"
 EDITS = {
     "after a comment": "\n# A comment.\n",
     "after a line that says nothing": "\nPROBE_LIMIT = 3\n",
-    "after a line that matters": "\nasync def probe_of_the_checker():\n    return 3\n",
+    "after a call that blocks": "\ninput()\n",
+    "after a line that may matter to all": "\nasync def probe():\n    return 3\n",
 }
 CACHES = (".soliloop_cache", ".ruff_cache")
 
