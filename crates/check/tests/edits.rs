@@ -598,3 +598,44 @@ async def main():
     // A module does not keep an error that is raised later.
     assert!(carried("        print('x')\n", "        logging.info(error)\n").is_some());
 }
+
+#[test]
+fn a_line_that_moves_to_another_function() {
+    let bus = "\
+import asyncio, time
+
+
+class Bus:
+    def __init__(self):
+        self.handlers = {}
+
+    def on(self, name, fn):
+        self.handlers.setdefault(name, []).append(fn)
+        print(1)
+
+    def emit(self, name):
+        for fn in self.handlers.get(name, []):
+            fn()
+            print(2)
+
+
+def slow():
+    time.sleep(1)
+
+
+bus = Bus()
+bus.on('slow', slow)
+
+
+async def main(name):
+    await asyncio.sleep(0)
+    bus.emit('slow')
+    bus.emit('quick')
+
+
+asyncio.run(main(1))
+";
+    let before = bus.replacen("        print(1)\n", "        print(1)\n        given = [fn]\n", 1);
+    let after = bus.replacen("            print(2)\n", "            print(2)\n            given = [fn]\n", 1);
+    assert!(carried_from(&before, &after).is_none());
+}

@@ -2,7 +2,7 @@
 
 use super::quiet::Quiet;
 use crate::catalogue::is_quiet_builtin;
-use crate::facts::{BindingId, BindingKind, Event, Expr, ExprId, Facts, FunctionId, GuardId, Part, Parts};
+use crate::facts::{BindingId, BindingKind, Event, Expr, ExprId, Facts, FunctionId, GuardId, Part, Parts, ScopeKind};
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use std::hash::{Hash, Hasher};
 
@@ -58,16 +58,25 @@ pub(super) fn mentions<'f>(quiet: Quiet<'f>, paired: Paired<'_>) -> (Vec<u64>, F
 /// Tells things by their form: names by their text, and nothing by its number.
 struct Teller<'f> {
     quiet: Quiet<'f>,
-    /// What each binding is called.
-    names: FxHashMap<BindingId, &'f str>,
+    /// What each binding is called, and what has the name.
+    names: FxHashMap<BindingId, (&'f str, &'f str)>,
 }
 
 impl<'f> Teller<'f> {
     fn new(quiet: Quiet<'f>) -> Self {
         let facts: &Facts = quiet.facts;
-        let scopes = facts.scopes.iter().flat_map(|(_, scope)| &scope.names);
-        let names = scopes.flat_map(|(name, bindings)| bindings.iter().map(|binding| (*binding, facts.name(*name))));
-        Self { quiet, names: names.collect() }
+        let mut names = FxHashMap::default();
+        for (_, scope) in facts.scopes.iter() {
+            let owner = match scope.kind {
+                ScopeKind::Module => "",
+                ScopeKind::Function(function) => facts.name(facts.functions[function].qualified),
+                ScopeKind::Class(class) => facts.name(facts.classes[class].qualified),
+            };
+            for (name, bindings) in &scope.names {
+                names.extend(bindings.iter().map(|binding| (*binding, (facts.name(*name), owner))));
+            }
+        }
+        Self { quiet, names }
     }
 
     /// Its form, if it mentions a name that matters.
@@ -124,8 +133,8 @@ impl<'f> Teller<'f> {
                 inner.into_iter().fold(is_told, |found, part| self.add(part, depth + 1, hasher) | found)
             }
             Part::Binding(binding) => {
-                let name = self.names.get(&binding).copied().unwrap_or_default();
-                name.hash(hasher);
+                let (name, owner) = self.names.get(&binding).copied().unwrap_or_default();
+                (name, owner).hash(hasher);
                 std::mem::discriminant(&facts.bindings[binding].kind).hash(hasher);
                 self.quiet.watched.has(name) || self.is_first_of_method(binding)
             }

@@ -3,7 +3,7 @@
 
 use super::Program;
 use super::alone::Lead;
-use super::values::FileId;
+use super::values::{FileId, Symbol};
 use crate::facts::{Argument, BindingId, BindingKind, Expr, ExprId, Facts, Key, MODULE_SCOPE, NameId, Part, Parts};
 use rustc_hash::FxHashSet;
 
@@ -13,12 +13,13 @@ impl Program {
         if let Some(known) = self.makings.by_key.get(&table) {
             return *known;
         }
+        let mut names = vec![table.name()];
         let is_one = self.files_of_table(table).is_some_and(|files| {
-            files
-                .into_iter()
-                .all(|file| self.table_names(file, table).is_some_and(|names| self.is_taken_whole(file, &names)))
+            files.into_iter().all(|file| {
+                self.table_names(file, table).is_some_and(|table| self.is_taken_whole(file, &table, &mut names))
+            })
         });
-        self.makings.watched.insert(table.name());
+        self.makings.watched.extend(names);
         self.makings.by_key.insert(table, is_one);
         is_one
     }
@@ -53,8 +54,8 @@ impl Program {
         (!is_renamed).then_some(names)
     }
 
-    /// Whether a file only looks a table's keys up, and calls at once what it takes out.
-    fn is_taken_whole(&self, file: FileId, table: &FxHashSet<ExprId>) -> bool {
+    /// Whether a file only looks a table's keys up, and calls at once what it takes out; and the names that this has meanwhile.
+    fn is_taken_whole(&self, file: FileId, table: &FxHashSet<ExprId>, names: &mut Vec<Symbol>) -> bool {
         let facts = &self.file(file).facts;
         let is_kept = self.usage(file).deeds(table.iter().copied()).is_kept || is_returned(facts, table);
         let Some(mut taken) = taken_out(facts, table).filter(|_| !is_kept) else { return false };
@@ -75,6 +76,7 @@ impl Program {
                         _ => false,
                     };
                     let Some(one) = bindings.iter().find(is_one) else { continue };
+                    names.push(self.symbol(file, *name));
                     if scope == MODULE_SCOPE {
                         return false;
                     }
