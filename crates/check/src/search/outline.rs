@@ -22,7 +22,7 @@ pub struct Outline {
     pub(crate) kinds: Vec<Kind>,
     /// Functions that are known to return where a loop runs as well.
     pub(crate) returning: Vec<bool>,
-    /// Plain functions of modules that give nothing, do nothing with what they are given but what they do with anything, and have no other name.
+    /// Plain functions of modules that give nothing but constants, call nothing of what they are given, and have no other name.
     pub(crate) is_self_contained: Vec<bool>,
     /// By the numbers that the graph's edges have.
     pub(crate) calls: Vec<Call>,
