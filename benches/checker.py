@@ -8,14 +8,17 @@ The tree is copied, and each round runs every case once, one after the other, so
 from __future__ import annotations
 
 import argparse
+import ast
 import os
+import random
 import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 
 from rounds import environment, progress
 from table import Figure
@@ -33,6 +36,11 @@ EDITS = {
     "after a call that blocks": "\ninput()\n",
     "after a line that may matter to all": "\nasync def probe():\n    return 3\n",
 }
+# Edits of a line of some function, that is an expression by itself: a call, mostly.
+LINES: dict[str, Callable[[str], list[str]]] = {
+    "a line is doubled": lambda line: [line, line],
+    "a line becomes `pass`": lambda line: [line[: len(line) - len(line.lstrip())] + "pass"],
+}
 CACHES = (".soliloop_cache", ".ruff_cache")
 
 
@@ -47,6 +55,12 @@ def main() -> None:
         default=5,
         help="how often everything is measured (default: %(default)s)",
     )
+    parser.add_argument(
+        "--lines",
+        type=int,
+        default=20,
+        help="how many lines are edited at random, each in two ways (default: %(default)s)",
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         copy = Path(place) / "tree"
@@ -57,10 +71,13 @@ def main() -> None:
             for case, tool, seconds in measured(copy, edited):
                 progress(f"round {turn + 1}/{options.rounds}  {case}  {tool}")
                 taken.setdefault((case, tool), []).append(seconds)
+        edits: dict[str, list[float]] = {case: [] for case in LINES}
+        for turn, (case, seconds) in enumerate(at_random(copy, options.lines)):
+            progress(f"line {turn // len(LINES) + 1}/{options.lines}  {case}")
+            edits[case].append(seconds)
         progress("")
-        print_table(
-            {key: Figure(tuple(seconds)) for key, seconds in taken.items()}, lines, memory(copy)
-        )
+        figures = {key: Figure(tuple(seconds)) for key, seconds in taken.items()}
+        print_table(figures, edits, lines, memory(copy))
 
 
 def largest(tree: Path) -> tuple[Path, int]:
@@ -76,25 +93,63 @@ def largest(tree: Path) -> tuple[Path, int]:
 
 def measured(tree: Path, edited: Path) -> Iterator[tuple[str, str, float]]:
     """One round: case, tool, seconds of CPU."""
-
-    def cpu(command: list[str]) -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        run(tree, command)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-
     for tool, command in (("ruff", RUFF), ("soliloop", SOLILOOP)):
         for cache in CACHES:
             shutil.rmtree(tree / cache, ignore_errors=True)
-        yield COLD, tool, cpu([*command, "--no-cache"])
-        yield WRITING, tool, cpu(command)
-        yield WARM, tool, cpu(command)
+        yield COLD, tool, cpu(tree, [*command, "--no-cache"])
+        yield WRITING, tool, cpu(tree, command)
+        yield WARM, tool, cpu(tree, command)
     text = edited.read_bytes()
     for case, more in EDITS.items():
         edited.write_bytes(text + more.encode())
-        yield case, "soliloop", cpu(SOLILOOP)
+        yield case, "soliloop", cpu(tree, SOLILOOP)
         edited.write_bytes(text)
         run(tree, SOLILOOP)
+
+
+def at_random(tree: Path, count: int) -> Iterator[tuple[str, float]]:
+    """Edits of lines here and there, always the same ones: case, seconds of CPU."""
+    chance = random.Random(1)
+    files = sorted(path for path in tree.rglob("*.py") if path.is_file())
+    files = [path for path in files if "test" not in str(path.relative_to(tree))] or files
+    while count > 0:
+        path = chance.choice(files)
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        places = calls_of(text)
+        if not places:
+            continue
+        place = chance.choice(places)
+        lines = text.splitlines(keepends=True)
+        for case, edit in LINES.items():
+            new = [*lines[:place], *(f"{line}\n" for line in edit(lines[place].rstrip("\r\n")))]
+            path.write_text("".join([*new, *lines[place + 1 :]]), "utf-8", "surrogateescape")
+            yield case, cpu(tree, SOLILOOP)
+            path.write_text(text, "utf-8", "surrogateescape")
+            run(tree, SOLILOOP)
+        count -= 1
+
+
+def calls_of(text: str) -> list[int]:
+    """The lines of functions that are an expression by itself, from 0."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return []
+    places = set[int]()
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            for part in ast.walk(function):
+                is_one = isinstance(part, ast.Expr) and not isinstance(part.value, ast.Constant)
+                if is_one and part.lineno == part.end_lineno:
+                    places.add(part.lineno - 1)
+    return sorted(places)
+
+
+def cpu(tree: Path, command: list[str]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run(tree, command)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def run(tree: Path, command: list[str]) -> None:
@@ -116,7 +171,12 @@ def memory(tree: Path) -> int:
     return usage.ru_maxrss * 1024
 
 
-def print_table(figures: dict[tuple[str, str], Figure], lines: int, resident: int) -> None:
+def print_table(
+    figures: dict[tuple[str, str], Figure],
+    edits: dict[str, list[float]],
+    lines: int,
+    resident: int,
+) -> None:
     cold = figures[WRITING, "soliloop"].least
 
     def seconds(case: str, tool: str) -> str:
@@ -130,6 +190,11 @@ def print_table(figures: dict[tuple[str, str], Figure], lines: int, resident: in
     for case in EDITS:
         part = figures[case, "soliloop"].least / cold
         print(f"| {case} | | {seconds(case, 'soliloop')} | ({part:.2f} of nothing kept) |")
+    for case, taken in edits.items():
+        below = sum(seconds < cold / 5 for seconds in taken)
+        part = median(taken) / cold
+        what = f"of {len(taken)} at random {below} below a fifth of nothing kept, median {part:.2f}"
+        print(f"| {case} | | {median(taken):.3f} | ({what}) |")
     print(f"\nMost memory of soliloop: {resident / 1e6:.0f} MB.")
 
 

@@ -639,3 +639,152 @@ asyncio.run(main(1))
     let after = bus.replacen("            print(2)\n", "            print(2)\n            given = [fn]\n", 1);
     assert!(carried_from(&before, &after).is_none());
 }
+
+const CLIENT: &str = "\
+import asyncio, logging, time
+import httpx
+
+
+class Client:
+    def __init__(self, http: httpx.Client, log: logging.Logger):
+        self.http = http
+        self.log = log
+
+    def close(self):
+        self.log.info('closing %s', self)
+        self.http.close()
+        time.sleep(1)
+
+    async def fetch(self, path):
+        self.log.info('fetching')
+        await asyncio.sleep(0)
+        return path
+
+    async def run(self):
+        self.log.info('running')
+        self.close()
+        await self.fetch('a')
+        await self.fetch('b')
+        title = 'the first of all'
+        return title
+
+
+async def later():
+    await asyncio.sleep(1)
+
+
+def save():
+    return later()
+
+
+def told(sink, text):
+    sink.write(text)
+    sink.flush()
+
+
+async def main(kind):
+    client = Client(httpx.Client(), logging.getLogger())
+    save()
+    task = save()
+    told(None, 'once')
+    kind.begin('the first')
+    kind.end()
+    getattr(time, 'monotonic')()
+    if kind == 'the last of all':
+        time.sleep(2)
+    await client.run()
+    await task
+
+
+asyncio.run(main(None))
+";
+
+#[test]
+fn what_is_like_something_else() {
+    let carried = |old: &str, new: &str| carried_all(&[("start.py", CLIENT)], &[("start.py", old, new)]);
+    let same = [
+        // What other libraries do, whatever they are told; in any method.
+        ("        self.log.info('fetching')\n", ""),
+        ("        return path\n", "        self.log.info('done %s', path)\n        return path\n"),
+        ("        self.log.info('running')\n", "        self.log.info('walking', 3)\n"),
+        ("        self.http.close()\n", ""),
+        ("'closing %s'", "'it closes: %s'"),
+        // Functions of the program, called as before.
+        ("        await self.fetch('b')\n", ""),
+        ("        await self.fetch('a')\n", "        await self.fetch('c')\n        await self.fetch('a')\n"),
+        ("        self.close()\n", "        self.close()\n        self.close()\n"),
+        ("    told(None, 'once')\n", "    told(None, 'once')\n    told(None, 'once')\n"),
+        // A parameter of which nobody says what it is.
+        ("    kind.end()\n", ""),
+        ("    kind.begin('the first')\n", "    kind.begin('the second', 3)\n"),
+        // A text like which there is no other one.
+        ("'the first of all'", "'the second of all'"),
+        ("'the last of all'", "'the very last of all'"),
+    ];
+    for (old, new) in same {
+        assert!(carried(old, new).is_some(), "{old} {new}");
+    }
+    let gone = carried("        self.close()\n", "").unwrap();
+    assert!(gone.findings.iter().all(|finding| !finding.message.contains("`Client.run`")), "{gone:?}");
+    let others = [
+        // A coroutine that nobody awaits is one more finding.
+        ("    save()\n", "    save()\n    save()\n"),
+        ("    save()\n", ""),
+        ("    task = save()\n", "    task = save()\n    task.close()\n"),
+        // Given something else.
+        ("    told(None, 'once')\n", "    told(None, 'once')\n    told(open('x'), 'once')\n"),
+        // The last one, or the first one.
+        ("    told(None, 'once')\n", ""),
+        ("        await self.fetch('a')\n        await self.fetch('b')\n", ""),
+        // Texts that there are elsewhere, that may be names, or that all may be compared with.
+        ("'monotonic'", "'sleep'"),
+        ("main(None)", "main('the last of all')"),
+        ("'the first of all'", "'once'"),
+    ];
+    for (old, new) in others {
+        assert!(carried(old, new).is_none(), "{old} {new}");
+    }
+}
+
+#[test]
+fn what_tests_replace() {
+    let files = [
+        ("shop.py", "import time\n\n\nclass Mail:\n    def send(self):\n        time.sleep(1)\n"),
+        (
+            "test_shop.py",
+            "from unittest.mock import patch\nimport shop\n\n\n@patch('shop.Mail')\nasync def test_it(mail):\n    shop.Mail().send()\n",
+        ),
+    ];
+    assert!(carried_all(&files, &[("test_shop.py", "'shop.Mail'", "'another one'")]).is_none());
+}
+
+/// Edits of a function of which another rule than those of ways hears.
+#[test]
+fn what_other_rules_hear() {
+    let head = "import asyncio, logging, time\nimport thirdparty\n\nlog = logging.getLogger()\n\n\nasync def work():\n    await asyncio.sleep(1)\n\n\n";
+    let programs = [
+        // A use that is part of nothing; a name that may have a coroutine as well as something else.
+        (
+            "async def f():\n    v = asyncio.create_task(work())\n    v.add_done_callback(print)\n    assert v\n",
+            "    assert v\n",
+            "",
+        ),
+        ("async def f(x):\n    v = work() if x else thirdparty.obj()\n    v.run()\n    y = v\n", "    y = v\n", ""),
+        // What cancels, before a handler or behind it.
+        (
+            "async def f(task):\n    task.cancel()\n    try:\n        await asyncio.sleep(1)\n    except BaseException:\n        log.info('no')\n    finally:\n        print(1)\n",
+            "    task.cancel()\n    try:\n        await asyncio.sleep(1)\n    except BaseException:\n        log.info('no')\n    finally:\n",
+            "    try:\n        await asyncio.sleep(1)\n    except BaseException:\n        log.info('no')\n    finally:\n        task.cancel()\n",
+        ),
+        // A method may have made another loop of what was closed.
+        (
+            "class A:\n    def __init__(self):\n        self.loop = asyncio.new_event_loop()\n\n    def note(self):\n        print(1)\n\n    def stop(self):\n        self.loop.close()\n        self.note()\n        self.loop.call_soon(print)\n",
+            "        self.note()\n",
+            "",
+        ),
+    ];
+    for (program, old, new) in programs {
+        let before = format!("{head}{program}");
+        assert!(carried_all(&[("start.py", &before)], &[("start.py", old, new)]).is_none(), "{program}");
+    }
+}

@@ -8,7 +8,7 @@ mod callbacks;
 mod quiet;
 mod types;
 
-pub(crate) use quiet::{is_quiet, is_quiet_builtin};
+pub(crate) use quiet::{is_builtin, is_quiet, is_quiet_builtin};
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};

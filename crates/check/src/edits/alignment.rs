@@ -1,14 +1,16 @@
 //! Two facts of one file, side by side: what of the old one is what of the new one, and whether anything else is quiet.
 
+use super::forms::LikeCall;
 use super::heard::{Heard, Matched, matched};
 use super::mentions::{Paired, mentions};
 use super::quiet::{Callee, Quiet, Stopping};
+use super::uses::Uses;
 use crate::facts::{
     ALWAYS, Argument, ArgumentKind, BindingId, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, Function,
     FunctionId, GuardId, MODULE_SCOPE, NameId, Part, Parts, ScopeId, ScopeKind, Span,
 };
+use crate::graph::Noise;
 use crate::link::values::FileId;
-use crate::rules::misuse;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::hash::Hash;
 
@@ -37,6 +39,8 @@ pub(super) struct Moves {
     pub(super) gone: Vec<Gone>,
     /// Calls that are new.
     pub(super) come: Vec<Come>,
+    /// How much there is to hear of each event, as far as its form says.
+    pub(super) noises: Vec<Noise>,
     /// Functions that quiet code calls now.
     pub(super) called: FxHashSet<FunctionId>,
     /// Calls that must return where a loop runs, for the edit to say nothing of what is behind them.
@@ -61,7 +65,13 @@ pub(super) struct Come {
 /// What may come and go.
 pub(super) enum Alone {
     Stop(Stopping),
-    Call(Callee),
+    Call {
+        /// What it calls, as this text alone says.
+        callee: Option<Callee>,
+        /// Calls of the old text like it.
+        like: Vec<LikeCall>,
+        form: Option<u64>,
+    },
 }
 
 /// Under which conditions a new call stands.
@@ -77,13 +87,18 @@ pub(super) struct Under {
 
 impl Alone {
     fn of(quiet: Quiet<'_>, event: &Event) -> Option<Self> {
-        quiet.stop(event).map(Self::Stop).or_else(|| quiet.call_alone(event).map(Self::Call))
+        let call = || {
+            let (callee, like) = (quiet.call_alone(event), quiet.like(event).to_vec());
+            let form = quiet.forms.expr(event.expr);
+            (callee.is_some() || !like.is_empty()).then_some(Self::Call { callee, like, form })
+        };
+        quiet.stop(event).map(Self::Stop).or_else(call)
     }
 
     /// The name of another module that it uses.
     pub(super) fn asked(&self) -> Option<(FileId, &str)> {
         match self {
-            Self::Call(Callee::In(file, name)) => Some((*file, name)),
+            Self::Call { callee: Some(Callee::In(file, name)), .. } => Some((*file, name)),
             _ => None,
         }
     }
@@ -161,9 +176,10 @@ impl<'q> Alignment<'q> {
         let events = self.new.facts.functions.iter().flat_map(|(_, function)| &function.events);
         let quiet = events.filter(|event| self.new.event(event));
         let called = quiet.filter_map(|event| self.new.called(event)).collect();
+        let noises = self.noises();
         let asked = self.asked_anew();
         let Self { spans, functions, gone, come, .. } = self;
-        is_same.then_some(Moves { spans: spans.to, functions: functions.to, gone, come, called, asked })
+        is_same.then_some(Moves { spans: spans.to, functions: functions.to, gone, come, noises, called, asked })
     }
 
     /// Calls that both sides have, but which have returned before something on one side only. (Those of one side alone may come and go.)
@@ -175,6 +191,11 @@ impl<'q> Alignment<'q> {
             anew.extend(gone.chain(new.iter().filter(is_new)).map(|call| self.new.facts.span(*call)));
         }
         anew
+    }
+
+    fn noises(&self) -> Vec<Noise> {
+        let events = self.new.facts.functions.iter().flat_map(|(_, function)| &function.events);
+        events.map(|event| self.new.alike.noise(self.new.forms, event)).collect()
     }
 
     fn paired_old(&self) -> Paired<'_> {
@@ -350,6 +371,7 @@ impl<'q> Alignment<'q> {
             && self.all(&old.handlers, &new.handlers, |this, old, new| {
                 (old.raises, old.awaits, old.is_finally) == (new.raises, new.awaits, new.is_finally)
                     && this.functions.are(old.function, new.function)
+                    && this.old.cancels_before(old.span.start) == this.new.cancels_before(new.span.start)
                     && this.span(old.span, new.span)
                     && this.exprs(&old.types, &new.types)
                     && this.exprs(&old.earlier, &new.earlier)
@@ -367,22 +389,23 @@ impl<'q> Alignment<'q> {
 
     // ------------------------------------------------------------------- mentions
 
-    /// Whether names that calls are bound to are used as often as before: a task that is kept, a generator that is closed.
+    /// Whether names that calls are bound to are used as before: a task that is kept, a generator that is closed.
     fn has_same_uses(&self) -> bool {
         let (old, new) = (self.old.facts, self.new.facts);
-        let (before, now) = (uses(old), uses(new));
-        let (seen, seen_now) = (old.seen_outside(), new.seen_outside());
+        let (before, now) = (
+            Uses::of(self.old, outsiders(self.new, &self.bindings.from)),
+            Uses::of(self.new, outsiders(self.old, &self.bindings.to)),
+        );
         let events = old.functions.iter().flat_map(|(_, function)| &function.events);
         let mut bound = events.filter(|event| !self.old.event(event)).filter_map(Event::bound);
         let mut scopes = self.scopes.to.iter().filter(|(scope, _)| **scope != MODULE_SCOPE);
-        scopes.all(|(one, other)| results(self.old, *one, &before, &seen) == results(self.new, *other, &now, &seen_now))
+        scopes.all(|(one, other)| before.results(self.old, *one) == now.results(self.new, *other))
             && bound.all(|binding| match self.bindings.to.get(&binding) {
-                Some(other) => {
+                Some(other) if !before.is_outsider(self.old, binding) => {
                     old.bindings[binding].is_used == new.bindings[*other].is_used
-                        && before.get(&binding) == now.get(other)
-                        && seen.contains(&binding) == seen_now.contains(other)
+                        && before.get(binding) == now.get(*other)
                 }
-                None => true,
+                _ => true,
             })
     }
 
@@ -396,7 +419,10 @@ impl<'q> Alignment<'q> {
         }
         let (one, other) = (&self.old.facts.exprs[old], &self.new.facts.exprs[new]);
         self.span(self.old.facts.span(old), self.new.facts.span(new))
-            && (self.same_error(one, other) || self.same(one, other))
+            && ((self.old.forms.is_idle(one) && self.new.forms.is_idle(other))
+                || self.same_error(one, other)
+                || self.same_deaf((old, one), (new, other))
+                || self.same(one, other))
             && match (one, other) {
                 (Expr::Free(scope, name), Expr::Free(now, new_name)) => {
                     let (old, new) =
@@ -416,6 +442,28 @@ impl<'q> Alignment<'q> {
         };
         let is_error = self.old.is_builtin_error(*error) && self.new.is_builtin_error(*other);
         is_error && is_text(self.old, message) && is_text(self.new, now) && self.expr(*error, *other)
+    }
+
+    /// Whether both call one thing that gives the same whatever texts and numbers it is given.
+    fn same_deaf(&mut self, (old, one): (ExprId, &Expr), (new, other): (ExprId, &Expr)) -> bool {
+        let (Expr::Call(callee, arguments), Expr::Call(now, given)) = (one, other) else { return false };
+        let is_alike = |(old, new): (&Argument, &Argument)| match (old.kind, new.kind) {
+            (ArgumentKind::Keyword(old), ArgumentKind::Keyword(new)) => self.name(old, new),
+            (old, new) => old == new,
+        };
+        let is_literal =
+            |(old, new): &(&Argument, &Argument)| self.old.is_literal(old.value) && self.new.is_literal(new.value);
+        let both = || arguments.iter().zip(given);
+        if arguments.len() != given.len()
+            || !both().all(is_alike)
+            || !self.old.is_like_outside(old)
+            || !self.new.is_like_outside(new)
+        {
+            return false;
+        }
+        let others: Vec<(ExprId, ExprId)> =
+            both().filter(|both| !is_literal(both)).map(|(old, new)| (old.value, new.value)).collect();
+        self.expr(*callee, *now) && others.into_iter().all(|(old, new)| self.expr(old, new))
     }
 
     fn binding(&mut self, old: BindingId, new: BindingId) -> bool {
@@ -500,6 +548,11 @@ impl<'q> Alignment<'q> {
     }
 }
 
+/// The names that the other text knows to be of objects that are none of the program's.
+fn outsiders(other: Quiet<'_>, pairs: &FxHashMap<BindingId, BindingId>) -> FxHashSet<BindingId> {
+    other.outsiders().iter().filter_map(|binding| pairs.get(binding)).copied().collect()
+}
+
 /// Whether a function does more than to read attributes. (Of properties that don't, nobody hears.)
 fn acts(function: &Function) -> bool {
     function.events.iter().any(|event| event.kind != EventKind::Read)
@@ -511,42 +564,8 @@ fn is_open_ended(quiet: Quiet<'_>, function: &Function) -> bool {
 }
 
 /// The names of a scope, and what they are bound to.
-fn names(facts: &Facts, scope: ScopeId) -> FxHashMap<&str, &[BindingId]> {
+pub(super) fn names(facts: &Facts, scope: ScopeId) -> FxHashMap<&str, &[BindingId]> {
     facts.scopes[scope].names.iter().map(|(name, bindings)| (facts.name(*name), &**bindings)).collect()
-}
-
-/// The names of a function that have what calls give: how each is used, and whether by others.
-fn results<'f>(
-    quiet: Quiet<'f>,
-    scope: ScopeId,
-    uses: &FxHashMap<BindingId, Uses>,
-    seen: &FxHashSet<BindingId>,
-) -> Vec<(&'f str, Option<Uses>, bool)> {
-    let names = names(quiet.facts, scope).into_iter();
-    let all = names.flat_map(|(name, bindings)| bindings.iter().map(move |binding| (name, *binding)));
-    let known = all.filter(|(_, binding)| quiet.has_result(*binding));
-    let mut known: Vec<_> =
-        known.map(|(name, binding)| (name, uses.get(&binding).copied(), seen.contains(&binding))).collect();
-    known.sort_unstable();
-    known
-}
-
-/// How often, and how often as a condition.
-type Uses = (usize, usize);
-
-/// How often each binding is used by the function that has it.
-fn uses(facts: &Facts) -> FxHashMap<BindingId, Uses> {
-    let mut uses: FxHashMap<BindingId, Uses> = FxHashMap::default();
-    let truths = misuse::truths(facts);
-    for (id, expr) in facts.exprs.iter() {
-        if let Expr::Local(bindings) = expr {
-            for binding in bindings.iter() {
-                let (all, tests) = uses.entry(*binding).or_default();
-                (*all, *tests) = (*all + 1, *tests + usize::from(truths.contains(&id)));
-            }
-        }
-    }
-    uses
 }
 
 /// The loops in which something happens that is not quiet, in the order of the text.

@@ -2,7 +2,7 @@
 
 use super::quiet::Quiet;
 use crate::catalogue::is_quiet_builtin;
-use crate::facts::{BindingId, BindingKind, Event, Expr, ExprId, Facts, FunctionId, GuardId, Part, Parts, ScopeKind};
+use crate::facts::{BindingId, BindingKind, Event, Expr, ExprId, FunctionId, GuardId, Part, Parts};
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use std::hash::{Hash, Hasher};
 
@@ -15,9 +15,9 @@ pub(super) struct Paired<'p> {
     pub(super) functions: &'p FxHashMap<FunctionId, FunctionId>,
 }
 
-/// All that has no counterpart and mentions such a name, each with its whole form, in an order of their own; and all such names of the file.
+/// All that has no counterpart and mentions such a name, each with its whole form, in an order of their own; and all names of the file that lead to objects.
 pub(super) fn mentions<'f>(quiet: Quiet<'f>, paired: Paired<'_>) -> (Vec<u64>, FxHashSet<&'f str>) {
-    let teller = Teller::new(quiet);
+    let teller = Teller { quiet };
     let facts = quiet.facts;
     let mut told = Vec::new();
     let mut tell = |kind: u32, parts: Vec<Part>| told.extend(teller.tell(kind, &parts));
@@ -51,34 +51,15 @@ pub(super) fn mentions<'f>(quiet: Quiet<'f>, paired: Paired<'_>) -> (Vec<u64>, F
         }
     }
     told.sort_unstable();
-    let matters = |name: &&str| quiet.watched.has(name) && (!is_quiet_builtin(name) || quiet.watched.has_class(name));
-    (told, facts.names.iter().filter(matters).collect())
+    (told, facts.names.iter().filter(|name| quiet.watched.leads(name)).collect())
 }
 
 /// Tells things by their form: names by their text, and nothing by its number.
 struct Teller<'f> {
     quiet: Quiet<'f>,
-    /// What each binding is called, and what has the name.
-    names: FxHashMap<BindingId, (&'f str, &'f str)>,
 }
 
-impl<'f> Teller<'f> {
-    fn new(quiet: Quiet<'f>) -> Self {
-        let facts: &Facts = quiet.facts;
-        let mut names = FxHashMap::default();
-        for (_, scope) in facts.scopes.iter() {
-            let owner = match scope.kind {
-                ScopeKind::Module => "",
-                ScopeKind::Function(function) => facts.name(facts.functions[function].qualified),
-                ScopeKind::Class(class) => facts.name(facts.classes[class].qualified),
-            };
-            for (name, bindings) in &scope.names {
-                names.extend(bindings.iter().map(|binding| (*binding, (facts.name(*name), owner))));
-            }
-        }
-        Self { quiet, names }
-    }
-
+impl Teller<'_> {
     /// Its form, if it mentions a name that matters.
     fn tell(&self, kind: u32, parts: &[Part]) -> Option<u64> {
         let mut hasher = FxHasher::default();
@@ -123,7 +104,7 @@ impl<'f> Teller<'f> {
                         _ => facts.mentioned(expr).into_iter().any(|name| self.quiet.watched.has(facts.name(name))),
                     };
                 let inner = match *fact {
-                    _ if depth >= DEEPEST => Vec::new(),
+                    _ if depth >= DEEPEST || self.quiet.forms.is_idle(fact) => Vec::new(),
                     // That an attribute of its object is read, is what its name says.
                     Expr::Attribute(object, name) if self.is_receiver(object) && facts.name(name) != "__dict__" => {
                         vec![Part::Name(name)]
@@ -133,7 +114,7 @@ impl<'f> Teller<'f> {
                 inner.into_iter().fold(is_told, |found, part| self.add(part, depth + 1, hasher) | found)
             }
             Part::Binding(binding) => {
-                let (name, owner) = self.names.get(&binding).copied().unwrap_or_default();
+                let (name, owner) = self.quiet.forms.name(binding);
                 (name, owner).hash(hasher);
                 std::mem::discriminant(&facts.bindings[binding].kind).hash(hasher);
                 self.quiet.watched.has(name) || self.is_first_of_method(binding)

@@ -1,14 +1,18 @@
 //! What an edit leaves as it was: a report that was kept is carried over to a file's new text, where all that changed says nothing.
 //!
 //! The facts of both texts are laid side by side ([`alignment`]). Comments, empty lines and other spaces only move places. Code that neither
-//! calls, awaits nor hands on anything that matters ([`quiet`]) may come and go: `retries = 3`, `log.info("sent")`. A new name of a module is of
-//! no interest if nobody asked the module for it. All else is checked anew: this never guesses.
+//! calls, awaits nor hands on anything that matters ([`quiet`]) may come and go: `retries = 3`, `log.info("sent")`; and what is like something
+//! that the program knows to say nothing ([`forms`]). A new name of a module is of no interest if nobody asked the module for it. Calls that
+//! block, or like which there are others, change the outline of the calls ([`retold`]), which is searched again. All else is checked anew: this
+//! never guesses.
 
 mod alignment;
+mod forms;
 mod heard;
 mod mentions;
 mod quiet;
 mod retold;
+mod uses;
 mod watched;
 
 pub(crate) use watched::Watched;
@@ -23,6 +27,7 @@ use crate::search::{FromBefore, Outline, Search};
 use crate::settings::Settings;
 use crate::{File, Knowledge, Place, Report, Texts, is_wanted};
 use alignment::{Alignment, Moves};
+use forms::{Alike, Forms};
 use quiet::{Around, Quiet};
 use retold::Shift;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -104,15 +109,23 @@ impl Report {
             files.iter().map(|file| module_name(&file.path, |folder| packages.contains(folder))).collect();
         let modules = Modules::new(files.iter().map(|file| &*file.path).zip(names.iter().map(|name| &**name)));
         let around = Around { modules: &modules, file: FileId(edit.index as u32), name: &names[edit.index] };
-        let quiet = |facts| Quiet {
+        let (old, new) = match &self.outline {
+            Some(outline) => Forms::of_both(&edit.old.0, &edit.new.0, &outline.words),
+            None => (Forms::new(&edit.old.0), Forms::new(&edit.new.0)),
+        };
+        let alike = self.outline.as_ref().map(|outline| Alike::new(&old, outline.noises(around.file)));
+        let alike = alike.unwrap_or_default();
+        let quiet = |facts, forms| Quiet {
             facts,
+            forms,
+            alike: &alike,
             path: &files[edit.index].path,
             around: &around,
             catalogue: &catalogue,
             watched: &self.watched,
             depth: 0,
         };
-        Alignment::new(quiet(&edit.old.0), quiet(&edit.new.0)).moves()
+        Alignment::new(quiet(&edit.old.0, &old), quiet(&edit.new.0, &new)).moves()
     }
 
     fn move_places(&mut self, path: &str, file: &File, moves: &FxHashMap<Span, Span>) -> Option<()> {

@@ -1,14 +1,17 @@
 //! Code that says nothing to any rule, whatever the rest of the program is.
 
+use super::forms::{Alike, Forms, LikeCall};
 use super::watched::Watched;
-use crate::catalogue::{Catalogue, Category, Handed, Unless, canonical, is_quiet};
+use crate::catalogue::{Catalogue, Category, Handed, Unless, canonical, is_builtin, is_quiet, is_quiet_builtin};
 use crate::facts::{
     ALWAYS, Argument, BindingId, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, FunctionId, Guard,
     GuardId, MODULE, MODULE_SCOPE, Use,
 };
+use crate::graph::Noise;
 use crate::link::values::FileId;
-use crate::link::{Modules, is_answered, is_builtin, is_test, may_replace};
+use crate::link::{Modules, is_answered, is_test, may_replace};
 use crate::rules::{is_to_cancel, misuse, needs_a_loop};
+use rustc_hash::FxHashSet;
 
 /// What a call blocks on.
 pub(super) struct Stopping {
@@ -50,6 +53,8 @@ impl Around<'_> {
 #[derive(Clone, Copy)]
 pub(super) struct Quiet<'q> {
     pub(super) facts: &'q Facts,
+    pub(super) forms: &'q Forms<'q>,
+    pub(super) alike: &'q Alike,
     pub(super) path: &'q str,
     pub(super) around: &'q Around<'q>,
     pub(super) catalogue: &'q Catalogue,
@@ -62,6 +67,9 @@ impl<'q> Quiet<'q> {
     /// Whether an event is one that nobody hears of.
     pub(super) fn event(&self, event: &Event) -> bool {
         let expr = event.expr;
+        if self.is_silent(event) {
+            return true;
+        }
         if self.uses_results(event) {
             return false;
         }
@@ -75,7 +83,8 @@ impl<'q> Quiet<'q> {
             EventKind::Read => match self.facts.exprs[expr] {
                 Expr::Attribute(object, name) => {
                     let name = self.facts.name(name);
-                    let is_plain = !self.watched.has(name) || self.path_of(object, 0).is_some();
+                    let is_known = !self.watched.has(name) && !self.watched.has_property(name);
+                    let is_plain = is_known || self.path_of(object, 0).is_some();
                     is_plain && !is_to_cancel(name)
                 }
                 _ => false,
@@ -86,6 +95,114 @@ impl<'q> Quiet<'q> {
             }
             _ => false,
         }
+    }
+
+    /// Whether an event is like others of which the program has heard nothing.
+    fn is_silent(&self, event: &Event) -> bool {
+        let noise = self.alike.noise(self.forms, event);
+        if noise > Noise::Asked {
+            return false;
+        }
+        match (event.kind, &self.facts.exprs[event.expr]) {
+            (EventKind::Call(Use::Entered), _) => false,
+            (EventKind::Call(_) | EventKind::Test, Expr::Call(callee, arguments)) => {
+                let is_free = event.kind != EventKind::Call(Use::Awaited) || self.holds_nothing(event.guard);
+                is_free
+                    && !self.is_looked_for(*callee)
+                    && !self.may_open_again(*callee)
+                    && self.keeps_nothing(noise, *callee, arguments)
+            }
+            (EventKind::Read, Expr::Attribute(_, name)) => {
+                !is_to_cancel(self.facts.name(*name)) && !self.uses_results(event)
+            }
+            (EventKind::Await, Expr::Await(awaited)) => {
+                self.holds_nothing(event.guard)
+                    && (matches!(self.facts.exprs[*awaited], Expr::Call(..)) || !self.is_result(*awaited))
+            }
+            (EventKind::Operator(_) | EventKind::Iterate | EventKind::Unpack, _) => !self.uses_results(event),
+            _ => false,
+        }
+    }
+
+    /// Whether a method of an object may have set anew what that has: a loop that was closed before.
+    fn may_open_again(&self, callee: ExprId) -> bool {
+        let is_of_loop = |name: &str| {
+            name.to_ascii_lowercase().contains("loop")
+                || ["call_", "run_", "create_"].iter().any(|prefix| name.starts_with(prefix))
+        };
+        let names = || self.facts.names.iter();
+        self.is_of_own_object(callee) && names().any(|name| name == "close") && names().any(is_of_loop)
+    }
+
+    /// Whether a call that says nothing is given nothing that may be a coroutine, and is no method of that.
+    fn keeps_nothing(&self, noise: Noise, callee: ExprId, arguments: &[Argument]) -> bool {
+        let object = match self.facts.exprs[callee] {
+            Expr::Attribute(object, _) if noise != Noise::Outside => Some(object),
+            _ => None,
+        };
+        let given = arguments.iter().map(|argument| argument.value);
+        given.chain(object).all(|value| !self.is_result(value))
+    }
+
+    /// Whether no lock can be held there.
+    fn holds_nothing(&self, guard: GuardId) -> bool {
+        let is_within = |condition| matches!(condition, Condition::Within(_) | Condition::AsyncWithin(_));
+        !self.facts.conditions(guard).any(is_within)
+            && !self.facts.names.iter().any(|name| matches!(name, "acquire" | "__enter__"))
+    }
+
+    /// Whether a call is like others that run nothing but what is outside the program, and give nothing of the program's.
+    pub(super) fn is_like_outside(&self, call: ExprId) -> bool {
+        matches!(self.facts.exprs[call], Expr::Call(callee, _) if !self.is_looked_for(callee))
+            && self.alike.noise_of_call(self.forms, call) == Noise::Outside
+    }
+
+    /// Calls of the old text like this one, if these run functions of the program, and do nothing else that anybody hears of.
+    pub(super) fn like(&self, event: &Event) -> &'q [LikeCall] {
+        let Expr::Call(callee, arguments) = &self.facts.exprs[event.expr] else { return &[] };
+        let is_dropped = match event.kind {
+            EventKind::Call(Use::Discarded) => true,
+            EventKind::Call(Use::Awaited) => self.holds_nothing(event.guard),
+            _ => false,
+        };
+        let is_known = is_dropped
+            && self.alike.noise(self.forms, event) == Noise::Calls
+            && !self.is_looked_for(*callee)
+            && !self.may_open_again(*callee)
+            && arguments.iter().all(|argument| !self.is_result(argument.value));
+        if is_known { self.alike.calls(self.forms, event) } else { &[] }
+    }
+
+    /// The names of objects on which functions of other libraries are called that nobody hears of: they are none of the program's.
+    pub(super) fn outsiders(&self) -> &'q FxHashSet<BindingId> {
+        self.forms.outsiders.get_or_init(|| {
+            let events = self.facts.functions.iter().flat_map(|(_, function)| &function.events);
+            let calls = events.filter(|event| matches!(event.kind, EventKind::Call(_)));
+            let objects = calls.filter_map(|event| match self.facts.exprs[event.expr] {
+                Expr::Call(callee, _) => match self.facts.exprs[callee] {
+                    Expr::Attribute(object, _) => Some((event.expr, object)),
+                    _ => None,
+                },
+                _ => None,
+            });
+            let names = objects.filter_map(|(call, object)| match &self.facts.exprs[object] {
+                Expr::Local(bindings) if self.is_like_outside(call) => Some(bindings.iter().copied()),
+                _ => None,
+            });
+            names.flatten().collect()
+        })
+    }
+
+    /// How often the text says, before a place, what cancels.
+    pub(super) fn cancels_before(&self, place: u32) -> usize {
+        let exprs = self.facts.exprs.iter().filter(|(expr, _)| self.facts.span(*expr).start < place);
+        exprs
+            .filter(|(_, expr)| matches!(expr, Expr::Attribute(_, name) if is_to_cancel(self.facts.name(*name))))
+            .count()
+    }
+
+    pub(super) fn is_literal(&self, value: ExprId) -> bool {
+        matches!(self.facts.exprs[value], Expr::Unknown | Expr::Constant(_) | Expr::Text(_))
     }
 
     /// Whether it is the name of a built-in exception.
@@ -101,21 +218,24 @@ impl<'q> Quiet<'q> {
     /// Whether it is `asyncio.sleep(...)`, where no lock can be held.
     fn sleeps(&self, call: ExprId, guard: GuardId) -> bool {
         let Expr::Call(callee, _) = self.facts.exprs[call] else { return false };
-        let is_within = |condition| matches!(condition, Condition::Within(_) | Condition::AsyncWithin(_));
-        self.function_outside(callee).is_some_and(|path| path == "asyncio.sleep")
-            && !self.facts.conditions(guard).any(is_within)
-            && !self.facts.names.iter().any(|name| matches!(name, "acquire" | "__enter__"))
+        self.function_outside(callee).is_some_and(|path| path == "asyncio.sleep") && self.holds_nothing(guard)
     }
 
     /// What an event that may come and go calls, told as a name: nobody hears more of it than that.
     pub(super) fn alone(&self, event: &Event) -> Option<String> {
-        let called = || match self.call_alone(event)? {
+        if let Some(stop) = self.stop(event) {
+            return Some(stop.path);
+        }
+        if !self.like(event).is_empty() {
+            let is_awaited = event.kind == EventKind::Call(Use::Awaited);
+            return Some(format!("{is_awaited} {:?}", self.forms.expr(event.expr)));
+        }
+        match self.call_alone(event)? {
             Callee::Here(function) => {
                 Some(format!("here {}", self.facts.name(self.facts.functions[function].qualified)))
             }
             Callee::In(file, name) => Some(format!("{} {name}", file.0)),
-        };
-        self.stop(event).map(|stop| stop.path).or_else(called)
+        }
     }
 
     /// What an event blocks on, if that is all that anybody hears of it.
@@ -235,16 +355,22 @@ impl<'q> Quiet<'q> {
             (EventKind::Read, _) => object(event.expr).into_iter().collect(),
             _ => vec![event.expr],
         };
-        used.into_iter().any(|used| match &self.facts.exprs[used] {
+        used.into_iter().any(|used| self.is_result(used))
+    }
+
+    /// Whether it is what a call gives, by itself or by a name, that may be one of the program's.
+    fn is_result(&self, used: ExprId) -> bool {
+        match &self.facts.exprs[used] {
             Expr::Local(bindings) => bindings.iter().any(|binding| self.has_result(*binding)),
             _ => misuse::calls(self.facts, used).iter().any(|call| !self.gives_nothing(*call)),
-        })
+        }
     }
 
     /// Whether a name has what a call gives that may be one of the program's.
     pub(super) fn has_result(&self, binding: BindingId) -> bool {
         let value = misuse::value_of(&self.facts.bindings[binding]);
-        value.is_some_and(|value| misuse::calls(self.facts, value).iter().any(|call| !self.gives_nothing(*call)))
+        !self.outsiders().contains(&binding)
+            && value.is_some_and(|value| misuse::calls(self.facts, value).iter().any(|call| !self.gives_nothing(*call)))
     }
 
     /// Whether a function that has come or gone is one that nobody hears of.
@@ -290,7 +416,9 @@ impl<'q> Quiet<'q> {
         let is_alone = function.parent == MODULE && function.class.is_none();
         let bindings = self.facts.bindings_of(MODULE_SCOPE, function.name);
         let is_bound = matches!(bindings, [one] if self.facts.bindings[*one].kind == BindingKind::Function(id));
-        let is_quiet = || function.events.iter().all(|event| inner.event(event));
+        // Of what it does with its parameters, those hear who say what they are.
+        let is_asked = |event: &Event| self.alike.noise(self.forms, event) == Noise::Asked;
+        let is_quiet = || function.events.iter().all(|event| !is_asked(event) && inner.event(event));
         self.depth < DEEPEST_CALL && is_plain && is_alone && is_bound && is_quiet()
     }
 
@@ -308,11 +436,12 @@ impl<'q> Quiet<'q> {
     pub(super) fn guard(&self, guard: GuardId) -> (GuardId, Vec<ExprId>) {
         let (mut next, mut asked) = (guard, Vec::new());
         while let Guard { parent, condition: Condition::Called { expr, went_well } } = self.facts.guards[next] {
-            let is_asked = went_well && self.may_be_alone(expr);
-            if is_asked {
+            if !self.returns_anyhow(expr) {
+                // What nobody hears of, nobody can be asked about.
+                if !went_well || self.call(expr) {
+                    break;
+                }
                 asked.push(expr);
-            } else if !self.returns_anyhow(expr) {
-                break;
             }
             next = parent;
         }
@@ -326,21 +455,19 @@ impl<'q> Quiet<'q> {
 
     /// Whether what a call gives is nothing of the program's.
     fn gives_nothing(&self, call: ExprId) -> bool {
-        self.call(call) || self.stopping(call).is_some()
+        self.call(call) || self.stopping(call).is_some() || self.is_like_outside(call)
     }
 
     fn says_nothing_of_loops(&self, call: ExprId) -> bool {
-        self.calls_outside(call) || self.stopping(call).is_some()
+        self.calls_outside(call)
+            || self.stopping(call).is_some()
+            || (matches!(self.facts.exprs[call], Expr::Call(..))
+                && self.alike.noise_of_call(self.forms, call) <= Noise::Asked)
     }
 
     fn calls_outside(&self, call: ExprId) -> bool {
         let Expr::Call(callee, arguments) = &self.facts.exprs[call] else { return false };
-        // What is done with an object of the function's own may say something of others that it has.
-        let is_of_local = match self.facts.exprs[*callee] {
-            Expr::Attribute(object, _) => self.is_own_object(object),
-            _ => false,
-        };
-        !is_of_local
+        !self.is_of_own_object(*callee)
             && !self.is_looked_for(*callee)
             && self.path_of(*callee, 0).is_some_and(|path| self.says_nothing(&path, arguments))
     }
@@ -350,6 +477,11 @@ impl<'q> Quiet<'q> {
         let cancels =
             matches!(self.facts.exprs[callee], Expr::Attribute(_, name) if is_to_cancel(self.facts.name(name)));
         cancels || (is_test(self.path) && may_replace(self.facts, callee))
+    }
+
+    /// Whether it is a method of an object of the function's own: what is done with that may say something of others that it has.
+    fn is_of_own_object(&self, callee: ExprId) -> bool {
+        matches!(self.facts.exprs[callee], Expr::Attribute(object, _) if self.is_own_object(object))
     }
 
     /// Whether it is a name of the function that is no module or what a module has.
@@ -397,7 +529,7 @@ impl<'q> Quiet<'q> {
             Expr::Text(_) | Expr::Joined(..) => Some("str()".to_owned()),
             Expr::Global(name) if self.facts.scopes[MODULE_SCOPE].stars.is_empty() => {
                 let name = self.facts.name(*name);
-                is_quiet(name).then(|| name.to_owned())
+                is_quiet_builtin(name).then(|| name.to_owned())
             }
             Expr::Local(_) | Expr::Free(..) => self.bound(self.bindings(expr)?, depth),
             Expr::Attribute(object, name) => {

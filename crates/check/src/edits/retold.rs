@@ -1,6 +1,7 @@
 //! The outline of a program's calls, after an edit: places and functions have moved, and calls that block have come and gone.
 
 use super::alignment::{Alone, Come, Gone, Moves, Under};
+use super::forms::LikeCall;
 use super::quiet::{Callee, Stopping};
 use crate::facts::{Facts, FunctionId, Id, Names, Span};
 use crate::graph::{Hop, Site};
@@ -13,10 +14,21 @@ use rustc_hash::{FxHashMap, FxHashSet};
 pub(super) struct Shift<'e> {
     file: FileId,
     moves: &'e Moves,
+    old: &'e Facts,
     new: &'e Facts,
     /// The file's first function, and how many it had.
     first: u32,
     count: u32,
+    /// What calls come to of which the file had others like them: by the places of those. (Functions have their old numbers.)
+    likes: FxHashMap<(FunctionId, Span), Vec<Row>>,
+}
+
+/// What a call comes to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Row {
+    callee: FnId,
+    runs: Runs,
+    is_registered: bool,
 }
 
 impl Moves {
@@ -27,8 +39,11 @@ impl Moves {
 }
 
 impl<'e> Shift<'e> {
-    pub(super) fn new(outline: &Outline, file: FileId, (old, new): (&Facts, &'e Facts), moves: &'e Moves) -> Self {
-        Self { file, moves, new, first: outline.firsts[file.0 as usize], count: old.functions.len() as u32 }
+    pub(super) fn new(outline: &Outline, file: FileId, (old, new): (&'e Facts, &'e Facts), moves: &'e Moves) -> Self {
+        let (first, count) = (outline.firsts[file.0 as usize], old.functions.len() as u32);
+        let is_come = |come: &Come| matches!(&come.what, Alone::Call { like, .. } if !like.is_empty());
+        let likes = if moves.come.iter().any(is_come) { rows(outline, file, first) } else { FxHashMap::default() };
+        Self { file, moves, old, new, first, count, likes }
     }
 
     /// The number that a function has now, if it is still there.
@@ -93,6 +108,9 @@ impl<'e> Shift<'e> {
         for idle in &mut outline.stakes.idle {
             *idle = self.site(*idle)?;
         }
+        let before: FxHashSet<&str> = self.old.names.iter().collect();
+        self.new.names.iter().filter(|name| !before.contains(name)).for_each(|name| outline.words.add(name));
+        outline.set_noises(self.file, self.moves.noises.iter().copied());
         let place = outline.suppressions.partition_point(|(file, _)| *file < self.file);
         outline.suppressions.retain(|(file, _)| *file != self.file);
         let own = self.new.suppressions.iter().map(|one| (self.file, one.clone()));
@@ -124,7 +142,8 @@ impl<'e> Shift<'e> {
         }
         outline.names = names;
         outline.kinds.splice(first..end, kinds);
-        for flags in [&mut outline.is_self_contained, &mut outline.returning] {
+        let Outline { is_self_contained, is_free, is_deaf, returning, .. } = outline;
+        for flags in [is_self_contained, is_free, is_deaf, returning] {
             let own = self.new.functions.iter().map(|(id, _)| came_from.get(&id).is_some_and(|old| flags[*old]));
             let own: Vec<bool> = own.collect();
             flags.splice(first..end, own);
@@ -190,18 +209,25 @@ impl<'e> Shift<'e> {
                     outline.stops.retain(|stop| !(stop.is_direct && stop.caller == caller && stop.site == site));
                     (outline.stops.len() + 1 == before).then_some(())?;
                 }
-                Alone::Call(callee) => {
-                    let callee = match callee {
-                        Callee::Here(function) => FnId(self.first + function.raw()),
-                        Callee::In(file, name) => outline.function_of(*file, name)?,
+                Alone::Call { callee, like, .. } => {
+                    let known = match callee {
+                        Some(Callee::Here(function)) => Some(FnId(self.first + function.raw())),
+                        Some(Callee::In(file, name)) => outline.function_of(*file, name),
+                        None => None,
                     };
-                    may_go(outline, caller, callee)?;
-                    let is_own =
-                        |call: &&mut Call| call.runs != Runs::Elsewhere && call.caller == caller && call.site == site;
-                    let mut own = outline.calls.iter_mut().filter(is_own);
-                    let (Some(call), None) = (own.next(), own.next()) else { return None };
-                    (call.callee == callee).then_some(())?;
-                    call.runs = Runs::Elsewhere;
+                    let is_own = |call: &Call| {
+                        call.runs != Runs::Elsewhere && call.is_direct && call.caller == caller && call.site == site
+                    };
+                    let own = outline.calls.iter().enumerate().filter(|(_, call)| is_own(call));
+                    let own: Vec<(usize, FnId)> = own.map(|(place, call)| (place, call.callee)).collect();
+                    let is_known = matches!(own[..], [(_, callee)] if Some(callee) == known);
+                    for (place, callee) in own {
+                        outline.calls[place].runs = Runs::Elsewhere;
+                        let mut others = outline.calls.iter();
+                        let as_before = others.any(|call| call.callee == callee && call.runs != Runs::Elsewhere);
+                        may_go(outline, caller, callee, if is_known { Of::Known } else { Of::Like { as_before } })?;
+                    }
+                    (is_known || !like.is_empty()).then_some(())?;
                 }
             }
         }
@@ -216,10 +242,11 @@ impl<'e> Shift<'e> {
                 return None;
             }
             let at = Where { may_be_on_loop: true, is_other_loop: false, is_covered: under.is_covered, needs: 0 };
-            let (via, is_registered, is_direct) = (Box::default(), false, true);
+            let (via, is_direct): (Box<[Hop]>, _) = (Box::default(), true);
             match what {
                 Alone::Stop(Stopping { path, category }) => {
                     let (text, category, told_as) = (outline.number(path), *category, *category);
+                    let is_registered = false;
                     outline.stops.push(Stop {
                         caller,
                         site,
@@ -232,16 +259,36 @@ impl<'e> Shift<'e> {
                         is_direct,
                     });
                 }
-                Alone::Call(callee) => {
-                    let callee = match callee {
-                        Callee::Here(function) => self.global(*function),
-                        Callee::In(file, name) => outline.function_of(*file, name)?,
+                Alone::Call { callee, like, form } => {
+                    let known = match callee {
+                        Some(Callee::Here(function)) => Some(self.global(*function)),
+                        Some(Callee::In(file, name)) => outline.function_of(*file, name),
+                        None => None,
                     };
-                    may_go(outline, caller, callee)?;
-                    let (runs, is_told_asynchronous) = (Runs::AtOnce, false);
-                    let call =
-                        Call { caller, callee, site, runs, at, via, is_registered, is_told_asynchronous, is_direct };
-                    outline.calls.push(call);
+                    let known = known.filter(|callee| may_go(outline, caller, *callee, Of::Known).is_some());
+                    let as_before = form.is_some() && like.iter().any(|call| call.form == *form);
+                    let of = if known.is_some() { Of::Known } else { Of::Like { as_before } };
+                    let rows = match known {
+                        Some(callee) => vec![Row { callee, runs: Runs::AtOnce, is_registered: false }],
+                        None => self.rows_like(like)?,
+                    };
+                    let is_told_asynchronous = false;
+                    for Row { callee, runs, is_registered } in rows {
+                        may_go(outline, caller, callee, of)?;
+                        let via = via.clone();
+                        let call = Call {
+                            caller,
+                            callee,
+                            site,
+                            runs,
+                            at,
+                            via,
+                            is_registered,
+                            is_told_asynchronous,
+                            is_direct,
+                        };
+                        outline.calls.push(call);
+                    }
                 }
             }
         }
@@ -249,13 +296,20 @@ impl<'e> Shift<'e> {
         Some(())
     }
 
+    /// What these calls come to, if that is the same.
+    fn rows_like(&self, calls: &[LikeCall]) -> Option<Vec<Row>> {
+        let mut known = calls.iter().filter_map(|call| self.likes.get(&(call.function, call.span)));
+        let rows = known.next()?;
+        let rows = known.all(|other| other == rows).then_some(rows)?;
+        rows.iter().map(|row| Some(Row { callee: self.function(row.callee)?, ..*row })).collect()
+    }
+
     /// Whether code under these conditions runs on a loop like on none, whatever its function was given.
     fn may_be_on_loop(&self, outline: &Outline, caller: FnId, under: &Under) -> bool {
         let site = |span: &Span| Site { file: self.file, span: *span };
         let return_on_loop = |calls: &[Span]| calls.iter().all(|call| outline.returns_at(site(call)));
-        let is_plain = |at: Where| at.may_be_on_loop && !at.is_other_loop && at.needs == 0;
-        let calls = outline.present_calls().filter(|call| call.caller == caller && is_plain(call.at));
-        let stops = outline.stops.iter().filter(|stop| stop.caller == caller && stop.is_direct && is_plain(stop.at));
+        let calls = outline.present_calls().filter(|call| call.caller == caller && call.at.is_plain());
+        let stops = outline.stops.iter().filter(|stop| stop.caller == caller && stop.is_direct && stop.at.is_plain());
         let told: FxHashSet<Site> = calls.map(|call| call.site).chain(stops.map(|stop| stop.site)).collect();
         return_on_loop(&under.behind)
             && (under.shared.as_deref().is_some_and(return_on_loop)
@@ -283,14 +337,44 @@ impl<'e> Shift<'e> {
     }
 }
 
-/// Whether calls of a function may come to and go from another one: that neither takes nor gives anything that matters, and no rule asks who
-/// gets where from there.
-fn may_go(outline: &Outline, caller: FnId, callee: FnId) -> Option<()> {
-    let is_free = outline.is_self_contained[callee.0 as usize]
-        && outline.returning[callee.0 as usize]
+/// How it is known what a call calls.
+#[derive(Clone, Copy)]
+enum Of {
+    /// As the text says, and nothing more.
+    Known,
+    /// As other calls like it do; one of which gives it the same, or calls it all the same.
+    Like { as_before: bool },
+}
+
+/// Whether calls of a function may come to and go from another one: that takes nothing that matters, gives nothing that matters if more is not
+/// known of such calls, and no rule asks who gets where from there.
+fn may_go(outline: &Outline, caller: FnId, callee: FnId, of: Of) -> Option<()> {
+    let place = callee.0 as usize;
+    let is_free = match of {
+        Of::Known => outline.is_self_contained[place],
+        Of::Like { as_before } => outline.is_free[place] || (as_before && outline.is_deaf[place]),
+    };
+    let may_go = is_free
+        && outline.returning[place]
         && !outline.is_called_by_any(&outline.stakes.candidates, caller)
         && !outline.is_called_by_any(&outline.stakes.threads, caller);
-    is_free.then_some(())
+    may_go.then_some(())
+}
+
+/// What the calls of a file come to that stand under no condition which may matter.
+fn rows(outline: &Outline, file: FileId, first: u32) -> FxHashMap<(FunctionId, Span), Vec<Row>> {
+    let mut rows: FxHashMap<(FunctionId, Span), Vec<Row>> = FxHashMap::default();
+    let mut others = FxHashSet::default();
+    for call in outline.calls.iter().filter(|call| call.site.file == file && call.is_direct) {
+        let Call { callee, runs, is_registered, .. } = *call;
+        let place = (FunctionId::new(call.caller.0 - first), call.site.span);
+        rows.entry(place).or_default().push(Row { callee, runs, is_registered });
+        if call.runs == Runs::Elsewhere || !call.at.is_plain() || call.is_told_asynchronous {
+            others.insert(place);
+        }
+    }
+    rows.retain(|place, _| !others.contains(place));
+    rows
 }
 
 /// Sorts some items among themselves, and tells where each of them has gone.

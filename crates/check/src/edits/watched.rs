@@ -8,8 +8,12 @@ use std::hash::{BuildHasher, Hash};
 /// Kept with a report, as hashes: two names with one hash make an edit matter that does not, and never the other way round.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Watched {
-    /// Classes, properties, special methods, and coroutine functions that may be told to be plain ones.
+    /// Classes, special methods, what leads to objects, and coroutine functions that may be told to be plain ones.
     names: Vec<u64>,
+    /// What leads to objects, alone.
+    leads: Vec<u64>,
+    /// Properties: what reads them runs them.
+    properties: Vec<u64>,
     /// Those of classes alone.
     classes: Vec<u64>,
     /// Names that modules were asked for by others, whether they have them or not: with the paths of their files.
@@ -19,11 +23,15 @@ pub(crate) struct Watched {
 impl Watched {
     pub(crate) fn new(program: &Program, more: impl Iterator<Item = String>) -> Self {
         let names = program.watched_names().map(|name| hash(program.values.text(name)));
+        let leads = program.leading_names().map(|name| hash(program.values.text(name)));
+        let properties = program.property_names().map(|name| hash(program.values.text(name)));
         let classes = program.class_names().map(|name| hash(program.values.text(name)));
         let members =
             program.asked_members().map(|(file, name)| hash((&*program.file(file).path, program.values.text(name))));
         Self {
             names: sorted(names.chain(more.map(|name| hash(&*name)))),
+            leads: sorted(leads),
+            properties: sorted(properties),
             classes: sorted(classes),
             members: sorted(members),
         }
@@ -40,6 +48,16 @@ impl Watched {
     /// Whether code that mentions the name may matter to code elsewhere.
     pub(super) fn has(&self, name: &str) -> bool {
         self.names.binary_search(&hash(name)).is_ok()
+    }
+
+    /// Whether it matters in which files there is that name.
+    pub(super) fn leads(&self, name: &str) -> bool {
+        self.leads.binary_search(&hash(name)).is_ok()
+    }
+
+    /// Whether some class has a property of that name.
+    pub(super) fn has_property(&self, name: &str) -> bool {
+        self.properties.binary_search(&hash(name)).is_ok()
     }
 
     /// Whether some class has that name.

@@ -13,7 +13,7 @@ pub(crate) use index::{Arena, Id};
 pub(crate) use names::Names;
 pub(crate) use parts::{Part, Parts};
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 pub(crate) type NameId = Id<Names>;
@@ -495,6 +495,35 @@ impl Facts {
             _ => None,
         }));
         names
+    }
+
+    /// How often the file uses each of its names and texts.
+    pub(crate) fn uses_of_names(&self) -> FxHashMap<NameId, u32> {
+        let mut uses: FxHashMap<NameId, u32> = FxHashMap::default();
+        let mut tell = |name: NameId| *uses.entry(name).or_default() += 1;
+        let mut tell_part = |part: Part| {
+            if let Part::Name(name) = part {
+                tell(name);
+            }
+        };
+        self.exprs.iter().for_each(|(_, expr)| expr.each_part(&mut tell_part));
+        self.bindings.iter().for_each(|(_, binding)| binding.kind.each_part(&mut tell_part));
+        let functions = self.functions.iter();
+        functions.flat_map(|(_, function)| &function.events).for_each(|event| event.kind.each_part(&mut tell_part));
+        for (_, scope) in self.scopes.iter() {
+            scope.names.iter().for_each(|(name, _)| tell(*name));
+            scope.stars.iter().for_each(|(name, _)| tell(*name));
+        }
+        for (_, function) in self.functions.iter() {
+            [function.name, function.qualified].into_iter().for_each(&mut tell);
+            function.parameters.iter().for_each(|parameter| tell(parameter.name));
+        }
+        for (_, class) in self.classes.iter() {
+            [class.name, class.qualified].into_iter().for_each(&mut tell);
+            class.fields.iter().for_each(|field| tell(field.name));
+        }
+        self.stores.iter().for_each(|store| tell(store.name));
+        uses
     }
 
     /// Whether a condition is one of those of some code, or what it is part of.

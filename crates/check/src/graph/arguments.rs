@@ -1,6 +1,6 @@
 //! What the arguments of calls of the catalogue's say: whether a call waits after all, and under which conditions.
 
-use super::{Builder, Happening};
+use super::{Builder, Catalogued, Happening};
 use crate::catalogue::{Sink, Unless};
 use crate::facts::Constant;
 use crate::link::values::{ArgsId, EMPTY, SetId, Value};
@@ -13,7 +13,7 @@ impl Builder<'_> {
         let callees = self.program.values.shared(callees);
         callees.iter().any(|callee| match *self.program.values.get(*callee) {
             Value::External(path) => {
-                let (sink, handed) = self.catalogued(path);
+                let Catalogued { sink, handed, .. } = self.catalogued(path);
                 !handed.is_empty() || sink.is_some_and(|sink| sink.unless != Unless::Never)
             }
             _ => true,

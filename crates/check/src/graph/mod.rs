@@ -5,15 +5,18 @@
 
 mod arguments;
 mod handed;
+mod noises;
 pub(crate) mod other_loops;
 mod variables;
 
-use crate::catalogue::{Handed, Sink};
+use crate::catalogue::{Handed, Sink, is_quiet};
 use crate::facts::{ALWAYS, Event, EventKind, Expr, ExprId, GuardId, Span, Use};
 use crate::link::values::{ArgsId, ClsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, Step, Symbol, Value, ValueId};
 use crate::link::{Need, Patches, Program, Receiver, Target, Truth, Whose, is_answered};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use noises::Heard;
+pub(crate) use noises::Noise;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use std::hash::BuildHasher;
@@ -131,6 +134,13 @@ struct Happening {
     scheduled_by: Option<PathId>,
 }
 
+impl Happening {
+    /// Where it is told of first.
+    fn origin(&self) -> Site {
+        self.via.last().map_or(self.site, |hop| hop.site)
+    }
+}
+
 /// A call of a parameter.
 #[derive(Clone, Debug)]
 struct Variable {
@@ -145,6 +155,12 @@ impl Graph {
     /// Whether it is the same to a function what it is given, and to others.
     pub(crate) fn asks_nothing(&self, function: FnId) -> bool {
         self.variables[function.0 as usize].is_empty() && !self.owners.contains(&function)
+    }
+
+    /// Whether nobody has ever said what the parameters are that it calls, if any.
+    pub(crate) fn gets_no_answer(&self, function: FnId) -> bool {
+        let asked = &self.variables[function.0 as usize];
+        asked.iter().all(|variable| !self.answered.contains(&variable.at.origin())) && !self.owners.contains(&function)
     }
 
     /// Those of work that runs elsewhere, or later.
@@ -179,6 +195,8 @@ pub(crate) struct Graph {
     /// Edges of work for other threads or for the loop, which are none of `into` and `from`.
     deferred_into: FxHashMap<FnId, Vec<usize>>,
     pub(crate) outside: Vec<Outside>,
+    /// How much there is to hear of each event, in the order of the functions and of what happens in them.
+    pub(crate) noises: Vec<Noise>,
     /// What tests have other things in place of.
     pub(crate) patches: Patches,
     /// Calls of parameters and of what comes of them, where callers say what they are.
@@ -188,6 +206,8 @@ pub(crate) struct Graph {
     known_sinks: FxHashSet<(FnId, Site, PathId)>,
     variables: Vec<Vec<Variable>>,
     known_variables: FxHashSet<(FnId, ValueId, Site)>,
+    /// Where parameters are called of which somebody says what they are.
+    answered: FxHashSet<Site>,
     /// Calls of parameters of other functions, which only all callers together can tell.
     foreign: Vec<Variable>,
     /// Those other functions.
@@ -211,7 +231,17 @@ struct Builder<'p> {
     /// Functions are looked at, each by itself: nothing is known of their parameters.
     is_direct: bool,
     /// What the catalogue says of paths that were met.
-    paths: FxHashMap<PathId, (Option<Sink>, Rc<[Handed]>)>,
+    paths: FxHashMap<PathId, Catalogued>,
+    /// Of the event that is looked at.
+    heard: Heard,
+}
+
+/// What the catalogue says of something outside the program.
+#[derive(Clone)]
+struct Catalogued {
+    sink: Option<Sink>,
+    handed: Rc<[Handed]>,
+    is_quiet: bool,
 }
 
 /// Looks at all that the program does.
@@ -230,9 +260,9 @@ pub(crate) fn build(program: &mut Program) -> Graph {
         .any(|name| program.values.known_symbol(name).is_some_and(|name| specials.contains(&name)));
     let (truths, dispatches, paths) = (FxHashMap::default(), FxHashMap::default(), FxHashMap::default());
     let always = Rc::default();
-    let is_direct = true;
+    let (is_direct, heard) = (true, Heard::default());
     let mut builder =
-        Builder { program, graph, always, truths, dispatches, specials, has_async_specials, is_direct, paths };
+        Builder { program, graph, always, truths, dispatches, specials, has_async_specials, is_direct, paths, heard };
     for function in builder.program.functions() {
         builder.function(function);
     }
@@ -243,6 +273,7 @@ pub(crate) fn build(program: &mut Program) -> Graph {
     builder.decorators();
     builder.foreign();
     builder.spread();
+    builder.settle_noises();
     builder.graph.patches = builder.program.patches();
     builder.graph
 }
@@ -252,8 +283,9 @@ impl Builder<'_> {
         let file = self.program.file_of(function);
         let facts = Rc::clone(&self.program.file(file).facts);
         for event in &facts.functions[self.program.local_fn(function)].events {
-            self.event(file, function, *event);
+            self.listened(file, function, *event);
         }
+        self.share(&facts.functions[self.program.local_fn(function)].events);
     }
 
     /// Decorators are called with what they decorate: those that keep it for what others call.
@@ -333,6 +365,7 @@ impl Builder<'_> {
         let mut targets = self.program.targets(callees, args);
         let has_sink = targets.iter().any(|target| matches!(target, Target::External(..)));
         if has_sink && self.is_patient(file, event, callee) {
+            self.heard.is_loud = true;
             targets.retain(|target| !matches!(target, Target::External(..)));
         }
         let receiver = self.receiver(file, function, callee);
@@ -407,6 +440,7 @@ impl Builder<'_> {
         for target in targets {
             if let Target::External(path, _) = target {
                 self.graph.outside.push(Outside { caller: function, path, site });
+                self.hear(file, event, path);
             }
             self.target(&at, target);
         }
@@ -598,17 +632,17 @@ impl Builder<'_> {
     }
 
     /// What the catalogue says of a path.
-    fn catalogued(&mut self, path: PathId) -> &(Option<Sink>, Rc<[Handed]>) {
+    fn catalogued(&mut self, path: PathId) -> &Catalogued {
         let Program { values, catalogue, .. } = &*self.program;
         self.paths.entry(path).or_insert_with(|| {
             let text = values.path_text(path);
-            (catalogue.sink(text), catalogue.handed(text).into())
+            let (sink, handed) = (catalogue.sink(text), catalogue.handed(text).into());
+            Catalogued { is_quiet: sink.is_none() && is_quiet(text), sink, handed }
         })
     }
 
     fn external(&mut self, at: &Happening, path: PathId, args: ArgsId) {
-        let (sink, handed) = self.catalogued(path);
-        let (sink, handed) = (*sink, Rc::clone(handed));
+        let Catalogued { sink, handed, .. } = self.catalogued(path).clone();
         if let Some(by) = at.scheduled_by {
             if let Some(sink) = sink
                 && !self.is_harmless(sink, args)

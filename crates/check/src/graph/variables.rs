@@ -85,12 +85,20 @@ impl Builder<'_> {
                 self.program.targets(filled, args)
             }
         };
+        self.answer(variable, &targets);
         let Some(at) = self.seen_from(edge, variable) else { return };
         for target in targets {
             if let Target::External(path, _) = target {
                 self.graph.outside_by_parameter.push(Outside { caller: at.caller, path, site: at.site });
             }
             self.target(&at, target);
+        }
+    }
+
+    /// Somebody has said what a parameter is, unless that is another one.
+    fn answer(&mut self, variable: &Variable, targets: &[Target]) {
+        if targets.iter().any(|target| !matches!(target, Target::Variable(..))) {
+            self.graph.answered.insert(variable.at.origin());
         }
     }
 
@@ -174,7 +182,9 @@ impl Builder<'_> {
                 }
                 let args = self.program.fill_args(variable.args, env);
                 if matches!(variable.at.kind, EventKind::Call(_)) {
-                    for target in self.program.targets(filled, args) {
+                    let targets = self.program.targets(filled, args);
+                    self.answer(&variable, &targets);
+                    for target in targets {
                         if !matches!(target, Target::Variable(..)) {
                             self.target(&variable.at, target);
                         }
@@ -197,7 +207,9 @@ impl Builder<'_> {
             }
             let is_registered = variable.at.is_registered || !self.program.is_constructor(owner);
             let at = Happening { is_registered, ..variable.at.clone() };
-            for (target, needs) in self.handed_over(&variable, &envs) {
+            let handed = self.handed_over(&variable, &envs);
+            self.answer(&variable, &handed.iter().map(|(target, _)| *target).collect::<Vec<_>>());
+            for (target, needs) in handed {
                 if let Target::External(path, _) = target {
                     let Happening { caller, site, .. } = at;
                     self.graph.outside_by_parameter.push(Outside { caller, path, site });
@@ -260,7 +272,7 @@ impl Builder<'_> {
     }
 }
 
-const MOST_VARIABLES: usize = 24;
+pub(super) const MOST_VARIABLES: usize = 24;
 const LONGEST_VIA: usize = 5;
 const MOST_ROUNDS: usize = 2_000_000;
 const MOST_GIVERS: usize = 12;

@@ -35,9 +35,9 @@ pub(super) struct BusyStack {
 }
 
 impl BusyStack {
-    /// Whether it was not being looked at; from now on it is.
+    /// Whether it was not being looked at, nor too much else; from now on it is.
     pub(super) fn insert(&mut self, one: Busy) -> bool {
-        let is_new = self.all.insert(one);
+        let is_new = self.all.len() < DEEPEST && self.all.insert(one);
         if is_new {
             self.passing.push(Filled::default());
         }
@@ -63,3 +63,6 @@ impl BusyStack {
         self.passing.last_mut().unwrap_or(&mut self.lasting)
     }
 }
+
+/// Things that are looked at one within the other.
+const DEEPEST: usize = 100;

@@ -698,10 +698,18 @@ impl Program {
         }
     }
 
-    /// Names by which code may matter to code elsewhere that it does not know of: classes, properties, special methods.
+    /// Names by which code may matter to code elsewhere that it does not know of: classes, special methods, what leads to objects.
     pub(crate) fn watched_names(&self) -> impl Iterator<Item = Symbol> + '_ {
-        let kept = self.hierarchy.properties.iter().chain(&self.makings.watched).copied();
-        self.class_names().chain(kept).chain(self.special_names())
+        self.class_names().chain(self.leading_names()).chain(self.special_names())
+    }
+
+    /// Names that lead to objects of which it was asked what is done with them.
+    pub(crate) fn leading_names(&self) -> impl Iterator<Item = Symbol> + '_ {
+        self.makings.watched.iter().copied()
+    }
+
+    pub(crate) fn property_names(&self) -> impl Iterator<Item = Symbol> + '_ {
+        self.hierarchy.properties.iter().copied()
     }
 
     pub(crate) fn class_names(&self) -> impl Iterator<Item = Symbol> + '_ {

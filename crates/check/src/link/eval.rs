@@ -6,7 +6,7 @@ use super::values::{
     ANYHOW, Args, Decoration, EMPTY, EnvId, FileId, FnId, NO_ARGS, NO_ENV, PathId, SetId, Step, Symbol, Value, ValueId,
 };
 use super::{Busy, Memo, Named, Program, Returned};
-use crate::catalogue::canonical;
+use crate::catalogue::{canonical, is_builtin};
 use crate::facts::{BindingId, BindingKind, Constant, Expr, ExprId, Key, MODULE_SCOPE, NameId, ScopeId};
 use std::rc::Rc;
 
@@ -254,7 +254,7 @@ impl Program {
             return found;
         }
         let text = self.values.text(symbol).to_owned();
-        if BUILTINS.contains(&text.as_str()) {
+        if is_builtin(&text) {
             return self.external(&text);
         }
         self.outside_star(file, &text)
@@ -718,64 +718,6 @@ impl Program {
     }
 }
 
-/// Whether it is a built-in function that matters here.
-pub(crate) fn is_builtin(name: &str) -> bool {
-    BUILTINS.contains(&name)
-}
-
-/// Built-in functions that matter here.
-const BUILTINS: &[&str] = &[
-    "open",
-    "input",
-    "sorted",
-    "min",
-    "max",
-    "map",
-    "filter",
-    "list",
-    "tuple",
-    "set",
-    "frozenset",
-    "dict",
-    "sum",
-    "any",
-    "all",
-    "enumerate",
-    "zip",
-    "reversed",
-    "next",
-    "iter",
-    "property",
-    "classmethod",
-    "staticmethod",
-    "isinstance",
-    "len",
-    "str",
-    "repr",
-    "bytes",
-    "bytearray",
-    "getattr",
-    "__import__",
-    "type",
-    "Exception",
-    "BaseException",
-    "RuntimeError",
-    "ConnectionRefusedError",
-    "OSError",
-    "KeyboardInterrupt",
-    "GeneratorExit",
-    "TimeoutError",
-    "super",
-    "object",
-    "print",
-    "int",
-    "float",
-    "bool",
-    "anext",
-    "aiter",
-    "ExceptionGroup",
-    "BaseExceptionGroup",
-];
 /// Expressions within expressions, over all files.
 const DEEPEST: u32 = 400;
 /// Names that a value is given, one after the other.

@@ -28,14 +28,15 @@ mod truth;
 mod types;
 mod usage;
 pub(crate) mod values;
+mod words;
 
 pub(crate) use calls::Target;
 pub(crate) use dispatch::{Receiver, Whose};
-pub(crate) use eval::is_builtin;
 pub(crate) use modules::{Modules, Source, is_test, module_name};
 pub(crate) use needs::{Need, Passed, What};
 pub(crate) use patches::{Patches, may_replace};
 pub(crate) use truth::{Truth, is_answered, is_dual_name};
+pub(crate) use words::Words;
 
 use crate::catalogue::Catalogue;
 use crate::facts::{self, ClassId, Expr, ExprId, Facts, FunctionId, NameId};
@@ -68,6 +69,8 @@ pub(crate) struct Program {
     modules: Modules,
     fn_files: Vec<FileId>,
     cls_files: Vec<FileId>,
+    /// Whether one file has a symbol, or more.
+    name_files: Vec<u8>,
     /// What each expression may be; expressions of all files in a row.
     memo: Vec<Memo>,
     returned: FxHashMap<FnId, Rc<[Returned]>>,
@@ -133,10 +136,15 @@ impl Program {
         let mut values = Values::new();
         let modules = Modules::new(sources.iter().map(|source| (&*source.path, &*source.module)));
         let mut files: Vec<File> = Vec::with_capacity(sources.len());
-        let (mut fn_files, mut cls_files) = (Vec::new(), Vec::new());
+        let (mut fn_files, mut cls_files, mut name_files) = (Vec::new(), Vec::new(), Vec::new());
         let mut exprs = 0;
         for (index, source) in sources.into_iter().enumerate() {
             let symbols: Vec<Symbol> = source.facts.names.iter().map(|name| values.symbol(name)).collect();
+            for symbol in &symbols {
+                let place = symbol.0 as usize;
+                name_files.resize(name_files.len().max(place + 1), 0);
+                name_files[place] = 2.min(name_files[place] + 1);
+            }
             let members = source.facts.scopes[facts::MODULE_SCOPE].names.iter().enumerate();
             let members = members.map(|(place, (name, _))| (symbols[name.index()], place)).collect();
             let file = FileId(index as u32);
@@ -165,6 +173,7 @@ impl Program {
             modules,
             fn_files,
             cls_files,
+            name_files,
             memo: vec![Memo::Open; exprs as usize],
             returned: FxHashMap::default(),
             yielded: FxHashMap::default(),
@@ -194,6 +203,12 @@ impl Program {
         }
         program.learn_classes();
         program
+    }
+
+    /// All names and texts that files have, and whether one has it, or more.
+    fn names(&self) -> impl Iterator<Item = (&str, u8)> {
+        let known = self.name_files.iter().enumerate().filter(|(_, files)| **files > 0);
+        known.map(|(place, files)| (self.values.text(Symbol(place as u32)), *files))
     }
 
     /// Names that modules were asked for by others, whether they have them or not.

@@ -58,6 +58,11 @@ pub(super) struct Alternatives {
 }
 
 impl Alternatives {
+    /// All that is one of several.
+    pub(super) fn each(&self) -> impl Iterator<Item = What> + '_ {
+        self.lists.iter().flatten().map(|(what, _)| *what)
+    }
+
     pub(super) fn any(&mut self, mut list: Vec<(What, bool)>) -> (What, bool) {
         list.sort_unstable();
         list.dedup();

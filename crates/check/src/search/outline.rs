@@ -2,12 +2,13 @@
 
 use super::rows::Rows;
 use crate::catalogue::Category;
-use crate::facts::{Id, Names, Suppression};
-use crate::graph::{Graph, Hop, Site, other_loops};
+use crate::facts::{Event, Id, Names, Span, Suppression};
+use crate::graph::{Graph, Hop, Noise, Site, other_loops};
 use crate::link::values::{FileId, FnId, PathId, Symbol};
-use crate::link::{Need, Passed, Program, Truth, is_dual_name};
+use crate::link::{Need, Passed, Program, Truth, Words, is_dual_name};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The calls of a program, and what blocks, for [`crate::Report::after`]; what is in it is the checker's own business.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -24,6 +25,10 @@ pub struct Outline {
     pub(crate) returning: Vec<bool>,
     /// Plain functions of modules that give nothing but constants, call nothing of what they are given, and have no other name.
     pub(crate) is_self_contained: Vec<bool>,
+    /// Functions to which it is all the same who calls them, and with what.
+    pub(crate) is_free: Vec<bool>,
+    /// Those too of which nobody has said what the parameters are that they call: one who calls them as others do says nothing.
+    pub(crate) is_deaf: Vec<bool>,
     /// By the numbers that the graph's edges have.
     pub(crate) calls: Vec<Call>,
     pub(crate) stops: Vec<Stop>,
@@ -40,6 +45,9 @@ pub struct Outline {
     /// Comments that silence rules, and the files that they stand in.
     pub(crate) suppressions: Vec<(FileId, Suppression)>,
     pub(crate) stakes: Stakes,
+    /// By file: how much there is to hear of each event, in their order; a letter each.
+    noises: Vec<String>,
+    pub(crate) words: Words,
     /// Functions that others than the calls here tell of may call.
     pub(crate) untold: FxHashSet<FnId>,
 }
@@ -82,6 +90,13 @@ pub(crate) struct Where {
     /// A handler hides errors.
     pub(crate) is_covered: bool,
     pub(crate) needs: u32,
+}
+
+impl Where {
+    /// Whether a loop may run there, whatever the function was given.
+    pub(crate) const fn is_plain(self) -> bool {
+        self.may_be_on_loop && !self.is_other_loop && self.needs == 0
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -175,13 +190,10 @@ impl Outline {
         outline.add_functions(program);
         let mut lists = Lists::default();
         outline.add_calls(program, graph, &mut lists);
-        for (function, is_self_contained) in program.functions().zip(&outline.is_self_contained) {
+        for (function, is_deaf) in program.functions().zip(&outline.is_deaf) {
             // These may be called from elsewhere tomorrow.
-            let is_returning = if *is_self_contained {
-                Some(!program.only_returns_outside(function))
-            } else {
-                program.returns_anyway(function)
-            };
+            let is_returning =
+                if *is_deaf { Some(!program.only_returns_outside(function)) } else { program.returns_anyway(function) };
             outline.returning.push(is_returning == Some(true));
         }
         for (sink, told_as) in graph.sinks.iter().zip(categories) {
@@ -199,7 +211,11 @@ impl Outline {
         }
         outline.add_scheduled(program, graph);
         outline.add_replaced(program, graph);
+        outline.words = Words::new(program, outline.needs.iter().flatten());
+        let mut noises = graph.noises.iter().map(|noise| noise.letter());
         for (file, known) in (0..).map(FileId).zip(&program.files) {
+            let events = known.facts.functions.iter().map(|(_, function)| function.events.len()).sum();
+            outline.noises.push(noises.by_ref().take(events).collect());
             outline.suppressions.extend(known.facts.suppressions.iter().map(|one| (file, one.clone())));
         }
         outline
@@ -227,6 +243,9 @@ impl Outline {
             program.function(function).parameters.iter().any(|parameter| is_dual_name(facts.name(parameter.name)))
         };
         let dual: Vec<bool> = program.functions().map(|function| is_dual(program, function)).collect();
+        let is_plain = |id: FnId| !dual[id.0 as usize] && !program.is_constructor(id);
+        self.is_free = program.functions().map(|id| is_plain(id) && graph.asks_nothing(id)).collect();
+        self.is_deaf = program.functions().map(|id| is_plain(id) && graph.gets_no_answer(id)).collect();
         self.is_self_contained = program
             .functions()
             .map(|id| !dual[id.0 as usize] && graph.asks_nothing(id) && program.is_self_contained(id))
@@ -338,6 +357,35 @@ impl Outline {
             next.extend(callees.filter(|callee| seen.insert(*callee)));
         }
         false
+    }
+
+    /// How much there is to hear of each event of a file, in their order.
+    pub(crate) fn noises(&self, file: FileId) -> impl Iterator<Item = Noise> + '_ {
+        self.noises[file.0 as usize].bytes().map(Noise::of_letter)
+    }
+
+    /// The same, after an edit.
+    pub(crate) fn set_noises(&mut self, file: FileId, noises: impl Iterator<Item = Noise>) {
+        self.noises[file.0 as usize] = noises.map(Noise::letter).collect();
+    }
+
+    /// Rules have found something in these places: of what happens there nobody can say that no rule asks.
+    pub(crate) fn add_noises(&mut self, program: &Program, places: impl Iterator<Item = Site>) {
+        let mut by_file: BTreeMap<FileId, Vec<Span>> = BTreeMap::new();
+        places.for_each(|site| by_file.entry(site.file).or_default().push(site.span));
+        for (file, mut spans) in by_file {
+            spans.sort_unstable();
+            let events = program.file(file).facts.functions.iter().flat_map(|(_, function)| &function.events);
+            let is_told = |event: &Event| {
+                let from = spans.partition_point(|span| span.start < event.span.start);
+                let mut within = spans[from..].iter().take_while(|span| span.start < event.span.end);
+                within.any(|span| event.span.contains(*span))
+            };
+            let noises = events.zip(self.noises(file));
+            let noises: Vec<Noise> =
+                noises.map(|(event, noise)| if is_told(event) { Noise::Some } else { noise }).collect();
+            self.set_noises(file, noises.into_iter());
+        }
     }
 
     /// As Python's `__qualname__`.

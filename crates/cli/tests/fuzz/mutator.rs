@@ -36,8 +36,20 @@ impl Mutator {
         let at = self.next(lines.len() + 1);
         let below = lines.get(at).map_or("", String::as_str);
         let indent = below[..below.len() - below.trim_start().len()].to_owned();
-        match self.next(12) {
+        match self.next(14) {
             0 if at < lines.len() => drop(lines.remove(at)),
+            12 if at < lines.len() => lines.insert(at, lines[at].clone()),
+            13 => {
+                // What a text says.
+                let has_text = |place: &usize| lines[*place].split(['"', '\'']).count() > 2;
+                let texts: Vec<usize> = (0..lines.len()).filter(has_text).collect();
+                if !texts.is_empty() {
+                    let place = *self.one_of(&texts);
+                    let parts: Vec<&str> = lines[place].splitn(3, ['"', '\'']).collect();
+                    let new = self.one_of(&["other words", "some words", "main", "x", "close"]);
+                    lines[place] = lines[place].replacen(parts[1], new, 1);
+                }
+            }
             1 if at < lines.len() && self.next(4) == 0 => lines[at].push_str("  # noqa"),
             1 if at < lines.len() => lines[at] = self.changed_line(&lines[at].clone()),
             2 if !lines.is_empty() => {
