@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from statistics import median
 
@@ -37,9 +38,9 @@ EDITS = {
     "after a line that may matter to all": "\nasync def probe():\n    return 3\n",
 }
 # Edits of a line of some function, that is an expression by itself: a call, mostly.
-LINES: dict[str, Callable[[str], list[str]]] = {
+LINES: dict[str, Callable[[bytes], list[bytes]]] = {
     "a line is doubled": lambda line: [line, line],
-    "a line becomes `pass`": lambda line: [line[: len(line) - len(line.lstrip())] + "pass"],
+    "a line becomes `pass`": lambda line: [line[: len(line) - len(line.lstrip())] + b"pass"],
 }
 CACHES = (".soliloop_cache", ".ruff_cache")
 
@@ -80,15 +81,18 @@ def main() -> None:
         print_table(figures, edits, lines, memory(copy))
 
 
-def largest(tree: Path) -> tuple[Path, int]:
-    """The largest file that is no test, to be edited; and the lines of all."""
-    files = {path: path.read_bytes() for path in tree.rglob("*.py") if path.is_file()}
+def product(tree: Path) -> list[Path]:
+    """The files that are no tests; all, if there are no others."""
+    files = sorted(path for path in tree.rglob("*.py") if path.is_file())
     if not files:
         sys.exit(f"no Python in {tree}")
-    product = [path for path in files if "test" not in str(path.relative_to(tree))]
-    return max(product or files, key=lambda path: len(files[path])), sum(
-        text.count(b"\n") for text in files.values()
-    )
+    return [path for path in files if "test" not in str(path.relative_to(tree))] or files
+
+
+def largest(tree: Path) -> tuple[Path, int]:
+    """The largest file that is no test, to be edited; and the lines of all."""
+    lines = sum(path.read_bytes().count(b"\n") for path in tree.rglob("*.py") if path.is_file())
+    return max(product(tree), key=lambda path: path.stat().st_size), lines
 
 
 def measured(tree: Path, edited: Path) -> Iterator[tuple[str, str, float]]:
@@ -108,28 +112,21 @@ def measured(tree: Path, edited: Path) -> Iterator[tuple[str, str, float]]:
 
 
 def at_random(tree: Path, count: int) -> Iterator[tuple[str, float]]:
-    """Edits of lines here and there, always the same ones: case, seconds of CPU."""
+    """Edits of a line in each of some files, always the same ones: case, seconds of CPU."""
     chance = random.Random(1)
-    files = sorted(path for path in tree.rglob("*.py") if path.is_file())
-    files = [path for path in files if "test" not in str(path.relative_to(tree))] or files
-    while count > 0:
-        path = chance.choice(files)
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
-        places = calls_of(text)
-        if not places:
-            continue
-        place = chance.choice(places)
-        lines = text.splitlines(keepends=True)
+    files = product(tree)
+    places = ((path, calls_of(path.read_bytes())) for path in chance.sample(files, len(files)))
+    for path, known in islice(filter(lambda one: one[1], places), count):
+        text, place = path.read_bytes(), chance.choice(known)
+        lines = text.split(b"\n")
         for case, edit in LINES.items():
-            new = [*lines[:place], *(f"{line}\n" for line in edit(lines[place].rstrip("\r\n")))]
-            path.write_text("".join([*new, *lines[place + 1 :]]), "utf-8", "surrogateescape")
+            path.write_bytes(b"\n".join([*lines[:place], *edit(lines[place]), *lines[place + 1 :]]))
             yield case, cpu(tree, SOLILOOP)
-            path.write_text(text, "utf-8", "surrogateescape")
+            path.write_bytes(text)
             run(tree, SOLILOOP)
-        count -= 1
 
 
-def calls_of(text: str) -> list[int]:
+def calls_of(text: bytes) -> list[int]:
     """The lines of functions that are an expression by itself, from 0."""
     try:
         tree = ast.parse(text)
@@ -191,6 +188,8 @@ def print_table(
         part = figures[case, "soliloop"].least / cold
         print(f"| {case} | | {seconds(case, 'soliloop')} | ({part:.2f} of nothing kept) |")
     for case, taken in edits.items():
+        if not taken:
+            continue
         below = sum(seconds < cold / 5 for seconds in taken)
         part = median(taken) / cold
         what = f"of {len(taken)} at random {below} below a fifth of nothing kept, median {part:.2f}"
