@@ -170,6 +170,7 @@ fn report(files: &[File], program: &mut Program, graph: &Graph, settings: &Setti
     let found = context.found;
     outline.stakes = context.stakes;
     let others = found.iter().filter(|raw| !rules::is_of_ways(raw.rule.code));
+    outline.add_unasked(program);
     outline.add_noises(program, others.map(|raw| raw.site));
     let wanted = found.into_iter().filter(|raw| is_wanted(raw, &outline, files, settings));
     let findings = wanted.map(|raw| texts.tell(raw)).collect();

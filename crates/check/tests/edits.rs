@@ -110,7 +110,9 @@ fn edits_that_say_something() {
         ("asyncio.run(main())\n", "asyncio.run(main())\nkinds = [shop.Till]\n"),
         ("    pause(1)\n", "    pause(1)\n    print(shop.Till().total)\n"),
         ("asyncio.run(main())\n", "asyncio.run(main())\nclass Other:\n    pass\n"),
-        ("asyncio.run(main())\n", "asyncio.run(main())\nasync def other():\n    return 3\n"),
+        ("asyncio.run(main())\n", "asyncio.run(main())\nasync def sell():\n    return 3\n"),
+        ("asyncio.run(main())\n", "asyncio.run(main())\nasync def other():\n    asyncio.get_event_loop()\n"),
+        ("asyncio.run(main())\n", "asyncio.run(main())\nasync def other():\n    return 3\nkinds = [other]\n"),
         ("async def main():\n", "async def main(log=log):\n"),
         ("import asyncio, logging, time\n", "import asyncio, logging, time  # noqa\n"),
         ("    pause(1)\n", "    pause(1)  # noqa\n"),
@@ -717,8 +719,11 @@ fn what_is_like_something_else() {
         // A parameter of which nobody says what it is.
         ("    kind.end()\n", ""),
         ("    kind.begin('the first')\n", "    kind.begin('the second', 3)\n"),
-        // A text like which there is no other one.
+        // A text like which there is no other one; and what is returned to those who do not ask what that is.
         ("'the first of all'", "'the second of all'"),
+        ("'the first of all'", "'once'"),
+        ("        return title\n", "        return [kind for kind in title]\n"),
+        ("        return title\n", ""),
         ("'the last of all'", "'the very last of all'"),
     ];
     for (old, new) in same {
@@ -739,11 +744,52 @@ fn what_is_like_something_else() {
         // Texts that there are elsewhere, that may be names, or that all may be compared with.
         ("'monotonic'", "'sleep'"),
         ("main(None)", "main('the last of all')"),
-        ("'the first of all'", "'once'"),
+        ("main(None)", "main('the first of all')"),
     ];
     for (old, new) in others {
         assert!(carried(old, new).is_none(), "{old} {new}");
     }
+}
+
+#[test]
+fn functions_that_nobody_asks_for() {
+    let add = |end: &str| carried_from(BEFORE, &format!("{BEFORE}\n\n{end}"));
+    let idle = "async def idle():\n    return 3\n";
+    let slow = "async def slow(seconds=1):\n    print(seconds)\n    time.sleep(seconds)\n";
+    let pausing = "async def pausing():\n    await asyncio.sleep(0)\n    pause(1)\n";
+    let counts = |report: &Report, code: &str| report.findings.iter().filter(|finding| finding.code == code).count();
+    let before = counts(&add("").unwrap(), "SL002");
+    for (text, idle, more) in [(idle, 1, 0), (slow, 0, 1), ("def plain():\n    time.sleep(1)\n", 0, 0)] {
+        let report = add(text).unwrap();
+        assert_eq!((counts(&report, "SL008"), counts(&report, "SL002")), (idle, before + more), "{text}");
+        // It goes as it came; and what was there once may come again.
+        let with = format!("{BEFORE}\n\n{text}");
+        assert!(carried_from(&with, BEFORE).is_some(), "{text}");
+        assert!(carried_through(&[BEFORE, &with, BEFORE, &with, &format!("{with}\n\nLIMIT = 3\n")]), "{text}");
+    }
+    // What is like something else is known; what others do if they are called must be asked of the program.
+    assert!(add(pausing).is_some());
+    assert!(add(&pausing.replace("pause(1)", "shop.pack()")).is_none());
+}
+
+/// Whether the report of the program is carried over from each of the texts of its first file to the next one.
+fn carried_through(texts: &[&str]) -> bool {
+    let files = |text: &str| {
+        [("shop.py", SHOP), ("start.py", text)].map(|(path, text)| File { path: path.into(), text: text.into() })
+    };
+    let know_all = |files: &[File]| files.iter().map(|file| know(&file.text)).collect::<Vec<_>>();
+    let settings = Settings::default();
+    let first = files(texts[0]);
+    let mut report = check(&first, know_all(&first), &settings);
+    for pair in texts.windows(2) {
+        let new = files(pair[1]);
+        let edit = Edit { index: 1, old: &know(pair[0]), new: &know(pair[1]) };
+        let Some(carried) = report.after(edit, &new, &settings) else { return false };
+        let fresh = check(&new, know_all(&new), &settings);
+        assert_eq!((&carried.findings, &carried.problems), (&fresh.findings, &fresh.problems), "after {}", pair[1]);
+        report = carried;
+    }
+    true
 }
 
 #[test]

@@ -7,9 +7,10 @@ use super::quiet::{Callee, Quiet, Stopping};
 use super::uses::Uses;
 use crate::facts::{
     ALWAYS, Argument, ArgumentKind, BindingId, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, Function,
-    FunctionId, GuardId, MODULE_SCOPE, NameId, Part, Parts, ScopeId, ScopeKind, Span,
+    FunctionId, GuardId, MODULE, MODULE_SCOPE, NameId, Part, Parts, ScopeId, ScopeKind, Span,
 };
 use crate::graph::Noise;
+use crate::link::Words;
 use crate::link::values::FileId;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::hash::Hash;
@@ -29,6 +30,9 @@ pub(super) struct Alignment<'q> {
     /// Calls that have come or gone.
     gone: Vec<Gone>,
     come: Vec<Come>,
+    /// Functions that nobody asks for: those that are there no more, and new ones.
+    lost: Vec<FunctionId>,
+    fresh: Vec<FunctionId>,
 }
 
 /// Where everything has gone.
@@ -39,6 +43,10 @@ pub(super) struct Moves {
     pub(super) gone: Vec<Gone>,
     /// Calls that are new.
     pub(super) come: Vec<Come>,
+    /// Functions that nobody asks for, and which are there no more: where they stood.
+    pub(super) lost: Vec<Span>,
+    /// Coroutine functions that nobody asks for, are new, and await nothing.
+    pub(super) idle: Vec<FunctionId>,
     /// How much there is to hear of each event, as far as its form says.
     pub(super) noises: Vec<Noise>,
     /// Functions that quiet code calls now.
@@ -85,6 +93,13 @@ pub(super) struct Under {
     pub(super) beside: Vec<Span>,
 }
 
+impl Moves {
+    /// Whether something stood in a function that is there no more.
+    pub(super) fn has_lost(&self, span: Span) -> bool {
+        self.lost.iter().any(|lost| lost.contains(span))
+    }
+}
+
 impl Alone {
     fn of(quiet: Quiet<'_>, event: &Event) -> Option<Self> {
         let call = || {
@@ -93,6 +108,11 @@ impl Alone {
             (callee.is_some() || !like.is_empty()).then_some(Self::Call { callee, like, form })
         };
         quiet.stop(event).map(Self::Stop).or_else(call)
+    }
+
+    /// Whether it is a call of what blocks.
+    const fn is_stop(&self) -> bool {
+        matches!(self, Self::Stop(_))
     }
 
     /// The name of another module that it uses.
@@ -108,6 +128,8 @@ impl Alone {
 struct Pairs<T> {
     to: FxHashMap<T, T>,
     from: FxHashMap<T, T>,
+    /// All of them, in the order in which they were found.
+    found: Vec<(T, T)>,
 }
 
 /// What is known of two things.
@@ -126,6 +148,7 @@ impl<T: Copy + Eq + Hash> Pairs<T> {
             (None, None) => {
                 self.to.insert(old, new);
                 self.from.insert(new, old);
+                self.found.push((old, new));
                 Pair::Fresh
             }
             (Some(known), _) if *known == new => Pair::Known,
@@ -136,11 +159,19 @@ impl<T: Copy + Eq + Hash> Pairs<T> {
     fn are(&self, old: T, new: T) -> bool {
         self.to.get(&old) == Some(&new)
     }
+
+    /// Forgets all but the first ones.
+    fn truncate(&mut self, count: usize) {
+        for (old, new) in self.found.drain(count..) {
+            self.to.remove(&old);
+            self.from.remove(&new);
+        }
+    }
 }
 
 impl<T> Default for Pairs<T> {
     fn default() -> Self {
-        Self { to: FxHashMap::default(), from: FxHashMap::default() }
+        Self { to: FxHashMap::default(), from: FxHashMap::default(), found: Vec::new() }
     }
 }
 
@@ -158,6 +189,8 @@ impl<'q> Alignment<'q> {
             asked: Vec::new(),
             gone: Vec::new(),
             come: Vec::new(),
+            lost: Vec::new(),
+            fresh: Vec::new(),
         }
     }
 
@@ -178,8 +211,11 @@ impl<'q> Alignment<'q> {
         let called = quiet.filter_map(|event| self.new.called(event)).collect();
         let noises = self.noises();
         let asked = self.asked_anew();
-        let Self { spans, functions, gone, come, .. } = self;
-        is_same.then_some(Moves { spans: spans.to, functions: functions.to, gone, come, noises, called, asked })
+        let Self { new, spans, functions, gone, come, lost, fresh, .. } = self;
+        let lost = lost.into_iter().map(|function| old.functions[function].span).collect();
+        let idle = fresh.into_iter().filter(|function| new.is_idle(*function)).collect();
+        let (spans, functions) = (spans.to, functions.to);
+        is_same.then_some(Moves { spans, functions, gone, come, lost, idle, noises, called, asked })
     }
 
     /// Calls that both sides have, but which have returned before something on one side only. (Those of one side alone may come and go.)
@@ -199,18 +235,20 @@ impl<'q> Alignment<'q> {
     }
 
     fn paired_old(&self) -> Paired<'_> {
-        let Self { exprs, bindings, guards, functions, .. } = self;
-        Paired { exprs: &exprs.to, bindings: &bindings.to, guards: &guards.to, functions: &functions.to }
+        let Self { exprs, bindings, guards, functions, lost, .. } = self;
+        let (exprs, bindings, guards, functions) = (&exprs.to, &bindings.to, &guards.to, &functions.to);
+        Paired { exprs, bindings, guards, functions, unheard_of: lost }
     }
 
     fn paired_new(&self) -> Paired<'_> {
-        let Self { exprs, bindings, guards, functions, .. } = self;
-        Paired { exprs: &exprs.from, bindings: &bindings.from, guards: &guards.from, functions: &functions.from }
+        let Self { exprs, bindings, guards, functions, fresh, .. } = self;
+        let (exprs, bindings, guards, functions) = (&exprs.from, &bindings.from, &guards.from, &functions.from);
+        Paired { exprs, bindings, guards, functions, unheard_of: fresh }
     }
 
     // ---------------------------------------------------------- functions, scopes
 
-    /// Pairs functions in the order of the text. Those of one side alone must be quiet.
+    /// Pairs functions in the order of the text. Those of one side alone must be quiet, or such that nobody asks for them.
     fn pair_functions(&mut self) -> bool {
         let key = |facts: &'q Facts, function: FunctionId| facts.name(facts.functions[function].qualified);
         let mut old = self.old.facts.functions.iter().map(|(id, _)| id).peekable();
@@ -223,11 +261,51 @@ impl<'q> Alignment<'q> {
                     old.next();
                     new.next();
                 }
-                (_, Some(only)) if self.new.function(only) => drop(new.next()),
-                (Some(only), _) if self.old.function(only) => drop(old.next()),
+                (_, Some(only)) if self.new.function(only) || self.is_fresh(only) => drop(new.next()),
+                (Some(only), _) if self.old.function(only) || self.is_lost(only) => drop(old.next()),
                 _ => return false,
             }
         }
+    }
+
+    /// Whether a function is new that nobody asks for, and all that it does can be told.
+    fn is_fresh(&mut self, function: FunctionId) -> bool {
+        if !self.new.is_unheard_of(function, Words::is_unknown) {
+            return false;
+        }
+        let come: Option<Vec<Come>> =
+            self.new.heard(function).map(|event| self.come(function, event, std::iter::empty())).collect();
+        // What is called by one that should be plain may use a loop.
+        let is_idle = self.new.is_idle(function);
+        let Some(come) = come.filter(|come| !is_idle || come.iter().all(|one| one.what.is_stop())) else {
+            return false;
+        };
+        self.come.extend(come);
+        self.fresh.push(function);
+        true
+    }
+
+    /// Whether such a function is there no more.
+    fn is_lost(&mut self, function: FunctionId) -> bool {
+        if !self.old.is_unheard_of(function, Words::is_of_one_file) {
+            return false;
+        }
+        let gone: Option<Vec<Gone>> = self.old.heard(function).map(|event| self.gone(function, event)).collect();
+        let Some(gone) = gone else { return false };
+        self.gone.extend(gone);
+        self.lost.push(function);
+        true
+    }
+
+    /// An event that has come, if it can be told.
+    fn come(&self, function: FunctionId, event: &Event, others: impl Iterator<Item = &'q Event>) -> Option<Come> {
+        let what = Alone::of(self.new, event)?;
+        Some(Come { function, span: event.span, what, under: self.under(event.guard, others) })
+    }
+
+    /// An event that is there no more, if it can be told.
+    fn gone(&self, function: FunctionId, event: &Event) -> Option<Gone> {
+        Some(Gone { function, span: event.span, what: Alone::of(self.old, event)? })
     }
 
     /// Pairs the scopes of paired functions and classes.
@@ -305,40 +383,68 @@ impl<'q> Alignment<'q> {
                     && self.maybe(old.default, new.default)
             })
             && self.exprs(&old.decorators, &new.decorators)
-            && self.guarded(&old.returns, &new.returns)
+            && self.ends(function, (old, new))
             && self.guarded(&old.yields, &new.yields)
-            && self.exprs(&old.raised, &new.raised)
+            && self.raised(old, new)
             && self.maybe(old.annotation, new.annotation)
-            && old.end.is_some() == new.end.is_some()
-            && self.guard(old.end.unwrap_or(ALWAYS), new.end.unwrap_or(ALWAYS))
             && self.events(function, now)
-            && (old.events.is_empty() == new.events.is_empty() || is_open_ended(self.new, new))
+            && (function == MODULE || old.events.is_empty() == new.events.is_empty() || is_open_ended(self.new, new))
             && (old.decorators.is_empty() || acts(old) == acts(new))
+    }
+
+    /// How a function ends, and what it returns. If nobody asks for that, and it may return whatever happens in it, only what calls give matters.
+    fn ends(&mut self, function: FunctionId, (old, new): (&Function, &Function)) -> bool {
+        let is_open =
+            || old.is_async || old.is_generator || (is_open_ended(self.old, old) && is_open_ended(self.new, new));
+        let is_unasked = self.old.unasked.get(function.index()) == Some(&true) && is_open();
+        let told = |quiet: Quiet<'_>, returns: &[(ExprId, GuardId)]| -> Vec<(ExprId, GuardId)> {
+            returns.iter().copied().filter(|(value, _)| !is_unasked || quiet.has_results(*value)).collect()
+        };
+        let (returns, now) = (told(self.old, &old.returns), told(self.new, &new.returns));
+        let is_same_end = |this: &mut Self| {
+            old.end.is_some() == new.end.is_some() && this.guard(old.end.unwrap_or(ALWAYS), new.end.unwrap_or(ALWAYS))
+        };
+        returns.len() == now.len()
+            && returns.into_iter().zip(now).all(|(old, new)| self.expr(old.0, new.0) && self.guard(old.1, new.1))
+            && (is_unasked || is_same_end(self))
+    }
+
+    /// What a function raises, if it is made of anything that has a name: that may be a caught error.
+    fn raised(&mut self, old: &Function, new: &Function) -> bool {
+        let named = |facts: &Facts, raised: &[ExprId]| -> Vec<ExprId> {
+            raised.iter().copied().filter(|expr| facts.mentions(*expr, &|_| true)).collect()
+        };
+        let (old, new) = (named(self.old.facts, &old.raised), named(self.new.facts, &new.raised));
+        old.len() == new.len() && old.into_iter().zip(new).all(|(old, new)| self.expr(old, new))
     }
 
     /// What a function does, but for what is quiet, and for calls that come and go.
     fn events(&mut self, function: FunctionId, now: FunctionId) -> bool {
         let (old, new) = (Heard::all(self.old, function), Heard::all(self.new, now));
-        let Some(Matched { pairs, gone, come }) = matched(&old, &new) else { return false };
-        for index in gone {
-            let event = old[index].event;
-            let Some(what) = Alone::of(self.old, event) else { return false };
-            self.gone.push(Gone { function, span: event.span, what });
+        let Some(Matched { pairs, mut gone, mut come }) = matched(&old, &new) else { return false };
+        for (one, other) in &pairs {
+            let (before, now) = (old[*one].event, new[*other].event);
+            let is_same = self.try_to(|this| {
+                this.same(&before.kind, &now.kind)
+                    && this.expr(before.expr, now.expr)
+                    && this.guard(before.guard, now.guard)
+                    && this.span(before.span, now.span)
+            });
+            if !is_same {
+                gone.push(*one);
+                come.push(*other);
+            }
         }
-        for index in come {
-            let event = new[index].event;
-            let Some(what) = Alone::of(self.new, event) else { return false };
-            let pairs = pairs.iter().map(|(_, other)| new[*other].event);
-            let under = self.under(event.guard, pairs);
-            self.come.push(Come { function: now, span: event.span, what, under });
-        }
-        pairs.into_iter().all(|(one, other)| {
-            let (old, new) = (old[one].event, new[other].event);
-            self.same(&old.kind, &new.kind)
-                && self.expr(old.expr, new.expr)
-                && self.guard(old.guard, new.guard)
-                && self.span(old.span, new.span)
-        })
+        let gone: Option<Vec<Gone>> = gone.into_iter().map(|index| self.gone(function, old[index].event)).collect();
+        let others = || {
+            pairs.iter().map(|(_, other)| new[*other].event).filter(|other| self.spans.from.contains_key(&other.span))
+        };
+        let come: Option<Vec<Come>> =
+            come.into_iter().map(|index| self.come(now, new[index].event, others())).collect();
+        let (Some(gone), Some(come)) = (gone, come) else { return false };
+        self.gone.extend(gone);
+        self.come.extend(come);
+        true
     }
 
     fn under(&self, guard: GuardId, others: impl Iterator<Item = &'q Event>) -> Under {
@@ -494,6 +600,21 @@ impl<'q> Alignment<'q> {
         }
         let (old, new) = (&self.old.facts.guards[old], &self.new.facts.guards[new]);
         self.same(&old.condition, &new.condition) && self.guard(old.parent, new.parent)
+    }
+
+    /// Whether two things are the same; if not, nothing of them is paired.
+    fn try_to(&mut self, are_same: impl FnOnce(&mut Self) -> bool) -> bool {
+        let Self { exprs, bindings, guards, spans, asked, .. } = self;
+        let before = (exprs.found.len(), bindings.found.len(), guards.found.len(), spans.found.len(), asked.len());
+        let are_same = are_same(self);
+        if !are_same {
+            self.exprs.truncate(before.0);
+            self.bindings.truncate(before.1);
+            self.guards.truncate(before.2);
+            self.spans.truncate(before.3);
+            self.asked.truncate(before.4);
+        }
+        are_same
     }
 
     fn guarded(&mut self, old: &[(ExprId, GuardId)], new: &[(ExprId, GuardId)]) -> bool {

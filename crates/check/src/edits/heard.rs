@@ -23,8 +23,7 @@ pub(super) struct Matched {
 
 impl<'f> Heard<'f> {
     pub(super) fn all(quiet: Quiet<'f>, function: FunctionId) -> Vec<Self> {
-        let function = &quiet.facts.functions[function];
-        let heard = function.events.iter().filter(|event| !quiet.event(event));
+        let (heard, function) = (quiet.heard(function), &quiet.facts.functions[function]);
         heard
             .map(|event| Self {
                 event,

@@ -13,11 +13,13 @@ pub(super) struct Paired<'p> {
     pub(super) bindings: &'p FxHashMap<BindingId, BindingId>,
     pub(super) guards: &'p FxHashMap<GuardId, GuardId>,
     pub(super) functions: &'p FxHashMap<FunctionId, FunctionId>,
+    /// Functions that have none, and whose names are nobody else's.
+    pub(super) unheard_of: &'p [FunctionId],
 }
 
 /// All that has no counterpart and mentions such a name, each with its whole form, in an order of their own; and all names of the file that lead to objects.
 pub(super) fn mentions<'f>(quiet: Quiet<'f>, paired: Paired<'_>) -> (Vec<u64>, FxHashSet<&'f str>) {
-    let teller = Teller { quiet };
+    let teller = Teller { quiet, unheard_of: paired.unheard_of };
     let facts = quiet.facts;
     let mut told = Vec::new();
     let mut tell = |kind: u32, parts: Vec<Part>| told.extend(teller.tell(kind, &parts));
@@ -29,7 +31,9 @@ pub(super) fn mentions<'f>(quiet: Quiet<'f>, paired: Paired<'_>) -> (Vec<u64>, F
     for (expr, _) in others().filter(|(expr, _)| !is_part.contains(expr)) {
         tell(0, vec![Part::Expr(expr)]);
     }
-    for (binding, known) in facts.bindings.iter().filter(|(binding, _)| !paired.bindings.contains_key(binding)) {
+    let is_known = |kind| matches!(kind, BindingKind::Function(id) if paired.unheard_of.contains(&id));
+    let others = facts.bindings.iter().filter(|(binding, _)| !paired.bindings.contains_key(binding));
+    for (binding, known) in others.filter(|(_, known)| !is_known(known.kind)) {
         tell(1, [vec![Part::Binding(binding)], known.kind.parts()].concat());
     }
     for (_, guard) in facts.guards.iter().filter(|(guard, _)| !paired.guards.contains_key(guard)) {
@@ -55,11 +59,12 @@ pub(super) fn mentions<'f>(quiet: Quiet<'f>, paired: Paired<'_>) -> (Vec<u64>, F
 }
 
 /// Tells things by their form: names by their text, and nothing by its number.
-struct Teller<'f> {
+struct Teller<'f, 'p> {
     quiet: Quiet<'f>,
+    unheard_of: &'p [FunctionId],
 }
 
-impl Teller<'_> {
+impl Teller<'_, '_> {
     /// Its form, if it mentions a name that matters.
     fn tell(&self, kind: u32, parts: &[Part]) -> Option<u64> {
         let mut hasher = FxHasher::default();
@@ -125,7 +130,8 @@ impl Teller<'_> {
             }
             Part::Function(function) => {
                 facts.name(facts.functions[function].qualified).hash(hasher);
-                self.quiet.watched.has(facts.name(facts.functions[function].name))
+                !self.unheard_of.contains(&function)
+                    && self.quiet.watched.has(facts.name(facts.functions[function].name))
             }
             Part::Class(class) => {
                 facts.name(facts.classes[class].name).hash(hasher);

@@ -18,9 +18,9 @@ mod watched;
 pub(crate) use watched::Watched;
 
 use crate::catalogue::Catalogue;
-use crate::facts::{Facts, Span, Suppression};
+use crate::facts::{Facts, FunctionId, Span, Suppression};
 use crate::graph::Site;
-use crate::link::values::FileId;
+use crate::link::values::{FileId, FnId};
 use crate::link::{Modules, module_name};
 use crate::rules;
 use crate::search::{FromBefore, Outline, Search};
@@ -70,7 +70,8 @@ impl Report {
         }
         let id = FileId(edit.index as u32);
         let outline = self.outline.take();
-        if moves.gone.is_empty() && moves.come.is_empty() {
+        self.findings.retain(|finding| finding.place.path != file.path || !moves.has_lost(finding.place.span()));
+        if moves.idle.is_empty() && moves.gone.is_empty() && moves.come.is_empty() {
             self.move_places(&file.path, file, &moves.spans)?;
             self.outline = outline.and_then(|outline| Shift::new(&outline, id, (old, new), &moves).apply(outline));
             if !moves.asked.is_empty() {
@@ -83,15 +84,18 @@ impl Report {
             }
             let before = outline?;
             let shift = Shift::new(&before, id, (old, new), &moves);
-            let after = shift.apply(before.clone())?;
+            let mut after = shift.apply(before.clone())?;
             moves.asked_return(&after, id).then_some(())?;
-            let found = found_anew((&before, &after), &shift)?;
+            let mut found = found_anew((&before, &after), &shift)?;
+            tell_idle(&mut after, new, id, &moves.idle, &mut found);
             self.findings.retain(|finding| !rules::is_of_ways(finding.code));
             self.move_places(&file.path, file, &moves.spans)?;
             let mut texts = Texts::new(files);
             let wanted = found.into_iter().filter(|raw| is_wanted(raw, &after, files, settings));
             self.findings.extend(wanted.map(|raw| texts.tell(raw)));
             self.outline = Some(after);
+            let idle = moves.idle.iter().map(|function| new.name(new.functions[*function].name));
+            idle.for_each(|name| self.watched.add(name));
             for (asked, name) in moves.come.iter().filter_map(|come| come.what.asked()) {
                 self.watched.ask(&files[asked.0 as usize].path, name);
             }
@@ -123,6 +127,8 @@ impl Report {
             around: &around,
             catalogue: &catalogue,
             watched: &self.watched,
+            unasked: self.outline.as_ref().map_or(&[], |outline| outline.unasked(around.file)),
+            words: self.outline.as_ref().map(|outline| &outline.words),
             depth: 0,
         };
         Alignment::new(quiet(&edit.old.0, &old), quiet(&edit.new.0, &new)).moves()
@@ -156,11 +162,27 @@ fn found_anew((before, after): (&Outline, &Outline), shift: &Shift<'_>) -> Optio
     };
     let moved: FxHashSet<Site> = old.iter().filter_map(|raw| shift.site(raw.site)).collect();
     let known: FxHashSet<Site> = new.iter().map(|raw| raw.site).collect();
-    let is_lost = |raw: &&rules::Raw| shift.site(raw.site).is_none_or(|site| !known.contains(&site));
+    let is_lost =
+        |raw: &&rules::Raw| shift.site(raw.site).is_none_or(|site| !known.contains(&site)) && !shift.has_lost(raw.site);
     let is_fresh = |raw: &&rules::Raw| !moved.contains(&raw.site);
     let is_other = old.iter().filter(is_lost).any(|raw| is_idle(before, raw))
         || new.iter().filter(is_fresh).any(|raw| is_idle(after, raw));
     (!is_other).then_some(new)
+}
+
+/// Coroutine functions that are new and await nothing: told of unless something else is to be mended in them.
+fn tell_idle(outline: &mut Outline, facts: &Facts, file: FileId, idle: &[FunctionId], found: &mut Vec<rules::Raw>) {
+    for id in idle {
+        let function = &facts.functions[*id];
+        let global = FnId(outline.firsts[file.0 as usize] + id.raw());
+        let is_in = |site: Site| site.file == file && function.span.contains(site.span);
+        if !found.iter().any(|raw| is_in(raw.site)) {
+            let site = Site { file, span: function.at };
+            found.push(rules::awaits_nothing(site, outline.qualified_name(global), facts.name(function.name)));
+        }
+        outline.stakes.idle.push(Site { file, span: function.span });
+        outline.stakes.candidates.push(global);
+    }
 }
 
 /// Whether comments silence the same things: all that has moved is on the line of the same one, or of none.

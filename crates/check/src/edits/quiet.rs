@@ -5,11 +5,11 @@ use super::watched::Watched;
 use crate::catalogue::{Catalogue, Category, Handed, Unless, canonical, is_builtin, is_quiet, is_quiet_builtin};
 use crate::facts::{
     ALWAYS, Argument, BindingId, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, FunctionId, Guard,
-    GuardId, MODULE, MODULE_SCOPE, Use,
+    GuardId, MODULE, MODULE_SCOPE, Part, Parts, Use,
 };
 use crate::graph::Noise;
 use crate::link::values::FileId;
-use crate::link::{Modules, is_answered, is_test, may_replace};
+use crate::link::{Modules, Words, is_answered, is_test, may_replace};
 use crate::rules::{is_to_cancel, misuse, needs_a_loop};
 use rustc_hash::FxHashSet;
 
@@ -59,6 +59,10 @@ pub(super) struct Quiet<'q> {
     pub(super) around: &'q Around<'q>,
     pub(super) catalogue: &'q Catalogue,
     pub(super) watched: &'q Watched,
+    /// The names and texts of the program before the edit, if they are known.
+    pub(super) words: Option<&'q Words>,
+    /// Functions of the old text of which nobody has asked what they return.
+    pub(super) unasked: &'q [bool],
     /// Functions that were looked into, one within the other.
     pub(super) depth: u32,
 }
@@ -95,6 +99,11 @@ impl<'q> Quiet<'q> {
             }
             _ => false,
         }
+    }
+
+    /// What happens in a function that is not quiet.
+    pub(super) fn heard(self, function: FunctionId) -> impl Iterator<Item = &'q Event> {
+        self.facts.functions[function].events.iter().filter(move |event| !self.event(event))
     }
 
     /// Whether an event is like others of which the program has heard nothing.
@@ -366,6 +375,17 @@ impl<'q> Quiet<'q> {
         }
     }
 
+    /// Whether anything in an expression is what a call gives that may be one of the program's, or is a name that nothing was bound to.
+    pub(super) fn has_results(&self, expr: ExprId) -> bool {
+        let is_one = match &self.facts.exprs[expr] {
+            Expr::Local(bindings) => bindings.is_empty() || self.is_result(expr),
+            Expr::Free(..) => self.bindings(expr).unwrap_or_default().iter().any(|binding| self.has_result(*binding)),
+            _ => self.is_result(expr),
+        };
+        let parts = || self.facts.exprs[expr].parts().into_iter();
+        is_one || parts().any(|part| matches!(part, Part::Expr(part) if self.has_results(part)))
+    }
+
     /// Whether a name has what a call gives that may be one of the program's.
     pub(super) fn has_result(&self, binding: BindingId) -> bool {
         let value = misuse::value_of(&self.facts.bindings[binding]);
@@ -381,6 +401,29 @@ impl<'q> Quiet<'q> {
         let is_spared = function.is_stub || is_test(self.path);
         let is_form_quiet = !function.is_async || (is_spared && !self.watched.has(name));
         is_form_quiet && self.does_nothing(id) && self.name(name, self.facts.bindings_of(MODULE_SCOPE, function.name))
+    }
+
+    /// Whether a function that has come or gone stands in the module as it is, and nothing in the program has its name: nobody asks for it.
+    /// (`is_unknown` says so of a name, for the other files.) What it does is to be told.
+    pub(super) fn is_unheard_of(&self, id: FunctionId, is_unknown: impl Fn(&Words, &str) -> bool) -> bool {
+        let function = &self.facts.functions[id];
+        let name = self.facts.name(function.name);
+        let bindings = self.facts.bindings_of(MODULE_SCOPE, function.name);
+        let is_unused = matches!(bindings, [one] if !self.facts.bindings[*one].is_used);
+        self.stands_alone(id)
+            && is_unused
+            && self.facts.uses_of_names()[&function.name] == USES_OF_ITSELF
+            && self.words.is_some_and(|words| is_unknown(words, name))
+            && !name.starts_with("__")
+            && self.name(name, bindings)
+            // Of fixtures of that name it would have to be asked.
+            && (function.parameters.is_empty() || !is_test(self.path))
+    }
+
+    /// Whether a coroutine function that nobody asks for is to be told of as one that awaits nothing.
+    pub(super) fn is_idle(&self, id: FunctionId) -> bool {
+        let function = &self.facts.functions[id];
+        function.is_async && !function.awaits && !function.is_stub && !is_test(self.path)
     }
 
     /// Whether a call is one of a function of this module that does nothing either, and keeps nothing of what it is given.
@@ -412,14 +455,20 @@ impl<'q> Quiet<'q> {
     fn does_nothing(&self, id: FunctionId) -> bool {
         let inner = Quiet { depth: self.depth + 1, ..*self };
         let function = &self.facts.functions[id];
+        // Of what it does with its parameters, those hear who say what they are.
+        let is_asked = |event: &Event| self.alike.noise(self.forms, event) == Noise::Asked;
+        let is_quiet = || function.events.iter().all(|event| !is_asked(event) && inner.event(event));
+        self.depth < DEEPEST_CALL && self.stands_alone(id) && is_quiet()
+    }
+
+    /// Whether a function stands in the module as it is, under a name that nothing else has there.
+    fn stands_alone(&self, id: FunctionId) -> bool {
+        let function = &self.facts.functions[id];
         let is_plain = !function.is_generator && !function.is_lambda && function.decorators.is_empty();
         let is_alone = function.parent == MODULE && function.class.is_none();
         let bindings = self.facts.bindings_of(MODULE_SCOPE, function.name);
         let is_bound = matches!(bindings, [one] if self.facts.bindings[*one].kind == BindingKind::Function(id));
-        // Of what it does with its parameters, those hear who say what they are.
-        let is_asked = |event: &Event| self.alike.noise(self.forms, event) == Noise::Asked;
-        let is_quiet = || function.events.iter().all(|event| !is_asked(event) && inner.event(event));
-        self.depth < DEEPEST_CALL && is_plain && is_alone && is_bound && is_quiet()
+        is_plain && is_alone && is_bound
     }
 
     /// Whether a name that the module has got, or has no more, is one that nobody hears of.
@@ -450,7 +499,9 @@ impl<'q> Quiet<'q> {
 
     fn call(&self, call: ExprId) -> bool {
         let Expr::Call(callee, arguments) = &self.facts.exprs[call] else { return false };
-        self.calls_outside(call) || self.calls_nothing(*callee, arguments)
+        let makes_error =
+            || self.is_builtin_error(*callee) && arguments.iter().all(|argument| self.is_literal(argument.value));
+        self.calls_outside(call) || makes_error() || self.calls_nothing(*callee, arguments)
     }
 
     /// Whether what a call gives is nothing of the program's.
@@ -579,6 +630,8 @@ fn known(path: &str) -> Option<String> {
     is_quiet(&path).then_some(path)
 }
 
+/// A function's name is that, and its qualified name, and one of the module.
+const USES_OF_ITSELF: u32 = 3;
 /// Functions that call each other.
 const DEEPEST_CALL: u32 = 2;
 /// Steps from a name to what it is.

@@ -64,6 +64,11 @@ impl<'e> Shift<'e> {
         self.moves.spans.get(&site.span).map(|span| Site { span: *span, ..site })
     }
 
+    /// Whether something stood in a function that nobody asked for, and which is there no more.
+    pub(super) fn has_lost(&self, site: Site) -> bool {
+        site.file == self.file && self.moves.has_lost(site.span)
+    }
+
     fn global(&self, function: FunctionId) -> FnId {
         FnId(self.first + function.raw())
     }
@@ -105,11 +110,14 @@ impl<'e> Shift<'e> {
             scheduled.caller = self.function(scheduled.caller)?;
             scheduled.site = self.site(scheduled.site)?;
         }
+        outline.stakes.idle.retain(|idle| !self.has_lost(*idle));
         for idle in &mut outline.stakes.idle {
             *idle = self.site(*idle)?;
         }
-        let before: FxHashSet<&str> = self.old.names.iter().collect();
-        self.new.names.iter().filter(|name| !before.contains(name)).for_each(|name| outline.words.add(name));
+        let (before, now): (FxHashSet<&str>, FxHashSet<&str>) =
+            (self.old.names.iter().collect(), self.new.names.iter().collect());
+        before.difference(&now).for_each(|name| outline.words.remove(name));
+        now.difference(&before).for_each(|name| outline.words.add(name));
         outline.set_noises(self.file, self.moves.noises.iter().copied());
         let place = outline.suppressions.partition_point(|(file, _)| *file < self.file);
         outline.suppressions.retain(|(file, _)| *file != self.file);
@@ -142,8 +150,8 @@ impl<'e> Shift<'e> {
         }
         outline.names = names;
         outline.kinds.splice(first..end, kinds);
-        let Outline { is_self_contained, is_free, is_deaf, returning, .. } = outline;
-        for flags in [is_self_contained, is_free, is_deaf, returning] {
+        let Outline { is_self_contained, is_free, is_deaf, is_unasked, returning, .. } = outline;
+        for flags in [is_self_contained, is_free, is_deaf, is_unasked, returning] {
             let own = self.new.functions.iter().map(|(id, _)| came_from.get(&id).is_some_and(|old| flags[*old]));
             let own: Vec<bool> = own.collect();
             flags.splice(first..end, own);

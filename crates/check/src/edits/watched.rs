@@ -37,6 +37,14 @@ impl Watched {
         }
     }
 
+    /// That is one of the names now which matter wherever they are mentioned.
+    pub(super) fn add(&mut self, name: &str) {
+        let name = hash(name);
+        if let Err(place) = self.names.binary_search(&name) {
+            self.names.insert(place, name);
+        }
+    }
+
     /// The module in this file was asked for that name.
     pub(super) fn ask(&mut self, path: &str, name: &str) {
         let asked = hash((path, name));

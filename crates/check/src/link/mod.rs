@@ -39,10 +39,10 @@ pub(crate) use truth::{Truth, is_answered, is_dual_name};
 pub(crate) use words::Words;
 
 use crate::catalogue::Catalogue;
-use crate::facts::{self, ClassId, Expr, ExprId, Facts, FunctionId, NameId};
+use crate::facts::{self, ClassId, Expr, ExprId, Facts, FunctionId, GuardId, NameId};
 use busy::{Busy, BusyStack};
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use values::{ClsId, FileId, FnId, PathId, SetId, Symbol, Value, ValueId, Values};
 
@@ -74,6 +74,8 @@ pub(crate) struct Program {
     /// What each expression may be; expressions of all files in a row.
     memo: Vec<Memo>,
     returned: FxHashMap<FnId, Rc<[Returned]>>,
+    /// Whether anybody asked what a function returns.
+    is_asked: Vec<Cell<bool>>,
     yielded: FxHashMap<FnId, SetId>,
     decorated: FxHashMap<FnId, SetId>,
     /// Functions with a decorator of which nothing is known.
@@ -166,6 +168,7 @@ impl Program {
                 first_expr,
             });
         }
+        let is_asked = vec![Cell::new(false); fn_files.len()];
         let mut program = Self {
             files,
             values,
@@ -176,6 +179,7 @@ impl Program {
             name_files,
             memo: vec![Memo::Open; exprs as usize],
             returned: FxHashMap::default(),
+            is_asked,
             yielded: FxHashMap::default(),
             decorated: FxHashMap::default(),
             disguised: FxHashSet::default(),
@@ -242,6 +246,17 @@ impl Program {
     pub(crate) fn function(&self, function: FnId) -> &facts::Function {
         let file = self.file(self.file_of(function));
         &file.facts.functions[self.local_fn(function)]
+    }
+
+    /// What a function returns, and under which conditions.
+    pub(crate) fn returns(&self, function: FnId) -> Vec<(ExprId, GuardId)> {
+        self.is_asked[function.0 as usize].set(true);
+        self.function(function).returns.clone()
+    }
+
+    /// Whether anybody has asked for that.
+    pub(crate) fn is_asked_for_returns(&self, function: FnId) -> bool {
+        self.is_asked[function.0 as usize].get()
     }
 
     /// What a function does, for whoever asks the program about it meanwhile.

@@ -434,7 +434,7 @@ impl Program {
 
     fn returns_loop_truth(&mut self, function: FnId, depth: u32) -> Option<bool> {
         let file = self.file_of(function);
-        let returns = self.function(function).returns.clone();
+        let returns = self.returns(function);
         self.agreeing(file, &returns, depth)
     }
 

@@ -15,6 +15,8 @@ pub(crate) struct Words {
     several: Vec<u32>,
     /// What texts are asked to begin with.
     prefixes: Vec<String>,
+    /// Of those of one file: what that has no more.
+    gone: Vec<String>,
 }
 
 impl Words {
@@ -41,16 +43,37 @@ impl Words {
 
     /// Whether a text of a file is one that no other file has, and that is nothing but a text.
     pub(crate) fn is_in_one_file(&self, text: &str) -> bool {
-        self.is_nothing_else(text) && self.has_once(text) && !self.has_several(text)
+        self.is_nothing_else(text) && self.is_of_one_file(text)
     }
 
     /// Whether a text is one that no file had, and that is nothing but a text.
     pub(crate) fn is_new(&self, text: &str) -> bool {
-        self.is_nothing_else(text) && !self.has_once(text) && !self.has_several(text)
+        self.is_nothing_else(text) && self.is_unknown(text)
+    }
+
+    /// Whether no file has it.
+    pub(crate) fn is_unknown(&self, word: &str) -> bool {
+        !self.has_once(word) && !self.has_several(word)
+    }
+
+    /// Whether one file alone has it.
+    pub(crate) fn is_of_one_file(&self, word: &str) -> bool {
+        self.has_once(word) && !self.has_several(word)
+    }
+
+    /// A file that had it has it no more.
+    pub(crate) fn remove(&mut self, word: &str) {
+        if self.is_of_one_file(word) {
+            self.gone.push(word.to_owned());
+        }
     }
 
     /// A file that did not have it has it now.
     pub(crate) fn add(&mut self, word: &str) {
+        if let Some(place) = self.gone.iter().position(|gone| gone == word) {
+            self.gone.swap_remove(place);
+            return;
+        }
         let list = if self.has_once(word) { &mut self.several } else { &mut self.once };
         let hash = hash(word);
         if let Err(place) = list.binary_search(&hash) {
@@ -59,7 +82,7 @@ impl Words {
     }
 
     fn has_once(&self, word: &str) -> bool {
-        self.once.binary_search(&hash(word)).is_ok()
+        self.once.binary_search(&hash(word)).is_ok() && !self.gone.iter().any(|gone| gone == word)
     }
 
     fn has_several(&self, word: &str) -> bool {

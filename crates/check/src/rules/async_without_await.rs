@@ -1,6 +1,6 @@
 //! Coroutine functions that never wait.
 
-use super::{Context, Rule, Severity};
+use super::{Context, Raw, Rule, Severity};
 use crate::facts::{BindingId, BindingKind, Expr, ExprId, Facts, MODULE_SCOPE, ScopeId};
 use crate::graph::Site;
 use crate::link::Program;
@@ -64,9 +64,22 @@ pub(super) fn check(context: &mut Context<'_>) {
         }
         context.stakes.idle.push(Site { file, span: context.program.function(function).span });
         if !is_mended_otherwise(context, function) {
-            let message = format!("`{}` is `async def`, and awaits nothing", context.program.values.text(name));
-            context.report(&RULE, function, span, message, "make it a plain function", &[]);
+            let qualified = context.program.qualified_name(function);
+            context.found.push(awaits_nothing(Site { file, span }, qualified, context.program.values.text(name)));
         }
+    }
+}
+
+/// Tells of a function that is to be a plain one.
+pub(crate) fn awaits_nothing(site: Site, qualified: String, name: &str) -> Raw {
+    Raw {
+        rule: &RULE,
+        severity: RULE.severity,
+        site,
+        message: format!("`{name}` is `async def`, and awaits nothing"),
+        help: "make it a plain function".to_owned(),
+        chain: vec![(qualified, Some(site))],
+        is_async: true,
     }
 }
 

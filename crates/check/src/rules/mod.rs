@@ -16,7 +16,7 @@ mod nest_asyncio;
 mod swallowed_cancellation;
 mod task_dropped;
 
-pub(crate) use async_without_await::needs_a_loop;
+pub(crate) use async_without_await::{awaits_nothing, needs_a_loop};
 pub(crate) use blocking::{LET_IT_NEST, tell_all as tell_blocking};
 pub(crate) use swallowed_cancellation::is_to_cancel;
 

@@ -9,6 +9,7 @@ use crate::link::{Need, Passed, Program, Truth, Words, is_dual_name};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The calls of a program, and what blocks, for [`crate::Report::after`]; what is in it is the checker's own business.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -29,6 +30,8 @@ pub struct Outline {
     pub(crate) is_free: Vec<bool>,
     /// Those too of which nobody has said what the parameters are that they call: one who calls them as others do says nothing.
     pub(crate) is_deaf: Vec<bool>,
+    /// Functions of which nobody has asked what they return.
+    pub(crate) is_unasked: Vec<bool>,
     /// By the numbers that the graph's edges have.
     pub(crate) calls: Vec<Call>,
     pub(crate) stops: Vec<Stop>,
@@ -328,8 +331,7 @@ impl Outline {
 
     /// The function that has a name of a module by itself, if it is one of those that are simple.
     pub(crate) fn function_of(&self, file: FileId, name: &str) -> Option<FnId> {
-        let end = self.firsts.get(file.0 as usize + 1).map_or(self.kinds.len() as u32, |first| *first);
-        let mut own = (self.firsts[file.0 as usize]..end).map(FnId);
+        let mut own = self.range_of(file).map(|function| FnId(function as u32));
         own.find(|function| self.is_self_contained[function.0 as usize] && self.name(*function) == name)
     }
 
@@ -357,6 +359,22 @@ impl Outline {
             next.extend(callees.filter(|callee| seen.insert(*callee)));
         }
         false
+    }
+
+    /// Now it is known what the functions return of which nobody has asked that.
+    pub(crate) fn add_unasked(&mut self, program: &Program) {
+        self.is_unasked = program.functions().map(|function| !program.is_asked_for_returns(function)).collect();
+    }
+
+    /// Of which functions of a file nobody has asked what they return.
+    pub(crate) fn unasked(&self, file: FileId) -> &[bool] {
+        &self.is_unasked[self.range_of(file)]
+    }
+
+    /// The numbers of a file's functions.
+    fn range_of(&self, file: FileId) -> Range<usize> {
+        let end = self.firsts.get(file.0 as usize + 1).map_or(self.kinds.len(), |first| *first as usize);
+        self.firsts[file.0 as usize] as usize..end
     }
 
     /// How much there is to hear of each event of a file, in their order.
