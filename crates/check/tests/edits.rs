@@ -729,6 +729,9 @@ fn what_is_like_something_else() {
     for (old, new) in same {
         assert!(carried(old, new).is_some(), "{old} {new}");
     }
+    let renamed =
+        [("start.py", "    client = Client(", "    one = Client("), ("start.py", "client.run()", "one.run()")];
+    assert!(carried_all(&[("start.py", CLIENT)], &renamed).is_some());
     let gone = carried("        self.close()\n", "").unwrap();
     assert!(gone.findings.iter().all(|finding| !finding.message.contains("`Client.run`")), "{gone:?}");
     let others = [

@@ -685,7 +685,7 @@ fn is_open_ended(quiet: Quiet<'_>, function: &Function) -> bool {
 }
 
 /// The names of a scope, and what they are bound to.
-pub(super) fn names(facts: &Facts, scope: ScopeId) -> FxHashMap<&str, &[BindingId]> {
+fn names(facts: &Facts, scope: ScopeId) -> FxHashMap<&str, &[BindingId]> {
     facts.scopes[scope].names.iter().map(|(name, bindings)| (facts.name(*name), &**bindings)).collect()
 }
 

@@ -17,10 +17,18 @@ pub(super) struct Forms<'f> {
     facts: &'f Facts,
     /// Texts of which it does not matter what they say.
     idle: FxHashSet<NameId>,
-    owners: FxHashMap<BindingId, (&'f str, &'f str)>,
+    owners: FxHashMap<BindingId, Owned<'f>>,
     known: RefCell<FxHashMap<ExprId, Option<u64>>>,
     /// Names of objects that are none of the program's, once that was asked.
     pub(super) outsiders: OnceCell<FxHashSet<BindingId>>,
+}
+
+/// What a binding is called, and what has the name.
+#[derive(Clone, Copy, Default)]
+struct Owned<'f> {
+    name: &'f str,
+    owner: &'f str,
+    is_of_function: bool,
 }
 
 /// What the program has heard of events, by their forms.
@@ -111,6 +119,11 @@ impl<'f> Forms<'f> {
 
     /// What a binding is called, and what has the name.
     pub(super) fn name(&self, binding: BindingId) -> (&'f str, &'f str) {
+        let Owned { name, owner, .. } = self.owned(binding);
+        (name, owner)
+    }
+
+    fn owned(&self, binding: BindingId) -> Owned<'f> {
         self.owners.get(&binding).copied().unwrap_or_default()
     }
 
@@ -199,12 +212,16 @@ impl Walk<'_, '_> {
 
     fn binding(&mut self, binding: BindingId) -> Option<()> {
         self.left = self.left.checked_sub(1)?;
-        self.forms.name(binding).hash(&mut self.hasher);
-        if self.within.contains(&binding) {
-            return Some(());
-        }
         let facts = self.forms.facts;
         let known = &facts.bindings[binding];
+        let Owned { name, owner, is_of_function } = self.forms.owned(binding);
+        // How a function calls its own names is its own business.
+        let is_own = is_of_function && !known.is_declared;
+        (if is_own { "" } else { name }, owner).hash(&mut self.hasher);
+        if let Some(place) = self.within.iter().position(|outer| *outer == binding) {
+            place.hash(&mut self.hasher);
+            return Some(());
+        }
         known.is_declared.hash(&mut self.hasher);
         std::mem::discriminant(&known.kind).hash(&mut self.hasher);
         self.within.push(binding);
@@ -236,7 +253,7 @@ impl Walk<'_, '_> {
     }
 }
 
-fn owners(facts: &Facts) -> FxHashMap<BindingId, (&str, &str)> {
+fn owners(facts: &Facts) -> FxHashMap<BindingId, Owned<'_>> {
     let mut names = FxHashMap::default();
     for (_, scope) in facts.scopes.iter() {
         let owner = match scope.kind {
@@ -244,8 +261,10 @@ fn owners(facts: &Facts) -> FxHashMap<BindingId, (&str, &str)> {
             ScopeKind::Function(function) => facts.name(facts.functions[function].qualified),
             ScopeKind::Class(class) => facts.name(facts.classes[class].qualified),
         };
+        let is_of_function = matches!(scope.kind, ScopeKind::Function(_));
         for (name, bindings) in &scope.names {
-            names.extend(bindings.iter().map(|binding| (*binding, (facts.name(*name), owner))));
+            let owned = Owned { name: facts.name(*name), owner, is_of_function };
+            names.extend(bindings.iter().map(|binding| (*binding, owned)));
         }
     }
     names

@@ -1,6 +1,5 @@
 //! How the names of a function are used that have what calls give: for rules that ask what becomes of a task, a generator, a coroutine.
 
-use super::alignment::names;
 use super::quiet::Quiet;
 use crate::facts::{BindingId, Expr, ExprId, Facts, Part, Parts, ScopeId};
 use crate::rules::misuse;
@@ -53,17 +52,11 @@ impl Uses {
         self.outsiders.contains(&binding) || quiet.outsiders().contains(&binding)
     }
 
-    /// The names of a function that have what calls give, and how each is used.
-    pub(super) fn results<'f>(&self, quiet: Quiet<'f>, scope: ScopeId) -> Vec<(&'f str, Option<&Ways>, bool)> {
-        let names = names(quiet.facts, scope).into_iter();
-        let all = names.flat_map(|(name, bindings)| bindings.iter().map(move |binding| (name, *binding)));
-        let known = all.filter(|(_, binding)| !self.is_outsider(quiet, *binding) && quiet.has_result(*binding));
-        let mut known: Vec<_> = known
-            .map(|(name, binding)| {
-                let (ways, is_seen) = self.get(binding);
-                (name, ways, is_seen)
-            })
-            .collect();
+    /// How each of the names of a function is used that have what calls give.
+    pub(super) fn results(&self, quiet: Quiet<'_>, scope: ScopeId) -> Vec<(Option<&Ways>, bool)> {
+        let all = quiet.facts.scopes[scope].names.iter().flat_map(|(_, bindings)| bindings.iter().copied());
+        let known = all.filter(|binding| !self.is_outsider(quiet, *binding) && quiet.has_result(*binding));
+        let mut known: Vec<_> = known.map(|binding| self.get(binding)).collect();
         known.sort_unstable();
         known
     }

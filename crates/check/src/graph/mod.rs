@@ -471,12 +471,27 @@ impl Builder<'_> {
         if guard == ALWAYS {
             return Rc::clone(&self.always);
         }
-        let key = (self.program.file_of(function), guard, function);
-        if let Some(known) = self.truths.get(&key) {
-            return Rc::clone(known);
+        let file = self.program.file_of(function);
+        let mut fresh = Vec::new();
+        let (mut next, mut truth) = (guard, Rc::clone(&self.always));
+        while next != ALWAYS {
+            if let Some(known) = self.truths.get(&(file, next, function)) {
+                truth = Rc::clone(known);
+                break;
+            }
+            fresh.push(next);
+            next = self.program.file(file).facts.guards[next].parent;
         }
-        let truth = Rc::new(self.program.truth(function, guard));
-        self.truths.insert(key, Rc::clone(&truth));
+        // From the outermost condition on: each adds to what those around it say.
+        for guard in fresh.into_iter().rev() {
+            let mut own = Truth::default();
+            let condition = self.program.file(file).facts.guards[guard].condition;
+            self.program.learn_condition(function, condition, &mut own);
+            if own != Truth::default() {
+                truth = Rc::new(Truth::both(own, &truth));
+            }
+            self.truths.insert((file, guard, function), Rc::clone(&truth));
+        }
         truth
     }
 

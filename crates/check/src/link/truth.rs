@@ -41,22 +41,28 @@ impl Program {
         let conditions: Vec<Condition> = self.file(file).facts.conditions(guard).collect();
         let mut truth = Truth::default();
         for condition in conditions {
-            match condition {
-                Condition::Called { expr, went_well } => {
-                    truth.is_outside |= if went_well {
-                        self.returns_outside(file, expr)
-                    } else {
-                        self.asks_for_loop(file, expr, &["asyncio.RunningLoop()", "asyncio.CurrentLoop()", TASK])
-                    };
-                }
-                Condition::Test { expr, is } => self.learn(file, function, expr, is, &mut truth),
-                Condition::Covered(place) => truth.covered = truth.covered.or(Some(place)),
-                Condition::Always | Condition::Caught | Condition::Within(_) | Condition::AsyncWithin(_) => {}
-            }
+            self.learn_condition(function, condition, &mut truth);
         }
         truth.needs.sort_unstable();
         truth.needs.dedup();
         truth
+    }
+
+    /// What one condition of a function's code says.
+    pub(crate) fn learn_condition(&mut self, function: FnId, condition: Condition, truth: &mut Truth) {
+        let file = self.file_of(function);
+        match condition {
+            Condition::Called { expr, went_well } => {
+                truth.is_outside |= if went_well {
+                    self.returns_outside(file, expr)
+                } else {
+                    self.asks_for_loop(file, expr, &["asyncio.RunningLoop()", "asyncio.CurrentLoop()", TASK])
+                };
+            }
+            Condition::Test { expr, is } => self.learn(file, function, expr, is, truth),
+            Condition::Covered(place) => truth.covered = truth.covered.or(Some(place)),
+            Condition::Always | Condition::Caught | Condition::Within(_) | Condition::AsyncWithin(_) => {}
+        }
     }
 
     /// Whether a function of the program is called that only returns where no loop runs.

@@ -11,7 +11,7 @@ use crate::facts::{
 use rustc_hash::FxHashMap;
 
 /// What an expression reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Read {
     /// A name of a scope.
     Name(ScopeId, NameId),
@@ -21,6 +21,19 @@ pub(super) enum Read {
     Of(ExprId),
     /// `super()`, in this function.
     Super(FunctionId),
+}
+
+impl Read {
+    /// One number for each: lists of them are sorted. (There are fewer scopes than bytes in a file.)
+    fn key(self) -> u64 {
+        const KIND: u32 = 62;
+        match self {
+            Self::Name(scope, name) => (u64::from(scope.raw()) << 32) | u64::from(name.raw()),
+            Self::Attribute(name) => (1 << KIND) | u64::from(name.0),
+            Self::Of(object) => (2 << KIND) | u64::from(object.raw()),
+            Self::Super(function) => (3 << KIND) | u64::from(function.raw()),
+        }
+    }
 }
 
 /// What is done with what an expression gives.
@@ -35,8 +48,8 @@ pub(super) struct Deeds {
 }
 
 pub(super) struct Usage {
-    /// In order.
-    reads: Vec<(Read, ExprId)>,
+    /// By their keys, in order.
+    reads: Vec<(u64, ExprId)>,
     /// Of each expression.
     deeds: Vec<Deeds>,
     /// The name that each binding gives something, if it is one of a scope.
@@ -64,7 +77,7 @@ impl Usage {
 
     /// The expressions that read this.
     pub(super) fn reading(&self, what: Read) -> impl Iterator<Item = ExprId> + Clone + '_ {
-        run_of(&self.reads, what)
+        run_of(&self.reads, what.key())
     }
 
     /// The expressions that are the object which a method was called on.
@@ -127,21 +140,24 @@ fn homes(facts: &Facts) -> Vec<Option<(ScopeId, NameId)>> {
     homes
 }
 
-fn reads(file: &File, homes: &[Option<(ScopeId, NameId)>]) -> Vec<(Read, ExprId)> {
+fn reads(file: &File, homes: &[Option<(ScopeId, NameId)>]) -> Vec<(u64, ExprId)> {
     let mut reads = Vec::new();
+    let mut tell = |read: Read, expr| reads.push((read.key(), expr));
     for (id, expr) in file.facts.exprs.iter() {
         match expr {
-            Expr::Free(scope, name) => reads.push((Read::Name(*scope, *name), id)),
+            Expr::Free(scope, name) => tell(Read::Name(*scope, *name), id),
             // All that reach a place are of one name.
             Expr::Local(bindings) => {
                 let home = bindings.first().and_then(|binding| homes[binding.index()]);
-                reads.extend(home.map(|(scope, name)| (Read::Name(scope, name), id)));
+                if let Some((scope, name)) = home {
+                    tell(Read::Name(scope, name), id);
+                }
             }
             Expr::Attribute(object, name) => {
-                reads.push((Read::Attribute(file.symbols[name.index()]), id));
-                reads.push((Read::Of(*object), id));
+                tell(Read::Attribute(file.symbols[name.index()]), id);
+                tell(Read::Of(*object), id);
             }
-            Expr::Super(_, function) => reads.push((Read::Super(*function), id)),
+            Expr::Super(_, function) => tell(Read::Super(*function), id),
             _ => {}
         }
     }

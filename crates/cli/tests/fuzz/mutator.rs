@@ -36,7 +36,7 @@ impl Mutator {
         let at = self.next(lines.len() + 1);
         let below = lines.get(at).map_or("", String::as_str);
         let indent = below[..below.len() - below.trim_start().len()].to_owned();
-        match self.next(14) {
+        match self.next(15) {
             0 if at < lines.len() => drop(lines.remove(at)),
             12 if at < lines.len() => lines.insert(at, lines[at].clone()),
             13 => {
@@ -99,9 +99,33 @@ impl Mutator {
                     lines.insert(*self.one_of(&begins), format!("{}\n\n", self.one_of(ENDS)));
                 }
             }
+            14 => self.rename(&mut lines),
             _ => lines.insert(at, format!("{indent}{}", self.one_of(STATEMENTS))),
         }
         lines.join("\n") + "\n"
+    }
+
+    /// A name of some function is another one, from where it is bound to the end of the function.
+    fn rename(&mut self, lines: &mut [String]) {
+        let is_word = |sign: char| sign.is_alphanumeric() || sign == '_';
+        let bound = |line: &str| {
+            let name = line.strip_prefix("    ")?.trim_start().split_once(" = ")?.0;
+            name.chars().all(is_word).then(|| name.to_owned())
+        };
+        let names: Vec<(usize, String)> =
+            lines.iter().enumerate().filter_map(|(place, line)| Some((place, bound(line)?))).collect();
+        if names.is_empty() {
+            return;
+        }
+        let (from, name) = self.one_of(&names).clone();
+        let is_inner = |line: &&mut String| line.is_empty() || line.starts_with(' ');
+        for line in lines[from..].iter_mut().take_while(is_inner) {
+            let parts = line.split_inclusive(|sign| !is_word(sign)).map(|part| {
+                let word = part.trim_end_matches(|sign| !is_word(sign));
+                if word == name { format!("{word}_now{}", &part[word.len()..]) } else { part.to_owned() }
+            });
+            *line = parts.collect();
+        }
     }
 
     /// A line comes into a block.
@@ -266,6 +290,8 @@ const ENDS: &[&str] = &[
     "def helper(x, log=print):\n    log(x)\n    time.sleep(x)",
     "async def helper():\n    return 3",
     "async def helper():\n    time.sleep(3)",
+    "async def probe(x=1):\n    await asyncio.sleep(x)\n    time.sleep(x)",
+    "async def probe():\n    return [main]",
     "class Helper:\n    pass",
     "HOOK = None\n\n\ndef helper(x):\n    global HOOK\n    HOOK = x",
     "def helper():\n    try:\n        asyncio.get_running_loop()\n    except RuntimeError:\n        return\n    raise RuntimeError",
