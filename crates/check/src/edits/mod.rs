@@ -2,9 +2,9 @@
 //!
 //! The facts of both texts are laid side by side ([`alignment`]). Comments, empty lines and other spaces only move places. Code that neither
 //! calls, awaits nor hands on anything that matters ([`quiet`]) may come and go: `retries = 3`, `log.info("sent")`; and what is like something
-//! that the program knows to say nothing ([`forms`]). A new name of a module is of no interest if nobody asked the module for it. Calls that
-//! block, or like which there are others, change the outline of the calls ([`retold`]), which is searched again. All else is checked anew: this
-//! never guesses.
+//! that the program knows to say nothing ([`forms`]). A new name of a module is of no interest if nobody asked the module for it, nor what a
+//! function returns if nobody asked for that. Calls that block, or like which there are others, and functions that nobody asks for change the
+//! outline of the calls ([`retold`]), which is searched again. All else is checked anew: this never guesses.
 
 mod alignment;
 mod forms;
