@@ -732,6 +732,10 @@ fn what_is_like_something_else() {
     let renamed =
         [("start.py", "    client = Client(", "    one = Client("), ("start.py", "client.run()", "one.run()")];
     assert!(carried_all(&[("start.py", CLIENT)], &renamed).is_some());
+    // A name that the function had for something else.
+    let merged =
+        [("start.py", "    client = Client(", "    task = Client("), ("start.py", "client.run()", "task.run()")];
+    carried_all(&[("start.py", CLIENT)], &merged);
     let gone = carried("        self.close()\n", "").unwrap();
     assert!(gone.findings.iter().all(|finding| !finding.message.contains("`Client.run`")), "{gone:?}");
     let others = [
@@ -770,6 +774,8 @@ fn functions_that_nobody_asks_for() {
         assert!(carried_from(&with, BEFORE).is_some(), "{text}");
         assert!(carried_through(&[BEFORE, &with, BEFORE, &with, &format!("{with}\n\nLIMIT = 3\n")]), "{text}");
     }
+    // It is told what patches asyncio.
+    assert!(add("async def nesting():\n    from nest_asyncio2 import apply\n    apply()\n").is_none());
     // What is like something else is known; what others do if they are called must be asked of the program.
     assert!(add(pausing).is_some());
     assert!(add(&pausing.replace("pause(1)", "shop.pack()")).is_none());
@@ -805,6 +811,16 @@ fn what_tests_replace() {
         ),
     ];
     assert!(carried_all(&files, &[("test_shop.py", "'shop.Mail'", "'another one'")]).is_none());
+    // What never runs replaces nothing.
+    let dead = "def test_two():\n    return\n    patch('shop.Mail.send')\n\n\nasync def test_it";
+    let plain = [
+        files[0],
+        (
+            "test_shop.py",
+            "from unittest.mock import patch\nimport shop\n\n\nasync def test_it():\n    shop.Mail().send()\n",
+        ),
+    ];
+    carried_all(&plain, &[("test_shop.py", "async def test_it", dead)]);
 }
 
 /// Edits of a function of which another rule than those of ways hears.

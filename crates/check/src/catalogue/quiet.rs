@@ -40,7 +40,7 @@ static FUNCTIONS: Words = LazyLock::new(|| {
 static ASKED: Words = LazyLock::new(|| {
     words(
         "abc aiohttp anyio asgiref asyncio atexit attr attrs collections concurrent contextlib contextvars curio dataclasses functools \
-         inspect multiprocessing nest_asyncio pytest pytest_asyncio signal sniffio socket soliloop threading tornado trio twisted types \
+         inspect multiprocessing nest_asyncio nest_asyncio2 pytest pytest_asyncio signal sniffio socket soliloop threading tornado trio twisted types \
          typing typing_extensions uvloop weakref",
     )
 });

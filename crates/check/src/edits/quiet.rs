@@ -630,7 +630,7 @@ fn known(path: &str) -> Option<String> {
     is_quiet(&path).then_some(path)
 }
 
-/// A function's name is that, and its qualified name, and one of the module.
+/// A function's name is that, and its qualified name, and one of the module: so often do the facts have it.
 const USES_OF_ITSELF: u32 = 3;
 /// Functions that call each other.
 const DEEPEST_CALL: u32 = 2;

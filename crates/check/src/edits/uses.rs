@@ -52,7 +52,7 @@ impl Uses {
         self.outsiders.contains(&binding) || quiet.outsiders().contains(&binding)
     }
 
-    /// How each of the names of a function is used that have what calls give.
+    /// In which ways the names of a function are used that have what calls give; of those that both texts have, each is asked about by itself.
     pub(super) fn results(&self, quiet: Quiet<'_>, scope: ScopeId) -> Vec<(Option<&Ways>, bool)> {
         let all = quiet.facts.scopes[scope].names.iter().flat_map(|(_, bindings)| bindings.iter().copied());
         let known = all.filter(|binding| !self.is_outsider(quiet, *binding) && quiet.has_result(*binding));

@@ -374,7 +374,7 @@ pub(super) fn patches(work: &mut Work<'_>) -> super::Texts {
         let is_ours = program.function(call.caller).is_async
             || program.global_fn(call.site.file, crate::facts::MODULE) == call.caller;
         if is_ours
-            && program.values.path_text(call.path) == "nest_asyncio.apply"
+            && crate::rules::is_patch(program.values.path_text(call.path))
             && let Some(statement) = pages.places(call.site.file).statements.get(&call.site.span)
         {
             writer.remove(call.site.file, *statement);

@@ -19,7 +19,7 @@ impl Program {
         let mut all = EMPTY;
         for method in self.own_method(owner, special) {
             let file = self.file_of(method);
-            let returns = self.returns(method);
+            let returns = self.ask_returns(method);
             for (returned, _) in returns {
                 if let Some(object) = self.asked_for_name(file, returned) {
                     let objects = self.eval(file, object);

@@ -502,7 +502,7 @@ impl Program {
             return Rc::new([]);
         }
         let file = self.file_of(function);
-        let returns = self.returns(function);
+        let returns = self.ask_returns(function);
         let mut ways: Vec<Returned> = Vec::new();
         let mut is_known = false;
         for (expr, guard) in returns {
@@ -564,7 +564,7 @@ impl Program {
     /// Whether what a plain function gives may be awaited: not where all that it returns is known, and is nothing of that kind.
     pub(crate) fn gives_awaitable(&mut self, function: FnId, env: EnvId) -> bool {
         let (this, may_be) = (self.function(function), self.is_disguised(function));
-        if self.returns(function).is_empty()
+        if self.ask_returns(function).is_empty()
             && this.annotation.is_none()
             && !this.is_stub
             && !this.is_generator

@@ -74,7 +74,8 @@ pub(crate) struct Program {
     /// What each expression may be; expressions of all files in a row.
     memo: Vec<Memo>,
     returned: FxHashMap<FnId, Rc<[Returned]>>,
-    /// Whether anybody asked what a function returns.
+    /// Whether anybody asked what a function returns. (How it ends, and which names its own file hands on, may be read without: an edit that
+    /// changes these matters whether anybody asked or not.)
     is_asked: Vec<Cell<bool>>,
     yielded: FxHashMap<FnId, SetId>,
     decorated: FxHashMap<FnId, SetId>,
@@ -248,8 +249,8 @@ impl Program {
         &file.facts.functions[self.local_fn(function)]
     }
 
-    /// What a function returns, and under which conditions.
-    pub(crate) fn returns(&self, function: FnId) -> Vec<(ExprId, GuardId)> {
+    /// What a function returns, and under which conditions; it is noted that somebody asked.
+    pub(crate) fn ask_returns(&self, function: FnId) -> Vec<(ExprId, GuardId)> {
         self.is_asked[function.0 as usize].set(true);
         self.function(function).returns.clone()
     }

@@ -4,7 +4,7 @@
 
 use super::Program;
 use super::values::{ClsId, FileId, FnId, PathId, SetId, Step, Symbol, Value};
-use crate::facts::{ArgumentKind, BindingKind, Expr, ExprId, Facts};
+use crate::facts::{ArgumentKind, BindingKind, EventKind, Expr, ExprId, Facts};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
 
@@ -84,14 +84,16 @@ impl Program {
         patches
     }
 
-    /// Calls whose name says that they replace something.
+    /// Calls whose name says that they replace something. (What never runs replaces nothing, and is no event.)
     fn replacing_calls(&self, file: FileId) -> Vec<(ExprId, Way)> {
         let facts = &self.file(file).facts;
-        let calls = facts.exprs.iter().filter_map(|(call, expr)| match expr {
-            Expr::Call(callee, _) => Some((call, way(facts, *callee)?)),
+        let events = facts.functions.iter().flat_map(|(_, function)| &function.events);
+        let calls = events.filter(|event| matches!(event.kind, EventKind::Call(_)));
+        let known = calls.filter_map(|event| match facts.exprs[event.expr] {
+            Expr::Call(callee, _) => Some((event.expr, way(facts, callee)?)),
             _ => None,
         });
-        calls.collect()
+        known.collect()
     }
 
     /// What such a call replaces.

@@ -113,7 +113,7 @@ impl Program {
     /// Whether a function returns what it was told when it asked that of its parameter, or of what it made of that.
     fn gives_answer(&mut self, function: FnId, parameter: u32, depth: u32) -> bool {
         let file = self.file_of(function);
-        let mut given: Vec<ExprId> = self.returns(function).into_iter().map(|(value, _)| value).collect();
+        let mut given: Vec<ExprId> = self.ask_returns(function).into_iter().map(|(value, _)| value).collect();
         let mut left = MOST_PARTS;
         while let Some(expr) = given.pop() {
             left -= 1;

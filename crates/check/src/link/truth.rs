@@ -440,7 +440,7 @@ impl Program {
 
     fn returns_loop_truth(&mut self, function: FnId, depth: u32) -> Option<bool> {
         let file = self.file_of(function);
-        let returns = self.returns(function);
+        let returns = self.ask_returns(function);
         self.agreeing(file, &returns, depth)
     }
 

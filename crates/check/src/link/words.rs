@@ -15,7 +15,7 @@ pub(crate) struct Words {
     several: Vec<u32>,
     /// What texts are asked to begin with.
     prefixes: Vec<String>,
-    /// Of those of one file: what that has no more.
+    /// Of those of one file: what that has no more. As texts, so that no other word with the same hash is taken to be gone.
     gone: Vec<String>,
 }
 
@@ -61,9 +61,9 @@ impl Words {
         self.has_once(word) && !self.has_several(word)
     }
 
-    /// A file that had it has it no more.
+    /// A file that had it has it no more. (Of too many that is not remembered: then they are taken to be there.)
     pub(crate) fn remove(&mut self, word: &str) {
-        if self.is_of_one_file(word) {
+        if self.is_of_one_file(word) && self.gone.len() < MOST_GONE {
             self.gone.push(word.to_owned());
         }
     }
@@ -95,6 +95,9 @@ impl Words {
         !is_path && !self.prefixes.iter().any(|prefix| text.starts_with(prefix))
     }
 }
+
+/// Words that are there no more.
+const MOST_GONE: usize = 256;
 
 fn hash<T: Hash + ?Sized>(word: &T) -> u32 {
     FxBuildHasher.hash_one(word) as u32

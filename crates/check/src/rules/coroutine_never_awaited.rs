@@ -225,7 +225,7 @@ fn makers(context: &mut Context<'_>, file: FileId, call: ExprId) -> Option<Vec<S
                 Value::Function(function, _) | Value::Bound(function, ..)
                     if !context.program.function(function).is_async =>
                 {
-                    let returned = context.program.returns(function).first().map(|(returned, _)| *returned);
+                    let returned = context.program.ask_returns(function).first().map(|(returned, _)| *returned);
                     next = returned.map(|returned| (context.program.file_of(function), returned));
                     context.program.qualified_name(function)
                 }
@@ -284,7 +284,7 @@ fn has_known_decorators(context: &mut Context<'_>, function: FnId) -> bool {
 /// Whether a plain function always returns something, and it is known what.
 fn returns_known(context: &mut Context<'_>, function: FnId, depth: u32) -> bool {
     let home = context.program.file_of(function);
-    let returns = context.program.returns(function);
+    let returns = context.program.ask_returns(function);
     !returns.is_empty() && returns.into_iter().all(|(returned, _)| is_known(context, home, returned, depth + 1))
 }
 
@@ -367,7 +367,7 @@ fn coroutine_of_call(context: &mut Context<'_>, callee: FnId) -> Option<String> 
     if this.is_async {
         return Some(context.program.qualified_name(callee));
     }
-    let (home, returns) = (context.program.file_of(callee), context.program.returns(callee));
+    let (home, returns) = (context.program.file_of(callee), context.program.ask_returns(callee));
     let mut name = None;
     for (returned, _) in returns {
         name = Some(made_by(context, home, returned)?);

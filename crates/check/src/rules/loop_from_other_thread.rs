@@ -245,7 +245,7 @@ fn tell_thread(context: &mut Context<'_>, functions: Vec<FnId>, depth: usize) ->
     let Some(depth) = depth.checked_sub(1) else { return false };
     functions.into_iter().any(|function| {
         let file = context.program.file_of(function);
-        let returns = context.program.returns(function);
+        let returns = context.program.ask_returns(function);
         let is_plain = context.program.is_plain(function);
         is_plain && returns.into_iter().any(|(value, _)| asks_for_thread(context, (file, value), depth))
     })

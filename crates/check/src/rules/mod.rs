@@ -18,6 +18,7 @@ mod task_dropped;
 
 pub(crate) use async_without_await::{awaits_nothing, needs_a_loop};
 pub(crate) use blocking::{LET_IT_NEST, tell_all as tell_blocking};
+pub(crate) use nest_asyncio::is_patch;
 pub(crate) use swallowed_cancellation::is_to_cancel;
 
 use crate::facts::{Event, EventKind, ExprId, Span, Use};

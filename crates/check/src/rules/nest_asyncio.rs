@@ -26,9 +26,14 @@ nest_asyncio.apply()
 ",
 };
 
+/// Whether a function is one that patches asyncio.
+pub(crate) fn is_patch(path: &str) -> bool {
+    matches!(path, "nest_asyncio.apply" | "nest_asyncio2.apply")
+}
+
 pub(super) fn check(context: &mut Context<'_>) {
     for call in &context.graph.outside {
-        if matches!(context.program.values.path_text(call.path), "nest_asyncio.apply" | "nest_asyncio2.apply") {
+        if is_patch(context.program.values.path_text(call.path)) {
             let (function, span) = (call.caller, call.site.span);
             let message = "`nest_asyncio.apply` patches asyncio for the whole process".to_owned();
             let help = "`await` all the way up, or let the loop nest: start the program with soliloop.run()";

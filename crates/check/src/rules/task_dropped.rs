@@ -81,7 +81,7 @@ fn by_the_loop(context: &mut Context<'_>, seen: &mut FxHashSet<(FnId, Span)>) {
         if !context.program.function(callee).is_lambda || home != context.program.file_of(caller) {
             continue;
         }
-        for (returned, _) in context.program.returns(callee) {
+        for (returned, _) in context.program.ask_returns(callee) {
             if let Some(names) = fresh_task(context, home, returned, 0) {
                 let span = context.program.file(home).facts.span(returned);
                 tell(context, seen, (caller, span), &names);
@@ -186,7 +186,7 @@ fn gets_a_coroutine(context: &mut Context<'_>, file: FileId, arguments: &[Argume
 fn given_away(context: &mut Context<'_>, function: FnId, depth: u32) -> Option<Vec<String>> {
     let home = context.program.file_of(function);
     let mut names = None;
-    for (returned, _) in context.program.returns(function) {
+    for (returned, _) in context.program.ask_returns(function) {
         let fresh = own_call(context, home, returned).and_then(|call| fresh_task(context, home, call, depth + 1));
         let mut may_be_kept = || context.program.eval(home, returned) == EMPTY || is_task(context, home, returned);
         if fresh.is_none() && may_be_kept() {
