@@ -35,7 +35,7 @@ EDITS = {
     "after a comment": "\n# A comment.\n",
     "after a line that says nothing": "\nPROBE_LIMIT = 3\n",
     "after a call that blocks": "\ninput()\n",
-    "after a function that nobody calls": "\nasync def probe():\n    return 3\n",
+    "after a function that nobody calls": "\nasync def soliloop_probe():\n    return 3\n",
     "after a line that may matter to all": "\nclass Probe(dict):\n    pass\n",
 }
 # Edits of a line of some function, that is an expression by itself: a call, mostly.
