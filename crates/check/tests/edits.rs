@@ -735,7 +735,7 @@ fn what_is_like_something_else() {
     // A name that the function had for something else.
     let merged =
         [("start.py", "    client = Client(", "    task = Client("), ("start.py", "client.run()", "task.run()")];
-    carried_all(&[("start.py", CLIENT)], &merged);
+    assert!(carried_all(&[("start.py", CLIENT)], &merged).is_none());
     let gone = carried("        self.close()\n", "").unwrap();
     assert!(gone.findings.iter().all(|finding| !finding.message.contains("`Client.run`")), "{gone:?}");
     let others = [
@@ -820,7 +820,7 @@ fn what_tests_replace() {
             "from unittest.mock import patch\nimport shop\n\n\nasync def test_it():\n    shop.Mail().send()\n",
         ),
     ];
-    carried_all(&plain, &[("test_shop.py", "async def test_it", dead)]);
+    assert!(carried_all(&plain, &[("test_shop.py", "async def test_it", dead)]).is_some());
 }
 
 /// Edits of a function of which another rule than those of ways hears.
