@@ -33,13 +33,14 @@ pub use search::Outline;
 pub use settings::{Settings, SyncCallers};
 
 use catalogue::Catalogue;
-use facts::Facts;
+use facts::{Digest, Facts, Lazy};
 use graph::{Graph, Site};
 use link::values::FnId;
-use link::{Program, Source, module_name};
+use link::{Families, Program, Source, module_name};
 use rustc_hash::FxHashSet;
 use search::{FromProgram, Search, Stakes};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use syntax::LineIndex;
 
 /// A file to check.
@@ -51,9 +52,53 @@ pub struct File {
     pub text: String,
 }
 
-/// What is known of one file, and can be kept for the next time.
+/// What is known of one file, and can be kept for the next time: an [`Outlook`], and then a [`Body`].
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Knowledge(Facts);
+#[serde(from = "(Outlook, Body)")]
+pub struct Knowledge(Outlook, Facts);
+
+/// What must be known of each file, whatever is asked.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Outlook(Digest);
+
+/// All else that is known of a file.
+#[derive(Debug, Default, Deserialize)]
+pub struct Body(Facts);
+
+/// What is known of a file, of which the rest is read once somebody asks for it.
+#[derive(Debug)]
+pub struct Known {
+    digest: Digest,
+    facts: Lazy,
+}
+
+impl Known {
+    /// `body` gives the rest.
+    pub fn new(outlook: Outlook, body: impl Fn() -> Body + 'static) -> Self {
+        let names = Arc::clone(&outlook.0.names);
+        let load = move || Facts { names: Arc::clone(&names), ..body().0 };
+        Self { digest: outlook.0, facts: Lazy::new(Box::new(load)) }
+    }
+}
+
+impl From<Knowledge> for Known {
+    fn from(Knowledge(outlook, facts): Knowledge) -> Self {
+        Self { digest: outlook.0, facts: facts.into() }
+    }
+}
+
+impl From<(Outlook, Body)> for Knowledge {
+    fn from((outlook, body): (Outlook, Body)) -> Self {
+        let facts = Facts { names: Arc::clone(&outlook.0.names), ..body.0 };
+        Self(outlook, facts)
+    }
+}
+
+impl From<Facts> for Knowledge {
+    fn from(facts: Facts) -> Self {
+        Self(Outlook(Digest::of(&facts)), facts)
+    }
+}
 
 /// What was found.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -134,10 +179,8 @@ pub struct Problem {
 /// What is known of a file with this text.
 pub fn know(text: &str) -> Knowledge {
     match syntax::too_deep(text) {
-        Some(at) => {
-            Knowledge(Facts { error: Some(("nested too deeply: not checked".to_owned(), at)), ..lower::facts("") })
-        }
-        None => Knowledge(lower::facts(text)),
+        Some(at) => Facts { error: Some(("nested too deeply: not checked".to_owned(), at)), ..lower::facts("") }.into(),
+        None => lower::facts(text).into(),
     }
 }
 
@@ -165,12 +208,13 @@ fn report(files: &[File], program: &mut Program, graph: &Graph, settings: &Setti
             problems.push(Problem { path: place.path, line: place.line, message });
         }
     }
-    let mut context = rules::Context { program, graph, found, stakes: Stakes::default() };
+    let mut context = rules::Context { program, graph, found, stakes: Stakes::default(), only: None };
     rules::run(&mut context);
-    let found = context.found;
+    let mut found = context.found;
     outline.stakes = context.stakes;
+    found.extend(rules::tell_idle(&outline, &found));
     let others = found.iter().filter(|raw| !rules::is_of_ways(raw.rule.code));
-    outline.add_unasked(program);
+    outline.add_asked(program);
     outline.add_noises(program, others.map(|raw| raw.site));
     let wanted = found.into_iter().filter(|raw| is_wanted(raw, &outline, files, settings));
     let findings = wanted.map(|raw| texts.tell(raw)).collect();
@@ -186,7 +230,7 @@ fn search_all(program: &mut Program, graph: &Graph) -> (Outline, Vec<rules::Raw>
     let answers = FromProgram::new(program, graph);
     let search = Search::new(&outline, &answers);
     let (found, shared) = (rules::tell_blocking(&outline, &search), search.shared);
-    outline.passed = answers.given();
+    outline.set_answers(program, answers.given());
     (outline, found, shared)
 }
 
@@ -210,14 +254,24 @@ impl Report {
 
 /// The program, and the graph of its calls.
 fn analyse(files: &[File], known: Vec<Knowledge>, settings: &Settings) -> (Program, Graph) {
-    let packages: FxHashSet<&str> = files.iter().filter_map(|file| file.path.strip_suffix("/__init__.py")).collect();
-    let sources = files.iter().zip(known).map(|(file, Knowledge(facts))| {
-        let module = module_name(&file.path, |folder| packages.contains(folder));
-        Source { path: file.path.clone(), module, facts }
-    });
-    let mut program = Program::new(sources.collect(), Catalogue::new(&settings.blocking));
+    let mut program = program_of(files, known, settings, None);
     let graph = graph::build(&mut program);
     (program, graph)
+}
+
+fn program_of<K: Into<Known>>(
+    files: &[File],
+    known: Vec<K>,
+    settings: &Settings,
+    families: Option<&Families>,
+) -> Program {
+    let packages: FxHashSet<&str> = files.iter().filter_map(|file| file.path.strip_suffix("/__init__.py")).collect();
+    let sources = files.iter().zip(known).map(|(file, known)| {
+        let module = module_name(&file.path, |folder| packages.contains(folder));
+        let Known { digest, facts } = known.into();
+        Source { path: file.path.clone(), module, digest, facts }
+    });
+    Program::new(sources.collect(), Catalogue::new(&settings.blocking), families)
 }
 
 /// The texts, and where their lines begin.

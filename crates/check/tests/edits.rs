@@ -50,6 +50,34 @@ async def sell():
     return Till().total
 ";
 
+/// The report of a program after an edit of one of its files, for which the whole program may be asked, if it was carried over; and whether it
+/// was asked.
+fn asked(files: &[(&str, &str)], (path, old, new): (&str, &str, &str)) -> (Option<Report>, bool) {
+    let files_of = |texts: &[(&str, String)]| -> Vec<File> {
+        texts.iter().map(|(path, text)| File { path: (*path).into(), text: text.clone() }).collect()
+    };
+    let know_all = |files: &[File]| files.iter().map(|file| know(&file.text)).collect::<Vec<_>>();
+    let before: Vec<(&str, String)> = files.iter().map(|(path, text)| (*path, (*text).to_owned())).collect();
+    let index = before.iter().position(|(known, _)| *known == path).unwrap();
+    let mut after = before.clone();
+    after[index].1 = before[index].1.replacen(old, new, 1);
+    assert_ne!(before, after, "{old}");
+    let (before, after, settings) = (files_of(&before), files_of(&after), Settings::default());
+    let report = check(&before, know_all(&before), &settings);
+    let (old, new) = (know(&before[index].text), know(&after[index].text));
+    let is_asked = std::cell::Cell::new(false);
+    let whole = || {
+        is_asked.set(true);
+        Some(know_all(&after).into_iter().map(Into::into).collect())
+    };
+    let carried = report.after(Edit { index, old: &old, new: &new }, &after, &settings, &whole);
+    let fresh = check(&after, know_all(&after), &settings);
+    if let Some(carried) = &carried {
+        assert_eq!((&carried.findings, &carried.problems), (&fresh.findings, &fresh.problems), "{}", after[index].text);
+    }
+    (carried, is_asked.get())
+}
+
 /// The report of the program after an edit of its first file, if it was carried over.
 fn carried(after: &str) -> Option<Report> {
     carried_from(BEFORE, after)
@@ -65,7 +93,7 @@ fn carried_from(before: &str, after: &str) -> Option<Report> {
     let report = check(&old, know_all(&old), &settings);
     assert!(report.findings.iter().any(|finding| finding.code == "SL002"), "{report:?}");
     let edit = Edit { index: 1, old: &know(before), new: &know(after) };
-    let carried = report.after(edit, &new, &settings)?;
+    let carried = report.after(edit, &new, &settings, &|| None)?;
     let fresh = check(&new, know_all(&new), &settings);
     assert_eq!((&carried.findings, &carried.problems), (&fresh.findings, &fresh.problems), "after {after}");
     Some(carried)
@@ -206,17 +234,18 @@ fn calls_that_block_come_and_go() {
         // With a result.
         ("    load('b')\n", "    answer = requests.get('u')\n    load('b')\n"),
         ("    load('b')\n", "    print(requests.get('u'))\n    load('b')\n"),
+        // In a function that was told of because nothing else was to be mended in it.
+        ("    print(url)\n", "    time.sleep(1)\n"),
     ];
     for (before, after) in edits {
         let after = CHAINS.replacen(before, after, 1);
         assert_ne!(after, CHAINS);
         assert!(carried_from(CHAINS, &after).is_some(), "{after}");
     }
-    // Something else is returned; a condition; a function that is told of if nothing else is to be mended in it; a name that is not what it was.
+    // Something else is returned; a condition; a name that is not what it was.
     let edits = [
         ("    return requests.get(url)\n", "    return url\n"),
         ("    load('b')\n", "    load('b')\n    if load:\n        time.sleep(1)\n"),
-        ("    print(url)\n", "    time.sleep(1)\n"),
         ("    load('b')\n", "    load('b')\n    time = Reader()\n    time.sleep(1)\n"),
         ("    load('b')\n", "    load('b')\n    sys.exit(1)\n"),
         // What is called asks what it was given, or gives something.
@@ -410,7 +439,7 @@ fn carried_all(files: &[(&str, &str)], edits: &[(&str, &str, &str)]) -> Option<R
     for index in 0..before.len() {
         if before[index].text != after[index].text {
             let edit = Edit { index, old: &know(&before[index].text), new: &know(&after[index].text) };
-            carried = carried.after(edit, &after, &settings)?;
+            carried = carried.after(edit, &after, &settings, &|| None)?;
         }
     }
     let fresh = check(&after, know_all(&after), &settings);
@@ -793,7 +822,7 @@ fn carried_through(texts: &[&str]) -> bool {
     for pair in texts.windows(2) {
         let new = files(pair[1]);
         let edit = Edit { index: 1, old: &know(pair[0]), new: &know(pair[1]) };
-        let Some(carried) = report.after(edit, &new, &settings) else { return false };
+        let Some(carried) = report.after(edit, &new, &settings, &|| None) else { return false };
         let fresh = check(&new, know_all(&new), &settings);
         assert_eq!((&carried.findings, &carried.problems), (&fresh.findings, &fresh.problems), "after {}", pair[1]);
         report = carried;
@@ -821,6 +850,138 @@ fn what_tests_replace() {
         ),
     ];
     assert!(carried_all(&plain, &[("test_shop.py", "async def test_it", dead)]).is_some());
+}
+
+const BROKER: &str = "\
+import asyncio, time, threading
+import requests
+from shop import pack
+
+
+class Broker:
+    limit = 3
+
+    def __init__(self, client, name='broker'):
+        self.client = client
+        self.name = name
+
+    def fetch(self, url, fast=False):
+        if fast:
+            return None
+        return self.get(url)
+
+    def get(self, url):
+        return requests.get(url)
+
+    def save(self):
+        time.sleep(1)
+
+    def call(self, what):
+        return what()
+
+    def count(self):
+        total = 1
+        return total
+
+    def ask(self):
+        self.client.head('a')
+
+    @property
+    def title(self):
+        return self.save()
+
+    @property
+    def label(self):
+        return self.quiet
+
+    async def run(self):
+        await asyncio.sleep(0)
+        return self.limit
+
+    async def idle(self):
+        return self.name
+
+
+class Spare:
+    pass
+
+
+def twice(what):
+    what()
+    what()
+
+
+def alone(number):
+    if number:
+        return number
+    return None
+
+
+async def main():
+    broker = Broker(requests)
+    await broker.run()
+    broker.call(alone)
+    total = broker.count()
+    print(total)
+    task = asyncio.create_task(broker.run())
+    await task
+
+
+async def work():
+    await asyncio.sleep(0)
+    broker = Broker(requests)
+    broker.fetch('a', fast=True)
+    twice(alone)
+    broker.label
+    Spare()
+
+
+asyncio.run(main())
+";
+
+#[test]
+fn edits_of_which_the_program_is_asked() {
+    let files = [("shop.py", SHOP), ("start.py", BROKER)];
+    let counts = |report: &Report, code: &str| report.findings.iter().filter(|finding| finding.code == code).count();
+    let carried = [
+        // Calls of the program's own: of methods, of parameters, of what is handed over; with a result, and without.
+        ("    broker.call(alone)\n", "    broker.call(alone)\n    broker.save()\n", "SL002", 1),
+        ("    broker.call(alone)\n", "    broker.call(broker.save)\n", "SL002", 1),
+        ("    broker.call(alone)\n", "    broker.call(alone)\n    twice(broker.save)\n", "SL002", 1),
+        ("    total = broker.count()\n", "    total = broker.get('a')\n", "SL003", 1),
+        ("    def count(self):\n", "    def count(self):\n        self.save()\n", "SL002", 1),
+        ("    broker.fetch('a', fast=True)\n", "    broker.fetch('a')\n", "SL003", 1),
+        // Conditions.
+        ("    print(total)\n", "    if total:\n        broker.save()\n", "SL002", 1),
+        ("    print(total)\n", "    if total is None:\n        broker.fetch('b')\n", "SL003", 1),
+        // A coroutine, and a task, that nobody has.
+        ("    await broker.run()\n", "    broker.run()\n", "SL005", 1),
+        ("    await task\n", "", "SL002", 0),
+        // More parameters.
+        ("    def save(self):\n", "    def save(self, often=False):\n", "SL002", 0),
+    ];
+    let mut wrong = Vec::new();
+    for (old, new, code, count) in carried {
+        match asked(&files, ("start.py", old, new)) {
+            (Some(report), true) if counts(&report, code) == count => {}
+            (report, is_asked) => wrong.push((new, is_asked, report.map(|report| counts(&report, code)))),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+    // Others have been told something else; what an object has is given by who makes it; a function that nobody calls has its own
+    // defaults; a class has no more instances.
+    let others = [
+        ("    broker.call(alone)\n", ""),
+        ("        return requests.get(url)\n", "        return time\n"),
+        ("    broker = Broker(requests)\n", "    broker = Broker(time)\n"),
+        ("    Spare()\n", ""),
+        ("    async def run(self):\n", "    def run(self):\n"),
+        ("        return self.quiet\n", "        return self.title\n"),
+        ("    await task\n", "    threading.Thread(target=broker.save).start()\n    await task\n"),
+    ];
+    for (old, new) in others {
+        assert!(asked(&files, ("start.py", old, new)).0.is_none(), "{new}");
+    }
 }
 
 /// Edits of a function of which another rule than those of ways hears.
@@ -852,4 +1013,167 @@ fn what_other_rules_hear() {
         let before = format!("{head}{program}");
         assert!(carried_all(&[("start.py", &before)], &[("start.py", old, new)]).is_none(), "{program}");
     }
+}
+
+/// Edits one after the other, each of which may be carried over: then the report is the one of a new check.
+fn one_by_one(files: &[(&str, &str)], edits: &[(&str, &str, &str)]) {
+    let settings = Settings::default();
+    let know_all = |files: &[File]| files.iter().map(|file| know(&file.text)).collect::<Vec<_>>();
+    let mut files: Vec<File> =
+        files.iter().map(|(path, text)| File { path: (*path).into(), text: (*text).into() }).collect();
+    let mut report = check(&files, know_all(&files), &settings);
+    for (path, old, new) in edits {
+        let index = files.iter().position(|file| file.path == *path).unwrap();
+        let before = know(&files[index].text);
+        assert!(files[index].text.contains(old), "{old}");
+        files[index].text = files[index].text.replacen(old, new, 1);
+        let now = know(&files[index].text);
+        let whole = || Some(know_all(&files).into_iter().map(Into::into).collect());
+        let carried = report.after(Edit { index, old: &before, new: &now }, &files, &settings, &whole);
+        let fresh = check(&files, know_all(&files), &settings);
+        if let Some(carried) = &carried {
+            assert_eq!((&carried.findings, &carried.problems), (&fresh.findings, &fresh.problems), "{path}: {new}");
+        }
+        report = carried.unwrap_or(fresh);
+    }
+}
+
+#[test]
+fn ways_by_what_functions_are_given() {
+    // A shorter way is gone: the longer one is told.
+    one_by_one(
+        &[
+            ("helpers.py", "def helper(cb):\n    cb(1)\n"),
+            ("lib.py", "import helpers\n\n\ndef run_it(cb):\n    cb(1)\n    helpers.helper(cb)\n"),
+            (
+                "main.py",
+                "import asyncio, time\nimport lib\n\n\nasync def main():\n    lib.run_it(time.sleep)\n    await asyncio.sleep(1)\n\n\nasyncio.run(main())\n",
+            ),
+        ],
+        &[("lib.py", "    cb(1)", "    print(1)")],
+    );
+    // The same with a function of the program.
+    one_by_one(
+        &[
+            ("helpers.py", "def helper(cb):\n    cb(1)\n"),
+            ("lib.py", "import helpers\n\n\ndef run_it(cb):\n    cb(1)\n    helpers.helper(cb)\n"),
+            (
+                "main.py",
+                "import asyncio, time\nimport lib\n\n\ndef pause(n):\n    time.sleep(n)\n\n\nasync def main():\n    lib.run_it(pause)\n    await asyncio.sleep(1)\n\n\nasyncio.run(main())\n",
+            ),
+        ],
+        &[("lib.py", "    cb(1)", "    print(1)")],
+    );
+    // A shorter way has come.
+    one_by_one(
+        &[
+            ("lib.py", "def helper(cb):\n    cb(1)\n\n\ndef run_it(cb):\n    helper(cb)\n"),
+            (
+                "main.py",
+                "import asyncio, time\nimport lib\n\n\nasync def main():\n    lib.run_it(time.sleep)\n    await asyncio.sleep(1)\n\n\nasyncio.run(main())\n",
+            ),
+        ],
+        &[("lib.py", "    helper(cb)", "    cb(1)\n    helper(cb)")],
+    );
+}
+
+#[test]
+fn what_getters_and_decorators_do() {
+    // A getter becomes one that does something.
+    one_by_one(
+        &[
+            (
+                "main.py",
+                "import asyncio\nimport shop\n\n\nasync def main():\n    till = shop.Till()\n    till.total\n    print(till.name)\n    await asyncio.sleep(1)\n\n\nasyncio.run(main())\n",
+            ),
+            (
+                "shop.py",
+                "import time\n\n\nclass Till:\n    def __init__(self):\n        self._x = 1\n\n    @property\n    def total(self):\n        time.sleep(1)\n        return self._x\n\n    @property\n    def name(self):\n        return self._x\n",
+            ),
+        ],
+        &[("shop.py", "    def name(self):\n        return self._x", "    def name(self):\n        return self.total")],
+    );
+    // Decorators hand on what they decorate.
+    one_by_one(
+        &[
+            (
+                "main.py",
+                "import asyncio, time\nimport reg\n\n\n@reg.deco\ndef pause():\n    time.sleep(1)\n\n\nasync def main():\n    reg.dispatch()\n    await asyncio.sleep(1)\n\n\nasyncio.run(main())\n",
+            ),
+            (
+                "reg.py",
+                "HANDLERS = []\n\n\ndef deco(fn):\n    HANDLERS.append(fn)\n    return fn\n\n\ndef dispatch():\n    print(\"x\")\n",
+            ),
+        ],
+        &[("reg.py", "    print(\"x\")", "    for handler in HANDLERS:\n        handler()")],
+    );
+    // So do classes that decorate.
+    one_by_one(
+        &[
+            (
+                "main.py",
+                "import asyncio, time\nimport reg\n\n\n@reg.Reg\ndef pause():\n    time.sleep(1)\n\n\nasync def main():\n    pause.go()\n    await asyncio.sleep(1)\n\n\nasyncio.run(main())\n",
+            ),
+            (
+                "reg.py",
+                "class Reg:\n    def __init__(self, fn):\n        self.fn = fn\n\n    def go(self):\n        print(1)\n",
+            ),
+        ],
+        &[("reg.py", "        print(1)", "        self.fn()")],
+    );
+}
+
+#[test]
+fn who_says_what_parameters_are() {
+    // Somebody says for the first time what a parameter is.
+    one_by_one(
+        &[
+            ("lib.py", "def f(cb):\n    cb()\n"),
+            (
+                "main.py",
+                "import asyncio, time\nimport lib\n\n\ndef pause():\n    time.sleep(1)\n\n\nasync def first(thing):\n    lib.f(thing)\n    await asyncio.sleep(1)\n\n\nasync def second():\n    await asyncio.sleep(1)\n\n\nasync def main(thing):\n    await first(thing)\n    await second()\n",
+            ),
+        ],
+        &[
+            ("main.py", "    lib.f(thing)", "    lib.f(thing)\n    lib.f(pause)"),
+            ("main.py", "async def second():", "async def second():\n    lib.f(pause)"),
+        ],
+    );
+    // A function within calls what the one around was given.
+    one_by_one(
+        &[
+            ("lib.py", "def outer(cb):\n    def inner():\n        print(\"x\")\n    inner()\n"),
+            (
+                "main.py",
+                "import asyncio, time\nimport lib\n\n\ndef pause():\n    time.sleep(1)\n\n\ndef third():\n    lib.outer(pause)\n\n\nasync def first():\n    await asyncio.sleep(1)\n\n\nasync def second():\n    await asyncio.sleep(1)\n\n\nasync def main():\n    await first()\n    await second()\n",
+            ),
+        ],
+        &[
+            ("lib.py", "        print(\"x\")", "        cb()"),
+            ("main.py", "async def second():", "async def second():\n    lib.outer(pause)"),
+        ],
+    );
+}
+
+#[test]
+fn which_classes_fit() {
+    // A method fits a protocol with one more parameter.
+    one_by_one(
+        &[
+            ("lib.py", "import time\n\n\nclass Good:\n    def go(self, x):\n        time.sleep(1)\n"),
+            (
+                "main.py",
+                "import asyncio\nfrom typing import Protocol\nimport lib\n\n\nclass Going(Protocol):\n    def go(self, x, y): ...\n\n\nasync def main(going: Going):\n    going.go(1, 2)\n    await asyncio.sleep(1)\n\n\nasync def start():\n    await main(lib.Good())\n\n\nasyncio.run(start())\n",
+            ),
+        ],
+        &[(
+            "lib.py",
+            "    def go(self, x):\n        time.sleep(1)",
+            "    def go(self, x, y=None):\n        time.sleep(1)\n        print(y)",
+        )],
+    );
+    // A constructor does nothing more with its object: a field is what that was given.
+    let remote = "import time\n\n\nclass Remote:\n    def put(self):\n        time.sleep(1)\n\n\nclass Base:\n    def prepare(self):\n        self.remote = Remote()\n\n    def put(self):\n        if self.remote is not None:\n            self.remote.put()\n\n\nclass Prepared(Base):\n    def __init__(self, remote=None):\n        self.remote = remote\n        self.prepare()\n";
+    let main = "import asyncio\nimport remote\n\nprepared = remote.Prepared()\n\n\nasync def main():\n    await asyncio.sleep(0)\n    prepared.put()\n\n\nasyncio.run(main())\n";
+    one_by_one(&[("main.py", main), ("remote.py", remote)], &[("remote.py", "        self.prepare()\n", "")]);
 }

@@ -8,10 +8,12 @@
 use crate::files::Read;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use soliloop_check::{Edit, Knowledge, Report, Settings};
+use soliloop_check::{Edit, Knowledge, Known, Outlook, Report, Settings};
 use std::collections::{BTreeMap, HashSet};
 use std::io::Read as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 use twox_hash::{XxHash3_64, XxHash3_128};
@@ -68,12 +70,8 @@ impl Cache {
 
     /// What is known of each file: from here where it can be, else anew, and then kept here.
     pub(crate) fn know(&self, read: &Read) -> Vec<Knowledge> {
-        let mut folders: BTreeMap<&Path, Vec<usize>> = BTreeMap::new();
-        for index in 0..read.files.len() {
-            folders.entry(folder_of(read, index)).or_default().push(index);
-        }
         let is_changed = AtomicBool::new(false);
-        let folders: Vec<(&Path, Vec<usize>)> = folders.into_iter().collect();
+        let folders: Vec<(&Path, Vec<usize>)> = by_folder(read).into_iter().collect();
         let known: Vec<Vec<Knowledge>> =
             folders.par_iter().map(|(folder, members)| self.folder(folder, members, read, &is_changed)).collect();
         if is_changed.into_inner() {
@@ -153,7 +151,9 @@ impl Cache {
             let file = &read.files[index];
             let old = self.facts(read, index, hash)?;
             let new = soliloop_check::know(&file.text);
-            report = report.after(Edit { index, old: &old, new: &new }, &read.files, settings)?;
+            let edit = Edit { index, old: &old, new: &new };
+            let whole = || self.know_between(read, &changed[news.len()..], (index, &new));
+            report = report.after(edit, &read.files, settings, &whole)?;
             news.push(index);
         }
         if !changed.is_empty() {
@@ -163,6 +163,37 @@ impl Cache {
             self.keep(key, read, &report);
         }
         Some(report)
+    }
+
+    /// What is known of all files after some edits: the last one is this; those that are left are still to come.
+    fn know_between(
+        &self,
+        read: &Read,
+        left: &[(usize, u128)],
+        (last, new): (usize, &Knowledge),
+    ) -> Option<Vec<Known>> {
+        let hash_of =
+            |index: usize| left.iter().find(|(one, _)| *one == index).map_or(read.hashes[index], |(_, old)| *old);
+        let folders: Vec<(&Path, Vec<usize>)> = by_folder(read).into_iter().collect();
+        let parts = |(folder, members): &(&Path, Vec<usize>)| -> Option<Vec<(usize, Part)>> {
+            let pack = Arc::new(Pack::read(&self.folder.join(pack_name(folder)))?);
+            let entries = pack.places();
+            let part = |index: &usize| {
+                let entry = entries.get(name(read, *index)).filter(|(entry, _)| entry.hash == hash_of(*index));
+                match entry {
+                    Some((entry, place)) => Part::kept(&pack, entry, place),
+                    // One that was edited before this one is not kept yet.
+                    None => Some(Part::New(Box::new(soliloop_check::know(&read.files[*index].text)))),
+                }
+            };
+            let others = members.iter().filter(|index| **index != last);
+            others.map(|index| Some((*index, part(index)?))).collect()
+        };
+        let parts: Vec<Vec<(usize, Part)>> = folders.par_iter().map(parts).collect::<Option<_>>()?;
+        let mut all: Vec<(usize, Part)> = parts.into_iter().flatten().collect();
+        all.push((last, Part::New(Box::new(new.clone()))));
+        all.sort_unstable_by_key(|(index, _)| *index);
+        Some(all.into_iter().map(|(_, part)| part.into()).collect())
     }
 
     /// What is kept of a file whose text had this hash.
@@ -245,15 +276,51 @@ impl Pack {
 
     /// All entries, by the names of their files.
     fn entries(&self) -> BTreeMap<&str, (&Entry, &[u8])> {
+        self.places().into_iter().map(|(name, (entry, place))| (name, (entry, &self.bytes[place]))).collect()
+    }
+
+    /// The same, by the places of their bytes.
+    fn places(&self) -> BTreeMap<&str, (&Entry, Range<usize>)> {
         let mut at = self.first;
         let mut all = BTreeMap::new();
         for entry in &self.contents.entries {
             let end = at.saturating_add(entry.length);
-            let Some(bytes) = self.bytes.get(at..end) else { break };
-            all.insert(entry.name.as_str(), (entry, bytes));
+            if end > self.bytes.len() {
+                break;
+            }
+            all.insert(entry.name.as_str(), (entry, at..end));
             at = end;
         }
         all
+    }
+}
+
+/// What is known of a file.
+enum Part {
+    New(Box<Knowledge>),
+    /// In a pack: what must be known of each file, and where the rest is.
+    Kept(Outlook, Arc<Pack>, Range<usize>),
+}
+
+impl Part {
+    fn kept(pack: &Arc<Pack>, entry: &Entry, place: &Range<usize>) -> Option<Self> {
+        let bytes = &pack.bytes[place.clone()];
+        if XxHash3_64::oneshot(bytes) != entry.checksum {
+            return None;
+        }
+        let (outlook, rest) = postcard::take_from_bytes(bytes).ok()?;
+        Some(Self::Kept(outlook, Arc::clone(pack), place.end - rest.len()..place.end))
+    }
+}
+
+impl From<Part> for Known {
+    fn from(part: Part) -> Self {
+        match part {
+            Part::New(known) => (*known).into(),
+            Part::Kept(outlook, pack, place) => {
+                Self::new(outlook, move || postcard::from_bytes(&pack.bytes[place.clone()]).unwrap_or_default())
+            }
+        }
     }
 }
 
@@ -293,6 +360,15 @@ fn name(read: &Read, index: usize) -> &str {
 
 fn folder_of(read: &Read, index: usize) -> &Path {
     read.places[&read.files[index].path].parent().unwrap_or(Path::new(""))
+}
+
+/// The files of each folder.
+fn by_folder(read: &Read) -> BTreeMap<&Path, Vec<usize>> {
+    let mut folders: BTreeMap<&Path, Vec<usize>> = BTreeMap::new();
+    for index in 0..read.files.len() {
+        folders.entry(folder_of(read, index)).or_default().push(index);
+    }
+    folders
 }
 
 fn pack_name(folder: &Path) -> String {

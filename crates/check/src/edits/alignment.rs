@@ -1,19 +1,18 @@
 //! Two facts of one file, side by side: what of the old one is what of the new one, and whether anything else is quiet.
 
-use super::forms::LikeCall;
 use super::heard::{Heard, Matched, matched};
 use super::mentions::{Paired, mentions};
-use super::quiet::{Callee, Quiet, Stopping};
+use super::moves::{Alone, Anew, Come, Gone, Moves, Redone, Under};
+use super::pairs::{Pair, Pairs};
+use super::quiet::Quiet;
 use super::uses::Uses;
 use crate::facts::{
     ALWAYS, Argument, ArgumentKind, BindingId, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, Function,
-    FunctionId, GuardId, MODULE, MODULE_SCOPE, NameId, Part, Parts, ScopeId, ScopeKind, Span,
+    FunctionId, GuardId, MODULE, MODULE_SCOPE, NameId, Parameter, ParameterKind, Part, Parts, ScopeId, ScopeKind, Span,
 };
 use crate::graph::Noise;
-use crate::link::Words;
-use crate::link::values::FileId;
+use crate::link::{Asked, Words, is_dual_name};
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::hash::Hash;
 
 /// What has been found to be the same, and where it has gone.
 pub(super) struct Alignment<'q> {
@@ -33,151 +32,15 @@ pub(super) struct Alignment<'q> {
     /// Functions that nobody asks for: those that are there no more, and new ones.
     lost: Vec<FunctionId>,
     fresh: Vec<FunctionId>,
-}
-
-/// Where everything has gone.
-pub(super) struct Moves {
-    pub(super) spans: FxHashMap<Span, Span>,
-    pub(super) functions: FxHashMap<FunctionId, FunctionId>,
-    /// Calls that are there no more, by the function that had them.
-    pub(super) gone: Vec<Gone>,
-    /// Calls that are new.
-    pub(super) come: Vec<Come>,
-    /// Functions that nobody asks for, and which are there no more: where they stood.
-    pub(super) lost: Vec<Span>,
-    /// Coroutine functions that nobody asks for, are new, and await nothing.
-    pub(super) idle: Vec<FunctionId>,
-    /// How much there is to hear of each event, as far as its form says.
-    pub(super) noises: Vec<Noise>,
-    /// Functions that quiet code calls now.
-    pub(super) called: FxHashSet<FunctionId>,
-    /// Calls that must return where a loop runs, for the edit to say nothing of what is behind them.
-    pub(super) asked: Vec<Span>,
-}
-
-/// A call that is there no more.
-pub(super) struct Gone {
-    pub(super) function: FunctionId,
-    pub(super) span: Span,
-    pub(super) what: Alone,
-}
-
-/// A call that is new.
-pub(super) struct Come {
-    pub(super) function: FunctionId,
-    pub(super) span: Span,
-    pub(super) what: Alone,
-    pub(super) under: Under,
-}
-
-/// What may come and go.
-pub(super) enum Alone {
-    Stop(Stopping),
-    Call {
-        /// What it calls, as this text alone says.
-        callee: Option<Callee>,
-        /// Calls of the old text like it.
-        like: Vec<LikeCall>,
-        form: Option<u64>,
-    },
-}
-
-/// Under which conditions a new call stands.
-pub(super) struct Under {
-    pub(super) is_covered: bool,
-    /// Calls before it that may come and go, which must return where a loop runs for it to do so.
-    pub(super) behind: Vec<Span>,
-    /// The other calls before it, likewise; none, if there are other conditions. What is beside it shares them all.
-    pub(super) shared: Option<Vec<Span>>,
-    /// What stands under the same conditions, and did before.
-    pub(super) beside: Vec<Span>,
-}
-
-impl Moves {
-    /// Whether something stood in a function that is there no more.
-    pub(super) fn has_lost(&self, span: Span) -> bool {
-        self.lost.iter().any(|lost| lost.contains(span))
-    }
-}
-
-impl Alone {
-    fn of(quiet: Quiet<'_>, event: &Event) -> Option<Self> {
-        let call = || {
-            let (callee, like) = (quiet.call_alone(event), quiet.like(event).to_vec());
-            let form = quiet.forms.expr(event.expr);
-            (callee.is_some() || !like.is_empty()).then_some(Self::Call { callee, like, form })
-        };
-        quiet.stop(event).map(Self::Stop).or_else(call)
-    }
-
-    /// Whether it is a call of what blocks.
-    const fn is_stop(&self) -> bool {
-        matches!(self, Self::Stop(_))
-    }
-
-    /// The name of another module that it uses.
-    pub(super) fn asked(&self) -> Option<(FileId, &str)> {
-        match self {
-            Self::Call { callee: Some(Callee::In(file, name)), .. } => Some((*file, name)),
-            _ => None,
-        }
-    }
-}
-
-/// One to one.
-struct Pairs<T> {
-    to: FxHashMap<T, T>,
-    from: FxHashMap<T, T>,
-    /// All of them, in the order in which they were found.
-    found: Vec<(T, T)>,
-}
-
-/// What is known of two things.
-enum Pair {
-    /// They are one: nothing more is to be asked.
-    Known,
-    /// From now on they are one.
-    Fresh,
-    /// One of them is another's.
-    Apart,
-}
-
-impl<T: Copy + Eq + Hash> Pairs<T> {
-    fn pair(&mut self, old: T, new: T) -> Pair {
-        match (self.to.get(&old), self.from.get(&new)) {
-            (None, None) => {
-                self.to.insert(old, new);
-                self.from.insert(new, old);
-                self.found.push((old, new));
-                Pair::Fresh
-            }
-            (Some(known), _) if *known == new => Pair::Known,
-            _ => Pair::Apart,
-        }
-    }
-
-    fn are(&self, old: T, new: T) -> bool {
-        self.to.get(&old) == Some(&new)
-    }
-
-    /// Forgets all but the first ones.
-    fn truncate(&mut self, count: usize) {
-        for (old, new) in self.found.drain(count..) {
-            self.to.remove(&old);
-            self.from.remove(&new);
-        }
-    }
-}
-
-impl<T> Default for Pairs<T> {
-    fn default() -> Self {
-        Self { to: FxHashMap::default(), from: FxHashMap::default(), found: Vec::new() }
-    }
+    anew: Anew,
+    asks: bool,
 }
 
 impl<'q> Alignment<'q> {
-    pub(super) fn new(old: Quiet<'q>, new: Quiet<'q>) -> Self {
+    /// `asks`: what functions do otherwise is not told here.
+    pub(super) fn new(old: Quiet<'q>, new: Quiet<'q>, asks: bool) -> Self {
         Self {
+            asks,
             old,
             new,
             exprs: Pairs::default(),
@@ -191,6 +54,7 @@ impl<'q> Alignment<'q> {
             come: Vec::new(),
             lost: Vec::new(),
             fresh: Vec::new(),
+            anew: Anew::default(),
         }
     }
 
@@ -203,19 +67,31 @@ impl<'q> Alignment<'q> {
             && old.classes.len() == self.new.facts.classes.len()
             && old.classes.iter().all(|(class, _)| self.class(class))
             && old.functions.iter().all(|(function, _)| self.function(function))
-            && self.lists()
-            && self.has_same_uses()
-            && mentions(self.old, self.paired_old()) == mentions(self.new, self.paired_new());
+            && self.stores()
+            && self.seen_by_rules()
+            && self.mentions();
         let events = self.new.facts.functions.iter().flat_map(|(_, function)| &function.events);
         let quiet = events.filter(|event| self.new.event(event));
         let called = quiet.filter_map(|event| self.new.called(event)).collect();
         let noises = self.noises();
         let asked = self.asked_anew();
-        let Self { new, spans, functions, gone, come, lost, fresh, .. } = self;
+        let Self { new, spans, functions, gone, come, lost, fresh, anew, .. } = self;
         let lost = lost.into_iter().map(|function| old.functions[function].span).collect();
         let idle = fresh.into_iter().filter(|function| new.is_idle(*function)).collect();
         let (spans, functions) = (spans.to, functions.to);
-        is_same.then_some(Moves { spans, functions, gone, come, lost, idle, noises, called, asked })
+        is_same.then_some(Moves { spans, functions, gone, come, lost, idle, noises, called, asked, anew })
+    }
+
+    /// Whether names that matter elsewhere are mentioned as before; or such only of which the whole program can be asked.
+    fn mentions(&mut self) -> bool {
+        let is_same = |this: &Self, asks: bool| {
+            mentions(this.old, this.paired_old(), asks) == mentions(this.new, this.paired_new(), asks)
+        };
+        if is_same(self, false) {
+            return true;
+        }
+        self.anew.is_seen = true;
+        is_same(self, true)
     }
 
     /// Calls that both sides have, but which have returned before something on one side only. (Those of one side alone may come and go.)
@@ -375,28 +251,56 @@ impl<'q> Alignment<'q> {
             && self.functions.are(old.parent, new.parent)
             && self.span(old.at, new.at)
             && self.span(old.span, new.span)
-            && old.parameters.len() == new.parameters.len()
+            && self.parameters(now, (old, new))
+            && self.exprs(&old.decorators, &new.decorators)
+            && self.maybe(old.annotation, new.annotation)
+            && self.body(function, now)
+            && (old.decorators.is_empty() || acts(old) == acts(new))
+    }
+
+    /// The parameters of a function; there may be more at the end, with defaults, which nobody gives it.
+    fn parameters(&mut self, now: FunctionId, (old, new): (&Function, &Function)) -> bool {
+        let more = new.parameters.get(old.parameters.len()..).unwrap_or_default();
+        let is_variadic =
+            |one: &Parameter| matches!(one.kind, ParameterKind::Variadic | ParameterKind::VariadicKeyword);
+        let is_optional = |one: &Parameter| {
+            one.default.is_some() && !is_variadic(one) && !is_dual_name(self.new.facts.name(one.name))
+        };
+        let is_silent = more.is_empty()
+            || (more.iter().all(is_optional) && !old.parameters.iter().any(is_variadic) && !self.new.is_for_tests());
+        if !more.is_empty() {
+            self.anew.is_seen = true;
+            self.anew.grown.push(now);
+        }
+        is_silent
+            && old.parameters.len() <= new.parameters.len()
             && old.parameters.iter().zip(&new.parameters).all(|(old, new)| {
                 old.kind == new.kind
                     && self.name(old.name, new.name)
                     && self.maybe(old.annotation, new.annotation)
                     && self.maybe(old.default, new.default)
             })
-            && self.exprs(&old.decorators, &new.decorators)
-            && self.ends(function, (old, new))
-            && self.guarded(&old.yields, &new.yields)
-            && self.raised(old, new)
-            && self.maybe(old.annotation, new.annotation)
-            && self.events(function, now)
-            && (function == MODULE || old.events.is_empty() == new.events.is_empty() || is_open_ended(self.new, new))
-            && (old.decorators.is_empty() || acts(old) == acts(new))
+    }
+
+    /// What a function does and gives; if it is something else than before, the whole program is to be asked again.
+    fn body(&mut self, function: FunctionId, now: FunctionId) -> bool {
+        let (old, new) = (&self.old.facts.functions[function], &self.new.facts.functions[now]);
+        let gives_the_same = self.try_to(|this| this.ends(function, (old, new)))
+            && self.try_to(|this| this.guarded(&old.yields, &new.yields))
+            && (function == MODULE || old.events.is_empty() == new.events.is_empty() || is_open_ended(self.new, new));
+        if !gives_the_same {
+            self.anew.given.push((function, now));
+        }
+        self.anew.is_seen |= !self.try_to(|this| this.raised(old, new));
+        self.events(function, now)
     }
 
     /// How a function ends, and what it returns. If nobody asks for that, and it may return whatever happens in it, only what calls give matters.
     fn ends(&mut self, function: FunctionId, (old, new): (&Function, &Function)) -> bool {
         let is_open =
             || old.is_async || old.is_generator || (is_open_ended(self.old, old) && is_open_ended(self.new, new));
-        let is_unasked = self.old.unasked.get(function.index()) == Some(&true) && is_open();
+        let asked = self.old.asked_of.get(function.index());
+        let is_unasked = asked.is_some_and(|asked| !asked.has_returns()) && is_open();
         let told = |quiet: Quiet<'_>, returns: &[(ExprId, GuardId)]| -> Vec<(ExprId, GuardId)> {
             returns.iter().copied().filter(|(value, _)| !is_unasked || quiet.has_results(*value)).collect()
         };
@@ -422,29 +326,57 @@ impl<'q> Alignment<'q> {
     fn events(&mut self, function: FunctionId, now: FunctionId) -> bool {
         let (old, new) = (Heard::all(self.old, function), Heard::all(self.new, now));
         let Some(Matched { pairs, mut gone, mut come }) = matched(&old, &new) else { return false };
-        for (one, other) in &pairs {
-            let (before, now) = (old[*one].event, new[*other].event);
+        let mut both = Vec::new();
+        for (one, other) in pairs {
+            let (before, now) = (old[one].event, new[other].event);
             let is_same = self.try_to(|this| {
                 this.same(&before.kind, &now.kind)
                     && this.expr(before.expr, now.expr)
                     && this.guard(before.guard, now.guard)
                     && this.span(before.span, now.span)
             });
-            if !is_same {
-                gone.push(*one);
-                come.push(*other);
+            if is_same {
+                both.push(now);
+            } else {
+                gone.push(one);
+                come.push(other);
             }
         }
-        let gone: Option<Vec<Gone>> = gone.into_iter().map(|index| self.gone(function, old[index].event)).collect();
-        let others = || {
-            pairs.iter().map(|(_, other)| new[*other].event).filter(|other| self.spans.from.contains_key(&other.span))
-        };
-        let come: Option<Vec<Come>> =
-            come.into_iter().map(|index| self.come(now, new[index].event, others())).collect();
-        let (Some(gone), Some(come)) = (gone, come) else { return false };
-        self.gone.extend(gone);
-        self.come.extend(come);
+        if gone.is_empty() && come.is_empty() {
+            return true;
+        }
+        let told_gone: Option<Vec<Gone>> = gone.iter().map(|index| self.gone(function, old[*index].event)).collect();
+        let told_come: Option<Vec<Come>> =
+            come.iter().map(|index| self.come(now, new[*index].event, both.iter().copied())).collect();
+        // Somebody has looked at what it does.
+        let asked = self.old.asked_of.get(function.index());
+        let is_looked_at = asked.is_some_and(|asked| asked.has(Asked::BODY));
+        match (told_gone, told_come) {
+            (Some(gone), Some(come)) if !self.asks && !is_looked_at => {
+                self.gone.extend(gone);
+                self.come.extend(come);
+            }
+            _ if gone.iter().any(|index| self.old.replaces(old[*index].event))
+                || come.iter().any(|index| self.new.replaces(new[*index].event)) =>
+            {
+                return false;
+            }
+            // Whether a property does something, all that read such a name were told.
+            _ if self.is_silent_getter(function, now) => return false,
+            _ => self.anew.functions.push(Redone {
+                old: function,
+                new: now,
+                gone: gone.into_iter().map(|index| old[index].event.span).collect(),
+                come: come.into_iter().map(|index| new[index].place).collect(),
+            }),
+        }
         true
+    }
+
+    /// Whether a function may be a property that does nothing but to read attributes, before the edit or after it.
+    fn is_silent_getter(&self, function: FunctionId, now: FunctionId) -> bool {
+        let (old, new) = (&self.old.facts.functions[function], &self.new.facts.functions[now]);
+        !(old.decorators.is_empty() || (acts(old) && acts(new)))
     }
 
     fn under(&self, guard: GuardId, others: impl Iterator<Item = &'q Event>) -> Under {
@@ -465,15 +397,26 @@ impl<'q> Alignment<'q> {
         Under { is_covered, behind, shared, beside }
     }
 
+    /// Attributes that are set, and calls that do not wait.
+    fn stores(&mut self) -> bool {
+        let (old, new) = (self.old.facts, self.new.facts);
+        self.exprs(&old.unwaiting, &new.unwaiting)
+            && self.all(&old.stores, &new.stores, |this, old, new| {
+                this.expr(old.object, new.object) && this.name(old.name, new.name) && this.expr(old.value, new.value)
+            })
+    }
+
+    /// What rules see that look at this file alone; if it is something else, they are to look again.
+    fn seen_by_rules(&mut self) -> bool {
+        self.anew.is_seen |= !(self.try_to(Self::lists) && self.has_same_uses());
+        true
+    }
+
     /// What is listed for the whole file.
     fn lists(&mut self) -> bool {
         let (loops_before, loops_now) = (loops(self.old), loops(self.new));
         let (old, new) = (self.old.facts, self.new.facts);
         self.all(&loops_before, &loops_now, |this, old, new| this.span(*old, *new))
-            && self.exprs(&old.unwaiting, &new.unwaiting)
-            && self.all(&old.stores, &new.stores, |this, old, new| {
-                this.expr(old.object, new.object) && this.name(old.name, new.name) && this.expr(old.value, new.value)
-            })
             && self.all(&old.handlers, &new.handlers, |this, old, new| {
                 (old.raises, old.awaits, old.is_finally) == (new.raises, new.awaits, new.is_finally)
                     && this.functions.are(old.function, new.function)

@@ -7,6 +7,8 @@ use rustc_hash::FxHashSet;
 /// An event that is not quiet.
 pub(super) struct Heard<'f> {
     pub(super) event: &'f Event,
+    /// Its place among all that the function does.
+    pub(super) place: usize,
     /// What it calls, if that is all.
     alone: Option<String>,
     /// Where it begins, from the function's beginning on; and where it ends, from its end on.
@@ -23,10 +25,12 @@ pub(super) struct Matched {
 
 impl<'f> Heard<'f> {
     pub(super) fn all(quiet: Quiet<'f>, function: FunctionId) -> Vec<Self> {
-        let (heard, function) = (quiet.heard(function), &quiet.facts.functions[function]);
+        let function = &quiet.facts.functions[function];
+        let heard = function.events.iter().enumerate().filter(|(_, event)| !quiet.event(event));
         heard
-            .map(|event| Self {
+            .map(|(place, event)| Self {
                 event,
+                place,
                 alone: quiet.alone(event),
                 places: (
                     event.span.start.wrapping_sub(function.span.start),
@@ -37,7 +41,7 @@ impl<'f> Heard<'f> {
     }
 }
 
-/// Which is which, if only calls that may have come or gone: those before and behind an edit stand where they stood.
+/// Which is which: those before and behind an edit stand where they stood. None, if there are too many to compare.
 pub(super) fn matched(old: &[Heard<'_>], new: &[Heard<'_>]) -> Option<Matched> {
     let both = old.iter().zip(new);
     let first = both.take_while(|(old, new)| old.alone == new.alone && old.places.0 == new.places.0).count();
@@ -49,10 +53,9 @@ pub(super) fn matched(old: &[Heard<'_>], new: &[Heard<'_>]) -> Option<Matched> {
     pairs.extend(in_common(rest, others)?.into_iter().map(|(one, other)| (first + one, first + other)));
     pairs.extend((0..last).map(|place| (first + rest.len() + place, first + others.len() + place)));
     let (ones, twins): (FxHashSet<usize>, FxHashSet<usize>) = pairs.iter().copied().unzip();
-    let gone: Vec<usize> = (0..old.len()).filter(|at| !ones.contains(at)).collect();
-    let come: Vec<usize> = (0..new.len()).filter(|at| !twins.contains(at)).collect();
-    let may_be = gone.iter().all(|at| old[*at].alone.is_some()) && come.iter().all(|at| new[*at].alone.is_some());
-    may_be.then_some(Matched { pairs, gone, come })
+    let gone = (0..old.len()).filter(|at| !ones.contains(at)).collect();
+    let come = (0..new.len()).filter(|at| !twins.contains(at)).collect();
+    Some(Matched { pairs, gone, come })
 }
 
 /// The longest row of events that both have; none, if there are too many to compare.

@@ -18,8 +18,10 @@ pub(super) struct Paired<'p> {
 }
 
 /// All that has no counterpart and mentions such a name, each with its whole form, in an order of their own; and all names of the file that lead to objects.
-pub(super) fn mentions<'f>(quiet: Quiet<'f>, paired: Paired<'_>) -> (Vec<u64>, FxHashSet<&'f str>) {
-    let teller = Teller { quiet, unheard_of: paired.unheard_of };
+///
+/// `asks`: where classes and coroutine functions are mentioned, the whole program is asked.
+pub(super) fn mentions<'f>(quiet: Quiet<'f>, paired: Paired<'_>, asks: bool) -> (Vec<u64>, FxHashSet<&'f str>) {
+    let teller = Teller { quiet, unheard_of: paired.unheard_of, asks };
     let facts = quiet.facts;
     let mut told = Vec::new();
     let mut tell = |kind: u32, parts: Vec<Part>| told.extend(teller.tell(kind, &parts));
@@ -62,9 +64,15 @@ pub(super) fn mentions<'f>(quiet: Quiet<'f>, paired: Paired<'_>) -> (Vec<u64>, F
 struct Teller<'f, 'p> {
     quiet: Quiet<'f>,
     unheard_of: &'p [FunctionId],
+    asks: bool,
 }
 
 impl Teller<'_, '_> {
+    /// Whether a name matters.
+    fn is_watched(&self, name: &str) -> bool {
+        if self.asks { self.quiet.watched.has_other(name) } else { self.quiet.watched.has(name) }
+    }
+
     /// Its form, if it mentions a name that matters.
     fn tell(&self, kind: u32, parts: &[Part]) -> Option<u64> {
         let mut hasher = FxHasher::default();
@@ -104,9 +112,9 @@ impl Teller<'_, '_> {
                     || match *fact {
                         // A built-in function's name may only be that of a class.
                         Expr::Global(name) if is_quiet_builtin(facts.name(name)) => {
-                            self.quiet.watched.has_class(facts.name(name))
+                            !self.asks && self.quiet.watched.has_class(facts.name(name))
                         }
-                        _ => facts.mentioned(expr).into_iter().any(|name| self.quiet.watched.has(facts.name(name))),
+                        _ => facts.mentioned(expr).into_iter().any(|name| self.is_watched(facts.name(name))),
                     };
                 let inner = match *fact {
                     _ if depth >= DEEPEST || self.quiet.forms.is_idle(fact) => Vec::new(),
@@ -122,7 +130,7 @@ impl Teller<'_, '_> {
                 let (name, owner) = self.quiet.forms.name(binding);
                 (name, owner).hash(hasher);
                 std::mem::discriminant(&facts.bindings[binding].kind).hash(hasher);
-                self.quiet.watched.has(name) || self.is_first_of_method(binding)
+                self.is_watched(name) || self.is_first_of_method(binding)
             }
             Part::Name(name) => {
                 facts.name(name).hash(hasher);
@@ -130,8 +138,7 @@ impl Teller<'_, '_> {
             }
             Part::Function(function) => {
                 facts.name(facts.functions[function].qualified).hash(hasher);
-                !self.unheard_of.contains(&function)
-                    && self.quiet.watched.has(facts.name(facts.functions[function].name))
+                !self.unheard_of.contains(&function) && self.is_watched(facts.name(facts.functions[function].name))
             }
             Part::Class(class) => {
                 facts.name(facts.classes[class].name).hash(hasher);

@@ -4,13 +4,17 @@
 //! calls, awaits nor hands on anything that matters ([`quiet`]) may come and go: `retries = 3`, `log.info("sent")`; and what is like something
 //! that the program knows to say nothing ([`forms`]). A new name of a module is of no interest if nobody asked the module for it, nor what a
 //! function returns if nobody asked for that. Calls that block, or like which there are others, and functions that nobody asks for change the
-//! outline of the calls ([`retold`]), which is searched again. All else is checked anew: this never guesses.
+//! outline of the calls ([`retold`]), which is searched again. What else functions do is asked of the whole program ([`redone`]), as long as
+//! others were told nothing else of them. All else is checked anew: this never guesses.
 
 mod alignment;
 mod forms;
 mod heard;
 mod mentions;
+mod moves;
+mod pairs;
 mod quiet;
+mod redone;
 mod retold;
 mod uses;
 mod watched;
@@ -23,11 +27,12 @@ use crate::graph::Site;
 use crate::link::values::{FileId, FnId};
 use crate::link::{Modules, module_name};
 use crate::rules;
-use crate::search::{FromBefore, Outline, Search};
+use crate::search::{FromBefore, Idle, Outline, Search};
 use crate::settings::Settings;
-use crate::{File, Knowledge, Place, Report, Texts, is_wanted};
-use alignment::{Alignment, Moves};
+use crate::{File, Knowledge, Known, Place, Report, Texts, is_wanted};
+use alignment::Alignment;
 use forms::{Alike, Forms};
+use moves::Moves;
 use quiet::{Around, Quiet};
 use retold::Shift;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -55,57 +60,102 @@ impl Report {
         Self { outline, ..self }
     }
 
-    /// The report, after an edit that leaves all findings as they are, or that lets calls that block come or go; none, if that is not sure.
+    /// The report, after an edit of which it can be told what it comes to without a look at all that the program does; none, if that is not so.
     ///
-    /// `files` are those of the whole program, as they are now, in the order of their paths.
+    /// `files` are those of the whole program, as they are now, in the order of their paths; `whole` gives what is known of each, if more must
+    /// be asked than what the edit itself says.
     #[must_use]
-    pub fn after(mut self, edit: Edit<'_>, files: &[File], settings: &Settings) -> Option<Self> {
-        let (file, old, new) = (&files[edit.index], &edit.old.0, &edit.new.0);
+    pub fn after(
+        mut self,
+        edit: Edit<'_>,
+        files: &[File],
+        settings: &Settings,
+        whole: &dyn Fn() -> Option<Vec<Known>>,
+    ) -> Option<Self> {
+        let (file, old, new) = (&files[edit.index], &edit.old.1, &edit.new.1);
         if old.error.is_some() || new.error.is_some() || self.problems.iter().any(|problem| problem.path == file.path) {
             return None;
         }
-        let moves = self.moves(edit, files, settings)?;
+        let moves = self.moves(edit, files, settings, false)?;
         if !is_silenced_alike(old, new, &moves.spans) {
             return None;
         }
-        let id = FileId(edit.index as u32);
-        let outline = self.outline.take();
         self.findings.retain(|finding| finding.place.path != file.path || !moves.has_lost(finding.place.span()));
+        if !moves.anew.is_empty() {
+            return self.redone(&moves, edit, (files, settings), whole);
+        }
         if moves.idle.is_empty() && moves.gone.is_empty() && moves.come.is_empty() {
-            self.move_places(&file.path, file, &moves.spans)?;
-            self.outline = outline.and_then(|outline| Shift::new(&outline, id, (old, new), &moves).apply(outline));
-            if !moves.asked.is_empty() {
-                let after = self.outline.as_ref()?;
-                moves.asked_return(after, id).then_some(())?;
-            }
-        } else {
-            if settings.strict {
-                return None;
-            }
-            let before = outline?;
-            let shift = Shift::new(&before, id, (old, new), &moves);
-            let mut after = shift.apply(before.clone())?;
-            moves.asked_return(&after, id).then_some(())?;
-            let mut found = found_anew((&before, &after), &shift)?;
-            tell_idle(&mut after, new, id, &moves.idle, &mut found);
-            self.findings.retain(|finding| !rules::is_of_ways(finding.code));
-            self.move_places(&file.path, file, &moves.spans)?;
-            let mut texts = Texts::new(files);
-            let wanted = found.into_iter().filter(|raw| is_wanted(raw, &after, files, settings));
-            self.findings.extend(wanted.map(|raw| texts.tell(raw)));
-            self.outline = Some(after);
-            let idle = moves.idle.iter().map(|function| new.name(new.functions[*function].name));
-            idle.for_each(|name| self.watched.add(name));
-            for (asked, name) in moves.come.iter().filter_map(|come| come.what.asked()) {
-                self.watched.ask(&files[asked.0 as usize].path, name);
-            }
+            return self.moved(&moves, edit, files);
+        }
+        if let Some(found) = self.searched(&moves, edit, settings) {
+            return self.retold(&moves, edit, (files, settings), found);
+        }
+        let moves = self.moves(edit, files, settings, true)?;
+        self.redone(&moves, edit, (files, settings), whole)
+    }
+
+    /// Nothing is called that was not, nor the other way round: places have moved.
+    fn moved(mut self, moves: &Moves, edit: Edit<'_>, files: &[File]) -> Option<Self> {
+        let (file, id) = (&files[edit.index], FileId(edit.index as u32));
+        self.move_places(&file.path, file, &moves.spans)?;
+        let facts = (&edit.old.1, &edit.new.1);
+        let outline = self.outline.take();
+        self.outline = outline.and_then(|outline| Shift::new(&outline, id, facts, moves).apply(outline));
+        if !moves.asked.is_empty() {
+            let after = self.outline.as_ref()?;
+            moves.asked_return(after, id).then_some(())?;
         }
         self.sort();
         Some(self)
     }
 
-    /// What has become of the file's text, if nothing else was done to it.
-    fn moves(&self, edit: Edit<'_>, files: &[File], settings: &Settings) -> Option<Moves> {
+    /// The outline after the edit, and what is found in it; none, if answers are missing.
+    fn searched(&self, moves: &Moves, edit: Edit<'_>, settings: &Settings) -> Option<(Outline, Vec<rules::Raw>)> {
+        if settings.strict {
+            return None;
+        }
+        let id = FileId(edit.index as u32);
+        let before = self.outline.as_ref()?;
+        let mut after = Shift::new(before, id, (&edit.old.1, &edit.new.1), moves).apply(before.clone())?;
+        moves.asked_return(&after, id).then_some(())?;
+        add_idle(&mut after, &edit.new.1, id, &moves.idle);
+        let answers = FromBefore::default();
+        let found = rules::tell_blocking(&after, &Search::new(&after, &answers));
+        (!answers.is_incomplete()).then_some((after, found))
+    }
+
+    /// The ways have been searched again.
+    fn retold(
+        mut self,
+        moves: &Moves,
+        edit: Edit<'_>,
+        (files, settings): (&[File], &Settings),
+        (outline, found): (Outline, Vec<rules::Raw>),
+    ) -> Option<Self> {
+        let (file, new) = (&files[edit.index], &edit.new.1);
+        self.findings.retain(|finding| !rules::is_of_outline(finding.code));
+        self.move_places(&file.path, file, &moves.spans)?;
+        self.tell(outline, found, files, settings);
+        let idle = moves.idle.iter().map(|function| new.name(new.functions[*function].name));
+        idle.for_each(|name| self.watched.add_idle(name));
+        for (asked, name) in moves.come.iter().filter_map(|come| come.what.asked()) {
+            self.watched.ask(&files[asked.0 as usize].path, name);
+        }
+        self.sort();
+        Some(self)
+    }
+
+    /// Takes over what was found in an outline, and the functions that are idle with that.
+    fn tell(&mut self, outline: Outline, mut found: Vec<rules::Raw>, files: &[File], settings: &Settings) {
+        found.extend(rules::tell_idle(&outline, &found));
+        let mut texts = Texts::new(files);
+        let wanted = found.into_iter().filter(|raw| is_wanted(raw, &outline, files, settings));
+        self.findings.extend(wanted.map(|raw| texts.tell(raw)));
+        self.outline = Some(outline);
+    }
+
+    /// What has become of the file's text. `asks`: what functions do otherwise is to be asked of the whole program, however little that is.
+    fn moves(&self, edit: Edit<'_>, files: &[File], settings: &Settings, asks: bool) -> Option<Moves> {
         let catalogue = Catalogue::new(&settings.blocking);
         let packages: FxHashSet<&str> =
             files.iter().filter_map(|file| file.path.strip_suffix("/__init__.py")).collect();
@@ -114,8 +164,8 @@ impl Report {
         let modules = Modules::new(files.iter().map(|file| &*file.path).zip(names.iter().map(|name| &**name)));
         let around = Around { modules: &modules, file: FileId(edit.index as u32), name: &names[edit.index] };
         let (old, new) = match &self.outline {
-            Some(outline) => Forms::of_both(&edit.old.0, &edit.new.0, &outline.words),
-            None => (Forms::new(&edit.old.0), Forms::new(&edit.new.0)),
+            Some(outline) => Forms::of_both(&edit.old.1, &edit.new.1, &outline.words),
+            None => (Forms::new(&edit.old.1), Forms::new(&edit.new.1)),
         };
         let alike = self.outline.as_ref().map(|outline| Alike::new(&old, outline.noises(around.file)));
         let alike = alike.unwrap_or_default();
@@ -127,11 +177,11 @@ impl Report {
             around: &around,
             catalogue: &catalogue,
             watched: &self.watched,
-            unasked: self.outline.as_ref().map_or(&[], |outline| outline.unasked(around.file)),
+            asked_of: self.outline.as_ref().map_or(&[], |outline| outline.asked_of(around.file)),
             words: self.outline.as_ref().map(|outline| &outline.words),
             depth: 0,
         };
-        Alignment::new(quiet(&edit.old.0, &old), quiet(&edit.new.0, &new)).moves()
+        Alignment::new(quiet(&edit.old.1, &old), quiet(&edit.new.1, &new), asks).moves()
     }
 
     fn move_places(&mut self, path: &str, file: &File, moves: &FxHashMap<Span, Span>) -> Option<()> {
@@ -147,41 +197,14 @@ impl Report {
     }
 }
 
-/// The ways to what blocks, after an edit; none, if answers are missing, or other rules would say something else than before.
-fn found_anew((before, after): (&Outline, &Outline), shift: &Shift<'_>) -> Option<Vec<rules::Raw>> {
-    let search = |outline: &Outline| {
-        let answers = FromBefore::default();
-        let found = rules::tell_blocking(outline, &Search::new(outline, &answers));
-        (!answers.is_incomplete()).then_some(found)
-    };
-    let (old, new) = (search(before)?, search(after)?);
-    // Some are told of unless something else is to be mended in them.
-    let is_idle = |outline: &Outline, raw: &rules::Raw| {
-        let mut idle = outline.stakes.idle.iter();
-        idle.any(|idle| idle.file == raw.site.file && idle.span.contains(raw.site.span))
-    };
-    let moved: FxHashSet<Site> = old.iter().filter_map(|raw| shift.site(raw.site)).collect();
-    let known: FxHashSet<Site> = new.iter().map(|raw| raw.site).collect();
-    let is_lost =
-        |raw: &&rules::Raw| shift.site(raw.site).is_none_or(|site| !known.contains(&site)) && !shift.has_lost(raw.site);
-    let is_fresh = |raw: &&rules::Raw| !moved.contains(&raw.site);
-    let is_other = old.iter().filter(is_lost).any(|raw| is_idle(before, raw))
-        || new.iter().filter(is_fresh).any(|raw| is_idle(after, raw));
-    (!is_other).then_some(new)
-}
-
 /// Coroutine functions that are new and await nothing: told of unless something else is to be mended in them.
-fn tell_idle(outline: &mut Outline, facts: &Facts, file: FileId, idle: &[FunctionId], found: &mut Vec<rules::Raw>) {
+fn add_idle(outline: &mut Outline, facts: &Facts, file: FileId, idle: &[FunctionId]) {
     for id in idle {
-        let function = &facts.functions[*id];
-        let global = FnId(outline.firsts[file.0 as usize] + id.raw());
-        let is_in = |site: Site| site.file == file && function.span.contains(site.span);
-        if !found.iter().any(|raw| is_in(raw.site)) {
-            let site = Site { file, span: function.at };
-            found.push(rules::awaits_nothing(site, outline.qualified_name(global), facts.name(function.name)));
-        }
-        outline.stakes.idle.push(Site { file, span: function.span });
-        outline.stakes.candidates.push(global);
+        let this = &facts.functions[*id];
+        let function = FnId(outline.firsts[file.0 as usize] + id.raw());
+        let site = Site { file, span: this.span };
+        outline.stakes.idle.push(Idle { function, site, at: this.at, is_mended: false });
+        outline.stakes.candidates.push(function);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::facts::{
 };
 use crate::graph::Noise;
 use crate::link::values::FileId;
-use crate::link::{Modules, Words, is_answered, is_test, may_replace};
+use crate::link::{Asked, Modules, Words, is_answered, is_test, may_replace};
 use crate::rules::{is_to_cancel, misuse, needs_a_loop};
 use rustc_hash::FxHashSet;
 
@@ -61,8 +61,8 @@ pub(super) struct Quiet<'q> {
     pub(super) watched: &'q Watched,
     /// The names and texts of the program before the edit, if they are known.
     pub(super) words: Option<&'q Words>,
-    /// Functions of the old text of which nobody has asked what they return.
-    pub(super) unasked: &'q [bool],
+    /// What others have asked of the functions of the old text.
+    pub(super) asked_of: &'q [Asked],
     /// Functions that were looked into, one within the other.
     pub(super) depth: u32,
 }
@@ -521,6 +521,19 @@ impl<'q> Quiet<'q> {
         !self.is_of_own_object(*callee)
             && !self.is_looked_for(*callee)
             && self.path_of(*callee, 0).is_some_and(|path| self.says_nothing(&path, arguments))
+    }
+
+    /// Whether the file is one of tests.
+    pub(super) fn is_for_tests(&self) -> bool {
+        is_test(self.path)
+    }
+
+    /// Whether it may be told by an event what tests have in place of something.
+    pub(super) fn replaces(&self, event: &Event) -> bool {
+        match self.facts.exprs[event.expr] {
+            Expr::Call(callee, _) => is_test(self.path) && may_replace(self.facts, callee),
+            _ => false,
+        }
     }
 
     /// Whether a name, by itself, says something to a rule or of what tests replace, whatever has it.

@@ -1,14 +1,15 @@
 //! The outline of a program's calls, after an edit: places and functions have moved, and calls that block have come and gone.
 
-use super::alignment::{Alone, Come, Gone, Moves, Under};
 use super::forms::LikeCall;
+use super::moves::{Alone, Come, Gone, Moves, Under};
 use super::quiet::{Callee, Stopping};
 use crate::facts::{Facts, FunctionId, Id, Names, Span};
 use crate::graph::{Hop, Site};
 use crate::link::values::{FileId, FnId};
 use crate::link::{Need, Passed, What};
-use crate::search::{Call, Kind, Outline, Runs, Stop, Where};
+use crate::search::{Call, Idle, Kind, Outline, Runs, Stop, Where};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::ops::Range;
 
 /// An edit of one file, as the outline sees it.
 pub(super) struct Shift<'e> {
@@ -21,6 +22,10 @@ pub(super) struct Shift<'e> {
     count: u32,
     /// What calls come to of which the file had others like them: by the places of those. (Functions have their old numbers.)
     likes: FxHashMap<(FunctionId, Span), Vec<Row>>,
+    /// Where something happened in functions that do something else now, with their old numbers.
+    undone: FxHashSet<(FnId, Site)>,
+    /// Where it happens now, with their new ones.
+    news: FxHashSet<(FnId, Site)>,
 }
 
 /// What a call comes to.
@@ -43,7 +48,30 @@ impl<'e> Shift<'e> {
         let (first, count) = (outline.firsts[file.0 as usize], old.functions.len() as u32);
         let is_come = |come: &Come| matches!(&come.what, Alone::Call { like, .. } if !like.is_empty());
         let likes = if moves.come.iter().any(is_come) { rows(outline, file, first) } else { FxHashMap::default() };
-        Self { file, moves, old, new, first, count, likes }
+        let (undone, news) = (FxHashSet::default(), FxHashSet::default());
+        let mut shift = Self { file, moves, old, new, first, count, likes, undone, news };
+        shift.learn_redone();
+        shift
+    }
+
+    /// What stands in one place with something that has come or gone, or is the same there, comes and goes with that.
+    fn learn_redone(&mut self) {
+        let came_from: FxHashMap<Span, Span> = self.moves.spans.iter().map(|(old, new)| (*new, *old)).collect();
+        for redone in &self.moves.anew.functions {
+            let come = redone.come.iter().map(|place| self.new.functions[redone.new].events[*place].span);
+            let with_gone = redone.gone.iter().filter_map(|span| self.moves.spans.get(span).copied());
+            let come: Vec<Span> = come.chain(with_gone).collect();
+            let gone = redone.gone.iter().copied().chain(come.iter().filter_map(|span| came_from.get(span).copied()));
+            let site = |span: Span| Site { file: self.file, span };
+            let (old, new) = (FnId(self.first + redone.old.raw()), self.global(redone.new));
+            self.undone.extend(gone.map(|span| (old, site(span))));
+            self.news.extend(come.into_iter().map(|span| (new, site(span))));
+        }
+    }
+
+    /// Where functions do something else now.
+    pub(super) fn news(&self) -> &FxHashSet<(FnId, Site)> {
+        &self.news
     }
 
     /// The number that a function has now, if it is still there.
@@ -62,6 +90,15 @@ impl<'e> Shift<'e> {
             return Some(site);
         }
         self.moves.spans.get(&site.span).map(|span| Site { span: *span, ..site })
+    }
+
+    /// Whether a function has no more parameters than before.
+    fn has_its_parameters(&self, function: FnId) -> bool {
+        let local = function.0.checked_sub(self.first).filter(|local| *local < self.count).map(FunctionId::new);
+        let count = |facts: &Facts, id: FunctionId| facts.functions[id].parameters.len();
+        local.is_none_or(|old| {
+            self.moves.functions.get(&old).is_none_or(|new| count(self.old, old) == count(self.new, *new))
+        })
     }
 
     /// Whether something stood in a function that nobody asked for, and which is there no more.
@@ -95,13 +132,20 @@ impl<'e> Shift<'e> {
     /// The outline after the edit; none, if it cannot be told.
     pub(super) fn apply(&self, mut outline: Outline) -> Option<Outline> {
         self.gone(&mut outline)?;
+        if !self.undone.is_empty() {
+            self.undo(&mut outline)?;
+        }
         if !self.has_all_functions() {
             self.renumber(&mut outline)?;
         }
         self.calls(&mut outline)?;
         self.stops(&mut outline)?;
         self.come(&mut outline)?;
+        let offloads = std::mem::take(&mut outline.offloads).into_iter();
+        let offloads = offloads.map(|(caller, site)| Some((self.function(caller)?, self.site(site)?)));
+        outline.offloads = offloads.collect::<Option<_>>()?;
         for scheduled in &mut outline.scheduled {
+            self.has_its_parameters(scheduled.callee).then_some(())?;
             scheduled.caller = self.function(scheduled.caller)?;
             scheduled.callee = self.function(scheduled.callee)?;
             scheduled.site = self.site(scheduled.site)?;
@@ -110,9 +154,11 @@ impl<'e> Shift<'e> {
             scheduled.caller = self.function(scheduled.caller)?;
             scheduled.site = self.site(scheduled.site)?;
         }
-        outline.stakes.idle.retain(|idle| !self.has_lost(*idle));
+        outline.stakes.idle.retain(|idle| !self.has_lost(idle.site));
         for idle in &mut outline.stakes.idle {
-            *idle = self.site(*idle)?;
+            let name = Site { span: idle.at, ..idle.site };
+            let (function, site, at) = (self.function(idle.function)?, self.site(idle.site)?, self.site(name)?.span);
+            *idle = Idle { function, site, at, ..*idle };
         }
         let (before, now): (FxHashSet<&str>, FxHashSet<&str>) =
             (self.old.names.iter().collect(), self.new.names.iter().collect());
@@ -150,12 +196,15 @@ impl<'e> Shift<'e> {
         }
         outline.names = names;
         outline.kinds.splice(first..end, kinds);
-        let Outline { is_self_contained, is_free, is_deaf, is_unasked, returning, .. } = outline;
-        for flags in [is_self_contained, is_free, is_deaf, is_unasked, returning] {
-            let own = self.new.functions.iter().map(|(id, _)| came_from.get(&id).is_some_and(|old| flags[*old]));
-            let own: Vec<bool> = own.collect();
-            flags.splice(first..end, own);
+        let Outline {
+            is_self_contained, is_free, is_deaf, is_owner, has_variables, returning, asked_of, prints, ..
+        } = outline;
+        let range = first..end;
+        for flags in [is_self_contained, is_free, is_deaf, is_owner, has_variables, returning] {
+            self.replace(flags, &range, &came_from);
         }
+        self.replace(asked_of, &range, &came_from);
+        self.replace(prints, &range, &came_from);
         for known in &mut outline.firsts[self.file.0 as usize + 1..] {
             *known = *known + self.new.functions.len() as u32 - self.count;
         }
@@ -176,8 +225,22 @@ impl<'e> Shift<'e> {
         for functions in [&mut outline.stakes.candidates, &mut outline.stakes.threads] {
             *functions = functions.iter().filter_map(|function| self.function(*function)).collect();
         }
+        outline.elsewhere = outline.elsewhere.iter().filter_map(|function| self.function(*function)).collect();
         outline.untold = outline.untold.iter().filter_map(|function| self.function(*function)).collect();
         Some(())
+    }
+
+    /// What is known of each of the file's functions, and nothing of those that are new.
+    fn replace<T: Copy + Default>(
+        &self,
+        known: &mut Vec<T>,
+        range: &Range<usize>,
+        came_from: &FxHashMap<FunctionId, usize>,
+    ) {
+        let own =
+            self.new.functions.iter().map(|(id, _)| came_from.get(&id).map(|old| known[*old]).unwrap_or_default());
+        let own: Vec<T> = own.collect();
+        known.splice(range.clone(), own);
     }
 
     fn calls(&self, outline: &mut Outline) -> Option<()> {
@@ -205,6 +268,72 @@ impl<'e> Shift<'e> {
             self.hops(&mut stop.via)?;
         }
         Some(())
+    }
+
+    /// Those whom functions called that do something else now.
+    pub(super) fn called(&self, outline: &Outline) -> FxHashSet<FnId> {
+        let undone = outline.calls.iter().filter(|call| self.undone.contains(&(call.caller, call.site)));
+        undone.filter_map(|call| self.function(call.callee)).collect()
+    }
+
+    /// Where others came to something by way of what functions did that do something else now: in new numbers.
+    pub(super) fn came_by(&self, outline: &Outline) -> FxHashSet<(FnId, Site)> {
+        let is_undone = |via: &[Hop]| via.iter().any(|hop| self.undone.contains(&(hop.function, hop.site)));
+        let calls = outline.calls.iter().map(|call| (call.caller, call.site, &*call.via));
+        let all = calls.chain(outline.stops.iter().map(|stop| (stop.caller, stop.site, &*stop.via)));
+        let others = all.filter(|(_, _, via)| is_undone(via));
+        others.filter_map(|(caller, site, _)| Some((self.function(caller)?, self.site(site)?))).collect()
+    }
+
+    /// Takes out what functions did that do something else now. (Numbers and places are still the old ones.)
+    fn undo(&self, outline: &mut Outline) -> Option<()> {
+        let is_hop = |hop: &Hop| self.undone.contains(&(hop.function, hop.site));
+        let is_undone = |call: &Call| self.undone.contains(&(call.caller, call.site)) || call.via.iter().any(is_hop);
+        let (mut moved, mut undone) = (FxHashMap::default(), Vec::new());
+        for (number, call) in (0..).zip(std::mem::take(&mut outline.calls)) {
+            if is_undone(&call) {
+                undone.push(call);
+            } else {
+                moved.insert(number, outline.calls.len() as u32);
+                outline.calls.push(call);
+            }
+        }
+        let passed = std::mem::take(&mut outline.passed).into_iter();
+        outline.passed =
+            passed.filter_map(|((call, need), passed)| Some(((*moved.get(&call)?, need), passed))).collect();
+        let is_heard = |call: &Call| {
+            let place = call.callee.0 as usize;
+            let asks = outline.has_variables[place];
+            // What it keeps is given to whoever asks; what runs later calls what it is given where it stands.
+            outline.is_owner[place] || (asks && call.runs != Runs::AtOnce && !outline.is_deaf[place])
+        };
+        // What the loop is told to call where something calls it that it was given, is told for who gave it.
+        let has_given = |caller: FnId, site: Site| {
+            let is_one = |call: &&Call| call.caller == caller && outline.has_variables[call.callee.0 as usize];
+            let places = || undone.iter().filter(is_one).map(|call| call.site);
+            places().next().is_some() && !places().any(|place| place == site)
+        };
+        let scheduled = outline.scheduled.iter().map(|one| (one.caller, one.site));
+        let stops = outline.scheduled_stops.iter().map(|one| (one.caller, one.site));
+        let is_own = |site: Site, caller: FnId| {
+            let local = caller.0.checked_sub(self.first).filter(|local| *local < self.count).map(FunctionId::new);
+            site.file == self.file && local.is_some_and(|id| self.old.functions[id].span.contains(site.span))
+        };
+        if scheduled.chain(stops).any(|(caller, site)| has_given(caller, site) && !is_own(site, caller)) {
+            return None;
+        }
+        if undone.iter().any(is_heard) || self.undone.iter().any(|one| outline.offloads.contains(one)) {
+            return None;
+        }
+        outline.stops.retain(|stop| !self.undone.contains(&(stop.caller, stop.site)) && !stop.via.iter().any(is_hop));
+        let range = outline.range_of(self.file);
+        outline.scheduled.retain(|one| {
+            let is_own = range.contains(&(one.callee.0 as usize));
+            !(self.undone.contains(&(one.caller, one.site)) && is_own)
+        });
+        let is_left = outline.scheduled.iter().any(|one| self.undone.contains(&(one.caller, one.site)));
+        outline.scheduled_stops.retain(|one| !self.undone.contains(&(one.caller, one.site)));
+        (!is_left).then_some(())
     }
 
     /// Takes out what is there no more. (Numbers and places are still the old ones.)
@@ -300,7 +429,6 @@ impl<'e> Shift<'e> {
                 }
             }
         }
-        self.put_in_order(outline);
         Some(())
     }
 
@@ -323,26 +451,6 @@ impl<'e> Shift<'e> {
             && (under.shared.as_deref().is_some_and(return_on_loop)
                 || under.beside.iter().any(|span| told.contains(&site(span))))
     }
-
-    /// What is new in a function stands where it would if all were told anew: in the order of what happens, before what callers say.
-    fn put_in_order(&self, outline: &mut Outline) {
-        let mut functions: Vec<FunctionId> = self.moves.come.iter().map(|come| come.function).collect();
-        functions.dedup();
-        for function in functions {
-            let (events, caller) = (&self.new.functions[function].events, self.global(function));
-            let place = |site: Site| events.iter().position(|event| event.span == site.span);
-            let order = |is_direct: bool, site: Site| if is_direct { (0, place(site)) } else { (1, None) };
-            sort(&mut outline.stops, |stop| stop.caller == caller, |stop| order(stop.is_direct, stop.site));
-            let own = |call: &Call| call.caller == caller;
-            let moved = sort(&mut outline.calls, own, |call| order(call.is_direct, call.site));
-            if moved.iter().any(|(old, new)| old != new) {
-                let passed = std::mem::take(&mut outline.passed).into_iter();
-                outline.passed = passed
-                    .map(|((call, need), passed)| ((moved.get(&call).copied().unwrap_or(call), need), passed))
-                    .collect();
-            }
-        }
-    }
 }
 
 /// How it is known what a call calls.
@@ -364,8 +472,7 @@ fn may_go(outline: &Outline, caller: FnId, callee: FnId, of: Of) -> Option<()> {
     };
     let may_go = is_free
         && outline.returning[place]
-        && !outline.is_called_by_any(&outline.stakes.candidates, caller)
-        && !outline.is_called_by_any(&outline.stakes.threads, caller);
+        && !outline.reached(outline.stakes.candidates.iter().chain(&outline.stakes.threads).copied()).contains(&caller);
     may_go.then_some(())
 }
 
@@ -383,16 +490,4 @@ fn rows(outline: &Outline, file: FileId, first: u32) -> FxHashMap<(FunctionId, S
     }
     rows.retain(|place, _| !others.contains(place));
     rows
-}
-
-/// Sorts some items among themselves, and tells where each of them has gone.
-fn sort<T: Clone, K: Ord>(items: &mut [T], is_one: impl Fn(&T) -> bool, key: impl Fn(&T) -> K) -> FxHashMap<u32, u32> {
-    let places: Vec<usize> = (0..items.len()).filter(|place| is_one(&items[*place])).collect();
-    let mut sorted = places.clone();
-    sorted.sort_by_key(|place| key(&items[*place]));
-    let own: Vec<T> = sorted.iter().map(|place| items[*place].clone()).collect();
-    for (place, item) in places.iter().zip(own) {
-        items[*place] = item;
-    }
-    sorted.into_iter().zip(places).map(|(old, new)| (old as u32, new as u32)).collect()
 }

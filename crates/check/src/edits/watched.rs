@@ -8,8 +8,10 @@ use std::hash::{BuildHasher, Hash};
 /// Kept with a report, as hashes: two names with one hash make an edit matter that does not, and never the other way round.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Watched {
-    /// Classes, special methods, what leads to objects, and coroutine functions that may be told to be plain ones.
+    /// Special methods, and what leads to objects.
     names: Vec<u64>,
+    /// Coroutine functions that may be told to be plain ones.
+    idle: Vec<u64>,
     /// What leads to objects, alone.
     leads: Vec<u64>,
     /// Properties: what reads them runs them.
@@ -21,15 +23,17 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub(crate) fn new(program: &Program, more: impl Iterator<Item = String>) -> Self {
-        let names = program.watched_names().map(|name| hash(program.values.text(name)));
+    pub(crate) fn new(program: &Program, idle: impl Iterator<Item = String>) -> Self {
+        let names = program.special_names().into_iter().chain(program.leading_names());
+        let names = names.map(|name| hash(program.values.text(name)));
         let leads = program.leading_names().map(|name| hash(program.values.text(name)));
         let properties = program.property_names().map(|name| hash(program.values.text(name)));
         let classes = program.class_names().map(|name| hash(program.values.text(name)));
         let members =
             program.asked_members().map(|(file, name)| hash((&*program.file(file).path, program.values.text(name))));
         Self {
-            names: sorted(names.chain(more.map(|name| hash(&*name)))),
+            names: sorted(names),
+            idle: sorted(idle.map(|name| hash(&*name))),
             leads: sorted(leads),
             properties: sorted(properties),
             classes: sorted(classes),
@@ -37,25 +41,40 @@ impl Watched {
         }
     }
 
-    /// That is one of the names now which matter wherever they are mentioned.
-    pub(super) fn add(&mut self, name: &str) {
-        let name = hash(name);
-        if let Err(place) = self.names.binary_search(&name) {
-            self.names.insert(place, name);
+    /// Some have looked again, and at more than before.
+    pub(super) fn renew(&mut self, program: &Program) {
+        for name in program.leading_names() {
+            let name = hash(program.values.text(name));
+            add(&mut self.names, name);
+            add(&mut self.leads, name);
         }
+        for (file, name) in program.asked_members() {
+            self.ask(&program.file(file).path, program.values.text(name));
+        }
+    }
+
+    /// That is one of the coroutine functions now.
+    pub(super) fn add_idle(&mut self, name: &str) {
+        add(&mut self.idle, hash(name));
     }
 
     /// The module in this file was asked for that name.
     pub(super) fn ask(&mut self, path: &str, name: &str) {
-        let asked = hash((path, name));
-        if let Err(place) = self.members.binary_search(&asked) {
-            self.members.insert(place, asked);
-        }
+        add(&mut self.members, hash((path, name)));
     }
 
     /// Whether code that mentions the name may matter to code elsewhere.
     pub(super) fn has(&self, name: &str) -> bool {
+        self.has_class(name) || self.has_idle(name) || self.has_other(name)
+    }
+
+    /// The same of names that are none of a class, nor of a coroutine function that may be told to be a plain one.
+    pub(super) fn has_other(&self, name: &str) -> bool {
         self.names.binary_search(&hash(name)).is_ok()
+    }
+
+    fn has_idle(&self, name: &str) -> bool {
+        self.idle.binary_search(&hash(name)).is_ok()
     }
 
     /// Whether it matters in which files there is that name.
@@ -76,6 +95,12 @@ impl Watched {
     /// Whether others asked the module in this file for that name.
     pub(super) fn is_asked_for(&self, path: &str, name: &str) -> bool {
         self.members.binary_search(&hash((path, name))).is_ok()
+    }
+}
+
+fn add(hashes: &mut Vec<u64>, hash: u64) {
+    if let Err(place) = hashes.binary_search(&hash) {
+        hashes.insert(place, hash);
     }
 }
 

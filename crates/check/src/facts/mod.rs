@@ -3,18 +3,23 @@
 //! Facts are data: they are made from the syntax tree of one file without a look at any other, can be kept on disk, and are all that linking
 //! and rules read. Nodes refer to each other by typed indexes; all belong to their file.
 
+mod digest;
 mod few;
 mod index;
+mod lazy;
 mod names;
 mod parts;
 
+pub(crate) use digest::Digest;
 pub(crate) use few::Few;
 pub(crate) use index::{Arena, Id};
+pub(crate) use lazy::Lazy;
 pub(crate) use names::Names;
 pub(crate) use parts::{Part, Parts};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 pub(crate) type NameId = Id<Names>;
 pub(crate) type ExprId = Id<Expr>;
@@ -27,7 +32,9 @@ pub(crate) type GuardId = Id<Guard>;
 /// What is known of one file. Function 0 is the module's own code, scope 0 its names, expression 0 says nothing, guard 0 is no condition.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Facts {
-    pub(crate) names: Names,
+    /// Kept with the digest, which has them as well.
+    #[serde(skip)]
+    pub(crate) names: Arc<Names>,
     pub(crate) exprs: Arena<Expr>,
     /// Where each expression is.
     pub(crate) spans: Vec<Span>,
@@ -428,7 +435,7 @@ impl Span {
 impl Facts {
     /// Gives back the room that was taken for more to come: facts of all files are in memory together.
     pub(crate) fn shrink_to_fit(&mut self) {
-        self.names.shrink_to_fit();
+        Arc::make_mut(&mut self.names).shrink_to_fit();
         self.exprs.shrink_to_fit();
         self.spans.shrink_to_fit();
         self.bindings.shrink_to_fit();

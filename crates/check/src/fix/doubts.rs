@@ -60,7 +60,7 @@ pub(super) fn named(program: &mut Program) -> Vec<(FileId, Named)> {
     let mut all = Vec::new();
     for index in 0..program.files.len() {
         let file = FileId(index as u32);
-        let facts = std::rc::Rc::clone(&program.files[index].facts);
+        let facts = program.files[index].facts.share();
         for (at, expr) in facts.exprs.iter() {
             let Expr::Call(callee, arguments) = expr else { continue };
             match (&facts.exprs[*callee], &**arguments) {

@@ -30,7 +30,6 @@ use crate::link::values::FileId;
 use crate::rules::LET_IT_NEST;
 use crate::{File, Knowledge, Place, Report, Settings, analyse, know, report};
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 /// What a repair has come to.
 #[derive(Clone, Debug, Default)]
@@ -121,8 +120,7 @@ impl<'s> Work<'s> {
             return;
         }
         let program = std::mem::take(&mut self.program.files);
-        let mut known: Vec<Knowledge> =
-            program.into_iter().map(|file| Knowledge(Rc::unwrap_or_clone(file.facts))).collect();
+        let mut known: Vec<Knowledge> = program.into_iter().map(|file| file.facts.into_facts().into()).collect();
         for (index, file) in self.files.iter_mut().enumerate() {
             if let Some(text) = changed.get(&file.path) {
                 file.text.clone_from(text);

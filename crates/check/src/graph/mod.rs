@@ -7,6 +7,7 @@ mod arguments;
 mod handed;
 mod noises;
 pub(crate) mod other_loops;
+pub(crate) mod part;
 mod variables;
 
 use crate::catalogue::{Handed, Sink, is_quiet};
@@ -29,8 +30,15 @@ pub(crate) struct Site {
     pub(crate) span: Span,
 }
 
+impl Site {
+    /// Whether another one is within it.
+    pub(crate) fn contains(self, other: Self) -> bool {
+        self.file == other.file && self.span.contains(other.span)
+    }
+}
+
 /// A function on the way of a variable call, and where it calls on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Hop {
     pub(crate) function: FnId,
     pub(crate) site: Site,
@@ -157,10 +165,25 @@ impl Graph {
         self.variables[function.0 as usize].is_empty() && !self.owners.contains(&function)
     }
 
+    /// Whether it keeps what it is given for what others call.
+    pub(crate) fn is_owner(&self, function: FnId) -> bool {
+        self.owners.contains(&function)
+    }
+
+    /// Whether it calls something of what it is given.
+    pub(crate) fn has_variables(&self, function: FnId) -> bool {
+        !self.variables[function.0 as usize].is_empty()
+    }
+
     /// Whether nobody has ever said what the parameters are that it calls, if any.
     pub(crate) fn gets_no_answer(&self, function: FnId) -> bool {
         let asked = &self.variables[function.0 as usize];
         asked.iter().all(|variable| !self.answered.contains(&variable.at.origin())) && !self.owners.contains(&function)
+    }
+
+    /// Where parameters are called of which somebody says what they are.
+    pub(crate) fn answered(&self) -> impl Iterator<Item = Site> + '_ {
+        self.answered.iter().copied()
     }
 
     /// Those of work that runs elsewhere, or later.
@@ -176,6 +199,11 @@ impl Edge {
     }
 }
 
+/// Of two ways the one is told which is shorter, or stands before the other.
+pub(crate) fn is_shorter(one: &[Hop], other: &[Hop]) -> bool {
+    (one.len(), one) < (other.len(), other)
+}
+
 #[derive(Default)]
 pub(crate) struct Graph {
     pub(crate) edges: Vec<Edge>,
@@ -189,6 +217,8 @@ pub(crate) struct Graph {
     pub(crate) sinks_of: Vec<Vec<usize>>,
     pub(crate) scheduled: Vec<Scheduled>,
     pub(crate) scheduled_sinks: Vec<ScheduledSink>,
+    /// Functions that the loop is told to call.
+    pub(crate) callbacks: FxHashSet<FnId>,
     /// Functions that run in other threads or processes.
     pub(crate) elsewhere: FxHashSet<FnId>,
     pub(crate) offloaded: Vec<Offloaded>,
@@ -246,23 +276,7 @@ struct Catalogued {
 
 /// Looks at all that the program does.
 pub(crate) fn build(program: &mut Program) -> Graph {
-    let count = program.functions().count();
-    let graph = Graph {
-        into: vec![Vec::new(); count],
-        from: vec![Vec::new(); count],
-        sinks_of: vec![Vec::new(); count],
-        variables: vec![Vec::new(); count],
-        ..Graph::default()
-    };
-    let specials = program.special_names();
-    let has_async_specials = ["__await__", "__aenter__", "__aexit__", "__aiter__"]
-        .iter()
-        .any(|name| program.values.known_symbol(name).is_some_and(|name| specials.contains(&name)));
-    let (truths, dispatches, paths) = (FxHashMap::default(), FxHashMap::default(), FxHashMap::default());
-    let always = Rc::default();
-    let (is_direct, heard) = (true, Heard::default());
-    let mut builder =
-        Builder { program, graph, always, truths, dispatches, specials, has_async_specials, is_direct, paths, heard };
+    let mut builder = Builder::new(program);
     for function in builder.program.functions() {
         builder.function(function);
     }
@@ -278,10 +292,29 @@ pub(crate) fn build(program: &mut Program) -> Graph {
     builder.graph
 }
 
-impl Builder<'_> {
+impl<'p> Builder<'p> {
+    fn new(program: &'p mut Program) -> Self {
+        let count = program.functions().count();
+        let graph = Graph {
+            into: vec![Vec::new(); count],
+            from: vec![Vec::new(); count],
+            sinks_of: vec![Vec::new(); count],
+            variables: vec![Vec::new(); count],
+            ..Graph::default()
+        };
+        let specials = program.special_names();
+        let has_async_specials = ["__await__", "__aenter__", "__aexit__", "__aiter__"]
+            .iter()
+            .any(|name| program.values.known_symbol(name).is_some_and(|name| specials.contains(&name)));
+        let (truths, dispatches, paths) = (FxHashMap::default(), FxHashMap::default(), FxHashMap::default());
+        let always = Rc::default();
+        let (is_direct, heard) = (true, Heard::default());
+        Self { program, graph, always, truths, dispatches, specials, has_async_specials, is_direct, paths, heard }
+    }
+
     fn function(&mut self, function: FnId) {
         let file = self.program.file_of(function);
-        let facts = Rc::clone(&self.program.file(file).facts);
+        let facts = self.program.file(file).facts.share();
         for event in &facts.functions[self.program.local_fn(function)].events {
             self.listened(file, function, *event);
         }
@@ -562,6 +595,7 @@ impl Builder<'_> {
                 let Happening { caller, site, kind, is_handed, is_registered, via, truth, whose, .. } = at.clone();
                 if let Some(by) = at.scheduled_by {
                     let truth = Rc::clone(&truth);
+                    self.graph.callbacks.insert(callee);
                     self.graph.scheduled.push(Scheduled { caller, site, by, callee, truth });
                 }
                 // What it is given is known here; it runs elsewhere.
@@ -632,7 +666,13 @@ impl Builder<'_> {
             |place| edges[*place as usize].key() == key,
             |place| FxBuildHasher.hash_one(edges[*place as usize].key()),
         ) {
-            Entry::Occupied(_) => return,
+            Entry::Occupied(known) => {
+                let known = &mut edges[*known.get() as usize];
+                if is_shorter(&edge.via, &known.via) {
+                    *known = edge;
+                }
+                return;
+            }
             Entry::Vacant(place) => place.insert(index as u32),
         };
         if is_deferred {
@@ -644,6 +684,20 @@ impl Builder<'_> {
         self.graph.edges.push(edge);
         self.graph.seen.push(0);
         self.graph.fresh.push(index);
+    }
+
+    fn sink(&mut self, sink: SinkCall) {
+        let Graph { known_sinks, sinks_of, sinks, .. } = &mut self.graph;
+        let own = &mut sinks_of[sink.caller.0 as usize];
+        if known_sinks.insert((sink.caller, sink.site, sink.path)) {
+            own.push(sinks.len());
+            sinks.push(sink);
+            return;
+        }
+        let known = own.iter().find(|known| (sinks[**known].site, sinks[**known].path) == (sink.site, sink.path));
+        if let Some(known) = known.map(|known| &mut sinks[*known]).filter(|known| is_shorter(&sink.via, &known.via)) {
+            *known = sink;
+        }
     }
 
     /// What the catalogue says of a path.
@@ -670,13 +724,11 @@ impl Builder<'_> {
         if let Some(sink) = sink
             && !matches!(at.kind, EventKind::Call(Use::Awaited | Use::Entered))
             && !self.is_harmless(sink, args)
-            && self.graph.known_sinks.insert((at.caller, at.site, path))
         {
             let Happening { caller, site, via, is_registered, .. } = at.clone();
             let truth = self.waits(sink, args, at);
-            self.graph.sinks_of[caller.0 as usize].push(self.graph.sinks.len());
             let is_direct = self.is_direct;
-            self.graph.sinks.push(SinkCall { caller, site, path, sink, truth, via, is_registered, is_direct });
+            self.sink(SinkCall { caller, site, path, sink, truth, via, is_registered, is_direct });
         }
         for what in &*handed {
             self.hand(at, path, args, *what);

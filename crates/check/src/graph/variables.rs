@@ -171,23 +171,26 @@ impl Builder<'_> {
     pub(super) fn defaults(&mut self) {
         for index in 0..self.graph.variables.len() {
             let function = FnId(index as u32);
-            if !self.graph.into[index].is_empty() || self.graph.deferred_into.contains_key(&function) {
+            if self.graph.into[index].is_empty() && !self.graph.deferred_into.contains_key(&function) {
+                self.defaults_of(function);
+            }
+        }
+    }
+
+    pub(super) fn defaults_of(&mut self, function: FnId) {
+        let env = self.program.bind(function, NO_ENV, None, NO_ARGS);
+        for variable in self.graph.variables[function.0 as usize].clone() {
+            let filled = self.program.fill_value(variable.value, env);
+            if self.program.values.members(filled) == [variable.value] {
                 continue;
             }
-            let env = self.program.bind(function, NO_ENV, None, NO_ARGS);
-            for variable in self.graph.variables[index].clone() {
-                let filled = self.program.fill_value(variable.value, env);
-                if self.program.values.members(filled) == [variable.value] {
-                    continue;
-                }
-                let args = self.program.fill_args(variable.args, env);
-                if matches!(variable.at.kind, EventKind::Call(_)) {
-                    let targets = self.program.targets(filled, args);
-                    self.answer(&variable, &targets);
-                    for target in targets {
-                        if !matches!(target, Target::Variable(..)) {
-                            self.target(&variable.at, target);
-                        }
+            let args = self.program.fill_args(variable.args, env);
+            if matches!(variable.at.kind, EventKind::Call(_)) {
+                let targets = self.program.targets(filled, args);
+                self.answer(&variable, &targets);
+                for target in targets {
+                    if !matches!(target, Target::Variable(..)) {
+                        self.target(&variable.at, target);
                     }
                 }
             }

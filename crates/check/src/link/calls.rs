@@ -263,7 +263,7 @@ impl Program {
 
     /// The arguments of a call expression.
     pub(crate) fn call_arguments(&mut self, file: FileId, call: ExprId) -> ArgsId {
-        let facts = Rc::clone(&self.file(file).facts);
+        let facts = self.file(file).facts.share();
         let Expr::Call(_, arguments) = &facts.exprs[call] else { return NO_ARGS };
         if arguments.is_empty() {
             return NO_ARGS;
@@ -313,7 +313,7 @@ impl Program {
 
     fn bind_fresh(&mut self, function: FnId, env: EnvId, receiver: Option<ValueId>, args: ArgsId) -> EnvId {
         let file = self.file_of(function);
-        let facts = Rc::clone(&self.file(file).facts);
+        let facts = self.file(file).facts.share();
         let parameters = &facts.functions[self.local_fn(function)].parameters;
         let receiver = receiver.map(SetId::of);
         let args = self.values.shared_arguments(args);

@@ -5,9 +5,9 @@ use super::values::{
     ANYHOW, ClsId, Decoration, EMPTY, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
 };
 use super::{Busy, Program};
-use crate::facts::{BindingKind, EventKind, Expr, ExprId};
+use crate::facts::{BindingKind, Digest, NameId};
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::rc::Rc;
+use serde::{Deserialize, Serialize};
 
 /// Who derives from whom.
 #[derive(Default)]
@@ -29,6 +29,24 @@ pub(super) struct Hierarchy {
     pub(super) properties: FxHashSet<Symbol>,
 }
 
+/// A hierarchy, with paths as texts: for another program with the same classes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Families {
+    paths: Vec<String>,
+    orders: Vec<Vec<Kin>>,
+    heirs: Vec<Vec<ClsId>>,
+    live: Vec<ClsId>,
+    protocols: Vec<ClsId>,
+    properties: Vec<String>,
+}
+
+/// A class, or a path by its place.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Kin {
+    Class(ClsId),
+    External(u32),
+}
+
 /// Whose attribute it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
@@ -44,21 +62,32 @@ pub(super) enum Ancestor {
 
 impl Program {
     /// Looks at all classes, before anything else is evaluated.
-    pub(super) fn learn_classes(&mut self) {
+    pub(super) fn learn_classes(&mut self, digests: &[Digest], families: Option<&Families>) {
+        for (file, digest) in self.files.iter().zip(digests) {
+            let symbol = |name: &NameId| file.symbols[name.index()];
+            for class in &digest.classes {
+                let members = class.members.iter().enumerate().map(|(place, name)| (symbol(name), place)).collect();
+                let mut fields: FxHashMap<Symbol, Vec<usize>> = FxHashMap::default();
+                for (place, name) in class.fields.iter().enumerate() {
+                    fields.entry(symbol(name)).or_default().push(place);
+                }
+                self.hierarchy.members.push(members);
+                self.hierarchy.fields.push(fields);
+            }
+        }
+        match families {
+            Some(families) => self.know_families(digests, families),
+            None => self.learn_families(digests),
+        }
+        let is_live = |class: ClsId| self.hierarchy.live.contains(&class);
+        let all = (0..self.cls_files.len() as u32).map(ClsId);
+        self.hierarchy.live_families =
+            all.map(|class| is_live(class) || self.heirs(class).iter().copied().any(is_live)).collect();
+    }
+
+    fn learn_families(&mut self, digests: &[Digest]) {
         self.learn_properties();
         let count = self.cls_files.len() as u32;
-        for class in (0..count).map(ClsId) {
-            let (file, scope) = (self.class_file(class), self.class(class).scope);
-            let this = self.file(file);
-            let names = this.facts.scopes[scope].names.iter().enumerate();
-            let members = names.map(|(place, (name, _))| (this.symbols[name.index()], place)).collect();
-            let mut fields: FxHashMap<Symbol, Vec<usize>> = FxHashMap::default();
-            for (place, field) in self.class(class).fields.iter().enumerate() {
-                fields.entry(this.symbols[field.name.index()]).or_default().push(place);
-            }
-            self.hierarchy.members.push(members);
-            self.hierarchy.fields.push(fields);
-        }
         self.hierarchy.orders = vec![Vec::new(); count as usize];
         self.hierarchy.heirs = vec![Vec::new(); count as usize];
         self.hierarchy.live_families = vec![false; count as usize];
@@ -88,12 +117,8 @@ impl Program {
                 }
             }
         }
-        self.learn_live();
+        self.learn_live(digests);
         self.learn_protocols();
-        let is_live = |class: ClsId| self.hierarchy.live.contains(&class);
-        let families =
-            (0..count).map(ClsId).map(|class| is_live(class) || self.heirs(class).iter().copied().any(is_live));
-        self.hierarchy.live_families = families.collect();
         // What was evaluated until now knew no overrides.
         self.memo.fill(super::Memo::Open);
         self.returned.clear();
@@ -104,6 +129,42 @@ impl Program {
         self.yielded.clear();
         self.decorated.clear();
         self.makings = super::made::Makings::default();
+    }
+
+    /// They are known from before.
+    fn know_families(&mut self, digests: &[Digest], families: &Families) {
+        let paths: Vec<PathId> = families.paths.iter().map(|path| self.values.path(path)).collect();
+        let ancestor = |kin: &Kin| match *kin {
+            Kin::Class(class) => Ancestor::Class(class),
+            Kin::External(path) => Ancestor::External(paths[path as usize]),
+        };
+        self.learn_live(digests);
+        let Hierarchy { orders, heirs, protocols, .. } = &mut self.hierarchy;
+        *orders = families.orders.iter().map(|order| order.iter().map(ancestor).collect()).collect();
+        heirs.clone_from(&families.heirs);
+        protocols.extend(&families.protocols);
+        self.hierarchy.properties = families.properties.iter().map(|name| self.values.symbol(name)).collect();
+    }
+
+    /// Who derives from whom, for a program of which only the bodies of functions are others.
+    pub(crate) fn families(&self) -> Families {
+        let Hierarchy { orders, heirs, live, protocols, properties, .. } = &self.hierarchy;
+        let (mut paths, mut numbers) = (Vec::new(), FxHashMap::default());
+        let mut kin = |ancestor: &Ancestor| match *ancestor {
+            Ancestor::Class(class) => Kin::Class(class),
+            Ancestor::External(path) => Kin::External(*numbers.entry(path).or_insert_with(|| {
+                paths.push(self.values.path_text(path).to_owned());
+                paths.len() as u32 - 1
+            })),
+        };
+        let orders = orders.iter().map(|order| order.iter().map(&mut kin).collect()).collect();
+        let sorted = |classes: &FxHashSet<ClsId>| {
+            let mut classes: Vec<ClsId> = classes.iter().copied().collect();
+            classes.sort_unstable();
+            classes
+        };
+        let properties = properties.iter().map(|name| self.values.text(*name).to_owned()).collect();
+        Families { paths, orders, heirs: heirs.clone(), live: sorted(live), protocols: sorted(protocols), properties }
     }
 
     fn bases(&mut self, class: ClsId) -> Vec<Ancestor> {
@@ -126,80 +187,21 @@ impl Program {
     // -------------------------------------------------------------- instances
 
     /// Classes that are named where a value is: called, handed on, returned, stored.
-    fn learn_live(&mut self) {
-        let mut names: FxHashSet<Symbol> = FxHashSet::default();
-        for index in 0..self.files.len() {
-            let file = FileId(index as u32);
-            let facts = &self.file(file).facts;
-            let mut exprs: Vec<ExprId> = Vec::new();
-            for (_, function) in facts.functions.iter() {
-                for event in &function.events {
-                    let (EventKind::Call(_), Expr::Call(callee, arguments)) = (event.kind, &facts.exprs[event.expr])
-                    else {
-                        continue;
-                    };
-                    exprs.push(*callee);
-                    let is_question = matches!(&facts.exprs[*callee], Expr::Global(name) if matches!(facts.name(*name), "isinstance" | "issubclass"));
-                    if !is_question {
-                        exprs.extend(arguments.iter().map(|argument| argument.value));
-                    }
-                }
-                exprs.extend(function.returns.iter().map(|(expr, _)| *expr));
-                exprs.extend(&function.decorators);
-            }
-            for (_, binding) in facts.bindings.iter() {
-                match binding.kind {
-                    BindingKind::Value(expr) | BindingKind::Annotated { value: Some(expr), .. } => exprs.push(expr),
-                    _ => {}
-                }
-            }
-            for (_, class) in facts.classes.iter() {
-                exprs.extend(class.fields.iter().filter_map(|field| field.value));
-                exprs.extend(&class.decorators);
-            }
-            let mut at = 0;
-            while let Some(&expr) = exprs.get(at) {
-                at += 1;
-                match &facts.exprs[expr] {
-                    Expr::Free(_, name) | Expr::Global(name) | Expr::Attribute(_, name) => {
-                        names.insert(self.file(file).symbols[name.index()]);
-                        if let Expr::Free(scope, name) = &facts.exprs[expr] {
-                            let known = &facts.scopes[*scope].names;
-                            if let Ok(place) = known.binary_search_by_key(name, |(name, _)| *name) {
-                                self.original_names(file, &known[place].1, &mut names);
-                            }
-                        }
-                    }
-                    Expr::Local(bindings) => self.original_names(file, bindings, &mut names),
-                    Expr::Union(parts) | Expr::Sequence(parts) | Expr::Logic(_, parts) => exprs.extend(parts),
-                    Expr::Choice { then, other, .. } => exprs.extend([*then, *other]),
-                    Expr::Mapping(items) => exprs.extend(items.iter().map(|(_, value)| *value)),
-                    _ => {}
-                }
-            }
-        }
-        for class in (0..self.cls_files.len() as u32).map(ClsId) {
-            let name = self.symbol(self.class_file(class), self.class(class).name);
-            if names.contains(&name) {
-                self.hierarchy.live.insert(class);
-            }
-        }
+    fn learn_live(&mut self, digests: &[Digest]) {
+        let files = self.files.iter().zip(digests);
+        let names = files.flat_map(|(file, digest)| digest.values.iter().map(|name| file.symbols[name.index()]));
+        let names: FxHashSet<Symbol> = names.collect();
+        let files = self.files.iter().zip(digests);
+        let classes =
+            files.flat_map(|(file, digest)| digest.classes.iter().map(|class| file.symbols[class.name.index()]));
+        let live = (0..).map(ClsId).zip(classes).filter(|(_, name)| names.contains(name)).map(|(class, _)| class);
+        self.hierarchy.live = live.collect();
     }
 
-    /// What imported names are called where they come from.
-    fn original_names(&self, file: FileId, bindings: &[crate::facts::BindingId], names: &mut FxHashSet<Symbol>) {
-        let this = self.file(file);
-        for binding in bindings {
-            match this.facts.bindings[*binding].kind {
-                BindingKind::ImportFrom { name, .. } => {
-                    names.insert(this.symbols[name.index()]);
-                }
-                BindingKind::Class(class) => {
-                    names.insert(this.symbols[this.facts.classes[class].name.index()]);
-                }
-                _ => {}
-            }
-        }
+    /// Whether instances of the same classes may exist as before.
+    pub(crate) fn has_same_live(&self, families: &Families) -> bool {
+        self.hierarchy.live.len() == families.live.len()
+            && families.live.iter().all(|class| self.hierarchy.live.contains(class))
     }
 
     pub(crate) fn ancestors(&self, class: ClsId) -> impl Iterator<Item = ClsId> + '_ {
@@ -531,7 +533,7 @@ impl Program {
         }
         let (file, scope) = (self.class_file(class), self.class(class).scope);
         if let Some(&place) = self.hierarchy.members[class.0 as usize].get(&name) {
-            let facts = Rc::clone(&self.file(file).facts);
+            let facts = self.file(file).facts.share();
             let set = self.eval_bindings(file, &facts.scopes[scope].names[place].1);
             let set = self.settled(Lead::Attribute(name), set);
             for value in self.values.shared(set).iter().copied() {
@@ -696,11 +698,6 @@ impl Program {
             let path = self.values.path(&base);
             all.push(super::Target::External(path, args));
         }
-    }
-
-    /// Names by which code may matter to code elsewhere that it does not know of: classes, special methods, what leads to objects.
-    pub(crate) fn watched_names(&self) -> impl Iterator<Item = Symbol> + '_ {
-        self.class_names().chain(self.leading_names()).chain(self.special_names())
     }
 
     /// Names that lead to objects of which it was asked what is done with them.

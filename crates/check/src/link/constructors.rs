@@ -1,9 +1,9 @@
 //! Constructors: whether a field of a new object is what they were given for it, and nobody else had the object in hands before its maker.
 
-use super::Program;
 use super::alone::Lead;
 use super::usage::{Deeds, Read};
 use super::values::{ClsId, FnId, Symbol};
+use super::{Asked, Program};
 use crate::facts::{BindingKind, Constant, Expr, ExprId, NameId};
 use rustc_hash::FxHashSet;
 
@@ -78,6 +78,7 @@ impl Program {
 
     /// Whether a constructor only sets fields, and calls those of its bases.
     fn is_simple(&self, class: ClsId, constructor: FnId) -> bool {
+        self.note(constructor, Asked::BODY);
         let file = self.file_of(constructor);
         let facts = &self.file(file).facts;
         let function = self.local_fn(constructor);

@@ -111,7 +111,7 @@ impl Program {
         own.is_empty() || own.contains(&method) || own.into_iter().any(|own| self.asks_super(own))
     }
 
-    /// Whether a method calls something of `super()`.
+    /// Whether a method calls something of `super()`. (An edit that says so, or no longer, mentions a class.)
     fn asks_super(&self, method: FnId) -> bool {
         let facts = &self.file(self.file_of(method)).facts;
         let is_super = |expr: ExprId| match facts.exprs[expr] {

@@ -5,7 +5,7 @@ use super::classes::Owner;
 use super::values::{
     ANYHOW, Args, Decoration, EMPTY, EnvId, FileId, FnId, NO_ARGS, NO_ENV, PathId, SetId, Step, Symbol, Value, ValueId,
 };
-use super::{Busy, Memo, Named, Program, Returned};
+use super::{Asked, Busy, Memo, Named, Print, Program, Returned};
 use crate::catalogue::{canonical, is_builtin};
 use crate::facts::{BindingId, BindingKind, Constant, Expr, ExprId, Key, MODULE_SCOPE, NameId, ScopeId};
 use std::rc::Rc;
@@ -52,7 +52,7 @@ impl Program {
     }
 
     fn eval_fresh(&mut self, file: FileId, expr: ExprId) -> SetId {
-        let facts = Rc::clone(&self.file(file).facts);
+        let facts = self.file(file).facts.share();
         match &facts.exprs[expr] {
             Expr::Unknown | Expr::Not(_) | Expr::Same(..) | Expr::Compared(..) => EMPTY,
             Expr::Local(bindings) => self.eval_bindings(file, bindings),
@@ -241,7 +241,7 @@ impl Program {
         if scope == MODULE_SCOPE {
             return self.own_member(file, symbol).unwrap_or(EMPTY);
         }
-        let facts = Rc::clone(&self.file(file).facts);
+        let facts = self.file(file).facts.share();
         let names = &facts.scopes[scope].names;
         let Ok(place) = names.binary_search_by_key(&name, |(name, _)| *name) else { return EMPTY };
         self.eval_bindings(file, &names[place].1)
@@ -283,7 +283,7 @@ impl Program {
     fn own_member(&mut self, file: FileId, name: Symbol) -> Option<SetId> {
         let this = self.file(file);
         let Some(&place) = this.members.get(&name) else { return self.starred_member(file, name) };
-        let facts = Rc::clone(&this.facts);
+        let facts = this.facts.share();
         let key = Busy::Global(file, name);
         if !self.busy.insert(key) {
             return Some(EMPTY);
@@ -502,7 +502,8 @@ impl Program {
             return Rc::new([]);
         }
         let file = self.file_of(function);
-        let returns = self.ask_returns(function);
+        self.note(function, Asked::VALUE);
+        let returns = self.function(function).returns.clone();
         let mut ways: Vec<Returned> = Vec::new();
         let mut is_known = false;
         for (expr, guard) in returns {
@@ -530,6 +531,16 @@ impl Program {
         let ways: Rc<[Returned]> = ways.into();
         self.returned.insert(function, Rc::clone(&ways));
         ways
+    }
+
+    /// Finds out what a function gives, as far as that is known of it as it was.
+    pub(crate) fn learn_given(&mut self, function: FnId, before: Print) {
+        if before.returned != 0 {
+            self.ways_to_return(function);
+        }
+        if before.yielded != 0 {
+            self.yielded(function);
+        }
     }
 
     /// What an expression is, told of the method's first parameter: that itself, or what a class method makes of its class.
@@ -563,13 +574,9 @@ impl Program {
 
     /// Whether what a plain function gives may be awaited: not where all that it returns is known, and is nothing of that kind.
     pub(crate) fn gives_awaitable(&mut self, function: FnId, env: EnvId) -> bool {
+        self.note(function, Asked::VALUE);
         let (this, may_be) = (self.function(function), self.is_disguised(function));
-        if self.ask_returns(function).is_empty()
-            && this.annotation.is_none()
-            && !this.is_stub
-            && !this.is_generator
-            && !may_be
-        {
+        if this.returns.is_empty() && this.annotation.is_none() && !this.is_stub && !this.is_generator && !may_be {
             return false;
         }
         let given = self.returned(function, env);
@@ -593,6 +600,7 @@ impl Program {
         if !self.busy.insert(key) {
             return EMPTY;
         }
+        self.note(function, Asked::VALUE);
         let file = self.file_of(function);
         let yields: Vec<ExprId> = self.function(function).yields.iter().map(|(value, _)| *value).collect();
         let mut set = self.eval_all(file, &yields);

@@ -19,6 +19,7 @@ mod modules;
 mod needs;
 mod patches;
 mod places;
+mod prints;
 mod properties;
 mod protocols;
 mod questions;
@@ -31,18 +32,22 @@ pub(crate) mod values;
 mod words;
 
 pub(crate) use calls::Target;
+pub(crate) use classes::Families;
 pub(crate) use dispatch::{Receiver, Whose};
 pub(crate) use modules::{Modules, Source, is_test, module_name};
-pub(crate) use needs::{Need, Passed, What};
+pub(crate) use needs::{AnyId, Need, Passed, What};
 pub(crate) use patches::{Patches, may_replace};
+pub(crate) use prints::{Print, Prints};
 pub(crate) use truth::{Truth, is_answered, is_dual_name};
 pub(crate) use words::Words;
 
 use crate::catalogue::Catalogue;
-use crate::facts::{self, ClassId, Expr, ExprId, Facts, FunctionId, GuardId, NameId};
+use crate::facts::{self, ClassId, Expr, ExprId, Facts, FunctionId, GuardId, Lazy, NameId};
 use busy::{Busy, BusyStack};
 use rustc_hash::{FxHashMap, FxHashSet};
+use serde::{Deserialize, Serialize};
 use std::cell::{Cell, OnceCell};
+use std::ops::Range;
 use std::rc::Rc;
 use values::{ClsId, FileId, FnId, PathId, SetId, Symbol, Value, ValueId, Values};
 
@@ -52,7 +57,7 @@ pub(crate) struct File {
     /// Its name as a module: `shop.tax`.
     pub(crate) module: String,
     pub(crate) is_test: bool,
-    pub(crate) facts: Rc<Facts>,
+    pub(crate) facts: Lazy,
     symbols: Vec<Symbol>,
     /// What the module binds: where its scope has it.
     members: FxHashMap<Symbol, usize>,
@@ -74,9 +79,9 @@ pub(crate) struct Program {
     /// What each expression may be; expressions of all files in a row.
     memo: Vec<Memo>,
     returned: FxHashMap<FnId, Rc<[Returned]>>,
-    /// Whether anybody asked what a function returns. (How it ends, and which names its own file hands on, may be read without: an edit that
-    /// changes these matters whether anybody asked or not.)
-    is_asked: Vec<Cell<bool>>,
+    /// What anybody asked of each function. (How it ends, and which names its own file hands on, may be read without: an edit that changes these
+    /// matters whether anybody asked or not.)
+    asked_of: Vec<Cell<Asked>>,
     yielded: FxHashMap<FnId, SetId>,
     decorated: FxHashMap<FnId, SetId>,
     /// Functions with a decorator of which nothing is known.
@@ -109,6 +114,37 @@ pub(crate) struct Program {
     depth: u32,
 }
 
+/// What others have asked of a function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Asked(u8);
+
+impl Asked {
+    /// What it gives.
+    pub(crate) const VALUE: Self = Self(1);
+    /// How it says what it returns.
+    pub(crate) const FORM: Self = Self(2);
+    /// What it does.
+    pub(crate) const BODY: Self = Self(4);
+
+    /// Whether somebody has asked for all of that.
+    pub(crate) const fn has(self, what: Self) -> bool {
+        self.0 & what.0 == what.0
+    }
+
+    /// Whether somebody asked for what it returns, in any way.
+    pub(crate) const fn has_returns(self) -> bool {
+        self.has(Self::VALUE) || self.has(Self::FORM)
+    }
+}
+
+impl std::ops::BitOr for Asked {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
 /// What a function returns, and what its parameters must be for that.
 #[derive(Clone, Debug)]
 struct Returned {
@@ -134,33 +170,35 @@ enum Memo {
 }
 
 impl Program {
-    /// Puts the files together; `sources` in the order of their paths.
-    pub(crate) fn new(sources: Vec<Source>, catalogue: Catalogue) -> Self {
+    /// Puts the files together; `sources` in the order of their paths, `families` if they are known from before.
+    pub(crate) fn new(sources: Vec<Source>, catalogue: Catalogue, families: Option<&Families>) -> Self {
         let mut values = Values::new();
         let modules = Modules::new(sources.iter().map(|source| (&*source.path, &*source.module)));
         let mut files: Vec<File> = Vec::with_capacity(sources.len());
         let (mut fn_files, mut cls_files, mut name_files) = (Vec::new(), Vec::new(), Vec::new());
         let mut exprs = 0;
+        let mut digests = Vec::with_capacity(sources.len());
         for (index, source) in sources.into_iter().enumerate() {
-            let symbols: Vec<Symbol> = source.facts.names.iter().map(|name| values.symbol(name)).collect();
+            let digest = source.digest;
+            let symbols: Vec<Symbol> = digest.names.iter().map(|name| values.symbol(name)).collect();
             for symbol in &symbols {
                 let place = symbol.0 as usize;
                 name_files.resize(name_files.len().max(place + 1), 0);
                 name_files[place] = 2.min(name_files[place] + 1);
             }
-            let members = source.facts.scopes[facts::MODULE_SCOPE].names.iter().enumerate();
-            let members = members.map(|(place, (name, _))| (symbols[name.index()], place)).collect();
+            let members = digest.members.iter().enumerate();
+            let members = members.map(|(place, name)| (symbols[name.index()], place)).collect();
             let file = FileId(index as u32);
             let (first_fn, first_cls, first_expr) = (fn_files.len() as u32, cls_files.len() as u32, exprs);
-            fn_files.extend(std::iter::repeat_n(file, source.facts.functions.len()));
-            cls_files.extend(std::iter::repeat_n(file, source.facts.classes.len()));
-            exprs += source.facts.exprs.len() as u32;
+            fn_files.extend(std::iter::repeat_n(file, digest.functions as usize));
+            cls_files.extend(std::iter::repeat_n(file, digest.classes.len()));
+            exprs += digest.exprs;
             let is_test = modules::is_test(&source.path);
             files.push(File {
                 path: source.path,
                 module: source.module,
                 is_test,
-                facts: Rc::new(source.facts),
+                facts: source.facts,
                 symbols,
                 members,
                 usage: OnceCell::new(),
@@ -168,8 +206,9 @@ impl Program {
                 first_cls,
                 first_expr,
             });
+            digests.push(digest);
         }
-        let is_asked = vec![Cell::new(false); fn_files.len()];
+        let asked_of = vec![Cell::default(); fn_files.len()];
         let mut program = Self {
             files,
             values,
@@ -180,7 +219,7 @@ impl Program {
             name_files,
             memo: vec![Memo::Open; exprs as usize],
             returned: FxHashMap::default(),
-            is_asked,
+            asked_of,
             yielded: FxHashMap::default(),
             decorated: FxHashMap::default(),
             disguised: FxHashSet::default(),
@@ -201,12 +240,12 @@ impl Program {
             depth: 0,
         };
         for (index, file) in program.files.iter().enumerate() {
-            for (place, store) in file.facts.stores.iter().enumerate() {
-                let name = file.symbols[store.name.index()];
+            for (place, name) in digests[index].stores.iter().enumerate() {
+                let name = file.symbols[name.index()];
                 program.stores.entry(name).or_default().push((FileId(index as u32), place));
             }
         }
-        program.learn_classes();
+        program.learn_classes(&digests, families);
         program
     }
 
@@ -237,7 +276,18 @@ impl Program {
     }
 
     pub(crate) fn functions(&self) -> impl Iterator<Item = FnId> + use<> {
-        (0..self.fn_files.len() as u32).map(FnId)
+        self.all_functions().map(FnId)
+    }
+
+    /// The numbers of all functions.
+    pub(crate) fn all_functions(&self) -> Range<u32> {
+        0..self.fn_files.len() as u32
+    }
+
+    /// The numbers of a file's functions.
+    pub(crate) fn functions_of(&self, file: FileId) -> Range<u32> {
+        let next = self.files.get(file.0 as usize + 1).map_or(self.fn_files.len() as u32, |next| next.first_fn);
+        self.file(file).first_fn..next
     }
 
     pub(crate) fn file_of(&self, function: FnId) -> FileId {
@@ -249,21 +299,32 @@ impl Program {
         &file.facts.functions[self.local_fn(function)]
     }
 
-    /// What a function returns, and under which conditions; it is noted that somebody asked.
+    /// What a function returns, as it says, and under which conditions; it is noted that somebody asked.
     pub(crate) fn ask_returns(&self, function: FnId) -> Vec<(ExprId, GuardId)> {
-        self.is_asked[function.0 as usize].set(true);
+        self.note(function, Asked::FORM);
         self.function(function).returns.clone()
     }
 
-    /// Whether anybody has asked for that.
-    pub(crate) fn is_asked_for_returns(&self, function: FnId) -> bool {
-        self.is_asked[function.0 as usize].get()
+    /// What a function does, for whoever calls it; it is noted that somebody asked.
+    pub(crate) fn ask_events(&self, function: FnId) -> Events {
+        self.note(function, Asked::BODY);
+        self.events(function)
+    }
+
+    fn note(&self, function: FnId, what: Asked) {
+        let asked = &self.asked_of[function.0 as usize];
+        asked.set(asked.get() | what);
+    }
+
+    /// What anybody has asked of a function.
+    pub(crate) fn asked_of(&self, function: FnId) -> Asked {
+        self.asked_of[function.0 as usize].get()
     }
 
     /// What a function does, for whoever asks the program about it meanwhile.
     pub(crate) fn events(&self, function: FnId) -> Events {
         let file = self.file(self.file_of(function));
-        Events { facts: Rc::clone(&file.facts), function: self.local_fn(function) }
+        Events { facts: file.facts.share(), function: self.local_fn(function) }
     }
 
     /// Whether a call of it runs its body.

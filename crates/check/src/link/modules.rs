@@ -1,7 +1,7 @@
 //! Which file a module's name means.
 
 use super::values::FileId;
-use crate::facts::Facts;
+use crate::facts::{Digest, Lazy};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A file that was read: its path below the place where the check began, and what is known of it.
@@ -9,7 +9,8 @@ pub(crate) struct Source {
     pub(crate) path: String,
     /// Its name as a module, from the outermost folder with an `__init__.py` on.
     pub(crate) module: String,
-    pub(crate) facts: Facts,
+    pub(crate) digest: Digest,
+    pub(crate) facts: Lazy,
 }
 
 /// All names of modules.

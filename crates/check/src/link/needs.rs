@@ -50,6 +50,41 @@ pub(crate) enum What {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct AnyId(u32);
 
+impl AnyId {
+    pub(crate) const fn new(place: usize) -> Self {
+        Self(place as u32)
+    }
+
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl What {
+    /// Tells all names in it, but for those of alternatives.
+    pub(crate) fn each_name(self, mut tell: impl FnMut(Symbol)) {
+        self.with_names(|name| {
+            tell(name);
+            name
+        });
+    }
+
+    /// The same of other names.
+    pub(crate) fn with_names(self, mut other: impl FnMut(Symbol) -> Symbol) -> Self {
+        match self {
+            Self::Text(name) => Self::Text(other(name)),
+            Self::Prefix(name) => Self::Prefix(other(name)),
+            Self::KeyTrue(name) => Self::KeyTrue(other(name)),
+            Self::KeyNone(name) => Self::KeyNone(other(name)),
+            Self::FieldTrue(name) => Self::FieldTrue(other(name)),
+            Self::FieldNone(name) => Self::FieldNone(other(name)),
+            Self::Asked(name) => Self::Asked(other(name)),
+            Self::Answer(field, method) => Self::Answer(other(field), other(method)),
+            Self::True | Self::None | Self::Coroutine | Self::Zero | Self::Receives(..) | Self::Any(_) => self,
+        }
+    }
+}
+
 /// Lists of questions, of which one must be answered so.
 #[derive(Debug, Default)]
 pub(super) struct Alternatives {
@@ -215,6 +250,15 @@ impl Program {
             Constant::False => Some((What::True, !is)),
             _ => None,
         }
+    }
+
+    /// All alternatives, by their numbers.
+    pub(crate) fn alternatives(&self) -> impl Iterator<Item = &[(What, bool)]> {
+        self.alternatives.lists.iter().map(|list| &**list)
+    }
+
+    pub(crate) fn alternative(&self, id: AnyId) -> &[(What, bool)] {
+        &self.alternatives.lists[id.index()]
     }
 
     /// That one of several questions is answered so.

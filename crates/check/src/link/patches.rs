@@ -6,7 +6,6 @@ use super::Program;
 use super::values::{ClsId, FileId, FnId, PathId, SetId, Step, Symbol, Value};
 use crate::facts::{ArgumentKind, BindingKind, EventKind, Expr, ExprId, Facts};
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::rc::Rc;
 
 /// What one file of tests replaces.
 #[derive(Debug, Default)]
@@ -98,7 +97,7 @@ impl Program {
 
     /// What such a call replaces.
     fn replaced_by(&mut self, file: FileId, (call, way): (ExprId, Way)) -> Vec<SetId> {
-        let facts = Rc::clone(&self.file(file).facts);
+        let facts = self.file(file).facts.share();
         let Expr::Call(_, arguments) = &facts.exprs[call] else { return Vec::new() };
         let mut positional = arguments.iter().filter(|argument| argument.kind == ArgumentKind::Positional);
         let Some(first) = positional.next() else { return Vec::new() };

@@ -11,7 +11,7 @@ impl Program {
         let mut protocols: Vec<ClsId> = self.hierarchy.protocols.iter().copied().collect();
         protocols.sort_unstable();
         let asked: Vec<(ClsId, Vec<Symbol>)> =
-            protocols.into_iter().map(|protocol| (protocol, self.asked_of(protocol))).collect();
+            protocols.into_iter().map(|protocol| (protocol, self.members_of(protocol))).collect();
         let owners = self.owners(asked.iter().flat_map(|(_, wanted)| wanted).copied().collect());
         for (protocol, wanted) in asked {
             // Who has the rarest name, and who derives from these: nobody else has all.
@@ -44,8 +44,15 @@ impl Program {
         }
     }
 
+    /// Whether it is a method of a name that some protocol asks for, or asks for it.
+    pub(crate) fn is_of_protocols(&self, function: FnId) -> bool {
+        let name = self.symbol(self.file_of(function), self.function(function).name);
+        self.class_of(function).is_some()
+            && self.hierarchy.protocols.iter().any(|protocol| self.has_own(*protocol, name))
+    }
+
     /// The names that a protocol asks for, with those of the protocols that it derives from.
-    fn asked_of(&self, protocol: ClsId) -> Vec<Symbol> {
+    fn members_of(&self, protocol: ClsId) -> Vec<Symbol> {
         let asking = self.ancestors(protocol).filter(|ancestor| self.hierarchy.protocols.contains(ancestor));
         let members = asking.flat_map(|asking| self.hierarchy.members[asking.0 as usize].keys().copied());
         members.filter(|name| !self.values.text(*name).starts_with("__")).collect()

@@ -8,7 +8,7 @@ use std::rc::Rc;
 impl Program {
     /// What a value with this annotation may be.
     pub(super) fn annotated(&mut self, file: FileId, annotation: ExprId) -> SetId {
-        let facts = Rc::clone(&self.file(file).facts);
+        let facts = self.file(file).facts.share();
         match &facts.exprs[annotation] {
             Expr::Union(parts) | Expr::Sequence(parts) => self.any_annotated(file, parts),
             Expr::Choice { then, other, .. } => self.any_annotated(file, &[*then, *other]),

@@ -23,6 +23,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 /// What is known of a file with this text.
 pub(crate) fn facts(text: &str) -> Facts {
@@ -136,7 +137,7 @@ impl Lowering {
     }
 
     fn name(&mut self, text: &str) -> NameId {
-        let names = &mut self.facts.names;
+        let names = Arc::make_mut(&mut self.facts.names);
         let known = self.interned.entry(hash(text), |id| names[*id] == *text, |id| hash(&names[*id]));
         match known {
             Entry::Occupied(known) => *known.get(),

@@ -35,8 +35,7 @@ async with contextlib.aclosing(rows()) as all_rows:
 };
 
 pub(super) fn check(context: &mut Context<'_>) {
-    for index in 0..context.program.files.len() {
-        let file = FileId(index as u32);
+    for file in context.files() {
         let loops = context.program.file(file).facts.early_exits.clone();
         for (function, iterated, span) in loops {
             let function = context.program.global_fn(file, function);
@@ -45,7 +44,7 @@ pub(super) fn check(context: &mut Context<'_>) {
             }
         }
     }
-    for function in context.program.functions() {
+    for function in context.functions() {
         let file = context.program.file_of(function);
         // Where names are advanced.
         let mut names: BTreeMap<BindingId, Vec<Event>> = BTreeMap::new();
@@ -167,7 +166,7 @@ fn cleans_up(context: &mut Context<'_>, generator: FnId, depth: u32) -> bool {
         return false;
     }
     let file = context.program.file_of(generator);
-    for event in context.program.events(generator).iter().copied() {
+    for event in context.program.ask_events(generator).iter().copied() {
         if event.kind != EventKind::AsyncIterate || !matches!(context.program.expr(file, event.expr), Expr::Call(..)) {
             continue;
         }

@@ -3,9 +3,11 @@
 use super::{Context, Raw, Rule, Severity};
 use crate::facts::{BindingId, BindingKind, Expr, ExprId, Facts, MODULE_SCOPE, ScopeId};
 use crate::graph::Site;
-use crate::link::Program;
 use crate::link::values::{ClsId, EMPTY, FileId, FnId, Symbol, Value};
-use rustc_hash::{FxHashMap, FxHashSet};
+use crate::link::{Prints, Program};
+use crate::search::{Idle, Outline};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use std::hash::BuildHasher;
 
 /// `SL008`
 pub(super) const RULE: Rule = Rule {
@@ -54,7 +56,7 @@ pub(super) fn check(context: &mut Context<'_>) {
     for function in candidates {
         let file = context.program.file_of(function);
         let this = context.program.function(function);
-        let (name, span) = (context.program.symbol(file, this.name), this.at);
+        let (name, at) = (context.program.symbol(file, this.name), this.at);
         let is_asked_for = wanted.functions.contains(&function)
             || wanted.names.contains(&name)
             || has_form_of_others(context, function, &wanted)
@@ -62,25 +64,39 @@ pub(super) fn check(context: &mut Context<'_>) {
         if is_asked_for {
             continue;
         }
-        context.stakes.idle.push(Site { file, span: context.program.function(function).span });
-        if !is_mended_otherwise(context, function) {
-            let qualified = context.program.qualified_name(function);
-            context.found.push(awaits_nothing(Site { file, span }, qualified, context.program.values.text(name)));
-        }
+        let site = Site { file, span: context.program.function(function).span };
+        let is_mended = context.found.iter().any(|raw| !super::is_of_ways(raw.rule.code) && site.contains(raw.site));
+        context.stakes.idle.push(Idle { function, site, at, is_mended });
     }
 }
 
-/// Tells of a function that is to be a plain one.
-pub(crate) fn awaits_nothing(site: Site, qualified: String, name: &str) -> Raw {
+/// Tells of all functions that are to be plain ones. In others a rule has found something, or one of these ways begins: once that is mended,
+/// they await.
+pub(crate) fn tell_all(outline: &Outline, ways: &[Raw]) -> Vec<Raw> {
+    let begins = |idle: &Idle| ways.iter().any(|raw| super::is_of_ways(raw.rule.code) && idle.site.contains(raw.site));
+    let told = outline.stakes.idle.iter().filter(|idle| !idle.is_mended && !begins(idle));
+    told.map(|idle| awaits_nothing(outline, idle)).collect()
+}
+
+fn awaits_nothing(outline: &Outline, idle: &Idle) -> Raw {
+    let (site, name) = (Site { span: idle.at, ..idle.site }, outline.name(idle.function));
     Raw {
         rule: &RULE,
         severity: RULE.severity,
         site,
-        message: format!("`{name}` is `async def`, and awaits nothing"),
+        message: format!("`{}` is `async def`, and awaits nothing", super::last_part(name)),
         help: "make it a plain function".to_owned(),
-        chain: vec![(qualified, Some(site))],
+        chain: vec![(outline.qualified_name(idle.function), Some(site))],
         is_async: true,
     }
+}
+
+/// What a file wants of the functions that may be told to be plain ones, as a print: for whoever asks whether it is still the same.
+pub(crate) fn wanted_by(context: &mut Context<'_>, file: FileId, candidates: &[FnId]) -> u64 {
+    let program = &*context.program;
+    let name = |function: &FnId| program.symbol(program.file_of(*function), program.function(*function).name);
+    let names: FxHashSet<Symbol> = candidates.iter().map(name).collect();
+    Wanted::of_file(context, file, &names).print(context.program, &mut Prints::default())
 }
 
 fn is_candidate(program: &Program, function: FnId) -> bool {
@@ -129,10 +145,36 @@ impl Wanted {
                 context.program.symbol(context.program.file_of(*function), context.program.function(*function).name);
             *wanted.counts.entry(name).or_default() += 1;
         }
-        for index in 0..context.program.files.len() {
-            wanted.read(context, FileId(index as u32), &names);
+        let mut prints = Prints::default();
+        for file in context.files() {
+            let own = Self::of_file(context, file, &names);
+            context.stakes.wanted.push(own.print(context.program, &mut prints));
+            wanted.functions.extend(own.functions);
+            wanted.names.extend(own.names);
+            wanted.classes.extend(own.classes);
         }
         wanted
+    }
+
+    /// What a file wants.
+    fn of_file(context: &mut Context<'_>, file: FileId, names: &FxHashSet<Symbol>) -> Self {
+        let mut own = Self {
+            functions: FxHashSet::default(),
+            names: FxHashSet::default(),
+            classes: FxHashSet::default(),
+            named: FxHashMap::default(),
+            counts: FxHashMap::default(),
+        };
+        own.read(context, file, names);
+        own
+    }
+
+    fn print(&self, program: &Program, prints: &mut Prints) -> u64 {
+        let functions = self.functions.iter().map(|function| prints.function(program, *function));
+        let functions = functions.fold(0_u64, u64::wrapping_add);
+        let names = self.names.iter().map(|name| FxBuildHasher.hash_one(program.values.text(*name)));
+        let classes = self.classes.iter().map(|class| FxBuildHasher.hash_one(class));
+        FxBuildHasher.hash_one((functions, names.fold(0, u64::wrapping_add), classes.fold(0, u64::wrapping_add)))
     }
 
     /// Looks at all places of a file where a function may be used as a value.
@@ -354,11 +396,4 @@ fn uses_the_loop(context: &Context<'_>, function: FnId, users: &FxHashSet<FnId>)
         next.extend(edges.filter(|edge| edge.runs).map(|edge| edge.callee).filter(|callee| seen.insert(*callee)));
     }
     false
-}
-
-/// Another rule has found something in it: once that is mended, it awaits.
-fn is_mended_otherwise(context: &Context<'_>, function: FnId) -> bool {
-    let file = context.program.file_of(function);
-    let span = context.program.function(function).span;
-    context.found.iter().any(|raw| raw.site.file == file && span.contains(raw.site.span))
 }

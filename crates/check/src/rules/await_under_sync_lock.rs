@@ -35,7 +35,7 @@ async def add(item):
 };
 
 pub(super) fn check(context: &mut Context<'_>) {
-    for function in context.program.functions() {
+    for function in context.functions() {
         if context.program.function(function).is_async {
             look(context, function);
         }
@@ -155,6 +155,7 @@ fn is_lock(context: &mut Context<'_>, file: FileId, expr: ExprId, env: EnvId) ->
 
 fn yields_with_lock(context: &mut Context<'_>, generator: FnId, env: EnvId) -> bool {
     let home = context.program.file_of(generator);
+    context.program.ask_events(generator);
     for (value, guard) in context.program.function(generator).yields.clone() {
         let facts = &context.program.file(home).facts;
         let (conditions, place): (Vec<Condition>, Span) = (facts.conditions(guard).collect(), facts.span(value));
@@ -185,7 +186,7 @@ fn keeps_lock(context: &mut Context<'_>, manager: ValueId) -> bool {
 fn leaves_held(context: &mut Context<'_>, function: FnId, env: EnvId, place: u32) -> bool {
     let file = context.program.file_of(function);
     let mut held: Vec<String> = Vec::new();
-    for event in context.program.events(function).iter().filter(|event| event.span.end <= place) {
+    for event in context.program.ask_events(function).iter().filter(|event| event.span.end <= place) {
         if matches!(event.kind, EventKind::Call(_))
             && let Some((key, is_held)) = lock_call(context, file, event.expr, env)
         {

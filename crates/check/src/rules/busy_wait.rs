@@ -32,8 +32,7 @@ await self.ready_event.wait()
 };
 
 pub(super) fn check(context: &mut Context<'_>) {
-    for index in 0..context.program.files.len() {
-        let file = FileId(index as u32);
+    for file in context.files() {
         let polls = context.program.file(file).facts.polls.clone();
         for poll in polls {
             let Expr::Call(callee, arguments) = context.program.expr(file, poll.call).clone() else { continue };

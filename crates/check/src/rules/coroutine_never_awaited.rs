@@ -40,8 +40,7 @@ pub(super) fn check(context: &mut Context<'_>) {
     // What things outside the program call, of what they are handed.
     let mut callers = FxHashMap::default();
     let mut seen: FxHashSet<(FnId, Span)> = FxHashSet::default();
-    for index in 0..context.program.files.len() {
-        let file = FileId(index as u32);
+    for file in context.files() {
         let functions = context.program.file(file).facts.functions.iter().map(|(id, _)| id).collect::<Vec<_>>();
         // Names that are used as results.
         let mut names: FxHashSet<ExprId> = FxHashSet::default();

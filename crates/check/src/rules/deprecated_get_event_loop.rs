@@ -4,7 +4,6 @@ use super::{Context, Rule, Severity, last_part};
 use crate::facts::{Condition, Expr, ExprId, Span};
 use crate::graph::Outside;
 use crate::link::values::{FileId, FnId};
-use rustc_hash::FxHashSet;
 
 /// `SL004`
 pub(super) const RULE: Rule = Rule {
@@ -38,10 +37,9 @@ and `asyncio.get_running_loop()` in coroutines; a `loop_factory` for `asyncio.Ru
 
 pub(super) fn check(context: &mut Context<'_>) {
     let mut found: Vec<(FnId, Span, String)> = Vec::new();
-    let callbacks: FxHashSet<FnId> = context.graph.scheduled.iter().map(|scheduled| scheduled.callee).collect();
     for call in &context.graph.outside {
         let path = context.program.values.path_text(call.path);
-        let is_question = path == "asyncio.get_event_loop" && !is_on_loop(context, call.caller, &callbacks);
+        let is_question = path == "asyncio.get_event_loop" && !is_on_loop(context, call.caller);
         if (is_question || is_policy(path)) && !is_for_a_version(context, call) {
             found.push((call.caller, call.site.span, path.to_owned()));
         }
@@ -59,8 +57,7 @@ pub(super) fn check(context: &mut Context<'_>) {
 
 /// Classes that derive from a policy.
 fn derived(context: &mut Context<'_>, found: &mut Vec<(FnId, Span, String)>) {
-    for index in 0..context.program.files.len() {
-        let file = FileId(index as u32);
+    for file in context.files() {
         let classes = context.program.file(file).facts.classes.iter();
         let bases: Vec<(Span, ExprId)> =
             classes.flat_map(|(_, class)| class.bases.iter().map(|base| (class.at, *base))).collect();
@@ -112,7 +109,7 @@ fn is_policy(path: &str) -> bool {
 }
 
 /// Whether a function only runs where a loop does: a coroutine function, a callback of the loop, or a function within one.
-fn is_on_loop(context: &Context<'_>, function: FnId, callbacks: &FxHashSet<FnId>) -> bool {
+fn is_on_loop(context: &Context<'_>, function: FnId) -> bool {
     let file = context.program.file_of(function);
     let mut next = function;
     loop {
@@ -120,7 +117,7 @@ fn is_on_loop(context: &Context<'_>, function: FnId, callbacks: &FxHashSet<FnId>
         if context.graph.elsewhere.contains(&next) {
             return false;
         }
-        if this.is_async || callbacks.contains(&next) || context.program.is_protocol_method(next) {
+        if this.is_async || context.graph.callbacks.contains(&next) || context.program.is_protocol_method(next) {
             return true;
         }
         if this.parent == crate::facts::MODULE {

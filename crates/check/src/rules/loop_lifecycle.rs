@@ -5,7 +5,6 @@ use crate::facts::{
     ArgumentKind, BindingId, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, FunctionId, GuardId, Span,
 };
 use crate::link::values::{FileId, FnId};
-use std::rc::Rc;
 
 /// `SL012`
 pub(super) const RULE: Rule = Rule {
@@ -37,7 +36,7 @@ def main():
 };
 
 pub(super) fn check(context: &mut Context<'_>) {
-    for function in context.program.functions() {
+    for function in context.functions() {
         let file = context.program.file_of(function);
         let events = context.program.events(function);
         let mut closed: Vec<Closed> = Vec::new();
@@ -227,7 +226,7 @@ fn is_left_open(context: &mut Context<'_>, file: FileId, function: FnId, event: 
     let Some(binding) = event.bound() else {
         return kind == Kind::Loop && is_run_at_once(context, file, local, event.expr);
     };
-    let facts = Rc::clone(&context.program.file(file).facts);
+    let facts = context.program.file(file).facts.share();
     let is_module = facts.functions[local].at.end == 0;
     if is_module || is_closed_somewhere(&facts, binding) || escapes(&facts, local, binding) {
         return false;

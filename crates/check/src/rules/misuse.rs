@@ -9,7 +9,6 @@ use crate::facts::{
 };
 use crate::link::values::FileId;
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::rc::Rc;
 
 /// What an event uses as a coroutine never is, and what to say of it.
 pub(super) fn of(context: &mut Context<'_>, file: FileId, event: &Event) -> Few<(ExprId, &'static str)> {
@@ -50,7 +49,7 @@ fn arguments_misused(
     call: ExprId,
     callee: ExprId,
 ) -> Vec<(ExprId, &'static str)> {
-    let facts = Rc::clone(&context.program.file(file).facts);
+    let facts = context.program.file(file).facts.share();
     let Expr::Call(_, arguments) = &facts.exprs[call] else { return Vec::new() };
     let is_value =
         |argument: &&Argument| matches!(facts.exprs[argument.value], Expr::Call(..) | Expr::Local(_) | Expr::Logic(..));

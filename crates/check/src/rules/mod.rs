@@ -16,7 +16,7 @@ mod nest_asyncio;
 mod swallowed_cancellation;
 mod task_dropped;
 
-pub(crate) use async_without_await::{awaits_nothing, needs_a_loop};
+pub(crate) use async_without_await::{needs_a_loop, tell_all as tell_idle, wanted_by};
 pub(crate) use blocking::{LET_IT_NEST, tell_all as tell_blocking};
 pub(crate) use nest_asyncio::is_patch;
 pub(crate) use swallowed_cancellation::is_to_cancel;
@@ -24,7 +24,7 @@ pub(crate) use swallowed_cancellation::is_to_cancel;
 use crate::facts::{Event, EventKind, ExprId, Span, Use};
 use crate::graph::{Graph, Site};
 use crate::link::Program;
-use crate::link::values::FnId;
+use crate::link::values::{FileId, FnId};
 use crate::search::Stakes;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
@@ -71,6 +71,8 @@ pub(crate) struct Context<'c> {
     pub(crate) graph: &'c Graph,
     pub(crate) found: Vec<Raw>,
     pub(crate) stakes: Stakes,
+    /// The only file to look at, if not all of them.
+    pub(crate) only: Option<FileId>,
 }
 
 /// All rules, by code.
@@ -94,18 +96,24 @@ pub const RULES: &[&Rule] = &[
 
 /// Has all rules look, but for those of ways to what blocks: what these found is there.
 pub(crate) fn run(context: &mut Context<'_>) {
+    run_by_file(context);
+    loop_from_other_thread::check(context);
+    // Last: functions in which others have found something are another matter.
+    async_without_await::check(context);
+    say_once(context);
+}
+
+/// Has those rules look that say of each file what is in it, whoever calls it.
+pub(crate) fn run_by_file(context: &mut Context<'_>) {
     deprecated_get_event_loop::check(context);
     coroutine_never_awaited::check(context);
     task_dropped::check(context);
     nest_asyncio::check(context);
-    loop_from_other_thread::check(context);
     swallowed_cancellation::check(context);
     await_under_sync_lock::check(context);
     loop_lifecycle::check(context);
     async_generator_not_closed::check(context);
     busy_wait::check(context);
-    // Last: it is silent about functions in which others have found something.
-    async_without_await::check(context);
     say_once(context);
 }
 
@@ -113,6 +121,15 @@ pub(crate) fn run(context: &mut Context<'_>) {
 pub(crate) fn is_of_ways(code: &str) -> bool {
     blocking::RULES.iter().any(|rule| rule.code == code)
 }
+
+/// Whether a rule reads nothing but the outline of the calls.
+pub(crate) fn is_of_outline(code: &str) -> bool {
+    is_of_ways(code) || code == async_without_await::RULE.code
+}
+
+/// The rule of what threads do, and the one of tasks that are dropped.
+pub(crate) const OF_THREADS: &str = loop_from_other_thread::RULE.code;
+pub(crate) const OF_TASKS: &str = task_dropped::RULE.code;
 
 /// Names that may matter to rules wherever they are mentioned.
 pub(crate) fn watched_names(program: &Program) -> impl Iterator<Item = String> + '_ {
@@ -127,6 +144,22 @@ fn say_once(context: &mut Context<'_>) {
 }
 
 impl Context<'_> {
+    /// The files to look at.
+    fn files(&self) -> impl Iterator<Item = FileId> + use<> {
+        let all = self.program.files.len() as u32;
+        let files = self.only.map_or(0..all, |only| only.0..only.0 + 1);
+        files.map(FileId)
+    }
+
+    /// The functions to look at.
+    fn functions(&self) -> impl Iterator<Item = FnId> + use<> {
+        let functions = match self.only {
+            Some(file) => self.program.functions_of(file),
+            None => self.program.all_functions(),
+        };
+        functions.map(FnId)
+    }
+
     /// The calls of a function whose value nobody gets.
     fn dropped_calls(&self, function: FnId) -> Vec<ExprId> {
         let facts = &self.program.file(self.program.file_of(function)).facts;

@@ -38,8 +38,7 @@ async def poll():
 };
 
 pub(super) fn check(context: &mut Context<'_>) {
-    for index in 0..context.program.files.len() {
-        let file = FileId(index as u32);
+    for file in context.files() {
         let handlers = context.program.file(file).facts.handlers.clone();
         for handler in handlers {
             if handler.raises || !handler.awaits || context.program.file(file).is_test {
@@ -215,7 +214,7 @@ fn has_cancelled(context: &Context<'_>, file: FileId, function: FnId, before: u3
 /// `with contextlib.suppress(asyncio.CancelledError): await ...`
 fn suppressed(context: &mut Context<'_>) {
     let mut seen: FxHashSet<(FnId, Span)> = FxHashSet::default();
-    for function in context.program.functions() {
+    for function in context.functions() {
         let file = context.program.file_of(function);
         if !context.program.function(function).is_async || context.program.file(file).is_test {
             continue;

@@ -39,7 +39,7 @@ or keep the task until it is done.
 
 pub(super) fn check(context: &mut Context<'_>) {
     let mut seen: FxHashSet<(FnId, Span)> = FxHashSet::default();
-    for function in context.program.functions() {
+    for function in context.functions() {
         let file = context.program.file_of(function);
         let mut calls: Vec<ExprId> = context.dropped_calls(function);
         for call in &mut calls {
@@ -187,7 +187,8 @@ fn given_away(context: &mut Context<'_>, function: FnId, depth: u32) -> Option<V
     let home = context.program.file_of(function);
     let mut names = None;
     for (returned, _) in context.program.ask_returns(function) {
-        let fresh = own_call(context, home, returned).and_then(|call| fresh_task(context, home, call, depth + 1));
+        let fresh =
+            own_call(context, (home, function), returned).and_then(|call| fresh_task(context, home, call, depth + 1));
         let mut may_be_kept = || context.program.eval(home, returned) == EMPTY || is_task(context, home, returned);
         if fresh.is_none() && may_be_kept() {
             return None;
@@ -198,7 +199,7 @@ fn given_away(context: &mut Context<'_>, function: FnId, depth: u32) -> Option<V
 }
 
 /// The call that made what is returned, if nobody else got it meanwhile.
-fn own_call(context: &Context<'_>, home: FileId, returned: ExprId) -> Option<ExprId> {
+fn own_call(context: &Context<'_>, (home, function): (FileId, FnId), returned: ExprId) -> Option<ExprId> {
     let facts = &context.program.file(home).facts;
     match &facts.exprs[returned] {
         Expr::Call(..) => Some(returned),
@@ -206,6 +207,10 @@ fn own_call(context: &Context<'_>, home: FileId, returned: ExprId) -> Option<Exp
             let [binding] = **bindings else { return None };
             let kept = |used: ExprId| used != returned && !is_given_a_callback(facts, used);
             let BindingKind::Value(value) = facts.bindings[binding].kind else { return None };
+            if matches!(facts.exprs[value], Expr::Call(..)) {
+                // What it does with that matters.
+                context.program.ask_events(function);
+            }
             let is_own = !uses_of(facts, binding).any(kept) && !facts.is_seen_outside(binding);
             is_own.then_some(value)
         }

@@ -1,12 +1,15 @@
 //! From what blocks back to the loop: the shortest way for each function and each reason.
 
+mod again;
 mod answers;
 mod outline;
 mod rows;
+mod terms;
 
-pub(crate) use answers::{Answers, FromBefore, FromProgram};
+pub(crate) use again::Again;
+pub(crate) use answers::{Answers, FromAgain, FromBefore, FromProgram};
 pub use outline::Outline;
-pub(crate) use outline::{Call, Kind, Runs, Stakes, Stop, Where};
+pub(crate) use outline::{Call, Idle, Kind, Runs, Stakes, Stop, Where};
 
 use crate::catalogue::Category;
 use crate::graph::{Graph, Hop, Site};
@@ -74,19 +77,21 @@ impl<'o> Search<'o> {
     /// All ways, by breadth from what blocks.
     pub(crate) fn new(outline: &'o Outline, answers: &'o dyn Answers) -> Self {
         let count = outline.kinds.len();
-        let calls = || outline.calls.iter().enumerate().filter(|(_, call)| call.runs != Runs::Elsewhere);
+        let (calls, stops) = (outline.calls_in_order(), outline.stops_in_order());
+        let calls = || calls.iter().map(|place| (*place, &outline.calls[*place]));
+        let stops = || stops.iter().map(|place| (*place, &outline.stops[*place]));
         let mut search = Self {
             outline,
             answers,
             into: Rows::new(count, calls().map(|(place, call)| (call.callee, place))),
             from: Rows::new(count, calls().map(|(place, call)| (call.caller, place))),
-            stops: Rows::new(count, outline.stops.iter().enumerate().map(|(place, stop)| (stop.caller, place))),
+            stops: Rows::new(count, stops().map(|(place, stop)| (stop.caller, place))),
             ways: vec![Vec::new(); count],
             shared: Vec::new(),
         };
         // The shortest first; ties in the order of the text.
         let mut queue: BinaryHeap<std::cmp::Reverse<(u32, u32, usize)>> = BinaryHeap::new();
-        for (index, stop) in outline.stops.iter().enumerate() {
+        for (index, stop) in stops() {
             if let Some(needs) = search.usable(stop.at, stop.category)
                 && !outline.kind(stop.caller).is_async
             {
@@ -373,7 +378,7 @@ impl<'o> Search<'o> {
     fn is_of_what_is_done(&self, scheduled: &Scheduled, needs: &[Need]) -> bool {
         needs.iter().any(|need| match need.what {
             What::Asked(question) => {
-                Some(question) == self.outline.done
+                self.outline.terms.text(question) == Some("done")
                     && !need.is
                     && need.owner == scheduled.callee
                     && Some(need.parameter) == scheduled.done

@@ -1,11 +1,14 @@
 //! The graph of calls as the search sees it: without the values that it was made of. So it can be kept, and searched again after an edit.
 
+use super::again::Again;
+use super::answers::Given;
 use super::rows::Rows;
+use super::terms::Terms;
 use crate::catalogue::Category;
 use crate::facts::{Event, Id, Names, Span, Suppression};
-use crate::graph::{Graph, Hop, Noise, Site, other_loops};
-use crate::link::values::{FileId, FnId, PathId, Symbol};
-use crate::link::{Need, Passed, Program, Truth, Words, is_dual_name};
+use crate::graph::{self, Edge, Graph, Hop, Noise, Site, other_loops};
+use crate::link::values::{FileId, FnId, PathId};
+use crate::link::{Asked, Families, Need, Print, Prints, Program, Truth, Words, is_dual_name};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,8 +33,17 @@ pub struct Outline {
     pub(crate) is_free: Vec<bool>,
     /// Those too of which nobody has said what the parameters are that they call: one who calls them as others do says nothing.
     pub(crate) is_deaf: Vec<bool>,
-    /// Functions of which nobody has asked what they return.
-    pub(crate) is_unasked: Vec<bool>,
+    /// Functions that keep what they are given for what others call.
+    pub(crate) is_owner: Vec<bool>,
+    /// Functions that call something of what they are given.
+    pub(crate) has_variables: Vec<bool>,
+    /// What others have asked of each function, and what it gave to them.
+    pub(crate) asked_of: Vec<Asked>,
+    pub(crate) prints: Vec<Print>,
+    /// Functions that other threads or processes are told to call.
+    pub(crate) elsewhere: FxHashSet<FnId>,
+    /// Where others are told to call something.
+    pub(crate) offloads: FxHashSet<(FnId, Site)>,
     /// By the numbers that the graph's edges have.
     pub(crate) calls: Vec<Call>,
     pub(crate) stops: Vec<Stop>,
@@ -41,9 +53,11 @@ pub struct Outline {
     /// Lists of them; the first one is empty.
     pub(crate) needs: Vec<Box<[Need]>>,
     /// What calls have made of needs, as far as that was asked.
-    pub(crate) passed: FxHashMap<(u32, Need), Passed>,
-    /// `done`, if that is a name of the program.
-    pub(super) done: Option<Symbol>,
+    pub(crate) passed: Given,
+    /// Who derives from whom.
+    pub(crate) families: Families,
+    /// What needs are told in.
+    pub(crate) terms: Terms,
     pub(super) replaced: Replaced,
     /// Comments that silence rules, and the files that they stand in.
     pub(crate) suppressions: Vec<(FileId, Suppression)>,
@@ -59,11 +73,25 @@ pub struct Outline {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Stakes {
     /// Coroutine functions that should be plain ones, unless something else is found in them.
-    pub(crate) idle: Vec<Site>,
+    pub(crate) idle: Vec<Idle>,
     /// Coroutine functions that await nothing.
     pub(crate) candidates: Vec<FnId>,
+    /// What each file wants of the latter, as a print; none of any, if there are no such functions.
+    pub(crate) wanted: Vec<u64>,
     /// Those that threads begin with.
     pub(crate) threads: Vec<FnId>,
+}
+
+/// A coroutine function that should be a plain one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Idle {
+    pub(crate) function: FnId,
+    /// All of it.
+    pub(crate) site: Site,
+    /// Its name.
+    pub(crate) at: Span,
+    /// A rule has found something in it, other than a way to what blocks.
+    pub(crate) is_mended: bool,
 }
 
 /// Of which kind a function is.
@@ -75,7 +103,7 @@ pub(crate) struct Kind {
 }
 
 /// When the body of a function that is called runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) enum Runs {
     AtOnce,
     /// A coroutine or generator is made.
@@ -166,6 +194,54 @@ pub(super) struct Replaced {
     speakers: FxHashMap<FileId, Vec<FileId>>,
 }
 
+impl Call {
+    /// What no two calls have in common.
+    pub(super) fn key(&self) -> (FnId, FnId, Site, Runs, &[Hop]) {
+        (self.caller, self.callee, self.site, self.runs, &self.via)
+    }
+
+    pub(crate) fn new(edge: &Edge, at: Where, is_told_asynchronous: bool, is_direct: bool) -> Self {
+        Self {
+            caller: edge.caller,
+            callee: edge.callee,
+            site: edge.site,
+            runs: if edge.runs { Runs::AtOnce } else { Runs::Later },
+            at,
+            via: edge.via.as_slice().into(),
+            is_registered: edge.is_registered,
+            is_told_asynchronous,
+            is_direct,
+        }
+    }
+}
+
+impl Scheduled {
+    pub(super) fn new(program: &Program, scheduled: &graph::Scheduled, texts: &mut Texts) -> Self {
+        let by = program.values.path_text(scheduled.by);
+        let last = (program.function(scheduled.callee).parameters.len() as u32).checked_sub(1);
+        Self {
+            caller: scheduled.caller,
+            site: scheduled.site,
+            by: texts.number(last_name(by)),
+            callee: scheduled.callee,
+            is_outside: scheduled.truth.is_outside,
+            done: last.filter(|_| by.ends_with(".add_done_callback")),
+        }
+    }
+}
+
+impl ScheduledStop {
+    pub(super) fn new(program: &Program, scheduled: &graph::ScheduledSink, texts: &mut Texts) -> Self {
+        Self {
+            caller: scheduled.caller,
+            site: scheduled.site,
+            by: texts.number(last_name(program.values.path_text(scheduled.by))),
+            text: texts.number(program.values.path_text(scheduled.path)),
+            category: scheduled.sink.category,
+        }
+    }
+}
+
 /// Each text once.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Texts {
@@ -189,7 +265,6 @@ impl Outline {
     pub(crate) fn new(program: &mut Program, graph: &Graph) -> Self {
         let categories = other_loops::told_as(program, graph);
         let mut outline = Self { needs: vec![Box::new([])], ..Self::default() };
-        outline.done = program.values.known_symbol("done");
         outline.add_functions(program);
         let mut lists = Lists::default();
         outline.add_calls(program, graph, &mut lists);
@@ -206,7 +281,7 @@ impl Outline {
                 text: outline.texts.number(program.values.path_text(sink.path)),
                 category: sink.sink.category,
                 told_as,
-                at: lists.place(&mut outline.needs, &sink.truth),
+                at: lists.place(&mut outline.needs, &sink.truth, |need| need),
                 via: sink.via.as_slice().into(),
                 is_registered: sink.is_registered,
                 is_direct: sink.is_direct,
@@ -215,6 +290,7 @@ impl Outline {
         outline.add_scheduled(program, graph);
         outline.add_replaced(program, graph);
         outline.words = Words::new(program, outline.needs.iter().flatten());
+        outline.terms = Terms::new(program, outline.needs.iter().flatten().copied());
         let mut noises = graph.noises.iter().map(|noise| noise.letter());
         for (file, known) in (0..).map(FileId).zip(&program.files) {
             let events = known.facts.functions.iter().map(|(_, function)| function.events.len()).sum();
@@ -241,31 +317,22 @@ impl Outline {
     }
 
     fn add_calls(&mut self, program: &mut Program, graph: &Graph, lists: &mut Lists) {
-        let is_dual = |program: &Program, function: FnId| {
-            let facts = &program.file(program.file_of(function)).facts;
-            program.function(function).parameters.iter().any(|parameter| is_dual_name(facts.name(parameter.name)))
-        };
         let dual: Vec<bool> = program.functions().map(|function| is_dual(program, function)).collect();
         let is_plain = |id: FnId| !dual[id.0 as usize] && !program.is_constructor(id);
         self.is_free = program.functions().map(|id| is_plain(id) && graph.asks_nothing(id)).collect();
         self.is_deaf = program.functions().map(|id| is_plain(id) && graph.gets_no_answer(id)).collect();
+        self.is_owner = program.functions().map(|id| graph.is_owner(id)).collect();
+        self.has_variables = program.functions().map(|id| graph.has_variables(id)).collect();
+        self.elsewhere.clone_from(&graph.elsewhere);
+        self.offloads = graph.offloaded.iter().map(|offloaded| (offloaded.caller, offloaded.site)).collect();
         self.is_self_contained = program
             .functions()
             .map(|id| !dual[id.0 as usize] && graph.asks_nothing(id) && program.is_self_contained(id))
             .collect();
         for (index, edge) in graph.edges.iter().enumerate() {
-            self.calls.push(Call {
-                caller: edge.caller,
-                callee: edge.callee,
-                site: edge.site,
-                runs: if edge.runs { Runs::AtOnce } else { Runs::Later },
-                at: lists.place(&mut self.needs, &edge.truth),
-                via: edge.via.as_slice().into(),
-                is_registered: edge.is_registered,
-                is_told_asynchronous: dual[edge.callee.0 as usize]
-                    && program.is_told_asynchronous(edge.callee, edge.env),
-                is_direct: index < graph.direct_edges,
-            });
+            let at = lists.place(&mut self.needs, &edge.truth, |need| need);
+            let is_told = dual[edge.callee.0 as usize] && program.is_told_asynchronous(edge.callee, edge.env);
+            self.calls.push(Call::new(edge, at, is_told, index < graph.direct_edges));
         }
         for edge in graph.deferred_edges() {
             self.calls[edge].runs = Runs::Elsewhere;
@@ -274,25 +341,10 @@ impl Outline {
 
     fn add_scheduled(&mut self, program: &Program, graph: &Graph) {
         for scheduled in &graph.scheduled {
-            let by = program.values.path_text(scheduled.by);
-            let last = (program.function(scheduled.callee).parameters.len() as u32).checked_sub(1);
-            self.scheduled.push(Scheduled {
-                caller: scheduled.caller,
-                site: scheduled.site,
-                by: self.texts.number(last_name(by)),
-                callee: scheduled.callee,
-                is_outside: scheduled.truth.is_outside,
-                done: last.filter(|_| by.ends_with(".add_done_callback")),
-            });
+            self.scheduled.push(Scheduled::new(program, scheduled, &mut self.texts));
         }
         for scheduled in graph.scheduled_sinks.iter().filter(|scheduled| !scheduled.truth.is_outside) {
-            self.scheduled_stops.push(ScheduledStop {
-                caller: scheduled.caller,
-                site: scheduled.site,
-                by: self.texts.number(last_name(program.values.path_text(scheduled.by))),
-                text: self.texts.number(program.values.path_text(scheduled.path)),
-                category: scheduled.sink.category,
-            });
+            self.scheduled_stops.push(ScheduledStop::new(program, scheduled, &mut self.texts));
         }
     }
 
@@ -301,6 +353,30 @@ impl Outline {
         let mut number = |path: PathId| texts.number(program.values.path_text(path));
         self.replaced.said = graph.patches.replaced(program, &mut number);
         self.replaced.speakers = graph.patches.speakers();
+    }
+
+    /// The numbers of all calls but those that run elsewhere: by what they are, whatever the order in which they were found. Of several
+    /// methods the caller's own neighbour comes first.
+    pub(super) fn calls_in_order(&self) -> Vec<usize> {
+        let is_here = |place: &usize| self.calls[*place].runs != Runs::Elsewhere;
+        let mut places: Vec<usize> = (0..self.calls.len()).filter(is_here).collect();
+        places.sort_by_cached_key(|place| {
+            let Call { caller, callee, site, runs, via, .. } = &self.calls[*place];
+            let is_far = !self.range_of(site.file).contains(&(callee.0 as usize));
+            (*caller, *site, is_far, *callee, *runs, via)
+        });
+        places
+    }
+
+    /// The numbers of all that blocks, likewise.
+    pub(super) fn stops_in_order(&self) -> Vec<usize> {
+        let mut places: Vec<usize> = (0..self.stops.len()).collect();
+        let key = |place: usize| {
+            let Stop { caller, site, text, via, .. } = &self.stops[place];
+            (*caller, *site, self.text(*text), via)
+        };
+        places.sort_by(|one, other| key(*one).cmp(&key(*other)));
+        places
     }
 
     /// The number of a text, which may be a new one.
@@ -346,33 +422,71 @@ impl Outline {
         calls.peek().is_some() && calls.all(|call| self.returning[call.callee.0 as usize])
     }
 
-    /// Whether a function is one of some, or one of them gets to it without a loop in between.
-    pub(crate) fn is_called_by_any(&self, some: &[FnId], function: FnId) -> bool {
-        let (mut seen, mut next): (FxHashSet<FnId>, Vec<FnId>) = (some.iter().copied().collect(), some.to_vec());
+    /// Some functions, and all to which they get without a loop in between.
+    pub(crate) fn reached(&self, some: impl Iterator<Item = FnId>) -> FxHashSet<FnId> {
+        let mut next: Vec<FnId> = some.collect();
+        let mut seen: FxHashSet<FnId> = next.iter().copied().collect();
         let calls = || self.calls.iter().enumerate().filter(|(_, call)| call.runs == Runs::AtOnce);
         let from = Rows::new(self.kinds.len(), calls().map(|(place, call)| (call.caller, place)));
         while let Some(caller) = next.pop() {
-            if caller == function {
-                return true;
-            }
             let callees = from[caller].iter().map(|call| self.calls[*call as usize].callee);
             next.extend(callees.filter(|callee| seen.insert(*callee)));
         }
-        false
+        seen
     }
 
-    /// Now it is known what the functions return of which nobody has asked that.
-    pub(crate) fn add_unasked(&mut self, program: &Program) {
-        self.is_unasked = program.functions().map(|function| !program.is_asked_for_returns(function)).collect();
+    /// Now it is known what calls make of needs.
+    pub(crate) fn set_answers(&mut self, program: &Program, passed: Given) {
+        self.terms.add_answers(program, &passed);
+        self.passed = passed;
     }
 
-    /// Of which functions of a file nobody has asked what they return.
-    pub(crate) fn unasked(&self, file: FileId) -> &[bool] {
-        &self.is_unasked[self.range_of(file)]
+    /// Now it is known what others have asked of functions.
+    pub(crate) fn add_asked(&mut self, program: &Program) {
+        let mut prints = Prints::default();
+        self.asked_of = program.functions().map(|function| program.asked_of(function)).collect();
+        self.prints = program.functions().map(|function| prints.of(program, function)).collect();
+        self.families = program.families();
+    }
+
+    /// The same once more, after some have asked again. None, if they got another answer than before.
+    pub(crate) fn renew_asked(&mut self, program: &Program) -> Option<()> {
+        let mut prints = Prints::default();
+        for function in program.functions() {
+            let place = function.0 as usize;
+            self.asked_of[place] = self.asked_of[place] | program.asked_of(function);
+            let (known, print) = (&mut self.prints[place], prints.of(program, function));
+            print.is_like(*known).then_some(())?;
+            *known = known.or(print);
+        }
+        Some(())
+    }
+
+    /// How much there is to hear of what the functions of a file do anew.
+    pub(crate) fn renew_noises(&mut self, program: &Program, graph: &Graph, again: &Again<'_>) {
+        let facts = &program.file(again.file).facts;
+        let events = facts.functions.iter().flat_map(|(id, this)| this.events.iter().map(move |event| (id, event)));
+        let known: Vec<Noise> = self.noises(again.file).collect();
+        let noises = events.zip(known.into_iter().zip(&graph.noises)).map(|((id, event), (known, now))| {
+            let function = program.global_fn(again.file, id);
+            match now {
+                _ if !again.news.contains(&(function, Site { file: again.file, span: event.span })) => known,
+                // Somebody may say something of the parameter.
+                Noise::Asked => Noise::Some,
+                noise => *noise,
+            }
+        });
+        let noises: Vec<Noise> = noises.collect();
+        self.set_noises(again.file, noises.into_iter());
+    }
+
+    /// What others have asked of the functions of a file.
+    pub(crate) fn asked_of(&self, file: FileId) -> &[Asked] {
+        &self.asked_of[self.range_of(file)]
     }
 
     /// The numbers of a file's functions.
-    fn range_of(&self, file: FileId) -> Range<usize> {
+    pub(crate) fn range_of(&self, file: FileId) -> Range<usize> {
         let end = self.firsts.get(file.0 as usize + 1).map_or(self.kinds.len(), |first| *first as usize);
         self.firsts[file.0 as usize] as usize..end
     }
@@ -442,19 +556,32 @@ impl Outline {
 
 /// Lists of needs, by what is in them.
 #[derive(Default)]
-struct Lists {
+pub(crate) struct Lists {
     known: FxHashMap<Box<[Need]>, u32>,
 }
 
 impl Lists {
-    fn place(&mut self, lists: &mut Vec<Box<[Need]>>, truth: &Truth) -> Where {
-        let needs = match self.known.get(&*truth.needs) {
+    /// Those that are known.
+    pub(crate) fn of(lists: &[Box<[Need]>]) -> Self {
+        Self { known: (0..).zip(lists).map(|(number, list)| (list.clone(), number)).collect() }
+    }
+
+    /// Where something is; its needs in other terms.
+    pub(crate) fn place(
+        &mut self,
+        lists: &mut Vec<Box<[Need]>>,
+        truth: &Truth,
+        told: impl FnMut(Need) -> Need,
+    ) -> Where {
+        let mut list: Vec<Need> = truth.needs.iter().copied().map(told).collect();
+        list.sort_unstable();
+        let needs = match self.known.get(&*list) {
             Some(known) => *known,
-            None if truth.needs.is_empty() => 0,
+            None if list.is_empty() => 0,
             None => {
                 let number = lists.len() as u32;
-                lists.push(truth.needs.as_slice().into());
-                self.known.insert(truth.needs.as_slice().into(), number);
+                lists.push(list.as_slice().into());
+                self.known.insert(list.into(), number);
                 number
             }
         };
@@ -465,6 +592,12 @@ impl Lists {
             needs,
         }
     }
+}
+
+/// Whether a function is told whether its caller is asynchronous.
+pub(super) fn is_dual(program: &Program, function: FnId) -> bool {
+    let facts = &program.file(program.file_of(function)).facts;
+    program.function(function).parameters.iter().any(|parameter| is_dual_name(facts.name(parameter.name)))
 }
 
 fn last_name(path: &str) -> &str {

@@ -12,7 +12,7 @@ mod seeds;
 use mutator::Mutator;
 use seeds::seeds;
 use soliloop_check::report::{Drawing, Style, concise, draw, github, json, sarif, statistics, text};
-use soliloop_check::{Edit, File, Knowledge, Report, Settings, check, fix, know};
+use soliloop_check::{Edit, File, Knowledge, Known, Report, Settings, check, fix, know};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -70,7 +70,7 @@ fn edited_programs() {
     let tree = std::env::var_os("SOLILOOP_FUZZ_TREE");
     let seeds = tree.map_or_else(seeds, |folder| vec![seeds::tree(Path::new(&folder))]);
     let mut last: Option<(usize, Edited)> = None;
-    let counts = std::sync::Arc::new([const { std::sync::atomic::AtomicU32::new(0) }; 3]);
+    let counts = std::sync::Arc::new([const { std::sync::atomic::AtomicU32::new(0) }; 4]);
     let counters = std::sync::Arc::clone(&counts);
     let count = for_each_seed(move |seed| {
         let mut random = mutator(seed);
@@ -87,15 +87,19 @@ fn edited_programs() {
                 let index = random.next(edited.files.len());
                 changes.insert(index, random.edit(&edited.files[index].text));
             }
-            let Some((old, is_audible)) = edited.step(changes, seed) else { break };
-            counters[step.min(1)].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            counters[2].fetch_add(u32::from(is_audible), std::sync::atomic::Ordering::Relaxed);
+            let Some((old, [is_audible, is_asked])) = edited.step(changes, seed) else { break };
+            for (counter, is_so) in counters.iter().zip([step == 0, step > 0, is_audible, is_asked]) {
+                counter.fetch_add(u32::from(is_so), std::sync::atomic::Ordering::Relaxed);
+            }
             steps.extend(old);
         }
         edited.undo(steps);
     });
-    let [first, later, audible] = [0, 1, 2].map(|place| counts[place].load(std::sync::atomic::Ordering::Relaxed));
-    eprintln!("{count} edits, {first} of them carried over, and {later} after others; {audible} changed what is found");
+    let [first, later, audible, asked] =
+        [0, 1, 2, 3].map(|place| counts[place].load(std::sync::atomic::Ordering::Relaxed));
+    eprintln!(
+        "{count} edits, {first} of them carried over, and {later} after others; {audible} changed what is found, {asked} asked the whole program"
+    );
     assert!((first > 0 && later > 0) || count < 100, "no report was ever carried over");
 }
 
@@ -117,8 +121,9 @@ impl Edited {
         Self { files, known, first: report.clone(), report }
     }
 
-    /// What was there before the edits of some files, and whether they changed what is found; none, if the report could not be carried over.
-    fn step(&mut self, changes: BTreeMap<usize, String>, seed: u64) -> Option<(Before, bool)> {
+    /// What was there before the edits of some files, whether they changed what is found, and whether the whole program was asked; none, if
+    /// the report could not be carried over.
+    fn step(&mut self, changes: BTreeMap<usize, String>, seed: u64) -> Option<(Before, [bool; 2])> {
         let settings = Settings::default();
         let mut before: Before = Vec::new();
         for (index, text) in changes {
@@ -127,9 +132,16 @@ impl Edited {
             before.push((index, (old_text, std::mem::replace(&mut self.known[index], new))));
         }
         let mut carried = Some(recalled(&self.report));
-        for (index, (_, old)) in &before {
+        let is_asked = std::cell::Cell::new(false);
+        for (place, (index, (_, old))) in before.iter().enumerate() {
             let edit = Edit { index: *index, old, new: &self.known[*index] };
-            carried = carried.and_then(|report| report.after(edit, &self.files, &settings));
+            let whole = || {
+                is_asked.set(true);
+                let mut all = self.known.clone();
+                before[place + 1..].iter().for_each(|(later, (_, old))| all[*later] = old.clone());
+                Some(all.iter().map(lazily).collect())
+            };
+            carried = carried.and_then(|report| report.after(edit, &self.files, &settings, &whole));
         }
         let Some(carried) = carried else {
             self.put_back(before);
@@ -148,7 +160,7 @@ impl Edited {
         );
         let is_audible = self.report.findings.len() != carried.findings.len();
         self.report = carried;
-        Some((before, is_audible))
+        Some((before, [is_audible, is_asked.get()]))
     }
 
     fn put_back(&mut self, before: Before) {
@@ -162,6 +174,14 @@ impl Edited {
         self.put_back(before);
         self.report = self.first.clone();
     }
+}
+
+/// What is known of a file, as it comes back from where it was kept, once somebody asks.
+fn lazily(known: &Knowledge) -> Known {
+    let bytes = postcard::to_stdvec(known).unwrap();
+    let (outlook, rest) = postcard::take_from_bytes(&bytes).unwrap();
+    let rest = rest.to_vec();
+    Known::new(outlook, move || postcard::from_bytes(&rest).unwrap())
 }
 
 /// A report as it comes back from where it was kept.
