@@ -1015,8 +1015,9 @@ fn what_other_rules_hear() {
     }
 }
 
-/// Edits one after the other, each of which may be carried over: then the report is the one of a new check.
-fn one_by_one(files: &[(&str, &str)], edits: &[(&str, &str, &str)]) {
+/// Edits one after the other, of which so many are carried over, and others refused: the report is the one of a new check.
+fn one_by_one(files: &[(&str, &str)], edits: &[(&str, &str, &str)], expected: usize) {
+    let mut count = 0;
     let settings = Settings::default();
     let know_all = |files: &[File]| files.iter().map(|file| know(&file.text)).collect::<Vec<_>>();
     let mut files: Vec<File> =
@@ -1034,8 +1035,10 @@ fn one_by_one(files: &[(&str, &str)], edits: &[(&str, &str, &str)]) {
         if let Some(carried) = &carried {
             assert_eq!((&carried.findings, &carried.problems), (&fresh.findings, &fresh.problems), "{path}: {new}");
         }
+        count += usize::from(carried.is_some());
         report = carried.unwrap_or(fresh);
     }
+    assert_eq!(count, expected, "{edits:?}");
 }
 
 #[test]
@@ -1051,6 +1054,7 @@ fn ways_by_what_functions_are_given() {
             ),
         ],
         &[("lib.py", "    cb(1)", "    print(1)")],
+        1,
     );
     // The same with a function of the program.
     one_by_one(
@@ -1063,6 +1067,7 @@ fn ways_by_what_functions_are_given() {
             ),
         ],
         &[("lib.py", "    cb(1)", "    print(1)")],
+        1,
     );
     // A shorter way has come.
     one_by_one(
@@ -1074,6 +1079,7 @@ fn ways_by_what_functions_are_given() {
             ),
         ],
         &[("lib.py", "    helper(cb)", "    cb(1)\n    helper(cb)")],
+        0,
     );
 }
 
@@ -1092,6 +1098,7 @@ fn what_getters_and_decorators_do() {
             ),
         ],
         &[("shop.py", "    def name(self):\n        return self._x", "    def name(self):\n        return self.total")],
+        0,
     );
     // Decorators hand on what they decorate.
     one_by_one(
@@ -1106,6 +1113,7 @@ fn what_getters_and_decorators_do() {
             ),
         ],
         &[("reg.py", "    print(\"x\")", "    for handler in HANDLERS:\n        handler()")],
+        1,
     );
     // So do classes that decorate.
     one_by_one(
@@ -1120,6 +1128,7 @@ fn what_getters_and_decorators_do() {
             ),
         ],
         &[("reg.py", "        print(1)", "        self.fn()")],
+        1,
     );
 }
 
@@ -1138,6 +1147,7 @@ fn who_says_what_parameters_are() {
             ("main.py", "    lib.f(thing)", "    lib.f(thing)\n    lib.f(pause)"),
             ("main.py", "async def second():", "async def second():\n    lib.f(pause)"),
         ],
+        2,
     );
     // A function within calls what the one around was given.
     one_by_one(
@@ -1152,6 +1162,7 @@ fn who_says_what_parameters_are() {
             ("lib.py", "        print(\"x\")", "        cb()"),
             ("main.py", "async def second():", "async def second():\n    lib.outer(pause)"),
         ],
+        2,
     );
 }
 
@@ -1171,9 +1182,10 @@ fn which_classes_fit() {
             "    def go(self, x):\n        time.sleep(1)",
             "    def go(self, x, y=None):\n        time.sleep(1)\n        print(y)",
         )],
+        0,
     );
     // A constructor does nothing more with its object: a field is what that was given.
     let remote = "import time\n\n\nclass Remote:\n    def put(self):\n        time.sleep(1)\n\n\nclass Base:\n    def prepare(self):\n        self.remote = Remote()\n\n    def put(self):\n        if self.remote is not None:\n            self.remote.put()\n\n\nclass Prepared(Base):\n    def __init__(self, remote=None):\n        self.remote = remote\n        self.prepare()\n";
     let main = "import asyncio\nimport remote\n\nprepared = remote.Prepared()\n\n\nasync def main():\n    await asyncio.sleep(0)\n    prepared.put()\n\n\nasyncio.run(main())\n";
-    one_by_one(&[("main.py", main), ("remote.py", remote)], &[("remote.py", "        self.prepare()\n", "")]);
+    one_by_one(&[("main.py", main), ("remote.py", remote)], &[("remote.py", "        self.prepare()\n", "")], 0);
 }
