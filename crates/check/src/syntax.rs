@@ -63,29 +63,27 @@ pub(crate) fn parse_annotation(text: &str) -> Option<Expr> {
 pub(crate) fn too_deep(text: &str) -> Option<u32> {
     let bytes = text.as_bytes();
     let (mut at, mut depth, mut run) = (0, 0_u32, 0_u32);
-    while at < bytes.len() {
+    let next = |at: usize| bytes[at..].iter().position(|byte| !matches!(SIGNS[*byte as usize], Sign::Other));
+    while let Some(others) = next(at) {
+        at += others;
         match SIGNS[bytes[at] as usize] {
-            Sign::Other => {
-                at += 1;
-                continue;
-            }
             Sign::Operator => run += 1,
-            Sign::Space => run += u32::from(at > 0 && bytes[at - 1] != b' '),
+            Sign::Space => {
+                run += 1;
+                at += bytes[at + 1..].iter().take_while(|byte| **byte == b' ').count();
+            }
             Sign::Open => (depth, run) = (depth + 1, run + 1),
             Sign::Close => depth = depth.saturating_sub(1),
             Sign::Comma => run = 0,
             Sign::Line if depth == 0 => run = 0,
-            Sign::Line => {}
-            Sign::Comment => {
-                at += bytes[at..].iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len() - at);
-                continue;
-            }
+            Sign::Line | Sign::Other => {}
+            Sign::Comment => at = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |end| at + end - 1),
             Sign::Quote => at = end_of_string(bytes, at, bytes[at]),
         }
         if depth > DEEPEST || run > LONGEST_RUN {
             return Some(at.min(bytes.len() - 1) as u32);
         }
-        at += 1;
+        at = bytes.len().min(at + 1);
     }
     None
 }
@@ -129,17 +127,32 @@ const SIGNS: [Sign; 256] = {
 
 /// The last byte of the string that begins there.
 fn end_of_string(bytes: &[u8], start: usize, quote: u8) -> usize {
-    let is_triple = bytes[start..].starts_with(&[quote; 3]);
-    let mut at = start + if is_triple { 3 } else { 1 };
+    if bytes[start..].starts_with(&[quote; 3]) {
+        return end_of_long_string(bytes, start + 3, quote);
+    }
+    let mut at = start + 1;
     while at < bytes.len() {
         match bytes[at] {
             b'\\' => at += 1,
-            b'\n' if !is_triple => return at - 1,
-            byte if byte == quote && !is_triple => return at,
-            byte if byte == quote && bytes[at..].starts_with(&[quote; 3]) => return at + 2,
+            b'\n' => return at - 1,
+            byte if byte == quote => return at,
             _ => {}
         }
         at += 1;
+    }
+    bytes.len()
+}
+
+/// The last byte of the string in triple quotes whose text begins there.
+fn end_of_long_string(bytes: &[u8], start: usize, quote: u8) -> usize {
+    let mut at = start;
+    while let Some(next) = bytes.get(at..).and_then(|rest| memchr::memchr2(quote, b'\\', rest)) {
+        at += next;
+        match bytes[at] {
+            b'\\' => at += 2,
+            _ if bytes[at..].starts_with(&[quote; 3]) => return at + 2,
+            _ => at += 1,
+        }
     }
     bytes.len()
 }

@@ -435,7 +435,6 @@ impl Span {
 impl Facts {
     /// Gives back the room that was taken for more to come: facts of all files are in memory together.
     pub(crate) fn shrink_to_fit(&mut self) {
-        Arc::make_mut(&mut self.names).shrink_to_fit();
         self.exprs.shrink_to_fit();
         self.spans.shrink_to_fit();
         self.bindings.shrink_to_fit();

@@ -4,7 +4,8 @@ use super::{Builder, Edge, Happening, Offloaded, OffloadedTo};
 use crate::catalogue::Handed;
 use crate::facts::{EventKind, Use};
 use crate::link::values::{Args, ArgsId, EMPTY, PathId, SetId, Step, Value};
-use crate::link::{Target, Whose};
+use crate::link::{Target, Targets, Whose};
+use smallvec::SmallVec;
 
 impl Builder<'_> {
     /// Something outside the program is handed a function, or something to step into.
@@ -20,7 +21,7 @@ impl Builder<'_> {
         if given == EMPTY {
             return;
         }
-        let mut targets = Vec::new();
+        let mut targets = Targets::new();
         let mut inner = Happening {
             kind: EventKind::Call(Use::Other),
             is_handed: true,
@@ -107,10 +108,10 @@ impl Builder<'_> {
         let packed = self.argument(args, NOWHERE, "args");
         let positional = match self.program.values.members(packed) {
             [one] => match self.program.values.get(*one) {
-                Value::Sequence(parts) => parts.to_vec(),
-                _ => Vec::new(),
+                Value::Sequence(parts) => SmallVec::from_slice(parts),
+                _ => SmallVec::new(),
             },
-            _ => self.program.values.arguments(args).positional.get(place + 1..).unwrap_or_default().to_vec(),
+            _ => self.program.values.arguments(args).positional.get(place + 1..).unwrap_or_default().into(),
         };
         self.program.values.new_args(Args { positional, ..Args::default() })
     }

@@ -12,14 +12,17 @@ mod variables;
 
 use crate::catalogue::{Handed, Sink, is_quiet};
 use crate::facts::{ALWAYS, Event, EventKind, Expr, ExprId, GuardId, Span, Use};
-use crate::link::values::{ArgsId, ClsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, Step, Symbol, Value, ValueId};
-use crate::link::{Need, Patches, Program, Receiver, Target, Truth, Whose, is_answered};
+use crate::link::values::{
+    ArgsId, ClsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
+};
+use crate::link::{Need, Patches, Program, Receiver, Target, Targets, Truth, Whose, is_answered};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use noises::Heard;
 pub(crate) use noises::Noise;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
+use smallvec::{SmallVec, smallvec};
 use std::hash::BuildHasher;
 use std::rc::Rc;
 
@@ -327,7 +330,10 @@ impl<'p> Builder<'p> {
             return;
         }
         for decoration in self.program.decorations() {
-            let args = crate::link::values::Args { positional: vec![decoration.decorated], ..Default::default() };
+            if !self.may_be_owners(decoration.decorators) {
+                continue;
+            }
+            let args = crate::link::values::Args { positional: smallvec![decoration.decorated], ..Default::default() };
             let args = self.program.values.new_args(args);
             // Definitions mostly run when the module is imported; one that blocks in a coroutine is not worth the noise.
             let at = Happening {
@@ -351,6 +357,15 @@ impl<'p> Builder<'p> {
         }
     }
 
+    /// Whether a call of one of these values may run a function of which others ask what it was handed.
+    fn may_be_owners(&self, callees: SetId) -> bool {
+        self.program.values.members(callees).iter().any(|value| match self.program.values.get(*value) {
+            Value::Function(callee, _) | Value::Bound(callee, ..) => self.graph.owners.contains(callee),
+            Value::External(_) => false,
+            _ => true,
+        })
+    }
+
     fn event(&mut self, file: FileId, function: FnId, event: Event) {
         if let (EventKind::Call(_), &Expr::Call(callee, _)) = (event.kind, self.program.expr(file, event.expr)) {
             let Some(choices) = self.program.choices(file, function, callee) else {
@@ -364,7 +379,7 @@ impl<'p> Builder<'p> {
         if event.kind == EventKind::Enter && self.enter_chosen(file, function, event) {
             return;
         }
-        let mut targets = Vec::new();
+        let mut targets = Targets::new();
         let mut receiver = None;
         match event.kind {
             EventKind::Read => {
@@ -421,7 +436,7 @@ impl<'p> Builder<'p> {
         for (callee, chosen) in choices {
             let callees = self.program.eval(file, callee);
             let made = self.program.step_set(callees, Step::Call(args));
-            let mut targets = Vec::new();
+            let mut targets = Targets::new();
             for value in self.program.values.shared(made).iter().copied() {
                 self.program.targets_of_step(value, Step::Enter, &mut targets);
             }
@@ -436,13 +451,13 @@ impl<'p> Builder<'p> {
         (file, function, event): (FileId, FnId, Event),
         truth: Rc<Truth>,
         receiver: Option<(Receiver, Symbol)>,
-        mut targets: Vec<Target>,
+        mut targets: Targets,
     ) {
         if event.kind == EventKind::Call(Use::Awaited) {
             // What is awaited was no plain function, if it may have been a coroutine function.
             let is_async = |target: &Target| matches!(target, Target::Function(callee, _) if self.program.function(*callee).is_async);
             if targets.iter().any(is_async) {
-                targets.retain(is_async);
+                targets.retain(|target| is_async(target));
             } else {
                 // Nor if a decorator that nobody knows may have made one of it.
                 targets.retain(
@@ -486,7 +501,7 @@ impl<'p> Builder<'p> {
     }
 
     /// An operator runs a special method of its operand.
-    fn operator(&mut self, file: FileId, expr: ExprId, name: crate::facts::NameId, targets: &mut Vec<Target>) {
+    fn operator(&mut self, file: FileId, expr: ExprId, name: crate::facts::NameId, targets: &mut Targets) {
         let name = self.program.symbol(file, name);
         if !self.specials.contains(&name) {
             return;
@@ -505,7 +520,7 @@ impl<'p> Builder<'p> {
             return Rc::clone(&self.always);
         }
         let file = self.program.file_of(function);
-        let mut fresh = Vec::new();
+        let mut fresh: SmallVec<[GuardId; 8]> = SmallVec::new();
         let (mut next, mut truth) = (guard, Rc::clone(&self.always));
         while next != ALWAYS {
             if let Some(known) = self.truths.get(&(file, next, function)) {
@@ -528,7 +543,7 @@ impl<'p> Builder<'p> {
         truth
     }
 
-    fn steps(&mut self, file: FileId, expr: ExprId, step: Step, targets: &mut Vec<Target>) {
+    fn steps(&mut self, file: FileId, expr: ExprId, step: Step, targets: &mut Targets) {
         let values = self.program.eval(file, expr);
         for value in self.program.values.shared(values).iter().copied() {
             self.program.targets_of_step(value, step, targets);
@@ -536,7 +551,7 @@ impl<'p> Builder<'p> {
     }
 
     /// Only generators and iterators of the program's own matter where the parts are few.
-    fn unpack(&mut self, file: FileId, expr: ExprId, targets: &mut Vec<Target>) {
+    fn unpack(&mut self, file: FileId, expr: ExprId, targets: &mut Targets) {
         let values = self.program.eval(file, expr);
         for value in self.program.values.shared(values).iter().copied() {
             if matches!(self.program.values.get(value), Value::Generator(..) | Value::Instance { .. }) {
@@ -546,7 +561,7 @@ impl<'p> Builder<'p> {
     }
 
     /// What is awaited, or entered or iterated asynchronously, may be made so by a plain function.
-    fn sync_steps(&mut self, file: FileId, expr: ExprId, step: Step, targets: &mut Vec<Target>) {
+    fn sync_steps(&mut self, file: FileId, expr: ExprId, step: Step, targets: &mut Targets) {
         if !self.has_async_specials {
             return;
         }
@@ -567,7 +582,7 @@ impl<'p> Builder<'p> {
     }
 
     /// Reading or setting an attribute may run a property's getter or setter.
-    fn read(&mut self, file: FileId, expr: ExprId, is_set: bool, targets: &mut Vec<Target>) {
+    fn read(&mut self, file: FileId, expr: ExprId, is_set: bool, targets: &mut Targets) {
         let Expr::Attribute(object, name) = *self.program.expr(file, expr) else { return };
         let name = self.program.symbol(file, name);
         if !self.program.is_property(name) {
@@ -579,10 +594,10 @@ impl<'p> Builder<'p> {
         }
     }
 
-    fn accessed(&mut self, object: ValueId, name: Symbol, is_set: bool, targets: &mut Vec<Target>) {
+    fn accessed(&mut self, object: ValueId, name: Symbol, is_set: bool, targets: &mut Targets) {
         if self.program.values.is_variable(object) {
             let step = self.program.variable_members(object, Step::Attribute(name));
-            targets.extend(step.into_iter().map(|step| Target::Variable(step, NO_ARGS)));
+            targets.extend(step.iter().map(|step| Target::Variable(*step, NO_ARGS)));
             return;
         }
         let run = if is_set { self.program.setters(object, name) } else { self.program.getters(object, name) };

@@ -5,7 +5,7 @@ use super::{Builder, Catalogued, Graph, Site};
 use crate::catalogue::Handed;
 use crate::facts::{Event, Expr, Span};
 use crate::link::values::{FileId, FnId, PathId, Value, ValueId};
-use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 /// What an event runs: the less is known, the greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,13 +112,16 @@ impl Builder<'_> {
         if !noises.iter().any(|noise| is_heard(*noise)) {
             return;
         }
-        let mut counts: FxHashMap<Span, (usize, bool)> = FxHashMap::default();
-        for (event, noise) in events.iter().zip(&*noises) {
-            let (count, has_told) = counts.entry(event.span).or_default();
-            (*count, *has_told) = (*count + 1, *has_told || is_heard(*noise));
-        }
-        for (_, noise) in events.iter().zip(noises).filter(|(event, _)| matches!(counts[&event.span], (2.., true))) {
-            *noise = Noise::Some;
+        let told = events.iter().zip(&*noises).map(|(event, noise)| (event.span, is_heard(*noise)));
+        let mut places: SmallVec<[(Span, bool); 32]> = told.collect();
+        places.sort_unstable();
+        let several = places.chunk_by(|one, other| one.0 == other.0).filter(|same| same.len() > 1);
+        let shared: Vec<Span> =
+            several.filter(|same| same.iter().any(|(_, is_heard)| *is_heard)).map(|same| same[0].0).collect();
+        if !shared.is_empty() {
+            for (_, noise) in events.iter().zip(noises).filter(|(event, _)| shared.contains(&event.span)) {
+                *noise = Noise::Some;
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{Builder, Edge, Happening, Hop, Outside, Variable};
 use crate::facts::EventKind;
 use crate::link::values::{EMPTY, EnvId, FnId, NO_ARGS, NO_ENV, SetId, Step, Symbol, Value, ValueId};
-use crate::link::{Need, Target, Truth, What};
+use crate::link::{Need, Target, Targets, Truth, What};
 use std::rc::Rc;
 
 impl Builder<'_> {
@@ -153,8 +153,8 @@ impl Builder<'_> {
     }
 
     /// What a step into something comes to, of which it is known by now what it is.
-    fn stepped(&mut self, objects: SetId, step: Step, kind: EventKind) -> Vec<Target> {
-        let mut targets = Vec::new();
+    fn stepped(&mut self, objects: SetId, step: Step, kind: EventKind) -> Targets {
+        let mut targets = Targets::new();
         for object in self.program.values.shared(objects).iter().copied() {
             match step {
                 Step::Attribute(name) if matches!(kind, EventKind::Read | EventKind::Write) => {

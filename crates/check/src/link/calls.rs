@@ -2,10 +2,12 @@
 
 use super::Program;
 use super::values::{
-    ANYHOW, Args, ArgsId, Decoration, EMPTY, EnvId, FileId, FnId, NO_ARGS, NO_ENV, SetId, Step, Symbol, Value, ValueId,
+    ANYHOW, Args, ArgsId, Decoration, EMPTY, Entries, EnvId, FileId, FnId, Members, NO_ARGS, NO_ENV, SetId, Step,
+    Symbol, Value, ValueId,
 };
 use crate::catalogue::canonical;
 use crate::facts::{ArgumentKind, Expr, ExprId, ParameterKind};
+use smallvec::{SmallVec, smallvec};
 use std::rc::Rc;
 
 /// What a call or another event makes happen.
@@ -18,6 +20,9 @@ pub(crate) enum Target {
     /// What a parameter stands for is called.
     Variable(ValueId, ArgsId),
 }
+
+/// Targets while they are gathered: mostly few.
+pub(crate) type Targets = SmallVec<[Target; 4]>;
 
 impl Program {
     pub(crate) fn step_set(&mut self, set: SetId, step: Step) -> SetId {
@@ -186,7 +191,7 @@ impl Program {
 
     /// What a decorator makes of a function; nothing, if it is not known.
     pub(super) fn decorate(&mut self, decorators: SetId, function: SetId) -> SetId {
-        let args = self.values.new_args(Args { positional: vec![function], ..Args::default() });
+        let args = self.values.new_args(Args { positional: smallvec![function], ..Args::default() });
         let mut all = EMPTY;
         for decorator in self.values.shared(decorators).iter().copied() {
             let made = match *self.values.get(decorator) {
@@ -268,8 +273,7 @@ impl Program {
         if arguments.is_empty() {
             return NO_ARGS;
         }
-        let positional = Vec::with_capacity(arguments.len());
-        let mut args = Args { positional, ..Args::default() };
+        let mut args = Args::default();
         for argument in arguments {
             let value = self.eval(file, argument.value);
             match argument.kind {
@@ -317,10 +321,9 @@ impl Program {
         let parameters = &facts.functions[self.local_fn(function)].parameters;
         let receiver = receiver.map(SetId::of);
         let args = self.values.shared_arguments(args);
-        let positional: Vec<SetId> = receiver.into_iter().chain(args.positional.iter().copied()).collect();
-        let mut entries: Vec<((FnId, u32), SetId)> = Vec::with_capacity(parameters.len());
-        entries.extend_from_slice(self.values.env(env));
-        let mut taken = vec![false; args.keywords.len()];
+        let positional: SmallVec<[SetId; 6]> = receiver.into_iter().chain(args.positional.iter().copied()).collect();
+        let mut entries = Entries::from_slice(self.values.env(env));
+        let mut taken: SmallVec<[bool; 8]> = smallvec![false; args.keywords.len()];
         let mut next = 0;
         for (index, parameter) in (0..).zip(parameters) {
             let name = self.symbol(file, parameter.name);
@@ -500,12 +503,12 @@ impl Program {
     }
 
     fn fill_env_with(&mut self, own: EnvId, outer: EnvId, env: EnvId) -> EnvId {
-        let mut entries: Vec<((FnId, u32), SetId)> = Vec::new();
-        for (key, set) in self.values.env(own).to_vec() {
+        let mut entries = Entries::new();
+        for (key, set) in Entries::from_slice(self.values.env(own)) {
             let set = self.fill(set, env);
             entries.push((key, set));
         }
-        for (key, set) in self.values.env(outer).to_vec() {
+        for (key, set) in Entries::from_slice(self.values.env(outer)) {
             if !entries.iter().any(|(known, _)| *known == key) {
                 entries.push((key, set));
             }
@@ -546,15 +549,15 @@ impl Program {
     // ----------------------------------------------------------------- targets
 
     /// What happens when one of these values is called.
-    pub(crate) fn targets(&mut self, callees: SetId, args: ArgsId) -> Vec<Target> {
-        let mut all = Vec::new();
+    pub(crate) fn targets(&mut self, callees: SetId, args: ArgsId) -> Targets {
+        let mut all = Targets::new();
         for callee in self.values.shared(callees).iter().copied() {
             self.add_targets(callee, args, &mut all, 0);
         }
         all
     }
 
-    fn add_targets(&mut self, callee: ValueId, args: ArgsId, all: &mut Vec<Target>, depth: u32) {
+    fn add_targets(&mut self, callee: ValueId, args: ArgsId, all: &mut Targets, depth: u32) {
         if depth > DEEPEST_CALL {
             return;
         }
@@ -605,7 +608,7 @@ impl Program {
     }
 
     /// What runs when something is stepped into, iterated or entered.
-    pub(crate) fn targets_of_step(&mut self, value: ValueId, step: Step, all: &mut Vec<Target>) {
+    pub(crate) fn targets_of_step(&mut self, value: ValueId, step: Step, all: &mut Targets) {
         match (self.values.get(value).clone(), step) {
             (Value::Generator(function, env), Step::Element | Step::Enter) => {
                 all.push(Target::Function(function, env));
@@ -640,9 +643,8 @@ impl Program {
                 all.push(Target::External(path, NO_ARGS));
             }
             (Value::Parameter(..) | Value::Step(..), _) => {
-                for next in self.variable_members(value, step) {
-                    all.push(Target::Variable(next, NO_ARGS));
-                }
+                let next = self.variable_members(value, step);
+                all.extend(next.iter().map(|next| Target::Variable(*next, NO_ARGS)));
             }
             _ => {}
         }
@@ -655,12 +657,12 @@ impl Program {
         self.external_bases(class).iter().all(|base| base == "object") && self.attribute(value, name) == EMPTY
     }
 
-    pub(crate) fn variable_members(&mut self, value: ValueId, step: Step) -> Vec<ValueId> {
+    pub(crate) fn variable_members(&mut self, value: ValueId, step: Step) -> Members {
         let set = self.variable_step(value, step);
-        self.values.members(set).to_vec()
+        self.values.shared(set)
     }
 
-    pub(crate) fn special_targets(&mut self, value: ValueId, names: &[&str], all: &mut Vec<Target>) {
+    pub(crate) fn special_targets(&mut self, value: ValueId, names: &[&str], all: &mut Targets) {
         for name in names {
             let name = self.values.symbol(name);
             let method = self.attribute(value, name);

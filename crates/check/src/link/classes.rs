@@ -2,12 +2,13 @@
 
 use super::alone::Lead;
 use super::values::{
-    ANYHOW, ClsId, Decoration, EMPTY, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
+    ANYHOW, ClsId, Decoration, EMPTY, FileId, FnId, Gathered, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
 };
 use super::{Busy, Program};
 use crate::facts::{BindingKind, Digest, NameId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
+use smallvec::{SmallVec, smallvec};
 
 /// Who derives from whom.
 #[derive(Default)]
@@ -289,7 +290,8 @@ impl Program {
                 let setter = self.values.path("property.setter");
                 let setter = self.value(Value::External(setter));
                 let itself = SetId::of(value);
-                let args = self.values.new_args(super::values::Args { positional: vec![itself], ..Default::default() });
+                let args =
+                    self.values.new_args(super::values::Args { positional: smallvec![itself], ..Default::default() });
                 self.single(Value::Partial(setter, args))
             }
             Value::Parameter(..) | Value::Step(..) | Value::External(_) => self.step(value, Step::Attribute(name)),
@@ -341,7 +343,7 @@ impl Program {
         }
         // Its key is called with what is in it.
         let itself = SetId::of(value);
-        let args = self.values.new_args(super::values::Args { positional: vec![itself], ..Default::default() });
+        let args = self.values.new_args(super::values::Args { positional: smallvec![itself], ..Default::default() });
         let methods: Vec<ValueId> = self.values.members(method).to_vec();
         let methods: Vec<ValueId> =
             methods.into_iter().map(|method| self.value(Value::Partial(method, args))).collect();
@@ -366,7 +368,8 @@ impl Program {
     pub(super) fn giver(&mut self, made: SetId) -> SetId {
         let cast = self.values.path("typing.cast");
         let cast = self.value(Value::External(cast));
-        let args = self.values.new_args(super::values::Args { positional: vec![EMPTY, made], ..Default::default() });
+        let args =
+            self.values.new_args(super::values::Args { positional: smallvec![EMPTY, made], ..Default::default() });
         self.single(Value::Partial(cast, args))
     }
 
@@ -377,13 +380,13 @@ impl Program {
         is_exact: bool,
         receiver: ValueId,
         name: Symbol,
-    ) -> Vec<ValueId> {
-        let mut all = Vec::new();
+    ) -> Gathered {
+        let mut all = Gathered::new();
         let own = self.defining(class, name);
         if let Some(own) = own {
             self.add_members(own, receiver, name, &mut all);
             // A field may be set by a class and declared by its base.
-            for ancestor in self.ancestors(class).collect::<Vec<_>>() {
+            for ancestor in self.ancestors(class).collect::<SmallVec<[ClsId; 8]>>() {
                 if ancestor != own && self.hierarchy.fields[ancestor.0 as usize].contains_key(&name) {
                     self.add_fields(ancestor, name, &mut all);
                 }
@@ -456,7 +459,7 @@ impl Program {
     }
 
     /// What heirs have instead; or, for a name that only they have, what they have.
-    fn add_overrides(&mut self, class: ClsId, is_known: bool, receiver: ValueId, name: Symbol, all: &mut Vec<ValueId>) {
+    fn add_overrides(&mut self, class: ClsId, is_known: bool, receiver: ValueId, name: Symbol, all: &mut Gathered) {
         let heirs = self.overriding(class, is_known, name);
         // Too many to say anything.
         if heirs.len() > WIDEST {
@@ -483,7 +486,7 @@ impl Program {
     }
 
     fn super_attribute(&mut self, class: ClsId, receiver: ValueId, name: Symbol) -> SetId {
-        let mut all = Vec::new();
+        let mut all = Gathered::new();
         self.add_next(class, class, receiver, name, &mut all);
         // An heir with several bases may have another one in between.
         if let Value::Instance { class: own, is_exact: false, .. } = *self.values.get(receiver) {
@@ -507,7 +510,7 @@ impl Program {
         order.into_iter().find(|ancestor| self.has_own(*ancestor, name))
     }
 
-    fn add_next(&mut self, class: ClsId, after: ClsId, receiver: ValueId, name: Symbol, all: &mut Vec<ValueId>) {
+    fn add_next(&mut self, class: ClsId, after: ClsId, receiver: ValueId, name: Symbol, all: &mut Gathered) {
         let order = self.hierarchy.orders[class.0 as usize].clone();
         let behind = order.into_iter().skip_while(|ancestor| *ancestor != Ancestor::Class(after)).skip(1);
         for ancestor in behind {
@@ -526,7 +529,7 @@ impl Program {
         }
     }
 
-    fn add_members(&mut self, class: ClsId, receiver: ValueId, name: Symbol, all: &mut Vec<ValueId>) {
+    fn add_members(&mut self, class: ClsId, receiver: ValueId, name: Symbol, all: &mut Gathered) {
         let key = Busy::Member(class, name);
         if !self.busy.insert(key) {
             return;
@@ -590,7 +593,7 @@ impl Program {
         }
     }
 
-    fn add_fields(&mut self, class: ClsId, name: Symbol, all: &mut Vec<ValueId>) {
+    fn add_fields(&mut self, class: ClsId, name: Symbol, all: &mut Gathered) {
         let Some(places) = self.hierarchy.fields[class.0 as usize].get(&name).cloned() else { return };
         let file = self.class_file(class);
         let mut found = EMPTY;
@@ -688,7 +691,7 @@ impl Program {
         &mut self,
         class: ClsId,
         args: super::values::ArgsId,
-        all: &mut Vec<super::Target>,
+        all: &mut super::Targets,
     ) {
         let init = self.values.symbol("__init__");
         if self.defining(class, init).is_some() {

@@ -41,9 +41,12 @@ impl Program {
         let applied: Vec<SetId> = written.into_iter().rev().map(|decorator| self.eval(file, decorator)).collect();
         let Some(last) = applied.iter().rposition(|decorators| self.has_own_code(*decorators)) else { return };
         let mut decorated = self.single(Value::Function(function, NO_ENV));
-        for &decorators in &applied[..=last] {
+        for (place, &decorators) in applied[..=last].iter().enumerate() {
             if self.has_own_code(decorators) {
                 found.push(Decoration { caller, site, decorators, decorated });
+            }
+            if place == last {
+                break;
             }
             let made = self.decorate(decorators, decorated);
             if made != EMPTY {

@@ -3,11 +3,13 @@
 use super::alone::Lead;
 use super::classes::Owner;
 use super::values::{
-    ANYHOW, Args, Decoration, EMPTY, EnvId, FileId, FnId, NO_ARGS, NO_ENV, PathId, SetId, Step, Symbol, Value, ValueId,
+    ANYHOW, Args, Decoration, EMPTY, EnvId, FileId, FnId, Gathered, NO_ARGS, NO_ENV, PathId, SetId, Step, Symbol,
+    Value, ValueId,
 };
 use super::{Asked, Busy, Memo, Named, Print, Program, Returned};
 use crate::catalogue::{canonical, is_builtin};
 use crate::facts::{BindingId, BindingKind, Constant, Expr, ExprId, Key, MODULE_SCOPE, NameId, ScopeId};
+use smallvec::smallvec;
 use std::rc::Rc;
 
 impl Program {
@@ -21,7 +23,7 @@ impl Program {
                 Value::Instance { .. } => {
                     let method = self.symbol(file, name);
                     let method = self.attribute(value, method);
-                    let positional = vec![self.eval(file, right)];
+                    let positional = smallvec![self.eval(file, right)];
                     let args = self.values.new_args(Args { positional, ..Args::default() });
                     self.step_set(method, Step::Call(args))
                 }
@@ -664,7 +666,7 @@ impl Program {
     }
 
     fn instances_of(&mut self, classes: SetId) -> SetId {
-        let mut all = Vec::new();
+        let mut all = Gathered::new();
         for class in self.values.shared(classes).iter().copied() {
             match self.values.get(class).clone() {
                 Value::Class { class, .. } => {

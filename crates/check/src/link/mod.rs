@@ -31,7 +31,7 @@ mod usage;
 pub(crate) mod values;
 mod words;
 
-pub(crate) use calls::Target;
+pub(crate) use calls::{Target, Targets};
 pub(crate) use classes::Families;
 pub(crate) use dispatch::{Receiver, Whose};
 pub(crate) use modules::{Modules, Source, is_test, module_name};

@@ -1,6 +1,6 @@
 //! What annotations say.
 
-use super::values::{EMPTY, FileId, SetId, Symbol, Value, ValueId};
+use super::values::{EMPTY, FileId, Gathered, SetId, Symbol, Value, ValueId};
 use super::{Busy, Program};
 use crate::facts::{BindingId, BindingKind, Expr, ExprId, MODULE_SCOPE, Parameter, ParameterKind, ScopeId};
 use std::rc::Rc;
@@ -167,7 +167,7 @@ impl Program {
             "type" | "Type" => {
                 let Some(first) = parts.first() else { return EMPTY };
                 let classes = self.eval(file, *first);
-                let mut all: Vec<ValueId> = Vec::new();
+                let mut all = Gathered::new();
                 for class in self.values.shared(classes).iter().copied() {
                     if let Value::Class { class, .. } = *self.values.get(class) {
                         all.push(self.value(Value::Class { class, is_exact: false }));

@@ -7,6 +7,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
 use std::rc::Rc;
@@ -129,14 +130,21 @@ pub(crate) enum Step {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Args {
-    pub(crate) positional: Vec<SetId>,
-    pub(crate) keywords: Vec<(Symbol, SetId)>,
+    pub(crate) positional: SmallVec<[SetId; 4]>,
+    pub(crate) keywords: SmallVec<[(Symbol, SetId); 2]>,
     /// `*args`, of which the positions are not known.
     pub(crate) star: Option<SetId>,
     pub(crate) double_star: Option<SetId>,
 }
 
-pub(crate) type Env = Box<[((FnId, u32), SetId)]>;
+/// A parameter, and its values.
+type Given = ((FnId, u32), SetId);
+
+/// Parameters, and their values.
+pub(crate) type Entries = SmallVec<[Given; 6]>;
+
+/// Values while they are gathered: mostly few.
+pub(crate) type Gathered = SmallVec<[ValueId; 6]>;
 
 impl SetId {
     /// The set of one value: most are.
@@ -177,7 +185,7 @@ pub(crate) struct Values {
     ids: Vec<ValueId>,
     sets: Table<Rc<[ValueId]>>,
     open_sets: Vec<bool>,
-    envs: Table<Env>,
+    envs: Table<Box<[Given]>>,
     args: Table<Rc<Args>>,
     made: Table<Box<[Told]>>,
     symbols: Table<Box<str>>,
@@ -347,7 +355,7 @@ impl Values {
         let Some(second) = second else {
             return first.map_or(EMPTY, SetId::of);
         };
-        let mut values: Vec<ValueId> = first.into_iter().chain([second]).chain(given).collect();
+        let mut values: Gathered = first.into_iter().chain([second]).chain(given).collect();
         values.sort_unstable();
         values.dedup();
         values.truncate(MOST);
@@ -408,15 +416,15 @@ impl Values {
         self.intern_set(&all[..count])
     }
 
-    pub(crate) fn new_env(&mut self, mut entries: Vec<((FnId, u32), SetId)>) -> EnvId {
+    pub(crate) fn new_env(&mut self, mut entries: Entries) -> EnvId {
         entries.retain(|(_, set)| *set != EMPTY);
         entries.sort_unstable();
         entries.dedup_by_key(|(key, _)| *key);
         let known = self.envs.find(&*entries);
-        EnvId(known.unwrap_or_else(|| self.envs.intern(entries.into()).0))
+        EnvId(known.unwrap_or_else(|| self.envs.intern(entries.into_boxed_slice()).0))
     }
 
-    pub(crate) fn env(&self, env: EnvId) -> &[((FnId, u32), SetId)] {
+    pub(crate) fn env(&self, env: EnvId) -> &[Given] {
         &self.envs.items[env.0 as usize]
     }
 

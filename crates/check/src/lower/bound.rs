@@ -5,7 +5,7 @@ use crate::facts::NameId;
 use crate::syntax::{
     Expr, Parameters, Pattern, Stmt, Visitor, ast, walk_except_handler, walk_expr, walk_pattern, walk_stmt,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 /// The local names, by number; and those declared `global` (true) or `nonlocal`.
 pub(super) type Bound = (FxHashMap<NameId, usize>, FxHashMap<NameId, bool>);
@@ -27,7 +27,7 @@ impl Lowering {
             collector.visit_stmt(statement);
         }
         let Collector { names, declared, .. } = collector;
-        let mut locals = FxHashMap::default();
+        let mut locals = FxHashMap::with_capacity_and_hasher(names.len(), FxBuildHasher);
         for name in names {
             if !declared.contains_key(&name) {
                 let next = locals.len();

@@ -187,7 +187,7 @@ impl Lowering {
         let others = fields.iter().map(|(name, annotation, default)| parameter(*name, Some(*annotation), *default));
         let parameters = std::iter::once(receiver).chain(others).collect();
         let function = self.small_function("__init__", definition.name.range, parameters);
-        let qualified = self.facts.name(self.facts.classes[id].qualified).to_owned() + ".__init__";
+        let qualified = self.names[self.facts.classes[id].qualified].to_owned() + ".__init__";
         self.facts.functions[function].qualified = self.name(&qualified);
         self.facts.functions[function].class = Some(id);
         self.facts.functions[function].is_lambda = false;

@@ -137,9 +137,9 @@ impl Lowering {
     fn calls(&self, call: ExprId, wanted: &str) -> bool {
         let Fact::Call(callee, _) = &self.facts.exprs[call] else { return false };
         match &self.facts.exprs[*callee] {
-            Fact::Attribute(_, name) | Fact::Global(name) | Fact::Free(_, name) => self.facts.name(*name) == wanted,
+            Fact::Attribute(_, name) | Fact::Global(name) | Fact::Free(_, name) => self.names[*name] == *wanted,
             Fact::Local(bindings) => bindings.iter().any(|binding| match self.facts.bindings[*binding].kind {
-                BindingKind::ImportFrom { name, .. } => self.facts.name(name) == wanted,
+                BindingKind::ImportFrom { name, .. } => self.names[name] == *wanted,
                 _ => false,
             }),
             _ => false,

@@ -15,7 +15,7 @@ mod suppressions;
 
 use crate::facts::{
     ALWAYS, Binding, BindingId, BindingKind, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, Few, Function,
-    FunctionId, Guard, GuardId, MODULE, MODULE_SCOPE, NameId, Scope, ScopeId, ScopeKind, Span, UNKNOWN,
+    FunctionId, Guard, GuardId, MODULE, MODULE_SCOPE, NameId, Names, Scope, ScopeId, ScopeKind, Span, UNKNOWN,
 };
 use crate::syntax::{Module, TextRange};
 use flow::Flow;
@@ -37,7 +37,9 @@ pub(crate) fn facts(text: &str) -> Facts {
 }
 
 struct Lowering {
+    /// All but the names.
     facts: Facts,
+    names: Names,
     interned: HashTable<NameId>,
     /// Names of whole scopes, which have no place of their own.
     free: FxHashMap<(ScopeId, NameId), ExprId>,
@@ -87,6 +89,7 @@ impl Lowering {
         facts.guards.push(Guard { parent: ALWAYS, condition: Condition::Always });
         let mut lowering = Self {
             facts,
+            names: Names::default(),
             interned: HashTable::new(),
             free: FxHashMap::default(),
             globals: FxHashMap::default(),
@@ -122,6 +125,8 @@ impl Lowering {
         for scope in self.facts.scopes.iter_mut() {
             scope.names.sort_unstable_by_key(|(name, _)| *name);
         }
+        self.names.shrink_to_fit();
+        self.facts.names = Arc::new(self.names);
         self.facts.shrink_to_fit();
         self.facts
     }
@@ -137,7 +142,7 @@ impl Lowering {
     }
 
     fn name(&mut self, text: &str) -> NameId {
-        let names = Arc::make_mut(&mut self.facts.names);
+        let names = &mut self.names;
         let known = self.interned.entry(hash(text), |id| names[*id] == *text, |id| hash(&names[*id]));
         match known {
             Entry::Occupied(known) => *known.get(),
@@ -147,7 +152,7 @@ impl Lowering {
 
     /// The name, if it was met before.
     fn known_name(&self, text: &str) -> Option<NameId> {
-        self.interned.find(hash(text), |id| self.facts.names[*id] == *text).copied()
+        self.interned.find(hash(text), |id| self.names[*id] == *text).copied()
     }
 
     fn add(&mut self, expr: Expr, range: TextRange) -> ExprId {
@@ -277,7 +282,7 @@ impl Lowering {
                 Some(class) if frame.is_class_body => self.facts.classes[class].name,
                 _ => self.facts.functions[frame.function].name,
             };
-            parts.push(self.facts.name(own));
+            parts.push(&self.names[own]);
         }
         parts.push(name);
         let text = parts.join(".");

@@ -244,7 +244,7 @@ impl Lowering {
     fn may_have_setter(&self, attribute: &ast::ExprAttribute) -> bool {
         let Expr::Name(object) = &*attribute.value else { return true };
         let Some(method) = self.frames.last() else { return true };
-        let is_own = method.receiver.is_some_and(|receiver| self.facts.name(receiver) == object.id.as_str());
+        let is_own = method.receiver.is_some_and(|receiver| self.names[receiver] == *object.id.as_str());
         !is_own
             || self.frames.iter().rev().skip(1).find(|frame| frame.is_class_body).is_none_or(|body| body.has_setters)
     }
@@ -456,7 +456,7 @@ impl Lowering {
             if let Some(&local) = frame.locals.get(&name) {
                 frame.flow.forget(local);
             }
-            let text = self.facts.name(name).to_owned();
+            let text = self.names[name].to_owned();
             self.forget_narrowed(&text);
         }
     }

@@ -5,8 +5,11 @@ use crate::syntax::{LineIndex, Module};
 
 /// All of them, in the order of the text.
 pub(super) fn of(module: &Module, text: &str) -> Vec<Suppression> {
-    let mut lines = None;
     let mut found = Vec::new();
+    if !mentions_one(text.as_bytes()) {
+        return found;
+    }
+    let mut lines = None;
     for (range, comment) in module.comments(text) {
         if let Some((is_file, codes)) = parse(comment) {
             let line = if is_file {
@@ -22,6 +25,15 @@ pub(super) fn of(module: &Module, text: &str) -> Vec<Suppression> {
         }
     }
     found
+}
+
+/// Whether the word is anywhere: in most files it is not.
+fn mentions_one(text: &[u8]) -> bool {
+    let is_in_one = |place: usize| {
+        let word = place.checked_sub("no".len()).and_then(|start| text[start..].get(.."noqa".len()));
+        word.is_some_and(|word| word.eq_ignore_ascii_case(b"noqa"))
+    };
+    memchr::memchr2_iter(b'q', b'Q', text).any(is_in_one)
 }
 
 /// What a comment silences: whether in the whole file, and which codes (none: all).

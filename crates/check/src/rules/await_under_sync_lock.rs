@@ -105,9 +105,9 @@ fn managers(context: &Context<'_>, file: FileId, event: &Event) -> Vec<ExprId> {
 fn lock_call(context: &mut Context<'_>, file: FileId, call: ExprId, env: EnvId) -> Option<(String, bool)> {
     let Expr::Call(callee, _) = *context.program.expr(file, call) else { return None };
     let Expr::Attribute(object, name) = *context.program.expr(file, callee) else { return None };
-    let name = context.program.file(file).facts.name(name).to_owned();
-    let acquires = matches!(name.as_str(), "acquire" | "__enter__");
-    if !(acquires || matches!(name.as_str(), "release" | "__exit__")) || !is_lock(context, file, object, env) {
+    let name = context.program.file(file).facts.name(name);
+    let acquires = matches!(name, "acquire" | "__enter__");
+    if !(acquires || matches!(name, "release" | "__exit__")) || !is_lock(context, file, object, env) {
         return None;
     }
     // One that does not wait for the lock stops no loop.

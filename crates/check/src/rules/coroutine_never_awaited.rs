@@ -42,15 +42,16 @@ pub(super) fn check(context: &mut Context<'_>) {
     let mut seen: FxHashSet<(FnId, Span)> = FxHashSet::default();
     for file in context.files() {
         let functions = context.program.file(file).facts.functions.iter().map(|(id, _)| id).collect::<Vec<_>>();
-        // Names that are used as results.
+        // Names that are used as results, where any name is given a coroutine.
         let mut names: FxHashSet<ExprId> = FxHashSet::default();
+        let has_names = names_a_coroutine(context, file);
         for id in functions {
             let function = context.program.global_fn(file, id);
             dropped(context, function, &mut seen);
             let events = context.program.events(function);
             for event in events.iter() {
                 for &(used, why) in &*misuse::of(context, file, event) {
-                    if matches!(context.program.expr(file, used), Expr::Local(_)) {
+                    if has_names && matches!(context.program.expr(file, used), Expr::Local(_)) {
                         names.insert(used);
                     }
                     tell_of_values(context, &mut seen, (function, used), why);
@@ -58,12 +59,25 @@ pub(super) fn check(context: &mut Context<'_>) {
             }
             given_to_callers(context, function, &mut callers, &mut seen);
         }
-        for (id, value, why) in misuse::names(&context.program.file(file).facts, &names) {
+        let misused = has_names.then(|| misuse::names(&context.program.file(file).facts, &names));
+        for (id, value, why) in misused.into_iter().flatten() {
             let function = context.program.global_fn(file, id);
             tell_of_values(context, &mut seen, (function, value), why);
         }
     }
     handed_on(context, &mut seen);
+}
+
+/// Whether any name in a file is given what surely is a coroutine.
+fn names_a_coroutine(context: &mut Context<'_>, file: FileId) -> bool {
+    let facts = context.program.file(file).facts.share();
+    let mut values = facts.bindings.iter().filter_map(|(_, binding)| misuse::value_of(binding));
+    values.any(|value| {
+        misuse::calls(&facts, value).iter().any(|call| {
+            let set = context.program.eval(file, *call);
+            coroutine(context, set).is_some()
+        })
+    })
 }
 
 /// Calls whose value nobody gets.

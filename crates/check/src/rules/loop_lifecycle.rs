@@ -141,10 +141,11 @@ fn step(context: &mut Context<'_>, function: FnId, event: &Event, call: MethodCa
 fn method_of_loop(context: &mut Context<'_>, file: FileId, event: &Event) -> Option<MethodCall> {
     let Expr::Call(callee, _) = *context.program.expr(file, event.expr) else { return None };
     let Expr::Attribute(object, name) = *context.program.expr(file, callee) else { return None };
-    let method = context.program.file(file).facts.name(name).to_owned();
-    if method != "close" && !USES.contains(&method.as_str()) {
+    let method = context.program.file(file).facts.name(name);
+    if method != "close" && !USES.contains(&method) {
         return None;
     }
+    let method = method.to_owned();
     let path = context.program.external_path_of(file, object)?;
     let is_one = matches!(
         context.program.values.path_text(path),
