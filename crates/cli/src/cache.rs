@@ -1,16 +1,15 @@
 //! What is known of files, kept on disk: facts by the hash of a file's text, and whole reports by the hash of all that they stand on.
 //!
-//! A cache is a folder with a subfolder per build of this program, as what is kept has no other version. In it are packs, one for each folder of
-//! sources, and a few reports. Each is written to a file of its own and then renamed, so that whoever reads finds an old one or a new
-//! one, and of two runs at a time the last one stays. Each part has a checksum. What is missing, damaged or of another build is not there:
-//! nothing that goes wrong here is told, or harms a check.
+//! A cache is a folder with a subfolder per build of this program, as what is kept has no other version. In it are some packs, each of which has
+//! the facts of several folders of sources, and a few reports: a file that is made costs more than one that grows. Each is written to a file of
+//! its own and then renamed, so that whoever reads finds an old one or a new one, and of two runs at a time the last one stays. Each part has a
+//! checksum. What is missing, damaged or of another build is not there: nothing that goes wrong here is told, or harms a check.
 
 use crate::files::Read;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use soliloop_check::{Edit, Knowledge, Known, Outlook, Report, Settings};
 use std::collections::{BTreeMap, HashSet};
-use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,17 +23,12 @@ pub(crate) struct Cache {
 }
 
 /// A pack's table of contents; the texts of the entries follow it in the same order.
-#[derive(Serialize, Deserialize)]
-struct Contents {
-    /// The folder whose files these are.
-    folder: PathBuf,
-    entries: Vec<Entry>,
-}
+type Contents = Vec<Entry>;
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Entry {
-    /// The file's name in its folder.
-    name: String,
+    /// Where the file is.
+    place: String,
     /// Of its text.
     hash: u128,
     length: usize,
@@ -71,14 +65,14 @@ impl Cache {
     /// What is known of each file: from here where it can be, else anew, and then kept here.
     pub(crate) fn know(&self, read: &Read) -> Vec<Knowledge> {
         let is_changed = AtomicBool::new(false);
-        let folders: Vec<(&Path, Vec<usize>)> = by_folder(read).into_iter().collect();
+        let packs: Vec<(String, Vec<usize>)> = by_pack(read).into_iter().collect();
         let known: Vec<Vec<Knowledge>> =
-            folders.par_iter().map(|(folder, members)| self.folder(folder, members, read, &is_changed)).collect();
+            packs.par_iter().map(|(pack, members)| self.pack(pack, members, read, &is_changed)).collect();
         if is_changed.into_inner() {
-            self.tidy(&folders.iter().map(|(folder, _)| pack_name(folder)).collect());
+            self.tidy(&packs.iter().map(|(pack, _)| pack.as_str()).collect());
         }
         let mut all: Vec<Knowledge> = vec![Knowledge::default(); read.files.len()];
-        for ((_, members), known) in folders.iter().zip(known) {
+        for ((_, members), known) in packs.iter().zip(known) {
             for (index, known) in members.iter().zip(known) {
                 all[*index] = known;
             }
@@ -86,40 +80,43 @@ impl Cache {
         all
     }
 
-    fn folder(&self, folder: &Path, members: &[usize], read: &Read, is_changed: &AtomicBool) -> Vec<Knowledge> {
-        let path = self.folder.join(pack_name(folder));
-        let old = Pack::read(&path).filter(|pack| pack.contents.folder == folder);
+    /// What is known of some files of a pack.
+    fn pack(&self, pack: &str, members: &[usize], read: &Read, is_changed: &AtomicBool) -> Vec<Knowledge> {
+        let path = self.folder.join(pack);
+        let old = Pack::read(&path);
         let kept: BTreeMap<&str, (&Entry, &[u8])> = old.as_ref().map(Pack::entries).unwrap_or_default();
         let known: Vec<(Knowledge, Option<Vec<u8>>)> = members
             .par_iter()
             .map(|index| {
-                let entry = kept.get(name(read, *index)).filter(|(entry, _)| entry.hash == read.hashes[*index]);
+                let entry = kept.get(place(read, *index)).filter(|(entry, _)| entry.hash == read.hashes[*index]);
                 if let Some(known) = entry.and_then(|(entry, bytes)| decode(bytes, entry.checksum)) {
                     return (known, None);
                 }
-                let known = soliloop_check::know(&read.files[*index].text);
-                let bytes = postcard::to_stdvec(&known).unwrap_or_default();
+                let text = &read.files[*index].text;
+                let known = soliloop_check::know(text);
+                let bytes = postcard::to_extend(&known, Vec::with_capacity(text.len())).unwrap_or_default();
                 (known, Some(bytes))
             })
             .collect();
-        if known.iter().all(|(_, bytes)| bytes.is_none()) {
-            return known.into_iter().map(|(known, _)| known).collect();
-        }
-        is_changed.store(true, Ordering::Relaxed);
+        // Others than these may have been left out of this run; what is gone is forgotten.
+        let checked: HashSet<&str> = members.iter().map(|index| place(read, *index)).collect();
+        let is_there = |place: &str| checked.contains(place) || Path::new(place).exists();
         let mut entries: BTreeMap<&str, (Entry, &[u8])> = BTreeMap::new();
-        for (name, (entry, bytes)) in &kept {
-            entries.insert(name, ((*entry).clone(), bytes));
+        for (place, (entry, bytes)) in kept.iter().filter(|(place, _)| is_there(place)) {
+            entries.insert(place, ((*entry).clone(), bytes));
         }
+        let mut is_new = entries.len() < kept.len();
         for (index, (_, bytes)) in members.iter().zip(&known) {
             let Some(bytes) = bytes else { continue };
-            let (name, hash) = (name(read, *index), read.hashes[*index]);
+            is_new = true;
+            let (place, hash) = (place(read, *index), read.hashes[*index]);
             let checksum = XxHash3_64::oneshot(bytes);
-            entries.insert(name, (Entry { name: name.to_owned(), hash, length: bytes.len(), checksum }, bytes));
+            entries.insert(place, (Entry { place: place.to_owned(), hash, length: bytes.len(), checksum }, bytes));
         }
-        // Others than these may have been left out of this run; what is gone is forgotten.
-        let checked: HashSet<&str> = members.iter().map(|index| name(read, *index)).collect();
-        entries.retain(|name, _| checked.contains(name) || folder.join(name).exists());
-        let _ = write(&path, &pack(folder, entries.into_values()));
+        if is_new {
+            is_changed.store(true, Ordering::Relaxed);
+            let _ = write(&path, &packed(entries.into_values()));
+        }
         known.into_iter().map(|(known, _)| known).collect()
     }
 
@@ -158,7 +155,7 @@ impl Cache {
         }
         if !changed.is_empty() {
             for index in news {
-                self.folder(folder_of(read, index), &[index], read, &AtomicBool::new(false));
+                self.pack(&pack_of(read, index), &[index], read, &AtomicBool::new(false));
             }
             self.keep(key, read, &report);
         }
@@ -174,12 +171,12 @@ impl Cache {
     ) -> Option<Vec<Known>> {
         let hash_of =
             |index: usize| left.iter().find(|(one, _)| *one == index).map_or(read.hashes[index], |(_, old)| *old);
-        let folders: Vec<(&Path, Vec<usize>)> = by_folder(read).into_iter().collect();
-        let parts = |(folder, members): &(&Path, Vec<usize>)| -> Option<Vec<(usize, Part)>> {
-            let pack = Arc::new(Pack::read(&self.folder.join(pack_name(folder)))?);
+        let packs: Vec<(String, Vec<usize>)> = by_pack(read).into_iter().collect();
+        let parts = |(pack, members): &(String, Vec<usize>)| -> Option<Vec<(usize, Part)>> {
+            let pack = Arc::new(Pack::read(&self.folder.join(pack))?);
             let entries = pack.places();
             let part = |index: &usize| {
-                let entry = entries.get(name(read, *index)).filter(|(entry, _)| entry.hash == hash_of(*index));
+                let entry = entries.get(place(read, *index)).filter(|(entry, _)| entry.hash == hash_of(*index));
                 match entry {
                     Some((entry, place)) => Part::kept(&pack, entry, place),
                     // One that was edited before this one is not kept yet.
@@ -189,7 +186,7 @@ impl Cache {
             let others = members.iter().filter(|index| **index != last);
             others.map(|index| Some((*index, part(index)?))).collect()
         };
-        let parts: Vec<Vec<(usize, Part)>> = folders.par_iter().map(parts).collect::<Option<_>>()?;
+        let parts: Vec<Vec<(usize, Part)>> = packs.par_iter().map(parts).collect::<Option<_>>()?;
         let mut all: Vec<(usize, Part)> = parts.into_iter().flatten().collect();
         all.push((last, Part::New(Box::new(new.clone()))));
         all.sort_unstable_by_key(|(index, _)| *index);
@@ -198,10 +195,9 @@ impl Cache {
 
     /// What is kept of a file whose text had this hash.
     fn facts(&self, read: &Read, index: usize, hash: u128) -> Option<Knowledge> {
-        let folder = folder_of(read, index);
-        let pack = Pack::read(&self.folder.join(pack_name(folder))).filter(|pack| pack.contents.folder == folder)?;
+        let pack = Pack::read(&self.folder.join(pack_of(read, index)))?;
         let entries = pack.entries();
-        let (entry, bytes) = entries.get(name(read, index)).filter(|(entry, _)| entry.hash == hash)?;
+        let (entry, bytes) = entries.get(place(read, index)).filter(|(entry, _)| entry.hash == hash)?;
         decode(bytes, entry.checksum)
     }
 
@@ -210,17 +206,20 @@ impl Cache {
         let files = read.files.iter().map(|file| file.path.clone()).zip(read.hashes.iter().copied()).collect();
         let kept = postcard::to_stdvec(&Kept { question: key.question, files, report });
         let (Ok(kept), Ok(outline)) = (kept, postcard::to_stdvec(&report.outline())) else { return };
-        let _ = write(&self.folder.join(&key.slot), &[whole(&kept), whole(&outline)].concat());
+        let mut bytes = Vec::with_capacity(2 * HEAD + kept.len() + outline.len());
+        add_whole(&mut bytes, &kept);
+        add_whole(&mut bytes, &outline);
+        let _ = write(&self.folder.join(&key.slot), &bytes);
     }
 
-    /// Removes packs of folders that are gone, and what runs that were ended in between have left.
-    fn tidy(&self, used: &HashSet<String>) {
+    /// Removes packs of which no file is there any more, and what runs that were ended in between have left.
+    fn tidy(&self, used: &HashSet<&str>) {
         for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let is_old = || age(&entry.path()).is_some_and(|age| age > DAY);
             let is_rubbish = match name.rsplit_once('.') {
-                Some((_, "facts")) if used.contains(&name) => false,
-                Some((_, "facts")) => Pack::folder(&entry.path()).is_none_or(|folder| !folder.is_dir()),
+                Some((_, "facts")) if used.contains(&*name) => false,
+                Some((_, "facts")) => !Pack::has_files(&entry.path()),
                 Some((_, "new")) => is_old(),
                 _ => false,
             };
@@ -262,33 +261,26 @@ impl Pack {
         Some(Self { contents, first: bytes.len() - bodies.len(), bytes })
     }
 
-    /// The folder of a pack, without a look at the rest.
-    fn folder(path: &Path) -> Option<PathBuf> {
-        let mut file = std::fs::File::open(path).ok()?;
-        let mut head = [0; HEAD];
-        file.read_exact(&mut head).ok()?;
-        let (length, checksum) = head.split_first_chunk::<8>()?;
-        let mut contents = Vec::new();
-        file.take(u64::from_le_bytes(*length)).read_to_end(&mut contents).ok()?;
-        let contents: Contents = decode(&contents, u64::from_le_bytes(checksum.try_into().ok()?))?;
-        Some(contents.folder)
+    /// Whether any file is there of which a pack knows something.
+    fn has_files(path: &Path) -> bool {
+        Self::read(path).is_some_and(|pack| pack.contents.iter().any(|entry| Path::new(&entry.place).exists()))
     }
 
-    /// All entries, by the names of their files.
+    /// All entries, by the places of their files.
     fn entries(&self) -> BTreeMap<&str, (&Entry, &[u8])> {
-        self.places().into_iter().map(|(name, (entry, place))| (name, (entry, &self.bytes[place]))).collect()
+        self.places().into_iter().map(|(place, (entry, range))| (place, (entry, &self.bytes[range]))).collect()
     }
 
     /// The same, by the places of their bytes.
     fn places(&self) -> BTreeMap<&str, (&Entry, Range<usize>)> {
         let mut at = self.first;
         let mut all = BTreeMap::new();
-        for entry in &self.contents.entries {
+        for entry in &self.contents {
             let end = at.saturating_add(entry.length);
             if end > self.bytes.len() {
                 break;
             }
-            all.insert(entry.name.as_str(), (entry, at..end));
+            all.insert(entry.place.as_str(), (entry, at..end));
             at = end;
         }
         all
@@ -325,16 +317,23 @@ impl From<Part> for Known {
     }
 }
 
-fn pack<'b>(folder: &Path, entries: impl Iterator<Item = (Entry, &'b [u8])>) -> Vec<u8> {
-    let (entries, bodies): (Vec<Entry>, Vec<&[u8]>) = entries.unzip();
-    let contents = postcard::to_stdvec(&Contents { folder: folder.to_owned(), entries }).unwrap_or_default();
-    [&whole(&contents), &bodies.concat()].map(Vec::as_slice).concat()
+fn packed<'b>(entries: impl Iterator<Item = (Entry, &'b [u8])>) -> Vec<u8> {
+    let (contents, bodies): (Contents, Vec<&[u8]>) = entries.unzip();
+    let contents = postcard::to_stdvec(&contents).unwrap_or_default();
+    let length = bodies.iter().map(|body| body.len()).sum::<usize>();
+    let mut bytes = Vec::with_capacity(HEAD + contents.len() + length);
+    add_whole(&mut bytes, &contents);
+    for body in bodies {
+        bytes.extend_from_slice(body);
+    }
+    bytes
 }
 
-/// Bytes, after their length and checksum.
-fn whole(bytes: &[u8]) -> Vec<u8> {
-    let head = [(bytes.len() as u64).to_le_bytes(), XxHash3_64::oneshot(bytes).to_le_bytes()].concat();
-    [&head, bytes].concat()
+/// Adds bytes, after their length and checksum.
+fn add_whole(all: &mut Vec<u8>, bytes: &[u8]) {
+    all.extend((bytes.len() as u64).to_le_bytes());
+    all.extend(XxHash3_64::oneshot(bytes).to_le_bytes());
+    all.extend_from_slice(bytes);
 }
 
 /// The first of such bytes, and what follows them.
@@ -353,27 +352,24 @@ fn decode<T: DeserializeOwned>(bytes: &[u8], checksum: u64) -> Option<T> {
     postcard::from_bytes(bytes).ok()
 }
 
-/// The file's name in its folder.
-fn name(read: &Read, index: usize) -> &str {
-    let path = &read.files[index].path;
-    path.rsplit('/').next().unwrap_or(path)
+/// Where a file is; nothing, if that is no text.
+fn place(read: &Read, index: usize) -> &str {
+    read.places[&read.files[index].path].to_str().unwrap_or_default()
 }
 
-fn folder_of(read: &Read, index: usize) -> &Path {
-    read.places[&read.files[index].path].parent().unwrap_or(Path::new(""))
+/// The pack of a file: that of all files in its folder.
+fn pack_of(read: &Read, index: usize) -> String {
+    let folder = read.places[&read.files[index].path].parent().unwrap_or(Path::new(""));
+    format!("{:02}.facts", XxHash3_64::oneshot(folder.as_os_str().as_encoded_bytes()) % PACKS)
 }
 
-/// The files of each folder.
-fn by_folder(read: &Read) -> BTreeMap<&Path, Vec<usize>> {
-    let mut folders: BTreeMap<&Path, Vec<usize>> = BTreeMap::new();
+/// The files of each pack.
+fn by_pack(read: &Read) -> BTreeMap<String, Vec<usize>> {
+    let mut packs: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for index in 0..read.files.len() {
-        folders.entry(folder_of(read, index)).or_default().push(index);
+        packs.entry(pack_of(read, index)).or_default().push(index);
     }
-    folders
-}
-
-fn pack_name(folder: &Path) -> String {
-    format!("{:016x}.facts", XxHash3_64::oneshot(folder.as_os_str().as_encoded_bytes()))
+    packs
 }
 
 /// Whole or not at all.
@@ -407,8 +403,10 @@ fn age(path: &Path) -> Option<Duration> {
 const PREFIX: &str = "check-";
 /// The folder of this build: its version, and a hash of its sources.
 const STAMP: &str = concat!("check-", env!("CARGO_PKG_VERSION"), "-", env!("SOLILOOP_CHECK_BUILD"));
-/// Before the contents of a pack: their length and checksum.
+/// Bytes of a length and a checksum.
 const HEAD: usize = 16;
+/// How many packs there are: after an edit one of them is written.
+const PACKS: u64 = 32;
 /// How many reports are kept.
 const SLOTS: u128 = 16;
 /// The most files that may have been edited.
