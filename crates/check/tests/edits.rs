@@ -1189,3 +1189,167 @@ fn which_classes_fit() {
     let main = "import asyncio\nimport remote\n\nprepared = remote.Prepared()\n\n\nasync def main():\n    await asyncio.sleep(0)\n    prepared.put()\n\n\nasyncio.run(main())\n";
     one_by_one(&[("main.py", main), ("remote.py", remote)], &[("remote.py", "        self.prepare()\n", "")], 0);
 }
+
+/// Somebody hands on a class or coroutine function, and what it is made with or called with.
+const HANDED_ON: &str = "\
+import asyncio
+import time
+
+
+class Client:
+    def __init__(self, go, name=None, size=1):
+        self.go = go
+        self.name = name
+        self.size = size
+
+    def run(self):
+        self.go()
+
+
+async def work(what, name=None):
+    await asyncio.sleep(0)
+    what()
+
+
+def make(factory, what):
+    return factory(what)
+
+
+def slow():
+    time.sleep(1)
+
+
+def fast():
+    pass
+
+
+async def main():
+    client = make(Client, fast)
+    client.run()
+    await asyncio.sleep(1)
+
+
+async def other():
+    await make(work, fast)
+";
+
+#[test]
+fn what_is_handed_on_by_way_of_others() {
+    let other = "from lib import Client, fast, make, slow, work\n\n\ndef add():\n    return 3\n\n\ndef keep():\n    client = make(Client, fast)\n    later = make(work, fast)\n    return [client, later]\n";
+    let files = [("lib.py", HANDED_ON), ("main.py", other)];
+    // Others hear of it.
+    one_by_one(&files, &[("main.py", "    return 3", "    client = make(Client, slow)\n    return 3")], 0);
+    one_by_one(&files, &[("main.py", "client = make(Client, fast)", "client = make(Client, slow)")], 0);
+    one_by_one(&files, &[("main.py", "later = make(work, fast)", "later = make(work, slow)")], 0);
+    // A coroutine calls what it is given where it stands.
+    one_by_one(
+        &files,
+        &[("main.py", "    return 3", "    later = make(work, slow)\n    print(later)\n    return 3")],
+        1,
+    );
+}
+
+#[test]
+fn what_coroutines_call_where_they_stand() {
+    let other = "import asyncio\nfrom lib import Client, fast, make, slow, work\n\n\nasync def use(client: Client):\n    print(client)\n    await asyncio.sleep(0)\n\n\ndef keep():\n    return [Client(slow), work(fast)]\n";
+    let lib = HANDED_ON.replace("make(Client, fast)", "Client(fast)");
+    let files = [("lib.py", &*lib), ("main.py", other)];
+    // A field, of which those are asked who made the object.
+    one_by_one(&files, &[("main.py", "    print(client)", "    later = work(client.go)\n    print(later)")], 1);
+    one_by_one(
+        &files,
+        &[
+            ("main.py", "    print(client)", "    print(fast)"),
+            ("main.py", "import Client, fast, make", "import Client, make, work as fast"),
+            ("main.py", "    print(fast)", "    later = fast(client.go)\n    print(later)"),
+        ],
+        2,
+    );
+}
+
+#[test]
+fn what_loops_are_told_by_way_of_others() {
+    let program = "import asyncio\nimport time\nfrom time import sleep as pause\n\n\ndef slow():\n    time.sleep(1)\n\n\ndef tell(loop):\n    loop.call_soon(slow)\n    loop.call_soon(pause)\n\n\ndef hand_on(loop):\n    tell(loop)\n\n\nasync def main():\n    hand_on(asyncio.get_running_loop())\n    await asyncio.sleep(0)\n";
+    one_by_one(&[("main.py", program)], &[("main.py", "call_soon(slow)", "call_soon(print)")], 0);
+    one_by_one(
+        &[("main.py", program)],
+        &[("main.py", "from time import sleep as pause", "from asyncio import sleep as pause")],
+        0,
+    );
+}
+
+#[test]
+fn calls_of_the_same_with_other_arguments() {
+    let other = "from lib import Client, fast, slow, work\n\n\ndef keep(size, flag):\n    if flag:\n        client = Client(fast, 'a', size=size)\n        print(client.name)\n    later = work(fast, 'a')\n    print(later)\n";
+    let files = [("lib.py", HANDED_ON), ("main.py", other)];
+    // Of these arguments nobody hears.
+    one_by_one(&files, &[("main.py", "size=size", "size=flag")], 1);
+    one_by_one(&files, &[("main.py", "'a', size=size", "flag, size=size")], 1);
+    one_by_one(&files, &[("main.py", "if flag:", "if not flag:")], 1);
+    one_by_one(&files, &[("main.py", "work(fast, 'a')", "work(fast, flag)")], 1);
+    one_by_one(&files, &[("main.py", "work(fast, 'a')", "work(fast, name=flag)")], 1);
+    // Of these others do.
+    one_by_one(&files, &[("main.py", "Client(fast, 'a'", "Client(slow, 'a'")], 0);
+    one_by_one(&files, &[("main.py", "work(fast, 'a')", "work(slow, 'a')")], 0);
+    one_by_one(&files, &[("main.py", "Client(fast, 'a', size=size)", "Client(*flag, size=size)")], 0);
+}
+
+#[test]
+fn names_of_modules_that_have_other_values() {
+    let other = "import lib\nimport time\nfrom lib import fast as run\n\nPAUSE = None\n\n\nasync def first():\n    run()\n    await lib.other()\n\n\nasync def second():\n    if PAUSE:\n        PAUSE()\n    await lib.other()\n";
+    let files = [("lib.py", HANDED_ON), ("main.py", other)];
+    one_by_one(
+        &files,
+        &[
+            ("main.py", "import fast as run", "import slow as run"),
+            ("main.py", "PAUSE = None", "PAUSE = run"),
+            ("main.py", "from lib import slow as run", "run = print"),
+            ("main.py", "PAUSE = run", "PAUSE = time.sleep"),
+        ],
+        4,
+    );
+    // Somebody else has asked for it.
+    let files = [
+        ("lib.py", HANDED_ON),
+        ("main.py", other),
+        ("start.py", "import main\n\n\nasync def start():\n    main.run()\n"),
+    ];
+    one_by_one(&files, &[("main.py", "import fast as run", "import slow as run")], 0);
+}
+
+#[test]
+fn fields_that_are_called_where_others_hand_them_on() {
+    let lib = "import time\n\n\ndef slow():\n    time.sleep(1)\n\n\nclass Client:\n    def __init__(self, go):\n        self.go = go\n";
+    let second = "FLAG = False\n\n\ndef run(client, x=None):\n    if FLAG:\n        print(x)\n    client.go()\n";
+    let third = "import asyncio\nfrom lib import Client, slow\nfrom second import run\n\n\nasync def main():\n    run(Client(slow))\n    await asyncio.sleep(0)\n";
+    let files = [("lib.py", lib), ("second.py", second), ("third.py", third)];
+    one_by_one(
+        &files,
+        &[
+            ("second.py", "client.go()", "client.go(x)"),
+            ("second.py", "    client.go(x)", "    if FLAG:\n        client.go(x)"),
+            ("second.py", "FLAG = False", "FLAG = 3"),
+            ("second.py", "client.go(x)", "client.go()"),
+        ],
+        4,
+    );
+}
+
+#[test]
+fn as_many_as_can_be_asked() {
+    let lib = "import time\n\n\ndef slow():\n    time.sleep(1)\n\n\nclass Client:\n    def __init__(self, go, name=None):\n        self.go = go\n\n    def run(self):\n        self.go()\n\n\nasync def use(client: Client):\n    client.run()\n    await client.wait()\n";
+    let names = "one = 1\ntwo = 1\nfirst = 'first'\nsecond = 'second'\n";
+    for others in 9..13 {
+        let others: Vec<String> = (0..others).map(|number| format!("    Client(slow, 'n{number}')\n")).collect();
+        let main = format!(
+            "from lib import Client, slow\nfrom names import one as A, two as B\n\n\ndef others():\n{}\n\ndef keep():\n    return [Client(slow, A), Client(slow, B)]\n",
+            others.concat()
+        );
+        let files = [("lib.py", lib), ("main.py", &*main), ("names.py", names)];
+        let edits = [
+            ("main.py", "import one as A, two as B", "import first as A, second as B"),
+            ("main.py", "import first as A, second as B", "import one as A, two as B"),
+        ];
+        one_by_one(&files, &edits, if others.len() > 10 { 0 } else { 2 });
+    }
+}

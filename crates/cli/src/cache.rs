@@ -2,14 +2,15 @@
 //!
 //! A cache is a folder with a subfolder per build of this program, as what is kept has no other version. In it are some packs, each of which has
 //! the facts of several folders of sources, and a few reports: a file that is made costs more than one that grows. Each is written to a file of
-//! its own and then renamed, so that whoever reads finds an old one or a new one, and of two runs at a time the last one stays. Each part has a
-//! checksum. What is missing, damaged or of another build is not there: nothing that goes wrong here is told, or harms a check.
+//! its own and then renamed, so that whoever reads finds an old one or a new one, and of two runs at a time the last one stays, even if they check
+//! other programs. Each part has a checksum. What is missing, damaged or of another build is not there: nothing that goes wrong here is told, or harms a check.
 
 use crate::files::Read;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use soliloop_check::{Edit, Knowledge, Known, Outlook, Report, Settings};
 use std::collections::{BTreeMap, HashSet};
+use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -98,6 +99,10 @@ impl Cache {
                 (known, Some(bytes))
             })
             .collect();
+        if known.iter().all(|(_, bytes)| bytes.is_none()) {
+            return known.into_iter().map(|(known, _)| known).collect();
+        }
+        is_changed.store(true, Ordering::Relaxed);
         // Others than these may have been left out of this run; what is gone is forgotten.
         let checked: HashSet<&str> = members.iter().map(|index| place(read, *index)).collect();
         let is_there = |place: &str| checked.contains(place) || Path::new(place).exists();
@@ -105,18 +110,13 @@ impl Cache {
         for (place, (entry, bytes)) in kept.iter().filter(|(place, _)| is_there(place)) {
             entries.insert(place, ((*entry).clone(), bytes));
         }
-        let mut is_new = entries.len() < kept.len();
         for (index, (_, bytes)) in members.iter().zip(&known) {
             let Some(bytes) = bytes else { continue };
-            is_new = true;
             let (place, hash) = (place(read, *index), read.hashes[*index]);
             let checksum = XxHash3_64::oneshot(bytes);
             entries.insert(place, (Entry { place: place.to_owned(), hash, length: bytes.len(), checksum }, bytes));
         }
-        if is_new {
-            is_changed.store(true, Ordering::Relaxed);
-            let _ = write(&path, &packed(entries.into_values()));
-        }
+        let _ = write(&path, &packed(entries.into_values()));
         known.into_iter().map(|(known, _)| known).collect()
     }
 
@@ -261,9 +261,18 @@ impl Pack {
         Some(Self { contents, first: bytes.len() - bodies.len(), bytes })
     }
 
-    /// Whether any file is there of which a pack knows something.
+    /// Whether any file is there of which a pack knows something; told without a look at the rest.
     fn has_files(path: &Path) -> bool {
-        Self::read(path).is_some_and(|pack| pack.contents.iter().any(|entry| Path::new(&entry.place).exists()))
+        let contents = || {
+            let mut file = std::fs::File::open(path).ok()?;
+            let mut head = [0; HEAD];
+            file.read_exact(&mut head).ok()?;
+            let (length, checksum) = head.split_first_chunk::<8>()?;
+            let mut contents = Vec::new();
+            file.take(u64::from_le_bytes(*length)).read_to_end(&mut contents).ok()?;
+            decode::<Contents>(&contents, u64::from_le_bytes(checksum.try_into().ok()?))
+        };
+        contents().is_some_and(|contents| contents.iter().any(|entry| Path::new(&entry.place).exists()))
     }
 
     /// All entries, by the places of their files.

@@ -2,17 +2,19 @@
 
 use super::heard::{Heard, Matched, matched};
 use super::mentions::{Paired, mentions};
-use super::moves::{Alone, Anew, Come, Gone, Moves, Redone, Under};
+use super::moves::{Alone, Anew, CalledAgain, Changed, Come, Gone, Moves, Redone, Under};
 use super::pairs::{Pair, Pairs};
 use super::quiet::Quiet;
 use super::uses::Uses;
 use crate::facts::{
     ALWAYS, Argument, ArgumentKind, BindingId, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, Function,
     FunctionId, GuardId, MODULE, MODULE_SCOPE, NameId, Parameter, ParameterKind, Part, Parts, ScopeId, ScopeKind, Span,
+    Use,
 };
 use crate::graph::Noise;
 use crate::link::{Asked, Words, is_dual_name};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::BTreeMap;
 
 /// What has been found to be the same, and where it has gone.
 pub(super) struct Alignment<'q> {
@@ -205,7 +207,7 @@ impl<'q> Alignment<'q> {
             })
     }
 
-    /// The names of the module: those that have come or gone are nobody's business.
+    /// The names of the module: those that have come or gone, or have other values, are nobody else's business.
     fn module_names(&mut self) -> bool {
         let (old, new) = (names(self.old.facts, MODULE_SCOPE), names(self.new.facts, MODULE_SCOPE));
         let stars = |facts: &'q Facts| {
@@ -215,9 +217,16 @@ impl<'q> Alignment<'q> {
         stars(self.old.facts) == stars(self.new.facts)
             && new.iter().all(|(name, bindings)| old.contains_key(name) || self.new.name(name, bindings))
             && old.iter().all(|(name, bindings)| match new.get(name) {
-                Some(now) => self.bindings(bindings, now),
+                Some(now) => self.try_to(|this| this.bindings(bindings, now)) || self.is_renewed(name, (bindings, now)),
                 None => self.old.name(name, bindings),
             })
+    }
+
+    /// Whether a name of the module has other values than before, and nobody else has heard of it. What the file's functions make of it is to
+    /// be asked again.
+    fn is_renewed(&mut self, name: &str, (old, new): (&[BindingId], &[BindingId])) -> bool {
+        self.anew.is_seen = true;
+        self.old.name(name, old) && self.new.name(name, new)
     }
 
     fn class(&mut self, class: ClassId) -> bool {
@@ -326,7 +335,7 @@ impl<'q> Alignment<'q> {
     fn events(&mut self, function: FunctionId, now: FunctionId) -> bool {
         let (old, new) = (Heard::all(self.old, function), Heard::all(self.new, now));
         let Some(Matched { pairs, mut gone, mut come }) = matched(&old, &new) else { return false };
-        let mut both = Vec::new();
+        let (mut both, mut again) = (Vec::new(), Vec::new());
         for (one, other) in pairs {
             let (before, now) = (old[one].event, new[other].event);
             let is_same = self.try_to(|this| {
@@ -338,6 +347,7 @@ impl<'q> Alignment<'q> {
             if is_same {
                 both.push(now);
             } else {
+                again.extend(self.called_again(before, now));
                 gone.push(one);
                 come.push(other);
             }
@@ -368,9 +378,40 @@ impl<'q> Alignment<'q> {
                 new: now,
                 gone: gone.into_iter().map(|index| old[index].event.span).collect(),
                 come: come.into_iter().map(|index| new[index].place).collect(),
+                again,
             }),
         }
         true
+    }
+
+    /// Whether two calls call one thing, and which arguments are not the same.
+    fn called_again(&mut self, old: &Event, new: &Event) -> Option<CalledAgain> {
+        let (EventKind::Call(used), EventKind::Call(used_now)) = (old.kind, new.kind) else { return None };
+        let exprs = (&self.old.facts.exprs[old.expr], &self.new.facts.exprs[new.expr]);
+        let (Expr::Call(callee, before), Expr::Call(callee_now, now)) = exprs else { return None };
+        let is_awaited = |used| used == Use::Awaited;
+        if is_awaited(used) != is_awaited(used_now) || !self.try_to(|this| this.expr(*callee, *callee_now)) {
+            return None;
+        }
+        let changed = self.changed(before, now);
+        Some(CalledAgain { old: old.span, new: new.span, call: new.expr, changed })
+    }
+
+    /// Which arguments are not the same.
+    fn changed(&mut self, old: &[Argument], new: &[Argument]) -> Vec<Changed> {
+        let (before, now) = (arguments(self.old.facts, old), arguments(self.new.facts, new));
+        let mut changed: Vec<Changed> = now.keys().filter(|name| !before.contains_key(name)).cloned().collect();
+        for (name, value) in before {
+            let other = now.get(&name).copied();
+            if !other.is_some_and(|other| self.try_to(|this| this.expr(value, other))) {
+                changed.push(name);
+            }
+        }
+        let is_starred = |one: &Argument| matches!(one.kind, ArgumentKind::Star | ArgumentKind::DoubleStar);
+        if !changed.is_empty() && old.iter().chain(new).any(is_starred) {
+            changed.push(Changed::Any);
+        }
+        changed
     }
 
     /// Whether a function may be a property that does nothing but to read attributes, before the edit or after it.
@@ -620,6 +661,19 @@ fn outsiders(other: Quiet<'_>, pairs: &FxHashMap<BindingId, BindingId>) -> FxHas
 /// Whether a function does more than to read attributes. (Of properties that don't, nobody hears.)
 fn acts(function: &Function) -> bool {
     function.events.iter().any(|event| event.kind != EventKind::Read)
+}
+
+/// Arguments, by what is changed if they are other ones.
+fn arguments(facts: &Facts, arguments: &[Argument]) -> BTreeMap<Changed, ExprId> {
+    let named = arguments.iter().enumerate().map(|(place, argument)| {
+        let name = match argument.kind {
+            ArgumentKind::Keyword(name) => Changed::Keyword(facts.name(name).to_owned()),
+            ArgumentKind::Positional => Changed::Positional(place),
+            ArgumentKind::Star | ArgumentKind::DoubleStar => Changed::Starred(place),
+        };
+        (name, argument.value)
+    });
+    named.collect()
 }
 
 /// Whether a function may return whatever happens in it: what it does says nothing of where its callers are.

@@ -2,7 +2,7 @@
 
 use super::forms::LikeCall;
 use super::quiet::{Callee, Quiet, Stopping};
-use crate::facts::{Event, FunctionId, Span};
+use crate::facts::{Event, ExprId, FunctionId, Span};
 use crate::graph::Noise;
 use crate::link::values::FileId;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -28,6 +28,28 @@ pub(super) struct Redone {
     pub(super) gone: Vec<Span>,
     /// What happens now, by its place in the function.
     pub(super) come: Vec<usize>,
+    /// Calls among both that call the same as before.
+    pub(super) again: Vec<CalledAgain>,
+}
+
+/// A call of the same as before, with other arguments or under other conditions.
+pub(super) struct CalledAgain {
+    pub(super) old: Span,
+    pub(super) new: Span,
+    pub(super) call: ExprId,
+    pub(super) changed: Vec<Changed>,
+}
+
+/// An argument that is another one than before.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Changed {
+    /// By its place.
+    Positional(usize),
+    Keyword(String),
+    /// One that stands for several.
+    Starred(usize),
+    /// Nobody knows which.
+    Any,
 }
 
 impl Anew {

@@ -4,16 +4,16 @@
 //! the functions must have the same answers. Then the outline of the calls is as it would be if all were looked at, and is searched again; and
 //! the rules of single files look at this one.
 
-use super::moves::Moves;
-use super::retold::Shift;
+use super::moves::{Changed, Moves};
+use super::retold::{HeardAgain, Shift};
 use super::{Edit, add_idle};
-use crate::facts::{FunctionId, Span};
+use crate::facts::{Expr, ExprId, FunctionId, Parameter, ParameterKind, Span};
 use crate::graph::part::Part;
-use crate::graph::{Graph, Site};
-use crate::link::values::{FileId, FnId};
+use crate::graph::{Graph, MOST_GIVERS, Site, bit_of, bits_from};
+use crate::link::values::{FileId, FnId, Value};
 use crate::link::{Asked, Prints, Program};
 use crate::rules::{self, Raw};
-use crate::search::{Again, FromAgain, Outline, Search, Stakes};
+use crate::search::{Again, Call, FromAgain, Outline, Search, Stakes};
 use crate::settings::Settings;
 use crate::{File, Finding, Known, Report, Texts, is_wanted, program_of};
 use rustc_hash::FxHashSet;
@@ -34,6 +34,7 @@ impl Report {
         let before = self.outline.take()?;
         let shift = Shift::new(&before, id, (old, new), moves);
         let (called, lost) = (shift.called(&before), shift.came_by(&before));
+        let heard = shift.heard_again(&before)?;
         let mut outline = shift.apply(before)?;
         moves.asked_return(&outline, id).then_some(())?;
         add_idle(&mut outline, new, id, &moves.idle);
@@ -41,13 +42,17 @@ impl Report {
         let mut program = program_of(files, whole()?, settings, Some(&outline.families));
         has_same_classes(&program, &outline, moves, id).then_some(())?;
         gives_the_same(&mut program, &outline, moves, edit)?;
+        let touched: Vec<bool> =
+            heard.iter().map(|call| hands_on_the_same(&mut program, &outline, call)).collect::<Option<_>>()?;
+        let known = heard.iter().map(|call| (call.caller, call.callee, call.site)).collect();
         let functions = program.functions_of(id).map(FnId);
         let mut part = Part::new(&mut program, functions, outline.before(&called));
-        part.spread(shift.news(), &lost)?;
+        part.spread(shift.news(), &lost, &known)?;
         let places: FxHashSet<Span> = moves.spans.values().copied().collect();
         let is_old = |site: Site| site.file == id && places.contains(&site.span);
-        let again = Again { file: id, news: shift.news(), is_old: &is_old };
-        let edges = outline.take(&part, &again)?;
+        let news = Again { file: id, news: shift.news(), is_old: &is_old, known: &known };
+        let edges = outline.take(&part, &news)?;
+        heard.iter().zip(touched).all(|(call, is_touched)| is_there_again(&outline, call, is_touched)).then_some(())?;
         // Those whom nobody calls any more have their own defaults.
         let is_called = outline.calls.iter().map(|call| call.callee).collect::<FxHashSet<FnId>>();
         let is_left = |function: &FnId| !is_called.contains(function) && outline.has_variables[function.0 as usize];
@@ -56,7 +61,7 @@ impl Report {
         let found = search(&mut outline, &mut part, edges)?;
         let graph = part.into_graph();
         let own = run_rules(&mut program, &graph, &outline.stakes, id)?;
-        outline.renew_noises(&program, &graph, &again);
+        outline.renew_noises(&program, &graph, &news);
         outline.add_noises(&program, own.iter().map(|raw| raw.site).chain(graph.answered()));
         outline.renew_asked(&program)?;
         self.renew_own(own, (edit, moves), &mut outline, (files, settings))?;
@@ -152,6 +157,51 @@ fn gives_the_same(program: &mut Program, outline: &Outline, moves: &Moves, edit:
         }
     }
     Some(())
+}
+
+/// Whether a call hands on anything else than before; none, if others hear of that.
+fn hands_on_the_same(program: &mut Program, outline: &Outline, heard: &HeardAgain<'_>) -> Option<bool> {
+    let HeardAgain { by, site, again, .. } = *heard;
+    let asked = outline.asked_parameters.get(&by).copied().unwrap_or(u32::MAX);
+    let call = (site.file, again.call);
+    let touched = again.changed.iter().fold(0, |all, changed| all | touched(program, by, call, changed));
+    (asked & touched == 0).then_some(touched != 0)
+}
+
+/// Whether the call is there. Where it hands on something else, so many calls as there are do not tell who is asked: of too many nobody is.
+fn is_there_again(outline: &Outline, heard: &HeardAgain<'_>, is_touched: bool) -> bool {
+    let mut calls = outline.calls.iter().filter(|call| call.callee == heard.callee);
+    let is_it = |call: &Call| (call.caller, call.site, call.runs) == (heard.caller, heard.site, heard.runs);
+    let givers = calls.clone().count();
+    calls.any(is_it) && (!is_touched || givers.max(heard.givers) <= MOST_GIVERS)
+}
+
+/// The parameters that may be something else where an argument is, as bits.
+fn touched(program: &mut Program, callee: FnId, call: (FileId, ExprId), changed: &Changed) -> u32 {
+    let Some(given) = given_before(program, callee, call) else { return u32::MAX };
+    match changed {
+        Changed::Positional(place) => bits_from((place + given) as u32),
+        Changed::Keyword(name) => {
+            let facts = &program.file(program.file_of(callee)).facts;
+            let parameters = (0..).zip(&program.function(callee).parameters);
+            let is_it = |one: &Parameter| facts.name(one.name) == name || one.kind == ParameterKind::VariadicKeyword;
+            parameters.filter(|(_, one)| is_it(one)).fold(0, |all, (place, _)| all | bit_of(place))
+        }
+        Changed::Starred(_) | Changed::Any => u32::MAX,
+    }
+}
+
+/// How many parameters a function has been given before a call's arguments: the object, if it is a method. None, if something stands between both.
+fn given_before(program: &mut Program, callee: FnId, (file, call): (FileId, ExprId)) -> Option<usize> {
+    let Expr::Call(called, _) = *program.expr(file, call) else { return None };
+    let called = program.eval(file, called);
+    let given = program.values.members(called).iter().map(|value| match program.values.get(*value) {
+        Value::Function(function, _) => (*function == callee).then_some(0),
+        Value::Bound(function, ..) => (*function == callee).then_some(1),
+        Value::Class { .. } => program.is_constructor(callee).then_some(1),
+        _ => None,
+    });
+    given.collect::<Option<Vec<usize>>>()?.into_iter().min()
 }
 
 /// Whether no rule asks of those who do something else now what they get to: neither what threads do, nor what needs a loop.

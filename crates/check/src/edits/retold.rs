@@ -1,7 +1,7 @@
 //! The outline of a program's calls, after an edit: places and functions have moved, and calls that block have come and gone.
 
 use super::forms::LikeCall;
-use super::moves::{Alone, Come, Gone, Moves, Under};
+use super::moves::{Alone, CalledAgain, Come, Gone, Moves, Under};
 use super::quiet::{Callee, Stopping};
 use crate::facts::{Facts, FunctionId, Id, Names, Span};
 use crate::graph::{Hop, Site};
@@ -26,6 +26,20 @@ pub(super) struct Shift<'e> {
     undone: FxHashSet<(FnId, Site)>,
     /// Where it happens now, with their new ones.
     news: FxHashSet<(FnId, Site)>,
+}
+
+/// A call that has gone, of what hands on what it is given, and another one in its place.
+#[derive(Clone, Copy)]
+pub(super) struct HeardAgain<'e> {
+    pub(super) caller: FnId,
+    pub(super) callee: FnId,
+    pub(super) runs: Runs,
+    /// How many calls of the callee there were.
+    pub(super) givers: usize,
+    /// What is called there itself: it, or what calls it.
+    pub(super) by: FnId,
+    pub(super) site: Site,
+    pub(super) again: &'e CalledAgain,
 }
 
 /// What a call comes to.
@@ -141,6 +155,10 @@ impl<'e> Shift<'e> {
         self.calls(&mut outline)?;
         self.stops(&mut outline)?;
         self.come(&mut outline)?;
+        let foreign = std::mem::take(&mut outline.foreign).into_iter();
+        outline.foreign = foreign
+            .filter_map(|(caller, site, print)| Some((self.function(caller)?, self.site(site)?, print)))
+            .collect();
         let offloads = std::mem::take(&mut outline.offloads).into_iter();
         let offloads = offloads.map(|(caller, site)| Some((self.function(caller)?, self.site(site)?)));
         outline.offloads = offloads.collect::<Option<_>>()?;
@@ -225,6 +243,9 @@ impl<'e> Shift<'e> {
         for functions in [&mut outline.stakes.candidates, &mut outline.stakes.threads] {
             *functions = functions.iter().filter_map(|function| self.function(*function)).collect();
         }
+        let asked = std::mem::take(&mut outline.asked_parameters).into_iter();
+        outline.asked_parameters =
+            asked.filter_map(|(function, asked)| Some((self.function(function)?, asked))).collect();
         outline.elsewhere = outline.elsewhere.iter().filter_map(|function| self.function(*function)).collect();
         outline.untold = outline.untold.iter().filter_map(|function| self.function(*function)).collect();
         Some(())
@@ -285,6 +306,51 @@ impl<'e> Shift<'e> {
         others.filter_map(|(caller, site, _)| Some((self.function(caller)?, self.site(site)?))).collect()
     }
 
+    /// Where that is told which functions do with what they are given, if these do something else now: at the calls of them, and of those who hand
+    /// it on to them. `undone` are the calls that are out already.
+    fn told_of_others(&self, outline: &Outline, undone: &[Call]) -> FxHashSet<(FnId, Site)> {
+        let mut told = FxHashSet::default();
+        let redone = self.undone.iter().map(|(function, _)| *function);
+        let mut next: Vec<FnId> = redone.filter(|function| outline.has_variables[function.0 as usize]).collect();
+        let mut seen: FxHashSet<FnId> = next.iter().copied().collect();
+        while let Some(function) = next.pop() {
+            for call in outline.calls.iter().chain(undone).filter(|call| call.callee == function) {
+                told.insert((call.caller, call.site));
+                if outline.has_variables[call.caller.0 as usize] && seen.insert(call.caller) {
+                    next.push(call.caller);
+                }
+            }
+        }
+        told
+    }
+
+    /// Calls that have gone, of whose arguments others hear; but there are others like them. None, if it is not known by which calls they came.
+    pub(super) fn heard_again(&self, outline: &Outline) -> Option<Vec<HeardAgain<'e>>> {
+        let mut all = Vec::new();
+        let heard = outline.calls.iter().filter(|call| is_heard(outline, call));
+        for (call, again) in heard.filter_map(|call| Some((call, self.again(call)?))) {
+            let site = Site { file: self.file, span: again.new };
+            let (caller, callee) = (self.function(call.caller)?, self.function(call.callee)?);
+            let is_here = |by: &&Call| by.is_direct && (by.caller, by.site) == (call.caller, call.site);
+            let mut by = outline.calls.iter().filter(is_here).filter(|by| !call.is_direct || by.callee == call.callee);
+            let givers = outline.calls.iter().filter(|one| one.callee == call.callee).count();
+            let first = by.next()?;
+            for by in [first].into_iter().chain(by) {
+                let (by, runs) = (self.function(by.callee)?, call.runs);
+                all.push(HeardAgain { caller, callee, runs, givers, by, site, again });
+            }
+        }
+        Some(all)
+    }
+
+    /// The call that stands for one that has gone, and calls the same.
+    fn again(&self, call: &Call) -> Option<&'e CalledAgain> {
+        self.undone.contains(&(call.caller, call.site)).then_some(())?;
+        let function = FunctionId::new(call.caller.0.checked_sub(self.first)?);
+        let redone = self.moves.anew.functions.iter().find(|redone| redone.old == function)?;
+        redone.again.iter().find(|again| again.old == call.site.span)
+    }
+
     /// Takes out what functions did that do something else now. (Numbers and places are still the old ones.)
     fn undo(&self, outline: &mut Outline) -> Option<()> {
         let is_hop = |hop: &Hop| self.undone.contains(&(hop.function, hop.site));
@@ -301,12 +367,7 @@ impl<'e> Shift<'e> {
         let passed = std::mem::take(&mut outline.passed).into_iter();
         outline.passed =
             passed.filter_map(|((call, need), passed)| Some(((*moved.get(&call)?, need), passed))).collect();
-        let is_heard = |call: &Call| {
-            let place = call.callee.0 as usize;
-            let asks = outline.has_variables[place];
-            // What it keeps is given to whoever asks; what runs later calls what it is given where it stands.
-            outline.is_owner[place] || (asks && call.runs != Runs::AtOnce && !outline.is_deaf[place])
-        };
+        let says_something = |call: &Call| is_heard(outline, call) && self.again(call).is_none();
         // What the loop is told to call where something calls it that it was given, is told for who gave it.
         let has_given = |caller: FnId, site: Site| {
             let is_one = |call: &&Call| call.caller == caller && outline.has_variables[call.callee.0 as usize];
@@ -319,12 +380,24 @@ impl<'e> Shift<'e> {
             let local = caller.0.checked_sub(self.first).filter(|local| *local < self.count).map(FunctionId::new);
             site.file == self.file && local.is_some_and(|id| self.old.functions[id].span.contains(site.span))
         };
-        if scheduled.chain(stops).any(|(caller, site)| has_given(caller, site) && !is_own(site, caller)) {
+        if scheduled.clone().chain(stops.clone()).any(|(caller, site)| has_given(caller, site) && !is_own(site, caller))
+        {
             return None;
         }
-        if undone.iter().any(is_heard) || self.undone.iter().any(|one| outline.offloads.contains(one)) {
+        let told = self.told_of_others(outline, &undone);
+        let sites: FxHashSet<Site> = self.undone.iter().map(|(_, site)| *site).collect();
+        let is_of_others =
+            |place: (FnId, Site)| told.contains(&place) || (sites.contains(&place.1) && !self.undone.contains(&place));
+        if scheduled.chain(stops).chain(outline.offloads.iter().copied()).any(is_of_others) {
             return None;
         }
+        if undone.iter().any(says_something) || self.undone.iter().any(|one| outline.offloads.contains(one)) {
+            return None;
+        }
+        outline.foreign.retain(|(caller, site, _)| {
+            let place = (*caller, *site);
+            !told.contains(&place) && !self.undone.contains(&place)
+        });
         outline.stops.retain(|stop| !self.undone.contains(&(stop.caller, stop.site)) && !stop.via.iter().any(is_hop));
         let range = outline.range_of(self.file);
         outline.scheduled.retain(|one| {
@@ -490,4 +563,12 @@ fn rows(outline: &Outline, file: FileId, first: u32) -> FxHashMap<(FunctionId, S
     }
     rows.retain(|place, _| !others.contains(place));
     rows
+}
+
+/// Whether others hear of what a call gives: what the callee keeps is given to whoever asks; what runs later calls what it is given where it
+/// stands.
+fn is_heard(outline: &Outline, call: &Call) -> bool {
+    let place = call.callee.0 as usize;
+    let asks = outline.has_variables[place];
+    outline.is_owner[place] || (asks && call.runs != Runs::AtOnce && !outline.is_deaf[place])
 }

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 use std::hash::BuildHasher;
 use std::rc::Rc;
+pub(crate) use variables::{MOST_GIVERS, bit_of, bits_from};
 
 /// A place in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -178,6 +179,16 @@ impl Graph {
         !self.variables[function.0 as usize].is_empty()
     }
 
+    /// Calls of parameters of other functions: who makes them, where, and what they call.
+    pub(crate) fn foreign_places(&self) -> &[(FnId, Site, ValueId)] {
+        &self.foreign_places
+    }
+
+    /// Of which parameters of each function somebody asks what they are, as bits: the last one stands for all others.
+    pub(crate) const fn asked_parameters(&self) -> &FxHashMap<FnId, u32> {
+        &self.asked_parameters
+    }
+
     /// Whether nobody has ever said what the parameters are that it calls, if any.
     pub(crate) fn gets_no_answer(&self, function: FnId) -> bool {
         let asked = &self.variables[function.0 as usize];
@@ -243,8 +254,12 @@ pub(crate) struct Graph {
     answered: FxHashSet<Site>,
     /// Calls of parameters of other functions, which only all callers together can tell.
     foreign: Vec<Variable>,
+    /// Who makes them, and where.
+    foreign_places: Vec<(FnId, Site, ValueId)>,
     /// Those other functions.
     owners: FxHashSet<FnId>,
+    /// Of which parameters of a function somebody asks what they are, as bits.
+    asked_parameters: FxHashMap<FnId, u32>,
     /// Edges whose callee's variable calls are still to be looked at.
     fresh: Vec<usize>,
     /// How many of them each edge has seen.

@@ -4,7 +4,7 @@
 
 use super::{Builder, Edge, Graph, Site};
 use crate::link::values::{EnvId, FnId};
-use crate::link::{Program, Whose};
+use crate::link::{Prints, Program, Whose};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -15,6 +15,8 @@ pub(crate) struct Before {
     pub(crate) has_variables: Vec<bool>,
     /// Functions that keep what they are given for what others call.
     pub(crate) is_owner: Vec<bool>,
+    /// Calls of parameters of other functions: who makes them, where, and a print of what they call.
+    pub(crate) foreign: FxHashSet<(FnId, Site, u64)>,
     /// Functions that other threads or processes are told to call.
     pub(crate) elsewhere: FxHashSet<FnId>,
     /// Functions that the loop is told to call.
@@ -54,12 +56,19 @@ impl<'p> Part<'p> {
         part
     }
 
-    /// What comes of what is new, which stands in these places; `lost`: from where something is no longer come to in one way, but may be in another.
-    /// None, if that concerns too much else.
-    pub(crate) fn spread(&mut self, news: &FxHashSet<(FnId, Site)>, lost: &FxHashSet<(FnId, Site)>) -> Option<()> {
+    /// What comes of what is new, which stands in these places; `lost`: from where something is no longer come to in one way, but may be in another;
+    /// `known`: calls of which others hear nothing new. None, if that concerns too much else.
+    pub(crate) fn spread(
+        &mut self,
+        news: &FxHashSet<(FnId, Site)>,
+        lost: &FxHashSet<(FnId, Site)>,
+        known: &FxHashSet<(FnId, FnId, Site)>,
+    ) -> Option<()> {
         let noises = std::mem::take(&mut self.builder.graph.noises);
+        // Of the others it is known what they come to.
+        self.builder.graph.foreign.retain(|variable| news.contains(&(variable.at.caller, variable.at.site)));
         self.other_ways(lost)?;
-        self.variables(news)?;
+        self.variables(news, known)?;
         self.foreign(news)?;
         self.builder.graph.noises = noises;
         (self.graph().elsewhere.len() == self.before.elsewhere.len()).then_some(())
@@ -112,7 +121,12 @@ impl<'p> Part<'p> {
 
     fn look_at(&mut self, function: FnId) {
         let (edges, sinks) = (self.graph().edges.len(), self.graph().sinks.len());
+        let foreign = self.graph().foreign.len();
         self.builder.function(function);
+        if !self.builder.is_direct {
+            // It does what it did before.
+            self.builder.graph.foreign.truncate(foreign);
+        }
         let Graph { edges: all, sinks: all_sinks, .. } = self.graph();
         let own = Own { edges: edges..all.len(), sinks: sinks..all_sinks.len() };
         self.looked.insert(function, own);
@@ -126,8 +140,10 @@ impl<'p> Part<'p> {
         self.before.has_variables[function.0 as usize] || self.graph().has_variables(function)
     }
 
-    fn is_owner(&self, function: FnId) -> bool {
-        self.before.is_owner[function.0 as usize] || self.graph().is_owner(function)
+    /// Whether one more call of a function says something of others: what an object's fields are is told to whoever asks; and who was called by
+    /// nobody had its own defaults.
+    pub(crate) fn concerns_others(&self, callee: FnId) -> bool {
+        self.before.is_owner[callee.0 as usize] || (self.asks(callee) && !self.before.called.contains(&callee))
     }
 
     /// All that is behind calls of which something is lost.
@@ -143,15 +159,17 @@ impl<'p> Part<'p> {
     }
 
     /// What new calls come to, and calls of those who ask for more than before.
-    fn variables(&mut self, news: &FxHashSet<(FnId, Site)>) -> Option<()> {
+    fn variables(&mut self, news: &FxHashSet<(FnId, Site)>, known: &FxHashSet<(FnId, FnId, Site)>) -> Option<()> {
         let is_new = |edge: &&Edge| news.contains(&(edge.caller, edge.site));
-        let fresh: Vec<FnId> = self.graph().edges.iter().filter(is_new).map(|edge| edge.callee).collect();
-        // What an object's fields are is told to whoever asks; and who was called by nobody had its own defaults.
-        let concerns_others =
-            |callee: &FnId| self.is_owner(*callee) || (self.asks(*callee) && !self.before.called.contains(callee));
+        let fresh: Vec<&Edge> = self.graph().edges.iter().filter(is_new).collect();
+        let concerns_others = |edge: &&Edge| {
+            !known.contains(&(edge.caller, edge.callee, edge.site))
+                && (self.concerns_others(edge.callee) || self.graph().is_owner(edge.callee))
+        };
         if fresh.iter().any(concerns_others) {
             return None;
         }
+        let fresh = fresh.into_iter().map(|edge| edge.callee).collect();
         self.look_behind(fresh)?;
         let mut asking: BTreeSet<FnId> = news.iter().map(|(function, _)| *function).collect();
         asking.retain(|function| {
@@ -168,7 +186,7 @@ impl<'p> Part<'p> {
             }
             let counts: Vec<(FnId, usize)> =
                 self.looked.keys().map(|function| (*function, self.count_variables(*function))).collect();
-            self.builder.spread();
+            self.spread_all()?;
             let grown = counts.into_iter().filter(|(function, count)| self.count_variables(*function) > *count);
             let grown = grown.map(|(function, _)| function);
             asking = grown
@@ -198,27 +216,50 @@ impl<'p> Part<'p> {
         Some(())
     }
 
-    /// What new calls of fields come to: of those is asked who gave them to the object.
+    /// What new calls of fields come to, and what calls of parameters come to that fields are handed on to: those are asked who gave them to the
+    /// object.
     fn foreign(&mut self, news: &FxHashSet<(FnId, Site)>) -> Option<()> {
-        self.builder.graph.foreign.retain(|variable| news.contains(&(variable.at.caller, variable.at.site)));
+        let (mut prints, Builder { program, graph, .. }) = (Prints::default(), &mut self.builder);
+        graph.foreign.retain(|variable| {
+            let (caller, site) = (variable.at.caller, variable.at.site);
+            let is_known = |print| self.before.foreign.contains(&(caller, site, print));
+            news.contains(&(caller, site)) || !is_known(prints.value(program, variable.value))
+        });
         let owners: BTreeSet<FnId> =
             self.graph().foreign.iter().map(|variable| self.builder.root(variable.value)).collect();
         if !owners.is_empty() {
             self.builder.decorators();
         }
-        for owner in owners {
-            for caller in self.callers(owner) {
+        for owner in &owners {
+            for caller in self.callers(*owner) {
                 self.look(caller)?;
                 let into = &self.graph().into[owner.0 as usize];
                 into.iter().any(|edge| self.graph().edges[*edge].caller == caller).then_some(())?;
             }
         }
+        let calls = |part: &Self| owners.iter().map(|owner| part.graph().into[owner.0 as usize].len()).sum::<usize>();
+        let before = calls(self);
         self.builder.graph.fresh.clear();
         self.builder.foreign();
         let fresh = self.graph().fresh.iter().map(|edge| self.graph().edges[*edge].callee).collect();
         self.look_behind(fresh)?;
-        self.builder.spread();
-        Some(())
+        self.spread_all()?;
+        // They were asked before it was known that these call them as well.
+        (calls(self) == before).then_some(())
+    }
+
+    /// Tells callers what the variable calls of their callees come to, and of those whom these are.
+    fn spread_all(&mut self) -> Option<()> {
+        let mut seen = self.graph().edges.len();
+        loop {
+            self.builder.spread();
+            let come: Vec<FnId> = self.graph().edges[seen..].iter().map(|edge| edge.callee).collect();
+            if come.is_empty() {
+                return Some(());
+            }
+            seen = self.graph().edges.len();
+            self.look_behind(come)?;
+        }
     }
 }
 

@@ -10,12 +10,14 @@ impl Builder<'_> {
     pub(super) fn variable(&mut self, variable: Variable) {
         let function = variable.holder;
         let owner = self.root(variable.value);
+        self.note_parameters(&variable);
         if !self.graph.known_variables.insert((function, variable.value, variable.at.site)) {
             return;
         }
         if !self.program.is_within(function, owner) {
             let owner = self.root(variable.value);
             self.graph.owners.insert(owner);
+            self.graph.foreign_places.push((variable.at.caller, variable.at.site, variable.value));
             self.graph.foreign.push(variable);
             return;
         }
@@ -25,6 +27,26 @@ impl Builder<'_> {
             // Whoever calls it is to be asked.
             let deferred = self.graph.deferred_into.get(&function).map_or(&[][..], Vec::as_slice);
             self.graph.fresh.extend(self.graph.into[function.0 as usize].iter().chain(deferred));
+        }
+    }
+
+    /// Notes which parameters say what a variable is: one, or any of the functions around.
+    fn note_parameters(&mut self, variable: &Variable) {
+        let values = &self.program.values;
+        let mut is_clear = !values.is_open_args(variable.args) && variable.at.taken_under.is_none();
+        let mut next = variable.value;
+        while let Value::Step(inner, step) = *values.get(next) {
+            is_clear &= !matches!(step, Step::Call(args) if values.is_open_args(args));
+            next = inner;
+        }
+        let Value::Parameter(owner, parameter) = *values.get(next) else { return };
+        *self.graph.asked_parameters.entry(owner).or_default() |= bit_of(parameter);
+        if !is_clear {
+            for inner in [owner, variable.holder, variable.at.caller] {
+                for function in self.program.around(inner) {
+                    self.graph.asked_parameters.insert(function, u32::MAX);
+                }
+            }
         }
     }
 
@@ -275,7 +297,17 @@ impl Builder<'_> {
     }
 }
 
+/// The bit of a parameter: the last one is that of all others.
+pub(crate) fn bit_of(parameter: u32) -> u32 {
+    1 << parameter.min(u32::BITS - 1)
+}
+
+/// The bits of a parameter, and of all behind it.
+pub(crate) fn bits_from(parameter: u32) -> u32 {
+    u32::MAX << parameter.min(u32::BITS - 1)
+}
+
 pub(super) const MOST_VARIABLES: usize = 24;
 const LONGEST_VIA: usize = 5;
 const MOST_ROUNDS: usize = 2_000_000;
-const MOST_GIVERS: usize = 12;
+pub(crate) const MOST_GIVERS: usize = 12;

@@ -342,6 +342,17 @@ impl Program {
         }
     }
 
+    /// Whether a function returns something that may be, or hold, what comes from outside the program, as a task does. Of how it says so nobody
+    /// need ask then.
+    pub(crate) fn may_give_what_is_outside(&mut self, id: FnId) -> bool {
+        let given = self.returned(id, values::NO_ENV);
+        let is_outside = |value: &ValueId| {
+            matches!(self.values.get(*value), Value::External(_) | Value::Holding(_) | Value::Sequence(_))
+        };
+        let is_unknown = given == values::EMPTY && !self.function(id).returns.is_empty();
+        is_unknown || self.values.members(given).iter().any(is_outside)
+    }
+
     fn stands_alone(&self, id: FnId) -> bool {
         let (file, function) = (self.file(self.file_of(id)), self.function(id));
         let own = facts::BindingKind::Function(self.local_fn(id));
@@ -403,22 +414,17 @@ impl Program {
         format!("{}.{}", file.module, file.facts.name(self.function(function).qualified))
     }
 
+    /// A function, and those that it is in.
+    pub(crate) fn around(&self, function: FnId) -> impl Iterator<Item = FnId> + '_ {
+        std::iter::successors(Some(function), |inner| {
+            let parent = self.function(*inner).parent;
+            (parent != facts::MODULE).then(|| self.global_fn(self.file_of(*inner), parent))
+        })
+    }
+
     /// A function's parameters are variable in it, and in the functions within.
     pub(crate) fn is_within(&self, inner: FnId, outer: FnId) -> bool {
-        if self.file_of(inner) != self.file_of(outer) {
-            return false;
-        }
-        let mut next = inner;
-        loop {
-            if next == outer {
-                return true;
-            }
-            let function = self.function(next);
-            if function.parent == facts::MODULE {
-                return false;
-            }
-            next = self.global_fn(self.file_of(next), function.parent);
-        }
+        self.file_of(inner) == self.file_of(outer) && self.around(inner).any(|function| function == outer)
     }
 
     /// Whether the loop calls it: a method of an `asyncio` protocol.

@@ -102,7 +102,7 @@ impl Prints {
         all(program.values.members(set).iter().map(|value| self.value(program, *value)))
     }
 
-    fn value(&mut self, program: &Program, value: ValueId) -> u64 {
+    pub(crate) fn value(&mut self, program: &Program, value: ValueId) -> u64 {
         if let Some(known) = self.values.get(&value) {
             return *known;
         }

@@ -184,6 +184,9 @@ fn gets_a_coroutine(context: &mut Context<'_>, file: FileId, arguments: &[Argume
 
 /// Whether a function returns a task that it does not keep.
 fn given_away(context: &mut Context<'_>, function: FnId, depth: u32) -> Option<Vec<String>> {
+    if !context.program.may_give_what_is_outside(function) {
+        return None;
+    }
     let home = context.program.file_of(function);
     let mut names = None;
     for (returned, _) in context.program.ask_returns(function) {

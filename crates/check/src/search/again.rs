@@ -14,6 +14,8 @@ pub(crate) struct Again<'e> {
     pub(crate) news: &'e FxHashSet<(FnId, Site)>,
     /// Whether something was in a place before, and still is.
     pub(crate) is_old: &'e dyn Fn(Site) -> bool,
+    /// Calls of which others hear nothing new.
+    pub(crate) known: &'e FxHashSet<(FnId, FnId, Site)>,
 }
 
 /// What no two calls have in common.
@@ -32,6 +34,7 @@ impl Outline {
         Before {
             has_variables: self.has_variables.clone(),
             is_owner: self.is_owner.clone(),
+            foreign: self.foreign.clone(),
             elsewhere: self.elsewhere.clone(),
             callbacks: self.scheduled.iter().map(|scheduled| scheduled.callee).collect(),
             called: called.iter().chain(callers.keys()).copied().collect(),
@@ -57,6 +60,10 @@ impl Outline {
             }
         }
         self.hear_answers(answered);
+        self.add_foreign(part.program(), part.graph());
+        part.graph().asked_parameters().iter().for_each(|(function, asked)| {
+            *self.asked_parameters.entry(*function).or_default() |= asked;
+        });
         let count = self.kinds.len() as u32;
         for owner in (0..count).map(FnId).filter(|function| part.graph().is_owner(*function)) {
             self.is_owner[owner.0 as usize] = true;
@@ -115,7 +122,13 @@ impl Outline {
             let edge = &part.graph().edges[*index];
             !part.is_direct(*index) && ways.contains(&(edge.caller, edge.callee, edge.site))
         };
-        if new.iter().any(is_other_way) {
+        let concerns_others = |index: &usize| {
+            let edge = &part.graph().edges[*index];
+            !part.is_direct(*index)
+                && part.concerns_others(edge.callee)
+                && !again.known.contains(&(edge.caller, edge.callee, edge.site))
+        };
+        if new.iter().any(is_other_way) || new.iter().any(concerns_others) {
             return None;
         }
         let mut lists = Lists::of(&self.needs);

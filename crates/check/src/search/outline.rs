@@ -37,6 +37,10 @@ pub struct Outline {
     pub(crate) is_owner: Vec<bool>,
     /// Functions that call something of what they are given.
     pub(crate) has_variables: Vec<bool>,
+    /// Of which parameters of each of both somebody asks what they are, as bits.
+    pub(crate) asked_parameters: FxHashMap<FnId, u32>,
+    /// Calls of parameters of other functions: who makes them, where, and a print of what they call.
+    pub(crate) foreign: FxHashSet<(FnId, Site, u64)>,
     /// What others have asked of each function, and what it gave to them.
     pub(crate) asked_of: Vec<Asked>,
     pub(crate) prints: Vec<Print>,
@@ -323,6 +327,8 @@ impl Outline {
         self.is_deaf = program.functions().map(|id| is_plain(id) && graph.gets_no_answer(id)).collect();
         self.is_owner = program.functions().map(|id| graph.is_owner(id)).collect();
         self.has_variables = program.functions().map(|id| graph.has_variables(id)).collect();
+        self.asked_parameters.clone_from(graph.asked_parameters());
+        self.add_foreign(program, graph);
         self.elsewhere.clone_from(&graph.elsewhere);
         self.offloads = graph.offloaded.iter().map(|offloaded| (offloaded.caller, offloaded.site)).collect();
         self.is_self_contained = program
@@ -337,6 +343,13 @@ impl Outline {
         for edge in graph.deferred_edges() {
             self.calls[edge].runs = Runs::Elsewhere;
         }
+    }
+
+    /// Adds calls of parameters of other functions.
+    pub(super) fn add_foreign(&mut self, program: &Program, graph: &Graph) {
+        let mut prints = Prints::default();
+        let places = graph.foreign_places().iter();
+        self.foreign.extend(places.map(|(caller, site, value)| (*caller, *site, prints.value(program, *value))));
     }
 
     fn add_scheduled(&mut self, program: &Program, graph: &Graph) {
