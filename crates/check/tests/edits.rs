@@ -1295,6 +1295,15 @@ fn calls_of_the_same_with_other_arguments() {
 }
 
 #[test]
+fn arguments_without_a_parameter_of_their_own() {
+    let lib = "import asyncio\nimport time\n\n\nclass Group:\n    def __init__(self, *all, **others):\n        self.all = all\n        self.others = others\n\n    def run(self):\n        for one in self.all:\n            one()\n\n\nclass One:\n    def __init__(self, *all):\n        self.last = all[2]\n\n\ndef slow():\n    time.sleep(1)\n\n\ndef fast():\n    pass\n\n\nasync def use(group: Group, one: One):\n    group.run()\n    one.last()\n    await asyncio.sleep(0)\n";
+    let main = "from lib import Group, One, fast, slow\n\n\ndef keep():\n    print(Group(1, 2, fast))\n    print(One(1, 2, fast))\n";
+    let files = [("lib.py", lib), ("main.py", main)];
+    one_by_one(&files, &[("main.py", "Group(1, 2, fast)", "Group(1, 2, slow)")], 0);
+    one_by_one(&files, &[("main.py", "One(1, 2, fast)", "One(1, 2, slow)")], 0);
+}
+
+#[test]
 fn names_of_modules_that_have_other_values() {
     let other = "import lib\nimport time\nfrom lib import fast as run\n\nPAUSE = None\n\n\nasync def first():\n    run()\n    await lib.other()\n\n\nasync def second():\n    if PAUSE:\n        PAUSE()\n    await lib.other()\n";
     let files = [("lib.py", HANDED_ON), ("main.py", other)];

@@ -179,16 +179,16 @@ fn is_there_again(outline: &Outline, heard: &HeardAgain<'_>, is_touched: bool) -
 /// The parameters that may be something else where an argument is, as bits.
 fn touched(program: &mut Program, callee: FnId, call: (FileId, ExprId), changed: &Changed) -> u32 {
     let Some(given) = given_before(program, callee, call) else { return u32::MAX };
-    match changed {
-        Changed::Positional(place) => bits_from((place + given) as u32),
-        Changed::Keyword(name) => {
-            let facts = &program.file(program.file_of(callee)).facts;
-            let parameters = (0..).zip(&program.function(callee).parameters);
-            let is_it = |one: &Parameter| facts.name(one.name) == name || one.kind == ParameterKind::VariadicKeyword;
-            parameters.filter(|(_, one)| is_it(one)).fold(0, |all, (place, _)| all | bit_of(place))
-        }
-        Changed::Starred(_) | Changed::Any => u32::MAX,
-    }
+    let facts = &program.file(program.file_of(callee)).facts;
+    // What has no parameter of its own is in one that takes the rest.
+    let (own, name, rest) = match changed {
+        Changed::Positional(place) => (bits_from((place + given) as u32), "", ParameterKind::Variadic),
+        Changed::Keyword(name) => (0, &**name, ParameterKind::VariadicKeyword),
+        Changed::Starred(_) | Changed::Any => return u32::MAX,
+    };
+    let is_it = |one: &Parameter| one.kind == rest || facts.name(one.name) == name;
+    let parameters = (0..).zip(&program.function(callee).parameters).filter(|(_, one)| is_it(one));
+    parameters.fold(own, |all, (place, _)| all | bit_of(place))
 }
 
 /// How many parameters a function has been given before a call's arguments: the object, if it is a method. None, if something stands between both.
