@@ -5,9 +5,11 @@
 
 mod blocking;
 mod callbacks;
+mod methods;
 mod quiet;
 mod types;
 
+pub(crate) use methods::{Called, called};
 pub(crate) use quiet::{is_builtin, is_quiet, is_quiet_builtin};
 
 use rustc_hash::FxHashMap;

@@ -9,7 +9,7 @@ use crate::catalogue::Category;
 use crate::facts::{Condition, EventKind, Expr, Span};
 use crate::graph::{Edge, Graph, Offloaded, OffloadedTo, SinkCall, Site};
 use crate::link::Program;
-use crate::link::values::{FileId, FnId};
+use crate::link::values::{ClsId, FileId, FnId};
 use crate::{Settings, SyncCallers};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,7 +50,7 @@ pub(super) struct Closures<'p, 'f> {
     /// Functions that a call hands to a thread, which can run them still: by the call, with the span of the function.
     pub(super) offloads: FxHashMap<(Site, FnId), Span>,
     /// Attributes of objects of which nothing is known, by their names.
-    pub(super) unknown: FxHashMap<String, Vec<super::doubts::Unknown>>,
+    pub(super) unknown: FxHashMap<String, Vec<super::unknown::Unknown>>,
     /// Objects whose attributes are named at run time.
     pub(super) named: Vec<(FileId, Named)>,
     /// What the program exports, if plain functions are to stay.
@@ -66,7 +66,7 @@ impl<'p, 'f> Closures<'p, 'f> {
     ) -> Self {
         let on_loop = on_loop(program, graph);
         let (escapes, decorated) = (escapes(program), decorated(program));
-        let (unknown, named) = (super::doubts::unknown(program, graph), super::doubts::named(program));
+        let (unknown, named) = (super::unknown::unknown(program, graph), super::doubts::named(program));
         let sites = Sites::new(graph);
         let keeps_plain = settings.sync_callers == SyncCallers::Wrapper;
         let offloads = offloads(program, graph, pages, keeps_plain);
@@ -168,6 +168,11 @@ impl<'p, 'f> Closures<'p, 'f> {
 
     pub(super) fn name_of(&self, function: FnId) -> String {
         self.program.file(self.program.file_of(function)).facts.name(self.program.function(function).name).to_owned()
+    }
+
+    /// As Python's `__qualname__`.
+    pub(super) fn class_name(&self, class: ClsId) -> String {
+        self.program.file(self.program.class_file(class)).facts.name(self.program.class(class).qualified).to_owned()
     }
 
     /// All contexts of an `async with` are asynchronous.

@@ -2,50 +2,13 @@
 //! that are imported while a loop runs. In doubt a chain is left alone.
 
 use super::closure::{Closure, Closures, Obstacle};
+use super::obstacles::may_call_on_loop;
 use super::sites::at;
-use crate::facts::{ArgumentKind, BindingKind, Constant, EventKind, Expr, ExprId, MODULE, ParameterKind, ScopeKind};
-use crate::graph::{Edge, Graph, Site};
+use crate::facts::{BindingKind, Constant, EventKind, Expr, ExprId, MODULE, ScopeKind};
+use crate::graph::{Edge, Site};
 use crate::link::Program;
 use crate::link::values::{ClsId, EMPTY, FileId, FnId, SetId, Value, ValueId};
-use rustc_hash::{FxHashMap, FxHashSet};
-
-/// An attribute of an object of which nothing is known.
-#[derive(Clone, Debug)]
-pub(super) struct Unknown {
-    pub(super) site: Site,
-    pub(super) caller: FnId,
-    /// How many arguments it is called with, if they can be counted; none if it is only read.
-    arguments: Option<usize>,
-    is_called: bool,
-}
-
-/// All of them, by the attribute's name.
-pub(super) fn unknown(program: &mut Program, graph: &Graph) -> FxHashMap<String, Vec<Unknown>> {
-    let mut all: FxHashMap<String, Vec<Unknown>> = FxHashMap::default();
-    for caller in program.functions() {
-        let file = program.file_of(caller);
-        for event in program.events(caller).iter().copied() {
-            let (attribute, is_called, arguments) = match (event.kind, program.expr(file, event.expr)) {
-                (EventKind::Call(_), Expr::Call(callee, arguments)) => {
-                    let is_counted = arguments.iter().all(|argument| argument.kind == ArgumentKind::Positional);
-                    (*callee, true, is_counted.then_some(arguments.len()))
-                }
-                (EventKind::Read, _) => (event.expr, false, None),
-                _ => continue,
-            };
-            let Expr::Attribute(_, name) = *program.expr(file, attribute) else { continue };
-            let set = program.eval(file, attribute);
-            let members = program.values.members(set);
-            if set != EMPTY && !members.iter().any(|value| is_unknown(program, graph, *value, 0)) {
-                continue;
-            }
-            let name = program.file(file).facts.name(name).to_owned();
-            let site = Site { file, span: event.span };
-            all.entry(name).or_default().push(Unknown { site, caller, arguments, is_called });
-        }
-    }
-    all
-}
+use rustc_hash::FxHashSet;
 
 /// An object that is asked for something by a name that is made at run time, or that an `ExitStack` enters.
 #[derive(Clone, Copy, Debug)]
@@ -82,14 +45,13 @@ pub(super) fn named(program: &mut Program) -> Vec<(FileId, Named)> {
 }
 
 impl Closures<'_, '_> {
-    /// Whether all calls of a method are known.
+    /// Whether all calls of a function are known.
     pub(super) fn is_known_everywhere(&mut self, function: FnId, name: &str) -> Result<(), Obstacle> {
-        let Some(class) = self.program.class_of(function) else { return Ok(()) };
-        let doubt = self.unknown.get(name).into_iter().flatten().find(|unknown| self.may_be(function, unknown));
-        if let Some(doubt) = doubt {
+        if let Some(doubt) = self.doubt(function, name) {
             let reason = format!("this may use `{name}` as well: what it is used of is not known");
             return Err(Obstacle { site: doubt.site, reason });
         }
+        let Some(class) = self.program.class_of(function) else { return Ok(()) };
         let mut classes: Vec<ClsId> = self.program.ancestors(class).collect();
         classes.extend_from_slice(self.program.heirs(class));
         if let Some(site) = self.named_of(&classes, false) {
@@ -105,7 +67,10 @@ impl Closures<'_, '_> {
         let mut classes: Vec<ClsId> = self.program.ancestors(class).collect();
         classes.extend_from_slice(self.program.heirs(class));
         match self.named_of(&classes, true) {
-            Some(site) => Err(Obstacle { site, reason: "an `ExitStack` enters it as it is now".to_owned() }),
+            Some(site) => {
+                let reason = format!("an `ExitStack` enters `{}` as it is now", self.class_name(class));
+                Err(Obstacle { site, reason })
+            }
             None => Ok(()),
         }
     }
@@ -129,7 +94,9 @@ impl Closures<'_, '_> {
         let known: Vec<FnId> = self.sites.at(self.graph, caller, site).map(|edge| edge.callee).collect();
         let set = self.program.eval(site.file, callee);
         for value in self.program.values.shared(set).iter().copied() {
-            let Some(root) = self.root(value).filter(|_| edge.via.is_empty()) else { continue };
+            let Some(root) = super::unknown::root(self.program, value).filter(|_| edge.via.is_empty()) else {
+                continue;
+            };
             for giver in &self.graph.into[root.0.0 as usize] {
                 let env = self.program.values.env(self.graph.edges[*giver].env);
                 let given = env.iter().find(|(key, _)| *key == root).map_or(EMPTY, |(_, set)| *set);
@@ -148,32 +115,13 @@ impl Closures<'_, '_> {
             self.program.values.members(given).iter().copied().filter(|value| !is_nothing(value)).collect();
         given.into_iter().all(|one| {
             let one = self.program.values.set(vec![one]);
-            let called = self.put_in(value, one);
+            let called = super::unknown::put_in(self.program, value, one);
             let is_known = |value: &ValueId| match self.program.values.get(*value) {
                 Value::Function(function, _) | Value::Bound(function, ..) => known.contains(function),
                 _ => false,
             };
             called != EMPTY && self.program.values.members(called).iter().all(is_known)
         })
-    }
-
-    /// What comes of a parameter that is this.
-    fn put_in(&mut self, value: ValueId, given: SetId) -> SetId {
-        match *self.program.values.get(value) {
-            Value::Step(inner, step) => {
-                let inner = self.put_in(inner, given);
-                self.program.step_set(inner, step)
-            }
-            _ => given,
-        }
-    }
-
-    fn root(&self, value: ValueId) -> Option<(FnId, u32)> {
-        match *self.program.values.get(value) {
-            Value::Step(inner, _) => self.root(inner),
-            Value::Parameter(owner, parameter) => Some((owner, parameter)),
-            _ => None,
-        }
     }
 
     /// One of several values that nothing is known of.
@@ -196,23 +144,6 @@ impl Closures<'_, '_> {
             let is_unknown = !is_constant && self.program.eval(file, part) == EMPTY;
             is_unknown || (depth < DEEPEST && self.is_partly_unknown(file, part, depth + 1))
         })
-    }
-
-    fn may_be(&self, function: FnId, unknown: &Unknown) -> bool {
-        let this = self.program.function(function);
-        let is_variadic = this.parameters.iter().any(|parameter| parameter.kind == ParameterKind::Variadic);
-        let is_positional = |kind| matches!(kind, ParameterKind::PositionalOnly | ParameterKind::Positional);
-        let most = this.parameters.iter().filter(|parameter| is_positional(parameter.kind)).count();
-        let least = this
-            .parameters
-            .iter()
-            .filter(|parameter| is_positional(parameter.kind) && parameter.default.is_none())
-            .count();
-        match unknown.arguments {
-            // With or without the instance.
-            Some(count) if unknown.is_called => (is_variadic || count <= most) && count + 1 >= least,
-            _ => true,
-        }
     }
 
     /// Where an object of one of these classes is asked by a name that is not known; or where an `ExitStack` enters it.
@@ -250,6 +181,10 @@ impl Closures<'_, '_> {
                 self.is_imported_early(file)?;
                 continue;
             }
+            if !closure.functions.contains(&function) {
+                self.is_not_made_for_the_loop(function)?;
+                self.is_not_for_others(function)?;
+            }
             if !closure.functions.contains(&function) && self.program.class_of(function).is_some() {
                 let name = self.program.file(file).facts.name(self.program.function(function).name);
                 let doubt = self.unknown.get(name).into_iter().flatten().find(|unknown| {
@@ -268,6 +203,32 @@ impl Closures<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// What is made where a loop runs, and called nobody knows where, may be called by that loop: unless a thread was told to call it.
+    fn is_not_made_for_the_loop(&self, function: FnId) -> Result<(), Obstacle> {
+        let mut around = self.program.around(function).skip(1);
+        if self.is_called(function) || !around.any(|outer| self.awaits(outer)) {
+            return Ok(());
+        }
+        let reason = "this is made where a loop runs, which may call it: it would have to run another".to_owned();
+        Err(Obstacle { site: self.site_of(function), reason })
+    }
+
+    /// What a class outside the program calls may be called where a loop runs, as `emit` of a handler of `logging` is.
+    fn is_not_for_others(&self, function: FnId) -> Result<(), Obstacle> {
+        let Some(class) = self.program.class_of(function) else { return Ok(()) };
+        let name = self.name_of(function);
+        let (bases, is_called) = (self.program.external_bases(class), self.is_called(function));
+        let base = bases.iter().find(|base| may_call_on_loop(base, &name, is_called));
+        let Some(base) = base else { return Ok(()) };
+        let reason = format!("`{base}` may call `{name}` where a loop runs: it would have to run another");
+        Err(Obstacle { site: self.site_of(function), reason })
+    }
+
+    /// Whether it is known who calls it.
+    fn is_called(&self, function: FnId) -> bool {
+        !self.graph.into[function.0 as usize].is_empty() || self.graph.elsewhere.contains(&function)
     }
 
     /// A module that a function imports while a loop runs would run another, if its own code did.
@@ -306,71 +267,5 @@ impl Closures<'_, '_> {
     }
 }
 
-/// Whether a value is, or depends on, something of which nothing is known.
-fn is_unknown(program: &Program, graph: &Graph, value: ValueId, depth: u32) -> bool {
-    match *program.values.get(value) {
-        Value::External(path) => gives_back(program.values.path_text(path)),
-        Value::Step(inner, _) => is_unknown(program, graph, inner, depth),
-        Value::Parameter(owner, parameter) => {
-            let givers = &graph.into[owner.0 as usize];
-            givers.is_empty()
-                || depth > DEEPEST
-                || givers.iter().any(|giver| {
-                    let env = program.values.env(graph.edges[*giver].env);
-                    let given = env.iter().find(|(key, _)| *key == (owner, parameter)).map_or(EMPTY, |(_, set)| *set);
-                    given == EMPTY
-                        || program
-                            .values
-                            .members(given)
-                            .iter()
-                            .any(|value| is_unknown(program, graph, *value, depth + 1))
-                })
-        }
-        _ => false,
-    }
-}
-
-/// What comes from there was put there: it may be anything.
-fn gives_back(path: &str) -> bool {
-    // Without the attribute itself.
-    let inner = path.rsplit_once('.').map_or(path, |(inner, _)| inner);
-    // Outside a class it says of which class and object.
-    if inner.starts_with("super()") {
-        return true;
-    }
-    inner.ends_with([')', ']'])
-        && KEEPERS.iter().any(|keeper| inner.strip_prefix(keeper).is_some_and(|rest| rest.len() > 2))
-}
-
 /// Parameters that are handed on.
 const DEEPEST: u32 = 4;
-
-/// Functions and classes outside the program that give back what they were given.
-const KEEPERS: &[&str] = &[
-    "list",
-    "dict",
-    "set",
-    "tuple",
-    "eval",
-    "next",
-    "vars",
-    "iter",
-    "queue.",
-    "collections.",
-    "asyncio.Queue",
-    "asyncio.PriorityQueue",
-    "asyncio.LifoQueue",
-    "pickle.",
-    "copy.",
-    "weakref.",
-    "heapq.",
-    "itertools.",
-    "functools.",
-    "operator.",
-    "random.",
-    "multiprocessing.",
-    "concurrent.",
-    "contextvars.",
-    "threading.local",
-    "importlib.",
-];

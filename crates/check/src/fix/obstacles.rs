@@ -4,10 +4,11 @@ use super::closure::{Closure, Closures, Obstacle};
 use super::escapes::Escape;
 use super::places::{Around, Form};
 use super::sites::{at, is_call};
-use crate::facts::EventKind;
+use crate::catalogue::{Called, called};
+use crate::facts::{EventKind, ExprId};
 use crate::graph::{Edge, Site};
 use crate::link::Program;
-use crate::link::values::{FnId, SetId, Value};
+use crate::link::values::{FileId, FnId, SetId, Value};
 
 impl Closures<'_, '_> {
     /// Whether a function can be a coroutine function.
@@ -32,8 +33,8 @@ impl Closures<'_, '_> {
             self.can_generate(function, &name)?;
         }
         if let Some(class) = self.program.class_of(function) {
-            let foreign = self.program.external_bases(class).into_iter().find(|base| !is_harmless(base));
-            if let Some(base) = foreign.filter(|_| !name.starts_with('_') || is_special) {
+            let bases = self.program.external_bases(class);
+            if let Some(base) = bases.iter().find(|base| may_call(base, &name)) {
                 return obstacle(format!(
                     "`{name}` may override a method of `{base}`, which calls it as a plain function"
                 ));
@@ -93,6 +94,7 @@ impl Closures<'_, '_> {
                             _ => Some(self.program.qualified_name(known)),
                         }
                     }
+                    Value::Class { class, .. } => Some(self.class_name(*class)),
                     _ => None,
                 };
                 if name.is_some() {
@@ -105,10 +107,16 @@ impl Closures<'_, '_> {
                 None => false,
             };
             if !is_known {
-                return Some(name.unwrap_or_else(|| "?".to_owned()));
+                return Some(name.unwrap_or_else(|| self.written(file, decorator)));
             }
         }
         None
+    }
+
+    /// What the text calls a decorator, without what it is called with.
+    pub(super) fn written(&self, file: FileId, decorator: ExprId) -> String {
+        let text = self.pages.slice(file, self.program.file(file).facts.span(decorator));
+        text.split('(').next().unwrap_or(text).trim().to_owned()
     }
 
     /// Whether a file can be changed.
@@ -129,7 +137,10 @@ impl Closures<'_, '_> {
         let places = self.pages.places(site.file);
         let around = match edge.kind {
             EventKind::Iterate if is_generator && is_on_loop => return self.can_iterate(edge),
-            EventKind::Enter if is_on_loop => return self.can_enter(site),
+            EventKind::Enter if is_on_loop => {
+                self.is_context(edge)?;
+                return self.can_enter(site);
+            }
             _ if edge.is_handed => {
                 return obstacle("the function is handed over as a value: who gets it calls it as a plain function");
             }
@@ -171,6 +182,16 @@ impl Closures<'_, '_> {
             Some(found) if is_open(found.around) && !found.around.is_lambda => Ok(()),
             _ => obstacle("what iterates over it here cannot be asynchronous"),
         }
+    }
+
+    /// Whether `with` itself calls it: it can be asynchronous then. What else calls something at its end cannot.
+    fn is_context(&self, edge: &Edge) -> Result<(), Obstacle> {
+        let name = self.name_of(edge.callee);
+        if self.program.function(edge.callee).is_generator || matches!(name.as_str(), "__enter__" | "__exit__") {
+            return Ok(());
+        }
+        let reason = format!("`contextlib.closing` calls `{name}` as a plain function");
+        Err(Obstacle { site: at(edge).1, reason })
     }
 
     fn can_enter(&mut self, site: Site) -> Result<(), Obstacle> {
@@ -235,19 +256,23 @@ pub(super) fn functions_in(program: &Program, set: SetId) -> Vec<FnId> {
         .collect()
 }
 
+/// Whether a base outside the program may call a method of this name of its heirs: its own, if those are known, else all public ones.
+pub(super) fn may_call(base: &str, name: &str) -> bool {
+    let is_hidden = name.starts_with('_') && !name.ends_with("__");
+    !is_harmless(base) && called(base, name).map_or(!is_hidden, |called| called.is_some())
+}
+
+/// Whether a loop may run where it calls it. Of what the program itself calls, only what is known to be the base's is.
+pub(super) fn may_call_on_loop(base: &str, name: &str, is_called: bool) -> bool {
+    match called(base, name) {
+        Ok(called) => called == Some(Called::Anywhere),
+        Err(()) => !is_called && may_call(base, name),
+    }
+}
+
 /// Bases that call nothing of their heirs.
-pub(super) fn is_harmless(base: &str) -> bool {
-    matches!(
-        base,
-        "object"
-            | "abc.ABC"
-            | "typing.Generic"
-            | "typing.Protocol"
-            | "typing_extensions.Protocol"
-            | "enum.Enum"
-            | "typing.NamedTuple"
-    ) || base.ends_with("Exception")
-        || base.ends_with("Error")
+fn is_harmless(base: &str) -> bool {
+    matches!(base, "enum.Enum" | "typing.NamedTuple") || base.ends_with("Exception") || base.ends_with("Error")
 }
 
 const PLAIN_DECORATORS: &[&str] = &[

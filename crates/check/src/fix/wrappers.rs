@@ -9,7 +9,7 @@ use super::closure::{Closure, Closures, Obstacle};
 use super::edit::{Edit, indent};
 use super::escapes::Escape;
 use super::imports;
-use super::obstacles::is_harmless;
+use super::obstacles::may_call;
 use super::sites::{at, is_call};
 use super::writer::{Outside, Writer};
 use crate::facts::{BindingKind, Expr, ExprId, MODULE_SCOPE, ParameterKind, Span};
@@ -165,7 +165,7 @@ impl Closures<'_, '_> {
             return obstacle(&format!("the defaults of `{name}` would be made twice"));
         }
         if let Some(class) = self.program.class_of(function) {
-            let is_foreign = self.program.external_bases(class).iter().any(|base| !is_harmless(base));
+            let is_foreign = self.program.external_bases(class).iter().any(|base| may_call(base, &name));
             if is_foreign || self.family(function).iter().any(|method| !closure.functions.contains(method)) {
                 return obstacle(&format!(
                     "`{name}` overrides a method that stays as it is, or one that does overrides it"
@@ -190,8 +190,9 @@ impl Closures<'_, '_> {
         let file = self.program.file_of(function);
         self.program.function(function).decorators.clone().into_iter().find_map(|decorator| {
             let path = self.program.external_path_of(file, decorator);
-            let name = path.map_or("?", |path| self.program.values.path_text(path));
-            (!FOR_BOTH.contains(&name)).then(|| name.to_owned())
+            let name = path.map(|path| self.program.values.path_text(path).to_owned());
+            let name = name.unwrap_or_else(|| self.written(file, decorator));
+            (!FOR_BOTH.contains(&name.as_str())).then_some(name)
         })
     }
 
