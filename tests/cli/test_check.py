@@ -637,10 +637,7 @@ def test_what_is_not_repaired_is_told_and_left(check: Check, tmp_path: Path) -> 
         "main.py:6:7: not repaired: `main.Pause.__init__`: `__init__` cannot be a coroutine function: Python calls it\n"
         in complaint
     )
-    assert (
-        "Other ways: let the loop nest: make it by soliloop.new_event_loop(nesting=True), "
-        in complaint
-    )
+    assert "Other ways: hand the first function on the way to a thread: " in complaint
     assert output.endswith("Found 2 problems.\n")
     assert (tmp_path / "main.py").read_text() == program
     for way in ("--fix", "--diff"):

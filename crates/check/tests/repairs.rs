@@ -4,7 +4,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
-use soliloop_check::{File, Settings, SyncCallers, fix, know};
+use soliloop_check::{File, Finding, Refusal, Repair, Settings, SyncCallers, check, fix, know};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -50,12 +50,61 @@ fn other_line_breaks() {
     }
 }
 
+#[test]
+fn other_ways_are_those_that_help() {
+    let refused = |blocking: &str| {
+        let class = format!("class Slow:\n    def __init__(self):\n        {blocking}\n");
+        let repair = repaired(&format!("import asyncio, time\n\n{class}\nasync def main():\n    Slow()\n"));
+        assert_eq!(repair.refusals.len(), 1);
+        repair.refusals
+    };
+    let (sleep, run) = (refused("time.sleep(1)"), refused("asyncio.run(work())"));
+    assert!(Refusal::other_ways(&sleep).starts_with("hand the first function on the way to a thread"));
+    assert!(Refusal::other_ways(&run).starts_with("let the loop nest: "));
+    assert!(Refusal::other_ways(&[sleep, run].concat()).starts_with("for SL001, let the loop nest: "));
+}
+
+#[test]
+fn helps_promise_no_repair_of_what_stays_plain() {
+    let slow = "import asyncio, time\n\ndef slow(*_):\n    time.sleep(1)\n\n";
+    for (program, help) in [
+        (
+            "class A:\n    def __getitem__(self, key):\n        slow()\n\nasync def main():\n    A()[1]\n",
+            "Python calls `A.",
+        ),
+        (
+            "class A:\n    def __init__(self):\n        slow()\n\nasync def main():\n    A()\n",
+            "Python calls `A.__init__` as",
+        ),
+        ("async def main():\n    return sorted([2, 1], key=slow)\n", "a function on the way was handed over"),
+        (
+            "async def main():\n    asyncio.get_running_loop().call_soon(slow)\n",
+            "`loop.create_task(...)` of a coroutine",
+        ),
+    ] {
+        let repair = repaired(&format!("{slow}{program}"));
+        let [found] = repair.report.findings.as_slice() else { panic!("{program}: {:?}", repair.report) };
+        assert!(found.help.contains(help) && !found.help.contains("--fix"), "{program}: {}", found.help);
+    }
+}
+
+fn repaired(text: &str) -> Repair {
+    fix(&[File { path: "main.py".to_owned(), text: text.to_owned() }], vec![know(text)], &Settings::default())
+}
+
 fn look(case: &Case) -> Option<String> {
     let files: Vec<File> =
         case.before.iter().map(|(path, text)| File { path: path.clone(), text: text.clone() }).collect();
     let mut settings = Settings::default();
     settings.sync_callers = if case.keeps_plain { SyncCallers::Wrapper } else { SyncCallers::Run };
-    let known = files.iter().map(|file| know(&file.text)).collect();
+    let known: Vec<_> = files.iter().map(|file| know(&file.text)).collect();
+    let chains = |finding: &Finding| matches!(finding.code, "SL001" | "SL002");
+    let denies = |finding: &Finding| chains(finding) && !finding.help.contains("--fix") && finding.chain.len() > 2;
+    let found = check(&files, known.clone(), &settings).findings;
+    let denied = found.into_iter().find(|finding| case.refused.is_empty() && !case.after.is_empty() && denies(finding));
+    if let Some(denied) = denied {
+        return Some(format!("is repaired, but its help says {:?}", denied.help));
+    }
     let repair = fix(&files, known, &settings);
     let mut result = case.before.clone();
     result.extend(repair.changed.clone());
@@ -73,8 +122,7 @@ fn look(case: &Case) -> Option<String> {
         return Some(format!("refused for {reasons:?}"));
     }
     // What was repaired is found no more.
-    let chains = |code: &str| matches!(code, "SL001" | "SL002");
-    let left = repair.report.findings.iter().find(|finding| case.refused.is_empty() && chains(finding.code));
+    let left = repair.report.findings.iter().find(|finding| case.refused.is_empty() && chains(finding));
     left.map(|finding| format!("still finds {}", finding.message))
 }
 

@@ -71,7 +71,7 @@ fn shown(arguments: &Arguments, settings: &Settings, read: &Read, known: Vec<Kno
 
 fn refused(refusals: &[Refusal]) -> String {
     let mut text = String::new();
-    for Refusal { place, reason, functions } in refusals {
+    for Refusal { place, reason, functions, .. } in refusals {
         let mut names: Vec<String> = functions.iter().take(MOST_NAMES).map(|name| format!("`{name}`")).collect();
         if functions.len() > MOST_NAMES {
             names.push(format!("{} more", functions.len() - MOST_NAMES));
@@ -80,7 +80,7 @@ fn refused(refusals: &[Refusal]) -> String {
         let _ = writeln!(text, "{}:{}:{}: not repaired: {names}: {reason}", place.path, place.line, place.column);
     }
     if !refusals.is_empty() {
-        let _ = writeln!(text, "Other ways: {}.", Refusal::other_ways());
+        let _ = writeln!(text, "Other ways: {}.", Refusal::other_ways(refusals));
     }
     text
 }

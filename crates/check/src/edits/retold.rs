@@ -48,6 +48,7 @@ struct Row {
     callee: FnId,
     runs: Runs,
     is_registered: bool,
+    is_handed: bool,
 }
 
 impl Moves {
@@ -479,11 +480,13 @@ impl<'e> Shift<'e> {
                     let as_before = form.is_some() && like.iter().any(|call| call.form == *form);
                     let of = if known.is_some() { Of::Known } else { Of::Like { as_before } };
                     let rows = match known {
-                        Some(callee) => vec![Row { callee, runs: Runs::AtOnce, is_registered: false }],
+                        Some(callee) => {
+                            vec![Row { callee, runs: Runs::AtOnce, is_registered: false, is_handed: false }]
+                        }
                         None => self.rows_like(like)?,
                     };
                     let is_told_asynchronous = false;
-                    for Row { callee, runs, is_registered } in rows {
+                    for Row { callee, runs, is_registered, is_handed } in rows {
                         may_go(outline, caller, callee, of)?;
                         let via = via.clone();
                         let call = Call {
@@ -496,6 +499,7 @@ impl<'e> Shift<'e> {
                             is_registered,
                             is_told_asynchronous,
                             is_direct,
+                            is_handed,
                         };
                         outline.calls.push(call);
                     }
@@ -554,9 +558,9 @@ fn rows(outline: &Outline, file: FileId, first: u32) -> FxHashMap<(FunctionId, S
     let mut rows: FxHashMap<(FunctionId, Span), Vec<Row>> = FxHashMap::default();
     let mut others = FxHashSet::default();
     for call in outline.calls.iter().filter(|call| call.site.file == file && call.is_direct) {
-        let Call { callee, runs, is_registered, .. } = *call;
+        let Call { callee, runs, is_registered, is_handed, .. } = *call;
         let place = (FunctionId::new(call.caller.0 - first), call.site.span);
-        rows.entry(place).or_default().push(Row { callee, runs, is_registered });
+        rows.entry(place).or_default().push(Row { callee, runs, is_registered, is_handed });
         if call.runs == Runs::Elsewhere || !call.at.is_plain() || call.is_told_asynchronous {
             others.insert(place);
         }

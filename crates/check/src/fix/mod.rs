@@ -26,6 +26,7 @@ mod walk;
 mod wrappers;
 mod writer;
 
+use crate::catalogue::Category;
 use crate::graph::Graph;
 use crate::link::Program;
 use crate::link::values::FileId;
@@ -53,14 +54,26 @@ pub struct Refusal {
     pub reason: String,
     /// The functions that block still, by their full names.
     pub functions: Vec<String>,
+    /// The rules that tell of what blocks there, by their codes.
+    pub codes: Vec<&'static str>,
 }
 
 impl Refusal {
-    /// What can be done where a repair is refused: it ends the sentence "Other ways: ...".
-    pub fn other_ways() -> String {
-        format!("{LET_IT_NEST}; or hand the first function on the way to a thread: `await asyncio.to_thread(...)`")
+    /// What can be done where repairs are refused: it ends the sentence "Other ways: ...". A loop that nests helps against nested runs alone.
+    pub fn other_ways(refusals: &[Self]) -> String {
+        let nested = Category::Nested.code();
+        let codes = || refusals.iter().flat_map(|refusal| &refusal.codes);
+        if codes().all(|code| *code == nested) {
+            format!("{LET_IT_NEST}; or {TO_A_THREAD}")
+        } else if codes().any(|code| *code == nested) {
+            format!("for {nested}, {LET_IT_NEST}; for all, {TO_A_THREAD}")
+        } else {
+            TO_A_THREAD.to_owned()
+        }
     }
 }
+
+const TO_A_THREAD: &str = "hand the first function on the way to a thread: `await asyncio.to_thread(...)`";
 
 /// Repairs a program, and checks it again.
 ///
@@ -95,6 +108,9 @@ fn joined(mut refusals: Vec<Refusal>) -> Vec<Refusal> {
                 last.functions.extend(refusal.functions);
                 last.functions.sort();
                 last.functions.dedup();
+                last.codes.extend(refusal.codes);
+                last.codes.sort_unstable();
+                last.codes.dedup();
             }
             _ => joined.push(refusal),
         }

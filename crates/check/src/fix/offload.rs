@@ -6,7 +6,7 @@
 
 use super::closure::{Closures, Obstacle, is_told};
 use super::pages::Pages;
-use super::rewrite::tell;
+use super::rewrite::{Refused, tell};
 use super::writer::Writer;
 use super::{Step, Work};
 use crate::catalogue::Category;
@@ -21,7 +21,7 @@ pub(super) fn calls(work: &mut Work<'_>) -> Step {
     let witnesses = witnesses(program, graph);
     let mut pages = Pages::new(files, places);
     let mut writer = Writer::default();
-    let mut refused: Vec<(Obstacle, FnId)> = Vec::new();
+    let mut refused: Vec<Refused> = Vec::new();
     let mut closures = Closures::new(program, graph, &mut pages, settings);
     for witness in witnesses.iter().filter(|witness| is_for_threads(witness.category)) {
         let site = witness.first_site;
@@ -32,7 +32,8 @@ pub(super) fn calls(work: &mut Work<'_>) -> Step {
         }
         if witness.scheduled_by.is_some() {
             let reason = "the loop calls it as a plain function: hand it to a thread there".to_owned();
-            refused.push((Obstacle { site, reason }, witness.root));
+            let (obstacle, function, category) = (Obstacle { site, reason }, witness.root, witness.category);
+            refused.push(Refused { obstacle, function, category });
         } else if is_plain(&mut closures, witness) && can_write(&mut closures, site) {
             writer.offloaded(closures.pages, site);
         }

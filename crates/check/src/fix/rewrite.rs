@@ -33,7 +33,7 @@ fn repaired(work: &mut Work<'_>, is_for: fn(Category) -> bool) -> Step {
     let Work { settings, files, program, graph, places } = work;
     let graph = &*graph;
     let mut pages = Pages::new(files, places);
-    let mut refused: Vec<(Obstacle, FnId)> = Vec::new();
+    let mut refused: Vec<Refused> = Vec::new();
     let mut closures = Closures::new(program, graph, &mut pages, settings);
     let mut plans = Plans::new();
     let mut left: Vec<usize> = (0..graph.sinks.len()).collect();
@@ -58,7 +58,7 @@ fn repaired(work: &mut Work<'_>, is_for: fn(Category) -> bool) -> Step {
             if is_told(closures.program, settings, sink.site, sink.sink.category) {
                 match plan(&mut closures, sink) {
                     Ok(closure) => drop(plans.insert(index, closure)),
-                    Err(obstacle) => refused.push((obstacle, sink.caller)),
+                    Err(obstacle) => refused.push(Refused::new(obstacle, sink)),
                 }
             }
         }
@@ -67,8 +67,9 @@ fn repaired(work: &mut Work<'_>, is_for: fn(Category) -> bool) -> Step {
     let writer = write(&mut closures, &plans);
     let changed = writer.finish(closures.pages).unwrap_or_else(|| {
         let overlap = |index: &usize| {
-            let (site, caller) = (graph.sinks[*index].site, graph.sinks[*index].caller);
-            (Obstacle { site, reason: "the changes get into each other's way".to_owned() }, caller)
+            let sink = &graph.sinks[*index];
+            let reason = "the changes get into each other's way".to_owned();
+            Refused::new(Obstacle { site: sink.site, reason }, sink)
         };
         refused.extend(plans.keys().map(overlap));
         BTreeMap::new()
@@ -105,7 +106,7 @@ fn keep_needed(closures: &Closures<'_, '_>, plans: &mut Plans) {
 }
 
 /// Where code outside a loop will run one, nothing further down may still run another; and the runs of a runner go together.
-fn settle(closures: &mut Closures<'_, '_>, plans: &mut Plans, refused: &mut Vec<(Obstacle, FnId)>) {
+fn settle(closures: &mut Closures<'_, '_>, plans: &mut Plans, refused: &mut Vec<Refused>) {
     let known = known_runners(closures);
     loop {
         keep_needed(closures, plans);
@@ -130,7 +131,7 @@ fn settle(closures: &mut Closures<'_, '_>, plans: &mut Plans, refused: &mut Vec<
         }
         for (index, obstacle) in left {
             plans.remove(&index);
-            refused.push((obstacle, closures.graph.sinks[index].caller));
+            refused.push(Refused::new(obstacle, &closures.graph.sinks[index]));
         }
     }
 }
@@ -383,13 +384,28 @@ pub(super) fn patches(work: &mut Work<'_>) -> super::Texts {
     writer.finish(&mut pages).unwrap_or_default()
 }
 
+/// What is not repaired.
+pub(super) struct Refused {
+    pub(super) obstacle: Obstacle,
+    /// The function that blocks still.
+    pub(super) function: FnId,
+    pub(super) category: Category,
+}
+
+impl Refused {
+    fn new(obstacle: Obstacle, sink: &SinkCall) -> Self {
+        Self { obstacle, function: sink.caller, category: sink.sink.category }
+    }
+}
+
 /// The obstacles in words, each with the function that blocks still.
-pub(super) fn tell(closures: &Closures<'_, '_>, files: &[File], refused: Vec<(Obstacle, FnId)>) -> Vec<Refusal> {
+pub(super) fn tell(closures: &Closures<'_, '_>, files: &[File], refused: Vec<Refused>) -> Vec<Refusal> {
     let mut texts = Texts::new(files);
-    let refusals = refused.into_iter().map(|(Obstacle { site, reason }, function)| Refusal {
-        place: texts.place(site),
-        reason,
+    let refusals = refused.into_iter().map(|Refused { obstacle, function, category }| Refusal {
+        place: texts.place(obstacle.site),
+        reason: obstacle.reason,
         functions: vec![closures.program.qualified_name(function)],
+        codes: vec![category.code()],
     });
     refusals.collect()
 }

@@ -100,7 +100,7 @@ fn told<'r>(
         findings: report.findings.iter().map(|one| ToldFinding { fix: fix(one), ..finding(one) }).collect(),
         problems: report.problems.iter().map(problem).collect(),
         refusals: refusals.map(|refusals| refusals.iter().map(refusal).collect()),
-        other_ways: refusals.map(|_| Refusal::other_ways()),
+        other_ways: refusals.map(Refusal::other_ways),
     };
     let mut text = serde_json::to_string_pretty(&whole).unwrap_or_default();
     text.push('\n');
@@ -129,7 +129,7 @@ fn problem(Problem { path, line, message }: &Problem) -> ToldProblem<'_> {
     ToldProblem { path, line: *line, message }
 }
 
-fn refusal(Refusal { place, reason, functions }: &Refusal) -> ToldRefusal<'_> {
+fn refusal(Refusal { place, reason, functions, .. }: &Refusal) -> ToldRefusal<'_> {
     ToldRefusal { path: &place.path, line: place.line, column: place.column, functions, reason }
 }
 

@@ -176,7 +176,7 @@ fn tell(outline: &Outline, witness: &Witness) -> Raw {
     if let (Some(by), true) = (&witness.scheduled_by, witness.hops.is_empty()) {
         message = format!("`{by}` has the loop call `{sink}`, which {}", consequence(witness.category));
     }
-    if let (Category::Nested, true) = (witness.category, witness.is_covered) {
+    if let (Category::Nested, true) = (witness.category, witness.traits.is_covered) {
         message.push_str("; a broad `except` on the way hides that error, and the work is left out silently");
     }
     chain.push((sink, None));
@@ -207,6 +207,11 @@ const fn consequence(category: Category) -> &'static str {
 }
 
 fn help(outline: &Outline, witness: &Witness) -> String {
+    let nested = witness.category == Category::Nested;
+    if let Some((stays, instead)) = plain_one(outline, witness).filter(|_| witness.category != Category::Deadlock) {
+        let or = if nested { format!("; or {LET_IT_NEST}") } else { String::new() };
+        return format!("{stays}: {instead}{or}");
+    }
     match (witness.category, witness.hops.last()) {
         (Category::Nested, None) => format!("await the coroutine (--fix does); or {LET_IT_NEST}"),
         (Category::Nested, Some(hop)) => {
@@ -218,6 +223,37 @@ fn help(outline: &Outline, witness: &Witness) -> String {
         }
         (category, hop) => advice(category, hop.is_none()).to_owned(),
     }
+}
+
+/// Why not all functions on the way can become coroutine functions, if it is plain to see; and what can be done then.
+fn plain_one(outline: &Outline, witness: &Witness) -> Option<(String, String)> {
+    let nested = witness.category == Category::Nested;
+    if witness.scheduled_by.is_some() || !outline.kind(witness.root).is_async {
+        let does = match witness.category {
+            Category::Nested => "awaits that",
+            Category::Sleep => "does `await asyncio.sleep(...)`",
+            _ => "does `await asyncio.to_thread(...)`",
+        };
+        let instead = format!("there, `loop.create_task(...)` of a coroutine that {does}");
+        return Some(("the loop calls a plain function".to_owned(), instead));
+    }
+    if !nested && witness.category != Category::Sleep {
+        return None;
+    }
+    let mut names = witness.hops.iter().map(|hop| outline.name(hop.function));
+    let special = names.find(|name| {
+        let name = name.rsplit('.').next().unwrap_or(name);
+        name.starts_with("__") && name.ends_with("__") && !matches!(name, "__enter__" | "__exit__")
+    });
+    let stays = match special {
+        Some(name) => format!("Python calls `{name}` as a plain function"),
+        None if witness.traits.is_handed => {
+            "a function on the way was handed over, and is called as a plain one".to_owned()
+        }
+        None => return None,
+    };
+    let instead = "`await asyncio.to_thread(...)` of what gets to it, or leave this to a coroutine function that is awaited besides";
+    Some((stays, instead.to_owned()))
 }
 
 const fn advice(category: Category, is_direct: bool) -> &'static str {

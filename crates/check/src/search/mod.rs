@@ -50,8 +50,26 @@ pub(crate) struct Witness {
     pub(crate) hops: Vec<Hop>,
     pub(crate) first_site: Site,
     pub(crate) sink: String,
-    /// A handler on the way hides errors.
+    pub(crate) traits: Traits,
+}
+
+/// What is true of a way somewhere.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traits {
+    /// A handler hides errors.
     pub(crate) is_covered: bool,
+    /// A function was handed to somebody, who calls it.
+    pub(crate) is_handed: bool,
+}
+
+impl Traits {
+    const fn of_call(call: &Call) -> Self {
+        Self { is_covered: call.at.is_covered, is_handed: call.is_handed || call.is_registered }
+    }
+
+    const fn and(self, other: Self) -> Self {
+        Self { is_covered: self.is_covered || other.is_covered, is_handed: self.is_handed || other.is_handed }
+    }
 }
 
 pub(crate) struct Search<'o> {
@@ -195,7 +213,7 @@ impl<'o> Search<'o> {
             for (category, place) in by_category {
                 if seen.insert((scheduled.site, scheduled.callee, category)) {
                     let mut hops = Vec::new();
-                    let (stop, is_covered) = self.follow(scheduled.callee, place, &mut hops);
+                    let (stop, traits) = self.follow(scheduled.callee, place, &mut hops);
                     found.push(Witness {
                         category: stop.told_as,
                         root: scheduled.callee,
@@ -203,7 +221,7 @@ impl<'o> Search<'o> {
                         first_site: scheduled.site,
                         hops,
                         sink: outline.text(stop.text).to_owned(),
-                        is_covered,
+                        traits,
                     });
                 }
             }
@@ -222,7 +240,7 @@ impl<'o> Search<'o> {
                 hops: Vec::new(),
                 first_site: scheduled.site,
                 sink: self.outline.text(scheduled.text).to_owned(),
-                is_covered: false,
+                traits: Traits::default(),
             });
         }
     }
@@ -265,11 +283,11 @@ impl<'o> Search<'o> {
         best.sort_unstable_by_key(|((site, category), _)| (*site, *category));
         for ((site, _), (_, first)) in best {
             let mut hops = Vec::new();
-            let (stop, is_covered) = match first {
+            let (stop, traits) = match first {
                 First::Stop(index) => self.at_stop(index, &mut hops),
                 First::Call(call, place) => {
-                    let (stop, is_covered) = self.along(call, place, &mut hops);
-                    (stop, outline.calls[call].at.is_covered || is_covered)
+                    let (stop, traits) = self.along(call, place, &mut hops);
+                    (stop, Traits::of_call(&outline.calls[call]).and(traits))
                 }
             };
             found.push(Witness {
@@ -279,7 +297,7 @@ impl<'o> Search<'o> {
                 first_site: site,
                 hops,
                 sink: outline.text(stop.text).to_owned(),
-                is_covered,
+                traits,
             });
         }
     }
@@ -315,31 +333,31 @@ impl<'o> Search<'o> {
         into.iter().all(is_by_test) || into.iter().any(|call| self.passed(*call as usize, category, needs).is_some())
     }
 
-    fn at_stop(&self, index: usize, hops: &mut Vec<Hop>) -> (&'o Stop, bool) {
+    fn at_stop(&self, index: usize, hops: &mut Vec<Hop>) -> (&'o Stop, Traits) {
         let stop = &self.outline.stops[index];
         hops.extend(&stop.via);
-        (stop, stop.at.is_covered)
+        (stop, Traits { is_covered: stop.at.is_covered, is_handed: false })
     }
 
-    fn along(&self, call: usize, place: usize, hops: &mut Vec<Hop>) -> (&'o Stop, bool) {
+    fn along(&self, call: usize, place: usize, hops: &mut Vec<Hop>) -> (&'o Stop, Traits) {
         let call: &Call = &self.outline.calls[call];
         hops.extend(&call.via);
         self.follow(call.callee, place, hops)
     }
 
-    fn follow(&self, function: FnId, place: usize, hops: &mut Vec<Hop>) -> (&'o Stop, bool) {
+    fn follow(&self, function: FnId, place: usize, hops: &mut Vec<Hop>) -> (&'o Stop, Traits) {
         let (mut function, mut place) = (function, place);
-        let mut is_covered = false;
+        let mut traits = Traits::default();
         loop {
             match self.ways[function.0 as usize][place].first {
                 First::Stop(index) => {
                     hops.push(Hop { function, site: self.outline.stops[index].site });
-                    let (stop, is_last_covered) = self.at_stop(index, hops);
-                    return (stop, is_covered || is_last_covered);
+                    let (stop, last) = self.at_stop(index, hops);
+                    return (stop, traits.and(last));
                 }
                 First::Call(index, next) => {
                     let call = &self.outline.calls[index];
-                    is_covered |= call.at.is_covered;
+                    traits = traits.and(Traits::of_call(call));
                     hops.push(Hop { function, site: call.site });
                     hops.extend(&call.via);
                     (function, place) = (call.callee, next);

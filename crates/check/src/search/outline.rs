@@ -5,7 +5,7 @@ use super::answers::Given;
 use super::rows::Rows;
 use super::terms::Terms;
 use crate::catalogue::Category;
-use crate::facts::{Event, Id, Names, Span, Suppression};
+use crate::facts::{Event, EventKind, Id, Names, Span, Suppression};
 use crate::graph::{self, Edge, Graph, Hop, Noise, Site, other_loops};
 use crate::link::values::{FileId, FnId, PathId};
 use crate::link::{Asked, Families, Need, Print, Prints, Program, Truth, Words, is_dual_name};
@@ -134,6 +134,7 @@ impl Where {
     }
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not a state")]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Call {
     pub(crate) caller: FnId,
@@ -148,6 +149,8 @@ pub(crate) struct Call {
     pub(crate) is_told_asynchronous: bool,
     /// The caller itself says what is called.
     pub(crate) is_direct: bool,
+    /// The callee was handed to somebody, who calls it.
+    pub(crate) is_handed: bool,
 }
 
 /// A call of something that blocks.
@@ -215,6 +218,7 @@ impl Call {
             is_registered: edge.is_registered,
             is_told_asynchronous,
             is_direct,
+            is_handed: edge.is_handed && matches!(edge.kind, EventKind::Call(_)),
         }
     }
 }
