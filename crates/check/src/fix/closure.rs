@@ -3,6 +3,7 @@
 use super::doubts::Named;
 use super::escapes::{Escape, decorated, escapes};
 use super::pages::Pages;
+use super::places::Form;
 use super::sites::{Sites, at, is_call};
 use super::{obstacles::is_manager, twins};
 use crate::catalogue::Category;
@@ -53,6 +54,8 @@ pub(super) struct Closures<'p, 'f> {
     pub(super) unknown: FxHashMap<String, Vec<super::unknown::Unknown>>,
     /// Objects whose attributes are named at run time.
     pub(super) named: Vec<(FileId, Named)>,
+    /// Classes that say what others must have to stand for them.
+    pub(super) protocols: Vec<ClsId>,
     /// What the program exports, if plain functions are to stay.
     pub(super) exports: Option<FxHashSet<FnId>>,
 }
@@ -67,11 +70,11 @@ impl<'p, 'f> Closures<'p, 'f> {
         let on_loop = on_loop(program, graph);
         let (escapes, decorated) = (escapes(program), decorated(program));
         let (unknown, named) = (super::unknown::unknown(program, graph), super::doubts::named(program));
-        let sites = Sites::new(graph);
+        let (sites, protocols) = (Sites::new(graph), super::supers::protocols(program));
         let keeps_plain = settings.sync_callers == SyncCallers::Wrapper;
         let offloads = offloads(program, graph, pages, keeps_plain);
         let exports = keeps_plain.then(|| super::wrappers::exports(program));
-        Self { program, graph, pages, sites, on_loop, escapes, decorated, offloads, unknown, named, exports }
+        Self { program, graph, pages, sites, on_loop, escapes, decorated, offloads, unknown, named, protocols, exports }
     }
 
     /// The functions that must change for this call of something blocking to be awaited.
@@ -106,6 +109,7 @@ impl<'p, 'f> Closures<'p, 'f> {
             self.callers(function, &mut next)?;
         }
         self.look_around(&mut closure)?;
+        self.delegates_to_its_own(&closure)?;
         if closure.functions.contains(&sink.caller) || self.program.function(sink.caller).is_async {
             self.is_free_of_locks(sink.caller, sink.site)?;
         }
@@ -161,6 +165,25 @@ impl<'p, 'f> Closures<'p, 'f> {
             let call = places.calls.get(&site.span).filter(|_| is_call(edge));
             if call.is_none_or(|call| !super::obstacles::is_open(call.around) || call.around.is_lambda) {
                 return Err(Obstacle { site, reason: super::obstacles::NO_PLACE.to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    /// `yield from` has no asynchronous form: what it takes from must become asynchronous, too.
+    fn delegates_to_its_own(&mut self, closure: &Closure) -> Result<(), Obstacle> {
+        for &function in closure.functions.iter().filter(|function| self.program.function(**function).is_generator) {
+            let Site { file, span } = self.site_of(function);
+            let places = self.pages.places(file);
+            let Some(range) = places.definitions.get(&span).map(|definition| definition.range) else { continue };
+            let is_own = |at: u32| places.function_around(at).is_some_and(|around| around.range == range);
+            for (taken, _) in places.loops.iter().filter(|(_, one)| matches!(one.form, Form::Delegation(_))) {
+                let site = Site { file, span: *taken };
+                let mut edges = self.sites.at(self.graph, function, site);
+                if is_own(taken.start) && !edges.any(|edge| closure.functions.contains(&edge.callee)) {
+                    let reason = "`yield from` cannot stand in an asynchronous generator, and this is no generator that becomes one";
+                    return Err(Obstacle { site, reason: reason.to_owned() });
+                }
             }
         }
         Ok(())
@@ -256,6 +279,7 @@ impl<'p, 'f> Closures<'p, 'f> {
         classes.extend_from_slice(self.program.heirs(class));
         classes.sort_unstable();
         classes.dedup();
+        classes.extend(self.protocols_of(&classes));
         let mut found = Vec::new();
         for class in classes {
             for name in &names {
@@ -264,6 +288,14 @@ impl<'p, 'f> Closures<'p, 'f> {
         }
         found.retain(|method| !self.is_setter(*method));
         found
+    }
+
+    /// The protocols that some of these classes stand for, without saying so.
+    fn protocols_of(&self, classes: &[ClsId]) -> Vec<ClsId> {
+        let stands = |protocol: &&ClsId| {
+            !classes.contains(protocol) && self.program.heirs(**protocol).iter().any(|heir| classes.contains(heir))
+        };
+        self.protocols.iter().filter(stands).copied().collect()
     }
 
     /// The other parts of a property stay as they are.

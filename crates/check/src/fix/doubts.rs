@@ -5,7 +5,7 @@ use super::closure::{Closure, Closures, Obstacle};
 use super::obstacles::may_call_on_loop;
 use super::sites::at;
 use crate::facts::{BindingKind, Constant, EventKind, Expr, ExprId, MODULE, ScopeKind};
-use crate::graph::{Edge, Site};
+use crate::graph::{Edge, SinkCall, Site};
 use crate::link::Program;
 use crate::link::values::{ClsId, EMPTY, FileId, FnId, SetId, Value, ValueId};
 use rustc_hash::FxHashSet;
@@ -106,6 +106,22 @@ impl Closures<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the call of something that blocks may be of another function as well: of what a parameter or an attribute is given.
+    pub(super) fn may_call_another(&mut self, sink: &SinkCall) -> bool {
+        let file = sink.site.file;
+        let events = &self.program.function(sink.caller).events;
+        let is_it = |kind: EventKind| matches!(kind, EventKind::Call(_));
+        let call = events.iter().find(|event| event.span == sink.site.span && is_it(event.kind));
+        let Some(Expr::Call(callee, _)) = call.map(|event| self.program.expr(file, event.expr).clone()) else {
+            return false;
+        };
+        let set = self.program.eval(file, callee);
+        self.program.values.members(set).iter().any(|value| match self.program.values.get(*value) {
+            Value::External(path) => *path != sink.path,
+            _ => true,
+        })
     }
 
     /// Whether what comes of a parameter is one of these functions, or nothing, for all that it is given.

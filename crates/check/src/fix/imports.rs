@@ -13,13 +13,15 @@ pub(super) fn adjust(
     gone: &mut BTreeSet<Span>,
     beside: &BTreeSet<(String, String)>,
     needs_asyncio: bool,
+    is_shared: impl Fn(&str) -> bool,
 ) -> Vec<Edit> {
     let mut new = Vec::new();
     let mut done: BTreeSet<Span> = BTreeSet::new();
     let at = place_for(places, text, "asyncio");
-    let useless = |import: &&Import| {
-        import.statement.start == at && import.is_top && import.is_alone && is_useless(places, import, edits, gone)
-    };
+    let is_useless =
+        |import: &Import, gone: &BTreeSet<Span>| !is_shared(&import.name) && is_useless(places, import, edits, gone);
+    let useless =
+        |import: &&Import| import.statement.start == at && import.is_top && import.is_alone && is_useless(import, gone);
     if let Some(import) = places.imports.iter().find(useless).filter(|_| needs_asyncio) {
         // One takes the other's place.
         done.insert(import.span);
@@ -35,17 +37,14 @@ pub(super) fn adjust(
     for (old, name) in beside {
         let is_known = places.imports.iter().any(|import| import.is_top && import.name == *name);
         let Some(import) = places.import_of(old).filter(|_| !is_known) else { continue };
-        if is_useless(places, import, edits, gone) && done.insert(import.span) {
+        if is_useless(import, gone) && done.insert(import.span) {
             new.push(Edit::replace(import.span, name.as_str()));
         } else {
             new.push(Edit::replace(Span { start: import.span.end, end: import.span.end }, format!(", {name}")));
         }
     }
     for import in &places.imports {
-        if done.contains(&import.span)
-            || !is_useless(places, import, edits, gone)
-            || (needs_asyncio && import.name == "asyncio")
-        {
+        if done.contains(&import.span) || !is_useless(import, gone) || (needs_asyncio && import.name == "asyncio") {
             continue;
         }
         if import.is_alone {

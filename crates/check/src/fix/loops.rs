@@ -25,7 +25,7 @@ pub(super) fn dead(pages: &mut Pages<'_>, file: FileId, runs: &[Span], run: Span
     let mut gone: Vec<Span> = made.iter().map(|(_, statement, _)| *statement).collect();
     let mut is_set = false;
     for read in places.names.iter().filter(|read| read.name == name && is_inside(read.span.start)) {
-        let is_run = runs.iter().any(|run| run.start <= read.span.start && read.span.end <= run.end);
+        let is_run = runs.iter().any(|run| is_receiver(&places, *run, read.span));
         let call = match read.becomes {
             _ if is_run => continue,
             Becomes::Attribute(attribute) => {
@@ -52,6 +52,20 @@ pub(super) fn dead(pages: &mut Pages<'_>, file: FileId, runs: &[Span], run: Span
         gone.extend(resets.map(|(_, statement)| *statement));
     }
     gone
+}
+
+/// Whether a name is read in what a call is of, and not in its arguments.
+fn is_receiver(places: &Places, call: Span, read: Span) -> bool {
+    let function = places.calls.get(&call).map(|call| call.function);
+    function.is_some_and(|function| function.start <= read.start && read.end <= function.end)
+}
+
+/// Whether what a call of `run_until_complete` runs is made by that loop, and only runs on it.
+pub(super) fn is_its_own(pages: &mut Pages<'_>, file: FileId, run: Span) -> bool {
+    let places = pages.places(file);
+    let Some(name) = owner(pages, &places, file, run) else { return false };
+    let inside = |read: Span| run.start <= read.start && read.end <= run.end && !is_receiver(&places, run, read);
+    kind(pages, file, run) != Kind::Current && places.names.iter().any(|read| read.name == name && inside(read.span))
 }
 
 /// What kind of loop a call of `run_until_complete` runs on.

@@ -17,6 +17,7 @@ mod pages;
 mod places;
 mod rewrite;
 mod runners;
+mod shared;
 mod sites;
 mod supers;
 mod sweep;

@@ -5,10 +5,10 @@ use super::escapes::Escape;
 use super::places::{Around, Form};
 use super::sites::{at, is_call};
 use crate::catalogue::{Called, called};
-use crate::facts::{EventKind, ExprId};
+use crate::facts::{EventKind, Expr, ExprId};
 use crate::graph::{Edge, Site};
 use crate::link::Program;
-use crate::link::values::{FileId, FnId, SetId, Value};
+use crate::link::values::{ClsId, FileId, FnId, SetId, Value};
 
 impl Closures<'_, '_> {
     /// Whether a function can be a coroutine function.
@@ -42,8 +42,24 @@ impl Closures<'_, '_> {
         }
         if name == "__enter__" || name == "__exit__" {
             self.is_entered_by_with(function)?;
+            self.has_no_asynchronous_form(function)?;
         }
         self.is_known_everywhere(function, &name)
+    }
+
+    /// Whether no class of these has what the context manager would become.
+    fn has_no_asynchronous_form(&self, function: FnId) -> Result<(), Obstacle> {
+        let Some(class) = self.program.class_of(function) else { return Ok(()) };
+        let Some(name) = self.program.values.known_symbol("__aenter__") else { return Ok(()) };
+        let heirs = self.program.heirs(class).iter().copied();
+        let mut classes = heirs.chain(self.program.ancestors(class)).chain([class]);
+        match classes.find(|class| self.program.has_own(*class, name)) {
+            Some(class) => {
+                let reason = format!("`{}` has an asynchronous form already: use `async with`", self.class_name(class));
+                Err(Obstacle { site: self.site_of(function), reason })
+            }
+            None => Ok(()),
+        }
     }
 
     fn hands_over(&mut self, function: FnId, name: &str, closure: &mut Closure) -> Result<(), Obstacle> {
@@ -152,6 +168,9 @@ impl Closures<'_, '_> {
             }
             _ => return obstacle("it runs by an operator or a loop, which cannot await it"),
         };
+        if edge.kind == EventKind::Read {
+            self.is_always_read_so(edge)?;
+        }
         let function = self.program.function(edge.callee);
         let name = self.program.file(self.program.file_of(edge.callee)).facts.name(function.name);
         if is_call(edge) && matches!(name, "__enter__" | "__exit__") {
@@ -162,6 +181,35 @@ impl Closures<'_, '_> {
             None | Some(Around { is_awaited: true, .. }) => obstacle(NO_PLACE),
             Some(_) => Ok(()),
         }
+    }
+
+    /// Whether an attribute is a property of all objects that may stand there: a plain one cannot be awaited.
+    fn is_always_read_so(&mut self, edge: &Edge) -> Result<(), Obstacle> {
+        let (caller, site) = at(edge);
+        let events = &self.program.function(caller).events;
+        let read = events.iter().find(|event| event.span == site.span && event.kind == EventKind::Read);
+        let Some(Expr::Attribute(object, name)) = read.map(|event| self.program.expr(site.file, event.expr).clone())
+        else {
+            return Ok(());
+        };
+        let name = self.program.symbol(site.file, name);
+        let set = self.program.eval(site.file, object);
+        let mut classes: Vec<ClsId> = Vec::new();
+        for value in self.program.values.members(set) {
+            if let Value::Instance { class, is_exact, .. } = *self.program.values.get(*value) {
+                classes.push(class);
+                classes.extend(self.program.heirs(class).iter().filter(|_| !is_exact));
+            }
+        }
+        for class in classes {
+            let owners = [class].into_iter().chain(self.program.ancestors(class));
+            let owner = owners.into_iter().find(|owner| self.program.has_own(*owner, name));
+            if owner.is_none_or(|owner| self.program.own_method(owner, name).is_empty()) {
+                let reason = format!("this may be a plain attribute of `{}` as well", self.class_name(class));
+                return Err(Obstacle { site, reason });
+            }
+        }
+        Ok(())
     }
 
     /// A `for`, a comprehension, or a function that takes all elements at once.

@@ -39,7 +39,7 @@ pub(super) fn calls(work: &mut Work<'_>) -> Step {
         }
     }
     let refusals = tell(&closures, files, refused);
-    Step { changed: writer.finish(&mut pages).unwrap_or_default(), refusals, ..Step::default() }
+    Step { changed: writer.finish(program, &mut pages).unwrap_or_default(), refusals, ..Step::default() }
 }
 
 /// Files and databases are left: the one mostly are fast, the others' objects belong to their thread.

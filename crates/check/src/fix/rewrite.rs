@@ -65,7 +65,7 @@ fn repaired(work: &mut Work<'_>, is_for: fn(Category) -> bool) -> Step {
     }
     settle(&mut closures, &mut plans, &mut refused);
     let writer = write(&mut closures, &plans);
-    let changed = writer.finish(closures.pages).unwrap_or_else(|| {
+    let changed = writer.finish(closures.program, closures.pages).unwrap_or_else(|| {
         let overlap = |index: &usize| {
             let sink = &graph.sinks[*index];
             let reason = "the changes get into each other's way".to_owned();
@@ -327,6 +327,9 @@ fn can_write(closures: &mut Closures<'_, '_>, closure: &Closure, sink: &SinkCall
     if !super::obstacles::is_open(call.around) || call.around.is_lambda {
         return obstacle(NO_PLACE);
     }
+    if sink.sink.category != Category::Nested && closures.may_call_another(sink) {
+        return obstacle("this may also call something else, which stays as it is");
+    }
     let path = closures.program.values.path_text(sink.path);
     let has_one = matches!(call.arguments.as_slice(), [first, ..] if !first.is_starred);
     let is_run = matches!(path, "asyncio.run" | "uvloop.run") || path.ends_with(".run_until_complete");
@@ -335,6 +338,9 @@ fn can_write(closures: &mut Closures<'_, '_>, closure: &Closure, sink: &SinkCall
             runners::of(closures.pages, site.file, site.span).map(drop).map_err(|reason| Obstacle { site, reason })
         }
         Category::Nested if !(is_run && has_one) => obstacle("what this runs is not known"),
+        Category::Nested if loops::is_its_own(closures.pages, site.file, site.span) => {
+            obstacle("what this runs is of this loop, and no other can run it")
+        }
         Category::Deadlock => obstacle("`await` the coroutine here instead"),
         Category::Sleep if path != "time.sleep" => obstacle("no coroutine is known that does the same"),
         category if is_for_threads(category) && !can_move(closures, sink) => {
@@ -381,7 +387,7 @@ pub(super) fn patches(work: &mut Work<'_>) -> super::Texts {
             writer.remove(call.site.file, *statement);
         }
     }
-    writer.finish(&mut pages).unwrap_or_default()
+    writer.finish(program, &mut pages).unwrap_or_default()
 }
 
 /// What is not repaired.

@@ -4,6 +4,7 @@
 use super::closure::{Closures, Obstacle};
 use crate::facts::{Expr, ExprId};
 use crate::graph::Site;
+use crate::link::Program;
 use crate::link::values::{ClsId, FileId, FnId, Value};
 use rustc_hash::FxHashSet;
 
@@ -63,4 +64,17 @@ impl Closures<'_, '_> {
             |value| matches!(self.program.values.get(*value), Value::Class { class, .. } if classes.contains(class)),
         )
     }
+}
+
+/// Classes of the program that derive from `typing.Protocol` themselves.
+pub(super) fn protocols(program: &Program) -> Vec<ClsId> {
+    let mut all: Vec<ClsId> = program
+        .functions()
+        .filter(|function| program.is_of_protocols(*function))
+        .filter_map(|function| program.class_of(function))
+        .filter(|class| program.external_bases(*class).iter().any(|base| base.ends_with(".Protocol")))
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }

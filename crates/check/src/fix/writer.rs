@@ -4,12 +4,14 @@ use super::closure::Closures;
 use super::edit::{Edit, apply, indent, line_starts};
 use super::pages::Pages;
 use super::places::{Around, Call, Form, Listed};
+use super::shared::Shared;
 use super::sites::at;
 use super::sweep::sweep;
 use super::{imports, twins};
 use crate::catalogue::Category;
 use crate::facts::{EventKind, Span};
 use crate::graph::{Edge, SinkCall, Site};
+use crate::link::Program;
 use crate::link::values::{FileId, FnId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -334,11 +336,12 @@ impl Writer {
     }
 
     /// The new texts, without what nobody needs any more; none at all, if changes got into each other's way.
-    pub(super) fn finish(mut self, pages: &mut Pages<'_>) -> Option<BTreeMap<String, String>> {
+    pub(super) fn finish(mut self, program: &mut Program, pages: &mut Pages<'_>) -> Option<BTreeMap<String, String>> {
         let mut touched: BTreeSet<FileId> = self.edits.keys().copied().collect();
         touched.extend(self.gone.keys());
         touched.extend(&self.needs);
         let mut changed = BTreeMap::new();
+        let shared = if touched.is_empty() { Shared::default() } else { Shared::new(program) };
         for file in touched {
             let places = pages.places(file);
             let text = pages.text(file);
@@ -346,7 +349,8 @@ impl Writer {
             let mut gone = self.gone.remove(&file).unwrap_or_default();
             let opened = self.opened.remove(&file).unwrap_or_default();
             let beside = self.beside.remove(&file).unwrap_or_default();
-            let new = imports::adjust(&places, text, &edits, &mut gone, &beside, self.needs.contains(&file));
+            let is_shared = |name: &str| shared.has(file, name);
+            let new = imports::adjust(&places, text, &edits, &mut gone, &beside, self.needs.contains(&file), is_shared);
             edits.extend(new);
             edits.extend(sweep(text, &gone, &opened));
             let new = apply(text, &edits)?;
