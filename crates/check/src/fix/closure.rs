@@ -5,12 +5,13 @@ use super::escapes::{Escape, decorated, escapes};
 use super::pages::Pages;
 use super::places::Form;
 use super::sites::{Sites, at, is_call};
+use super::unknown::{put_in, root};
 use super::{obstacles::is_manager, twins};
 use crate::catalogue::Category;
 use crate::facts::{Condition, EventKind, Expr, Span};
 use crate::graph::{Edge, Graph, Offloaded, OffloadedTo, SinkCall, Site};
 use crate::link::Program;
-use crate::link::values::{ClsId, FileId, FnId};
+use crate::link::values::{ClsId, EMPTY, FileId, FnId, SetId};
 use crate::{Settings, SyncCallers};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,6 +111,7 @@ impl<'p, 'f> Closures<'p, 'f> {
         }
         self.look_around(&mut closure)?;
         self.delegates_to_its_own(&closure)?;
+        self.ends_no_iteration(&closure)?;
         if closure.functions.contains(&sink.caller) || self.program.function(sink.caller).is_async {
             self.is_free_of_locks(sink.caller, sink.site)?;
         }
@@ -350,7 +352,7 @@ impl<'p, 'f> Closures<'p, 'f> {
             for condition in conditions {
                 let Condition::Within(manager) = condition else { continue };
                 let manager = self.program.eval(site.file, manager);
-                if self.program.is_thread_lock(manager) {
+                if self.may_be_lock(manager) {
                     return Err(Obstacle {
                         site,
                         reason: "a lock of `threading` is held here: nothing may be awaited".to_owned(),
@@ -359,6 +361,26 @@ impl<'p, 'f> Closures<'p, 'f> {
             }
         }
         Ok(())
+    }
+
+    /// Whether something is a lock of threads, itself or for some caller.
+    fn may_be_lock(&mut self, set: SetId) -> bool {
+        if self.program.is_thread_lock(set) {
+            return true;
+        }
+        let graph = self.graph;
+        for value in self.program.values.shared(set).iter().copied() {
+            let Some(root) = root(self.program, value) else { continue };
+            for giver in &graph.into[root.0.0 as usize] {
+                let env = self.program.values.env(graph.edges[*giver].env);
+                let given = env.iter().find(|(key, _)| *key == root).map_or(EMPTY, |(_, set)| *set);
+                let made = put_in(self.program, value, given);
+                if self.program.is_thread_lock(made) {
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     /// Whether a generator function is one for `with`.

@@ -108,7 +108,7 @@ impl Closures<'_, '_> {
         Ok(())
     }
 
-    /// Whether the call of something that blocks may be of another function as well: of what a parameter or an attribute is given.
+    /// Whether the call of something that blocks may be of another function as well: of what an attribute or a parameter is given.
     pub(super) fn may_call_another(&mut self, sink: &SinkCall) -> bool {
         let file = sink.site.file;
         let events = &self.program.function(sink.caller).events;

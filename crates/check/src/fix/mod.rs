@@ -19,6 +19,7 @@ mod rewrite;
 mod runners;
 mod shared;
 mod sites;
+mod stops;
 mod supers;
 mod sweep;
 mod twins;

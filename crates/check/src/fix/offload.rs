@@ -94,8 +94,7 @@ fn is_plain(closures: &mut Closures<'_, '_>, witness: &Witness) -> bool {
                 return false;
             }
         }
-        let edges = graph.from[function.0 as usize].iter().map(|index| &graph.edges[*index]);
-        next.extend(edges.filter(|edge| edge.runs).map(|edge| edge.callee));
+        next.extend(closures.sites.of(graph, function).filter(|edge| edge.runs).map(|edge| edge.callee));
     }
     true
 }

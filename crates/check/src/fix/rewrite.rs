@@ -327,7 +327,7 @@ fn can_write(closures: &mut Closures<'_, '_>, closure: &Closure, sink: &SinkCall
     if !super::obstacles::is_open(call.around) || call.around.is_lambda {
         return obstacle(NO_PLACE);
     }
-    if sink.sink.category != Category::Nested && closures.may_call_another(sink) {
+    if sink.sink.category == Category::Sleep && closures.may_call_another(sink) {
         return obstacle("this may also call something else, which stays as it is");
     }
     let path = closures.program.values.path_text(sink.path);

@@ -10,6 +10,8 @@ use rustc_hash::FxHashMap;
 pub(super) struct Sites {
     edges: FxHashMap<(FnId, Site), Vec<usize>>,
     outside: FxHashMap<(FnId, Site), Vec<PathId>>,
+    /// By the function in whose text they are.
+    edges_of: FxHashMap<FnId, Vec<usize>>,
     /// Calls by their site alone.
     calls: FxHashMap<Site, Vec<usize>>,
     /// Calls of functions outside the program, by who calls.
@@ -31,6 +33,7 @@ impl Sites {
         let mut sites = Self::default();
         for (index, edge) in graph.edges.iter().enumerate() {
             sites.edges.entry(at(edge)).or_default().push(index);
+            sites.edges_of.entry(at(edge).0).or_default().push(index);
             if edge.via.is_empty() && is_call(edge) {
                 sites.calls.entry(edge.site).or_default().push(index);
             }
@@ -51,6 +54,11 @@ impl Sites {
     /// All edges at a place.
     pub(super) fn at<'s>(&'s self, graph: &'s Graph, caller: FnId, site: Site) -> impl Iterator<Item = &'s Edge> {
         self.edges.get(&(caller, site)).into_iter().flatten().map(|index| &graph.edges[*index])
+    }
+
+    /// All edges in the text of a function.
+    pub(super) fn of<'s>(&'s self, graph: &'s Graph, function: FnId) -> impl Iterator<Item = &'s Edge> {
+        self.edges_of.get(&function).into_iter().flatten().map(|index| &graph.edges[*index])
     }
 
     /// What a function calls outside the program.
