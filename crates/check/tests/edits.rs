@@ -1362,3 +1362,84 @@ fn as_many_as_can_be_asked() {
         one_by_one(&files, &edits, if others.len() > 10 { 0 } else { 2 });
     }
 }
+
+const FIELDS: &str = "\
+import asyncio
+import time
+
+
+class Quick:
+    def run(self):
+        return 1
+
+
+class Slow:
+    def run(self):
+        time.sleep(1)
+        return 1
+
+
+class Worker:
+    def __init__(self, size, mode=None):
+        self._engine = Quick()
+        self._size = size
+        self.mode = mode
+
+    async def work(self):
+        self._engine.run()
+        await asyncio.sleep(0)
+
+    def ask(self, engine: Quick):
+        engine.run()
+        return self._size
+
+
+async def main():
+    worker = Worker(3)
+    await worker.work()
+    worker.ask(Slow())
+    return Slow()
+";
+
+#[test]
+fn fields_and_types_that_are_others() {
+    let files =
+        [("lib.py", FIELDS), ("other.py", "import lib\n\n\nasync def start():\n    lib.Worker(2).ask(lib.Quick())\n")];
+    let edits = [
+        ("lib.py", "self._engine = Quick()", "self._engine = Slow()"),
+        ("lib.py", "self._engine = Slow()", "self._engine: Quick = Slow()"),
+        ("lib.py", "self._engine: Quick = Slow()", "self._engine = None"),
+        ("lib.py", "self._engine = None", "self._engine = Quick()\n        self._count = 0"),
+        ("lib.py", "self._engine.run()", "self._other = Slow()\n        self._other.run()"),
+        ("lib.py", "engine: Quick):", "engine: Slow):"),
+        ("lib.py", "engine: Slow):", "engine: Slow) -> int:"),
+    ];
+    one_by_one(&files, &edits, 4);
+    // Others read it; instances are told apart by it; what somebody was told a function returns is something else.
+    let reading =
+        [("lib.py", FIELDS), ("other.py", "import lib\n\n\nasync def start():\n    lib.Worker(2)._engine.run()\n")];
+    one_by_one(&reading, &[("lib.py", "self._engine = Quick()", "self._engine = Slow()")], 0);
+    let told = [("lib.py", "self.mode = mode", "self.mode = size")];
+    one_by_one(&[("lib.py", FIELDS)], &told, 0);
+    let stub = FIELDS.replacen(
+        "def ask(self, engine: Quick):",
+        "def make(self) -> Quick:\n        ...\n\n    def ask(self, engine: Quick):",
+        1,
+    );
+    let stub = stub.replacen("worker.ask(Slow())", "worker.make().run()", 1);
+    one_by_one(&[("lib.py", &stub)], &[("lib.py", "-> Quick:", "-> Slow:")], 0);
+}
+
+/// Calls of functions that are there no more are no calls, whatever numbers functions have then.
+#[test]
+fn functions_that_are_there_no_more() {
+    let main = "import anyio\n\n\nclass Board:\n    def create_task(self, title):\n        return title\n\n\ndef create_task(x):\n    return x\n\n\nasync def main(client):\n    create_task(1)\n    client.create_task('b')\n    async with anyio.create_task_group() as group:\n        group.start_soon(main, 1)\n";
+    one_by_one(
+        &[("main.py", main)],
+        &[
+            ("main.py", "\n\ndef create_task(x):\n", ""),
+            ("main.py", "client.create_task('b')", "client.create_task('close')"),
+        ],
+        2,
+    );
+}

@@ -5,16 +5,17 @@ use super::mentions::{Paired, mentions};
 use super::moves::{Alone, Anew, CalledAgain, Changed, Come, Gone, Moves, Redone, Under};
 use super::pairs::{Pair, Pairs};
 use super::quiet::Quiet;
+use super::renewed::{Renewed, is_of_file_alone};
 use super::uses::Uses;
 use crate::facts::{
-    ALWAYS, Argument, ArgumentKind, BindingId, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, Function,
-    FunctionId, GuardId, MODULE, MODULE_SCOPE, NameId, Parameter, ParameterKind, Part, Parts, ScopeId, ScopeKind, Span,
-    Use,
+    ALWAYS, Argument, ArgumentKind, BindingId, Class, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, Field,
+    Function, FunctionId, GuardId, MODULE, MODULE_SCOPE, NameId, Parameter, ParameterKind, Part, Parts, ScopeId,
+    ScopeKind, Span, Use,
 };
 use crate::graph::Noise;
 use crate::link::{Asked, Words, is_dual_name};
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What has been found to be the same, and where it has gone.
 pub(super) struct Alignment<'q> {
@@ -35,14 +36,19 @@ pub(super) struct Alignment<'q> {
     lost: Vec<FunctionId>,
     fresh: Vec<FunctionId>,
     anew: Anew,
+    /// What was found to be read otherwise, and has been told apart; and what has been found now.
+    renewed: &'q Renewed,
+    found: Renewed,
     asks: bool,
 }
 
 impl<'q> Alignment<'q> {
-    /// `asks`: what functions do otherwise is not told here.
-    pub(super) fn new(old: Quiet<'q>, new: Quiet<'q>, asks: bool) -> Self {
+    /// `renewed` is told apart wherever it is read; `asks`: what functions do otherwise is not told here.
+    pub(super) fn new(old: Quiet<'q>, new: Quiet<'q>, renewed: &'q Renewed, asks: bool) -> Self {
         Self {
             asks,
+            renewed,
+            found: Renewed::default(),
             old,
             new,
             exprs: Pairs::default(),
@@ -60,8 +66,8 @@ impl<'q> Alignment<'q> {
         }
     }
 
-    /// Where each place has gone, if whatever may matter is the same, but for calls that come and go.
-    pub(super) fn moves(mut self) -> Option<Moves> {
+    /// Where each place has gone, if whatever may matter is the same, but for calls that come and go; and what is read otherwise than before.
+    pub(super) fn moves(mut self) -> Option<(Moves, Renewed)> {
         let old = self.old.facts;
         let is_same = self.pair_functions()
             && self.pair_scopes()
@@ -77,11 +83,13 @@ impl<'q> Alignment<'q> {
         let called = quiet.filter_map(|event| self.new.called(event)).collect();
         let noises = self.noises();
         let asked = self.asked_anew();
-        let Self { new, spans, functions, gone, come, lost, fresh, anew, .. } = self;
+        let Self { new, spans, functions, gone, come, lost, fresh, anew, found, .. } = self;
         let lost = lost.into_iter().map(|function| old.functions[function].span).collect();
         let idle = fresh.into_iter().filter(|function| new.is_idle(*function)).collect();
         let (spans, functions) = (spans.to, functions.to);
-        is_same.then_some(Moves { spans, functions, gone, come, lost, idle, noises, called, asked, anew })
+        let fields = found.fields().map(str::to_owned).collect();
+        let moves = Moves { spans, functions, gone, come, lost, idle, noises, called, asked, anew, fields };
+        is_same.then_some((moves, found))
     }
 
     /// Whether names that matter elsewhere are mentioned as before; or such only of which the whole program can be asked.
@@ -239,13 +247,40 @@ impl<'q> Alignment<'q> {
             && self.exprs(&old.decorators, &new.decorators)
             && members.len() == now.len()
             && members.iter().all(|(name, old)| now.get(name).is_some_and(|new| self.bindings(old, new)))
-            && old.fields.len() == new.fields.len()
-            && old.fields.iter().zip(&new.fields).all(|(old, new)| {
-                self.name(old.name, new.name)
-                    && self.maybe(old.value, new.value)
-                    && self.maybe(old.annotation, new.annotation)
-                    && self.functions.are(old.by, new.by)
-            })
+            && self.fields(old, new)
+    }
+
+    /// The fields of objects: those that have come or gone, or are set to something else, are nobody else's business.
+    fn fields(&mut self, old: &'q Class, new: &'q Class) -> bool {
+        let (before, now) = (fields(self.old.facts, old), fields(self.new.facts, new));
+        let names: BTreeSet<&str> = before.keys().chain(now.keys()).copied().collect();
+        let of = |fields: &BTreeMap<&str, Vec<&'q Field>>, name: &str| fields.get(name).cloned().unwrap_or_default();
+        names.into_iter().all(|name| {
+            let (old, new) = (of(&before, name), of(&now, name));
+            let is_same = self.try_to(|this| {
+                this.all(&old, &new, |this, old, new| {
+                    this.maybe(old.value, new.value)
+                        && this.maybe(old.annotation, new.annotation)
+                        && this.functions.are(old.by, new.by)
+                })
+            });
+            is_same || self.is_renewed_field(name, &old, &new)
+        })
+    }
+
+    /// Whether a field is set otherwise than before, and nobody else has heard of it, nor looked at how it is set.
+    fn is_renewed_field(&mut self, name: &str, old: &[&Field], new: &[&Field]) -> bool {
+        let by = old.iter().map(|field| Some(field.by));
+        let setting = by.chain(new.iter().map(|field| self.functions.from.get(&field.by).copied()));
+        let asked = self.old.asked_of;
+        let is_unseen =
+            |by: Option<FunctionId>| by.and_then(|by| asked.get(by.index())).is_some_and(|one| !one.has(Asked::BODY));
+        let is_renewed = setting.into_iter().all(is_unseen) && is_of_file_alone(self.old, self.new, name);
+        if is_renewed {
+            self.anew.is_seen = true;
+            self.found.add_field(name);
+        }
+        is_renewed
     }
 
     fn function(&mut self, function: FunctionId) -> bool {
@@ -260,15 +295,14 @@ impl<'q> Alignment<'q> {
             && self.functions.are(old.parent, new.parent)
             && self.span(old.at, new.at)
             && self.span(old.span, new.span)
-            && self.parameters(now, (old, new))
+            && self.parameters((function, now), (old, new))
             && self.exprs(&old.decorators, &new.decorators)
-            && self.maybe(old.annotation, new.annotation)
             && self.body(function, now)
             && (old.decorators.is_empty() || acts(old) == acts(new))
     }
 
     /// The parameters of a function; there may be more at the end, with defaults, which nobody gives it.
-    fn parameters(&mut self, now: FunctionId, (old, new): (&Function, &Function)) -> bool {
+    fn parameters(&mut self, (function, now): (FunctionId, FunctionId), (old, new): (&Function, &Function)) -> bool {
         let more = new.parameters.get(old.parameters.len()..).unwrap_or_default();
         let is_variadic =
             |one: &Parameter| matches!(one.kind, ParameterKind::Variadic | ParameterKind::VariadicKeyword);
@@ -283,18 +317,37 @@ impl<'q> Alignment<'q> {
         }
         is_silent
             && old.parameters.len() <= new.parameters.len()
-            && old.parameters.iter().zip(&new.parameters).all(|(old, new)| {
+            && (0..).zip(old.parameters.iter().zip(&new.parameters)).all(|(place, (old, new))| {
                 old.kind == new.kind
                     && self.name(old.name, new.name)
-                    && self.maybe(old.annotation, new.annotation)
                     && self.maybe(old.default, new.default)
+                    && (self.try_to(|this| this.maybe(old.annotation, new.annotation))
+                        || self.is_renewed_parameter((function, now), place))
             })
+    }
+
+    /// Whether a parameter is said to be of another type, and only its function makes anything of that: none of a test, which may be a fixture.
+    fn is_renewed_parameter(&mut self, (function, now): (FunctionId, FunctionId), place: u32) -> bool {
+        self.anew.is_seen = true;
+        self.found.add_parameter((function, now), place);
+        !self.new.is_for_tests()
+    }
+
+    /// Whether a function says the same of what it returns; if not, the program is to be asked what that is.
+    fn promises(&mut self, now: FunctionId, (old, new): (&Function, &Function)) -> Option<bool> {
+        let is_same = self.try_to(|this| this.maybe(old.annotation, new.annotation));
+        if !is_same {
+            self.anew.grown.push(now);
+        }
+        (is_same || old.annotation.is_some() == new.annotation.is_some()).then_some(is_same)
     }
 
     /// What a function does and gives; if it is something else than before, the whole program is to be asked again.
     fn body(&mut self, function: FunctionId, now: FunctionId) -> bool {
         let (old, new) = (&self.old.facts.functions[function], &self.new.facts.functions[now]);
-        let gives_the_same = self.try_to(|this| this.ends(function, (old, new)))
+        let Some(promises_the_same) = self.promises(now, (old, new)) else { return false };
+        let gives_the_same = promises_the_same
+            && self.try_to(|this| this.ends(function, (old, new)))
             && self.try_to(|this| this.guarded(&old.yields, &new.yields))
             && (function == MODULE || old.events.is_empty() == new.events.is_empty() || is_open_ended(self.new, new));
         if !gives_the_same {
@@ -508,7 +561,8 @@ impl<'q> Alignment<'q> {
             Pair::Fresh => {}
         }
         let (one, other) = (&self.old.facts.exprs[old], &self.new.facts.exprs[new]);
-        self.span(self.old.facts.span(old), self.new.facts.span(new))
+        !self.renewed.is_read(self.new.facts, other)
+            && self.span(self.old.facts.span(old), self.new.facts.span(new))
             && ((self.old.forms.is_idle(one) && self.new.forms.is_idle(other))
                 || self.same_error(one, other)
                 || self.same_deaf((old, one), (new, other))
@@ -563,7 +617,8 @@ impl<'q> Alignment<'q> {
             Pair::Fresh => {}
         }
         let (old, new) = (&self.old.facts.bindings[old], &self.new.facts.bindings[new]);
-        old.is_declared == new.is_declared
+        !self.renewed.is_parameter(new.kind)
+            && old.is_declared == new.is_declared
             && self.same(&old.kind, &new.kind)
             && self.guard(old.guard, new.guard)
             && self.span(old.span, new.span)
@@ -679,6 +734,15 @@ fn arguments(facts: &Facts, arguments: &[Argument]) -> BTreeMap<Changed, ExprId>
 /// Whether a function may return whatever happens in it: what it does says nothing of where its callers are.
 fn is_open_ended(quiet: Quiet<'_>, function: &Function) -> bool {
     function.returns.iter().map(|(_, guard)| *guard).chain(function.end).any(|guard| quiet.guard(guard).0 == ALWAYS)
+}
+
+/// The fields of a class's objects, by name.
+fn fields<'f>(facts: &'f Facts, class: &'f Class) -> BTreeMap<&'f str, Vec<&'f Field>> {
+    let mut fields: BTreeMap<&str, Vec<&Field>> = BTreeMap::new();
+    for field in &class.fields {
+        fields.entry(facts.name(field.name)).or_default().push(field);
+    }
+    fields
 }
 
 /// The names of a scope, and what they are bound to.

@@ -2,6 +2,7 @@
 //!
 //! What the program found out of one is true of the other: [`Alike`].
 
+use super::renewed::Renewed;
 use crate::facts::{
     BindingId, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, FunctionId, NameId, Part, Parts,
     ScopeKind, Span, Use,
@@ -15,6 +16,8 @@ use std::hash::{Hash, Hasher};
 /// Those of one text.
 pub(super) struct Forms<'f> {
     facts: &'f Facts,
+    /// What is something else than before: what reads it is like nothing.
+    renewed: Option<&'f Renewed>,
     /// Texts of which it does not matter what they say.
     idle: FxHashSet<NameId>,
     owners: FxHashMap<BindingId, Owned<'f>>,
@@ -88,14 +91,14 @@ impl Alike {
 }
 
 impl<'f> Forms<'f> {
-    pub(super) fn new(facts: &'f Facts) -> Self {
+    pub(super) fn new(facts: &'f Facts, renewed: Option<&'f Renewed>) -> Self {
         let (known, outsiders) = (RefCell::default(), OnceCell::new());
-        Self { facts, idle: FxHashSet::default(), owners: owners(facts), known, outsiders }
+        Self { facts, renewed, idle: FxHashSet::default(), owners: owners(facts), known, outsiders }
     }
 
     /// Those of both texts of a file, with what is known of the words of the program before.
-    pub(super) fn of_both(old: &'f Facts, new: &'f Facts, words: &Words) -> (Self, Self) {
-        let (mut old, mut new) = (Self::new(old), Self::new(new));
+    pub(super) fn of_both((old, new): (&'f Facts, &'f Facts), renewed: &'f Renewed, words: &Words) -> (Self, Self) {
+        let (mut old, mut new) = (Self::new(old, None), Self::new(new, Some(renewed)));
         old.idle = old.texts(|text| words.is_in_one_file(text));
         let before: FxHashSet<&str> = old.idle.iter().map(|name| old.facts.name(*name)).collect();
         new.idle = new.texts(|text| words.is_new(text) || before.contains(text));
@@ -197,6 +200,7 @@ impl Walk<'_, '_> {
         std::mem::discriminant(fact).hash(&mut self.hasher);
         match fact {
             Expr::Lambda(_) => return None,
+            _ if self.forms.renewed.is_some_and(|renewed| renewed.is_read(facts, fact)) => return None,
             _ if self.forms.is_idle(fact) => {}
             Expr::Free(scope, name) => {
                 facts.name(*name).hash(&mut self.hasher);
@@ -214,6 +218,9 @@ impl Walk<'_, '_> {
         self.left = self.left.checked_sub(1)?;
         let facts = self.forms.facts;
         let known = &facts.bindings[binding];
+        if self.forms.renewed.is_some_and(|renewed| renewed.is_parameter(known.kind)) {
+            return None;
+        }
         let Owned { name, owner, is_of_function } = self.forms.owned(binding);
         // How a function calls its own names is its own business.
         let is_own = is_of_function && !known.is_declared;

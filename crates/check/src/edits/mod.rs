@@ -15,6 +15,7 @@ mod moves;
 mod pairs;
 mod quiet;
 mod redone;
+mod renewed;
 mod retold;
 mod uses;
 mod watched;
@@ -34,6 +35,7 @@ use alignment::Alignment;
 use forms::{Alike, Forms};
 use moves::Moves;
 use quiet::{Around, Quiet};
+use renewed::Renewed;
 use retold::Shift;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -163,9 +165,30 @@ impl Report {
             files.iter().map(|file| module_name(&file.path, |folder| packages.contains(folder))).collect();
         let modules = Modules::new(files.iter().map(|file| &*file.path).zip(names.iter().map(|name| &**name)));
         let around = Around { modules: &modules, file: FileId(edit.index as u32), name: &names[edit.index] };
+        let mut renewed = Renewed::default();
+        for _ in 0..MOST_TIMES {
+            let (moves, found) =
+                self.moves_with(edit, &files[edit.index].path, (&around, &catalogue), &renewed, asks)?;
+            if found == renewed {
+                return Some(moves);
+            }
+            renewed = found;
+        }
+        None
+    }
+
+    /// The same, where all that reads these is told apart; and what is found to be read otherwise than before.
+    fn moves_with(
+        &self,
+        edit: Edit<'_>,
+        path: &str,
+        (around, catalogue): (&Around<'_>, &Catalogue),
+        renewed: &Renewed,
+        asks: bool,
+    ) -> Option<(Moves, Renewed)> {
         let (old, new) = match &self.outline {
-            Some(outline) => Forms::of_both(&edit.old.1, &edit.new.1, &outline.words),
-            None => (Forms::new(&edit.old.1), Forms::new(&edit.new.1)),
+            Some(outline) => Forms::of_both((&edit.old.1, &edit.new.1), renewed, &outline.words),
+            None => (Forms::new(&edit.old.1, None), Forms::new(&edit.new.1, Some(renewed))),
         };
         let alike = self.outline.as_ref().map(|outline| Alike::new(&old, outline.noises(around.file)));
         let alike = alike.unwrap_or_default();
@@ -173,15 +196,15 @@ impl Report {
             facts,
             forms,
             alike: &alike,
-            path: &files[edit.index].path,
-            around: &around,
-            catalogue: &catalogue,
+            path,
+            around,
+            catalogue,
             watched: &self.watched,
             asked_of: self.outline.as_ref().map_or(&[], |outline| outline.asked_of(around.file)),
             words: self.outline.as_ref().map(|outline| &outline.words),
             depth: 0,
         };
-        Alignment::new(quiet(&edit.old.1, &old), quiet(&edit.new.1, &new), asks).moves()
+        Alignment::new(quiet(&edit.old.1, &old), quiet(&edit.new.1, &new), renewed, asks).moves()
     }
 
     fn move_places(&mut self, path: &str, file: &File, moves: &FxHashMap<Span, Span>) -> Option<()> {
@@ -226,3 +249,6 @@ impl Place {
         Span { start: self.bytes.0, end: self.bytes.1 }
     }
 }
+
+/// Texts are laid side by side so often, as more and more is found to be read otherwise.
+const MOST_TIMES: usize = 8;

@@ -16,7 +16,7 @@ pub(super) struct Anew {
     pub(super) given: Vec<(FunctionId, FunctionId)>,
     /// What rules see that look at this file alone is something else, or which names it mentions.
     pub(super) is_seen: bool,
-    /// Functions that have more parameters.
+    /// Functions that have more parameters, or say something else of what they return.
     pub(super) grown: Vec<FunctionId>,
 }
 
@@ -77,6 +77,8 @@ pub(super) struct Moves {
     /// Calls that must return where a loop runs, for the edit to say nothing of what is behind them.
     pub(super) asked: Vec<Span>,
     pub(super) anew: Anew,
+    /// Fields of objects that are set to something else.
+    pub(super) fields: Vec<String>,
 }
 
 /// A call that is there no more.

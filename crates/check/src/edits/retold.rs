@@ -265,20 +265,26 @@ impl<'e> Shift<'e> {
         known.splice(range.clone(), own);
     }
 
+    /// Calls by functions that are there no more, or of these, or in places that are quiet now, are out.
     fn calls(&self, outline: &mut Outline) -> Option<()> {
         let called: FxHashSet<FnId> = self.moves.called.iter().map(|function| self.global(*function)).collect();
+        let mut is_there = Vec::with_capacity(outline.calls.len());
         for call in &mut outline.calls {
             let now = (self.function(call.caller), self.function(call.callee), self.site(call.site));
-            match now {
+            is_there.push(match now {
                 (Some(caller), Some(callee), Some(site)) if self.hops(&mut call.via).is_some() => {
                     (call.caller, call.callee, call.site) = (caller, callee, site);
+                    true
                 }
-                _ if call.runs == Runs::Elsewhere => {}
+                _ if call.runs == Runs::Elsewhere => false,
                 // A function that does nothing, or did nothing: calls of it are quiet, and nobody has paired them.
-                (_, Some(callee), _) if called.contains(&callee) => call.runs = Runs::Elsewhere,
-                (_, None, _) => call.runs = Runs::Elsewhere,
+                (_, Some(callee), _) if called.contains(&callee) => false,
+                (_, None, _) => false,
                 _ => return None,
-            }
+            });
+        }
+        if is_there.contains(&false) {
+            outline.keep_calls(|place, _| is_there[place]);
         }
         outline.untold.extend(called);
         Some(())
@@ -356,18 +362,7 @@ impl<'e> Shift<'e> {
     fn undo(&self, outline: &mut Outline) -> Option<()> {
         let is_hop = |hop: &Hop| self.undone.contains(&(hop.function, hop.site));
         let is_undone = |call: &Call| self.undone.contains(&(call.caller, call.site)) || call.via.iter().any(is_hop);
-        let (mut moved, mut undone) = (FxHashMap::default(), Vec::new());
-        for (number, call) in (0..).zip(std::mem::take(&mut outline.calls)) {
-            if is_undone(&call) {
-                undone.push(call);
-            } else {
-                moved.insert(number, outline.calls.len() as u32);
-                outline.calls.push(call);
-            }
-        }
-        let passed = std::mem::take(&mut outline.passed).into_iter();
-        outline.passed =
-            passed.filter_map(|((call, need), passed)| Some(((*moved.get(&call)?, need), passed))).collect();
+        let undone = outline.keep_calls(|_, call| !is_undone(call));
         let says_something = |call: &Call| is_heard(outline, call) && self.again(call).is_none();
         // What the loop is told to call where something calls it that it was given, is told for who gave it.
         let has_given = |caller: FnId, site: Site| {

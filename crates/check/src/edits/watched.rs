@@ -18,6 +18,8 @@ pub(crate) struct Watched {
     properties: Vec<u64>,
     /// Those of classes alone.
     classes: Vec<u64>,
+    /// Fields that objects are told apart by, made without an argument for them.
+    told: Vec<u64>,
     /// Names that modules were asked for by others, whether they have them or not: with the paths of their files.
     members: Vec<u64>,
 }
@@ -29,6 +31,7 @@ impl Watched {
         let leads = program.leading_names().map(|name| hash(program.values.text(name)));
         let properties = program.property_names().map(|name| hash(program.values.text(name)));
         let classes = program.class_names().map(|name| hash(program.values.text(name)));
+        let told = program.told_names().map(|name| hash(program.values.text(name)));
         let members =
             program.asked_members().map(|(file, name)| hash((&*program.file(file).path, program.values.text(name))));
         Self {
@@ -37,6 +40,7 @@ impl Watched {
             leads: sorted(leads),
             properties: sorted(properties),
             classes: sorted(classes),
+            told: sorted(told),
             members: sorted(members),
         }
     }
@@ -47,6 +51,9 @@ impl Watched {
             let name = hash(program.values.text(name));
             add(&mut self.names, name);
             add(&mut self.leads, name);
+        }
+        for name in program.told_names() {
+            add(&mut self.told, hash(program.values.text(name)));
         }
         for (file, name) in program.asked_members() {
             self.ask(&program.file(file).path, program.values.text(name));
@@ -90,6 +97,11 @@ impl Watched {
     /// Whether some class has that name.
     pub(super) fn has_class(&self, name: &str) -> bool {
         self.classes.binary_search(&hash(name)).is_ok()
+    }
+
+    /// Whether objects are told apart by a field of that name.
+    pub(super) fn is_told(&self, name: &str) -> bool {
+        self.told.binary_search(&hash(name)).is_ok()
     }
 
     /// Whether others asked the module in this file for that name.

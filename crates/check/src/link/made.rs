@@ -171,6 +171,17 @@ impl Program {
         is_asked
     }
 
+    /// The fields that objects are told apart by, of the classes that were asked about.
+    pub(crate) fn told_names(&self) -> impl Iterator<Item = Symbol> + '_ {
+        self.makings.optional.values().flat_map(|optional| optional.iter().map(|one| one.field))
+    }
+
+    /// Whether objects of a file's classes, or of heirs of these, may be told apart by a field of that name.
+    pub(crate) fn may_tell_of(&mut self, file: FileId, field: &str) -> bool {
+        let Some(field) = self.values.known_symbol(field) else { return false };
+        self.classes_of(file).any(|class| self.may_be_asked(class, field))
+    }
+
     /// What a field is for sure of an object that was made without it.
     pub(super) fn told_field(&self, value: &Value, field: Symbol) -> Option<Constant> {
         let Value::Instance { made, .. } = *value else { return None };

@@ -290,6 +290,12 @@ impl Program {
         self.file(file).first_fn..next
     }
 
+    /// A file's classes.
+    fn classes_of(&self, file: FileId) -> impl Iterator<Item = ClsId> + use<> {
+        let next = self.files.get(file.0 as usize + 1).map_or(self.cls_files.len() as u32, |next| next.first_cls);
+        (self.file(file).first_cls..next).map(ClsId)
+    }
+
     pub(crate) fn file_of(&self, function: FnId) -> FileId {
         self.fn_files[function.0 as usize]
     }

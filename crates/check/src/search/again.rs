@@ -42,6 +42,22 @@ impl Outline {
         }
     }
 
+    /// Takes out the calls that are not to be kept, of which it is told where they stood; the others have new numbers.
+    pub(crate) fn keep_calls(&mut self, is_kept: impl Fn(usize, &Call) -> bool) -> Vec<Call> {
+        let (mut places, mut others) = (Vec::with_capacity(self.calls.len()), Vec::new());
+        for (place, call) in std::mem::take(&mut self.calls).into_iter().enumerate() {
+            let is_kept = is_kept(place, &call);
+            places.push(is_kept.then_some(self.calls.len() as u32));
+            if is_kept { &mut self.calls } else { &mut others }.push(call);
+        }
+        if !others.is_empty() {
+            let passed = std::mem::take(&mut self.passed).into_iter();
+            let passed = passed.filter_map(|((call, need), passed)| Some(((places[call as usize]?, need), passed)));
+            self.passed = passed.collect();
+        }
+        others
+    }
+
     /// Puts in what is new, and tells which calls are which edges of the part. None, if what is old is not as it was.
     pub(crate) fn take(&mut self, part: &Part<'_>, again: &Again<'_>) -> Option<FxHashMap<u32, usize>> {
         self.has_all_old(part.graph(), again).then_some(())?;

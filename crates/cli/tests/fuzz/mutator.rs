@@ -36,7 +36,7 @@ impl Mutator {
         let at = self.next(lines.len() + 1);
         let below = lines.get(at).map_or("", String::as_str);
         let indent = below[..below.len() - below.trim_start().len()].to_owned();
-        match self.next(15) {
+        match self.next(17) {
             0 if at < lines.len() => drop(lines.remove(at)),
             12 if at < lines.len() => lines.insert(at, lines[at].clone()),
             13 => {
@@ -100,6 +100,8 @@ impl Mutator {
                 }
             }
             14 => self.rename(&mut lines),
+            15 => self.set_field(&mut lines),
+            16 => self.annotate(&mut lines),
             _ => lines.insert(at, format!("{indent}{}", self.one_of(STATEMENTS))),
         }
         lines.join("\n") + "\n"
@@ -126,6 +128,71 @@ impl Mutator {
             });
             *line = parts.collect();
         }
+    }
+
+    /// A field of an object comes, goes, or is set to something else.
+    fn set_field(&mut self, lines: &mut Vec<String>) {
+        let field = |line: &str| {
+            let (name, value) = line.trim_start().strip_prefix("self.")?.split_once(" = ")?;
+            let is_name = name.split(':').next()?.chars().all(|sign| sign.is_alphanumeric() || sign == '_');
+            is_name.then(|| (name.to_owned(), value.to_owned()))
+        };
+        let fields: Vec<(usize, (String, String))> =
+            lines.iter().enumerate().filter_map(|(place, line)| Some((place, field(line)?))).collect();
+        if fields.is_empty() {
+            return;
+        }
+        let (place, (name, value)) = self.one_of(&fields).clone();
+        let other = self.one_of(&fields).1.1.clone();
+        let indent = lines[place][..lines[place].len() - lines[place].trim_start().len()].to_owned();
+        let given =
+            [other, "None".into(), "self".into(), "asyncio.Lock()".into(), format!("{value} or None"), "[]".into()];
+        let new = self.one_of(&given).clone();
+        match self.next(4) {
+            0 => drop(lines.remove(place)),
+            1 => lines.insert(place, format!("{indent}self.{name}_too = {new}")),
+            2 => {
+                lines[place] = format!("{indent}self.{}: object = {value}", name.split(':').next().unwrap_or_default());
+            }
+            _ => lines[place] = format!("{indent}self.{name} = {new}"),
+        }
+    }
+
+    /// A parameter, or what a function returns, is said to be of another type.
+    fn annotate(&mut self, lines: &mut [String]) {
+        let is_head = |place: &usize| {
+            let line = lines[*place].trim_start();
+            line.starts_with("def ") || line.starts_with("async def ")
+        };
+        let heads: Vec<usize> = (0..lines.len()).filter(is_head).collect();
+        let classes: Vec<String> = lines
+            .iter()
+            .filter_map(|line| Some(line.trim_start().strip_prefix("class ")?.split(['(', ':']).next()?.to_owned()))
+            .collect();
+        if heads.is_empty() {
+            return;
+        }
+        let place = *self.one_of(&heads);
+        let known = ["int", "str", "object", "asyncio.Lock", "'Client'"].map(str::to_owned);
+        let class = self.one_of(&[&known[..], &classes].concat()).clone();
+        let line = lines[place].clone();
+        if self.next(3) == 0 {
+            let (head, body) = line.rsplit_once(':').unwrap_or((&line, ""));
+            let head = head.split(" -> ").next().unwrap_or(head);
+            lines[place] = format!("{head} -> {class}:{body}");
+            return;
+        }
+        let Some((head, rest)) = line.split_once('(') else { return };
+        let parameters: Vec<&str> = rest.split([',', ')']).collect();
+        let name = self.one_of(&parameters).trim().split([':', '=', ' ']).next().unwrap_or_default().to_owned();
+        if name.is_empty() || !name.chars().all(|sign| sign.is_alphanumeric() || sign == '_') {
+            return;
+        }
+        let told = parameters.iter().find(|one| one.trim().split([':', '=', ' ']).next() == Some(&name));
+        let told = told.copied().unwrap_or_default();
+        let default = told.split_once('=').map_or(String::new(), |(_, default)| format!(" = {}", default.trim()));
+        let new = if self.next(4) == 0 { format!("{name}{default}") } else { format!("{name}: {class}{default}") };
+        lines[place] = format!("{head}({}", rest.replacen(told.trim(), &new, 1));
     }
 
     /// A line comes into a block.
