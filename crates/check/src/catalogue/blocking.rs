@@ -106,6 +106,7 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
     ),
     (Process, Truthy(1, "options"), "os.waitpid"),
     (Wait, Falsy(0, "timeout"), "threading.Thread().join select.poll().poll select.epoll().poll selectors.BaseSelector().select"),
+    (Wait, Falsy(0, "wait"), "concurrent.futures.Executor().shutdown"),
     (Wait, Falsy(1, "timeout"), "concurrent.futures.wait"),
     (Wait, Falsy(3, "timeout"), "select.select"),
     (Wait, Falsy(0, "timeout"), "concurrent.futures.Future().result concurrent.futures.Future().exception

@@ -4,7 +4,7 @@ use super::Handed::{self, Calls, CallsWith, Elsewhere, Enters, Iterates, OnLoop,
 
 pub(super) const HANDED: &[(&str, Handed)] = &[
     ("sorted min max itertools.groupby heapq.nsmallest heapq.nlargest list().sort", Calls(1000, "key")),
-    ("list().sort", Calls(1000, "key")),
+    ("json.dumps json.dump", Calls(1000, "default")),
     ("map filter functools.reduce itertools.takewhile itertools.dropwhile itertools.starmap itertools.filterfalse", Calls(0, "function")),
     ("itertools.accumulate", Calls(1, "func")),
     ("re.sub re.subn", Calls(1, "repl")),

@@ -618,7 +618,7 @@ impl<'q> Alignment<'q> {
         }
         let (old, new) = (&self.old.facts.bindings[old], &self.new.facts.bindings[new]);
         !self.renewed.is_parameter(new.kind)
-            && old.is_declared == new.is_declared
+            && (old.is_declared, old.is_replaced) == (new.is_declared, new.is_replaced)
             && self.same(&old.kind, &new.kind)
             && self.guard(old.guard, new.guard)
             && self.span(old.span, new.span)

@@ -211,7 +211,7 @@ impl<'q> Quiet<'q> {
     }
 
     pub(super) fn is_literal(&self, value: ExprId) -> bool {
-        matches!(self.facts.exprs[value], Expr::Unknown | Expr::Constant(_) | Expr::Text(_))
+        matches!(self.facts.exprs[value], Expr::Unknown | Expr::Constant(_) | Expr::Text(_) | Expr::Prefix(_))
     }
 
     /// Whether it is the name of a built-in exception.
@@ -590,7 +590,7 @@ impl<'q> Quiet<'q> {
             return None;
         }
         match &self.facts.exprs[expr] {
-            Expr::Text(_) | Expr::Joined(..) => Some("str()".to_owned()),
+            Expr::Text(_) | Expr::Joined(..) | Expr::Prefix(_) => Some("str()".to_owned()),
             Expr::Global(name) if self.facts.scopes[MODULE_SCOPE].stars.is_empty() => {
                 let name = self.facts.name(*name);
                 is_quiet_builtin(name).then(|| name.to_owned())

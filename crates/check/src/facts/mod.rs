@@ -104,6 +104,8 @@ pub(crate) enum Expr {
     Text(NameId),
     /// A text, and a constant one behind it: `f"{MODULE}.name"`.
     Joined(ExprId, NameId),
+    /// A text of which only the beginning is known, as that of a name: `f"do_{command}"`.
+    Prefix(NameId),
     Not(ExprId),
     /// `and` (true) or `or`, of truths.
     Logic(bool, Box<[ExprId]>),
@@ -164,6 +166,8 @@ pub(crate) struct Binding {
     pub(crate) is_used: bool,
     /// It is a `global` or `nonlocal` name of the code that binds it.
     pub(crate) is_declared: bool,
+    /// Once the module is there, its name has another value.
+    pub(crate) is_replaced: bool,
     pub(crate) span: Span,
 }
 
@@ -604,3 +608,12 @@ pub(crate) const MODULE: FunctionId = Id::new(0);
 pub(crate) const MODULE_SCOPE: ScopeId = Id::new(0);
 pub(crate) const UNKNOWN: ExprId = Id::new(0);
 pub(crate) const ALWAYS: GuardId = Id::new(0);
+
+/// Whether a text may be what several names of methods begin with: `do_`.
+pub(crate) fn is_prefix_of_names(text: &str) -> bool {
+    text.len() <= LONGEST_PREFIX
+        && text.ends_with('_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+const LONGEST_PREFIX: usize = 40;

@@ -36,7 +36,7 @@ impl Parts for Expr {
             Self::Unknown => {}
             Self::Local(bindings) => bindings.iter().copied().map(Part::Binding).for_each(tell),
             Self::Free(scope, name) => [Part::Scope(*scope), Part::Name(*name)].into_iter().for_each(tell),
-            Self::Global(name) | Self::Text(name) => tell(Part::Name(*name)),
+            Self::Global(name) | Self::Text(name) | Self::Prefix(name) => tell(Part::Name(*name)),
             Self::Attribute(value, name) | Self::Joined(value, name) => {
                 [Part::Expr(*value), Part::Name(*name)].into_iter().for_each(tell);
             }

@@ -621,6 +621,9 @@ impl<'p> Builder<'p> {
 
     fn target(&mut self, at: &Happening, target: Target) {
         match target {
+            // What a test hands over for others to call is the test's business.
+            Target::Function(callee, _)
+                if !self.is_direct && self.is_for_tests(callee) && !self.is_for_tests(at.caller) => {}
             Target::Function(callee, env) if at.scheduled_by.is_some() => {
                 let Happening { caller, site, kind, is_handed, is_registered, via, truth, whose, .. } = at.clone();
                 if let Some(by) = at.scheduled_by {
@@ -659,6 +662,10 @@ impl<'p> Builder<'p> {
     }
 
     /// The truth of an edge, with what the caller's own object must be for it; none, if it never is.
+    fn is_for_tests(&self, function: FnId) -> bool {
+        self.program.file(self.program.file_of(function)).is_test
+    }
+
     fn dispatched(&mut self, at: &Happening, callee: FnId) -> Option<Rc<Truth>> {
         let Some((receiver, name)) = at.receiver else { return Some(Rc::clone(&at.truth)) };
         if self.program.symbol(self.program.file_of(callee), self.program.function(callee).name) != name {

@@ -84,6 +84,7 @@ impl Program {
                 let found = self.special(value, "__getitem__");
                 match (found, step) {
                     (EMPTY, Step::Index(place)) => self.field_at(value, place),
+                    (EMPTY, Step::Key(key)) if self.is_typed_dict(value) => self.attribute(value, key),
                     _ => found,
                 }
             }
@@ -569,6 +570,9 @@ impl Program {
             Value::Bound(function, env, receiver) => {
                 let env = self.bind(function, env, Some(receiver), args);
                 all.push(Target::Function(function, env));
+                if self.is_made_constructor(function) {
+                    self.special_targets(receiver, &["__post_init__"], all);
+                }
             }
             Value::External(path) => all.push(Target::External(path, args)),
             Value::Parameter(..) | Value::Step(..) => all.push(Target::Variable(callee, args)),
@@ -578,7 +582,8 @@ impl Program {
             }
             Value::Class { class, is_exact } => {
                 let instance = self.value(Value::Instance { class, is_exact, made: ANYHOW });
-                for name in ["__new__", "__init__", "__post_init__"] {
+                let runs_more = self.runs_after_init(class).then_some("__post_init__");
+                for name in ["__new__", "__init__"].into_iter().chain(runs_more) {
                     let name = self.values.symbol(name);
                     for method in self.class_attribute(class, true, instance, name) {
                         self.add_targets(method, args, all, depth + 1);

@@ -139,12 +139,12 @@ impl Program {
             Kin::Class(class) => Ancestor::Class(class),
             Kin::External(path) => Ancestor::External(paths[path as usize]),
         };
-        self.learn_live(digests);
         let Hierarchy { orders, heirs, protocols, .. } = &mut self.hierarchy;
         *orders = families.orders.iter().map(|order| order.iter().map(ancestor).collect()).collect();
         heirs.clone_from(&families.heirs);
         protocols.extend(&families.protocols);
         self.hierarchy.properties = families.properties.iter().map(|name| self.values.symbol(name)).collect();
+        self.learn_live(digests);
     }
 
     /// Who derives from whom, for a program of which only the bodies of functions are others.
@@ -197,6 +197,13 @@ impl Program {
             files.flat_map(|(file, digest)| digest.classes.iter().map(|class| file.symbols[class.name.index()]));
         let live = (0..).map(ClsId).zip(classes).filter(|(_, name)| names.contains(name)).map(|(class, _)| class);
         self.hierarchy.live = live.collect();
+        // A base that is told of its heirs may make instances of them.
+        let Some(telling) = self.values.known_symbol("__init_subclass__") else { return };
+        let tells = |class: &ClsId| !self.own_method(*class, telling).is_empty();
+        let all = (0..self.cls_files.len() as u32).map(ClsId).collect::<Vec<_>>();
+        let heirs = all.into_iter().filter(tells).flat_map(|class| self.heirs(class).iter().copied());
+        let heirs: Vec<ClsId> = heirs.collect();
+        self.hierarchy.live.extend(heirs);
     }
 
     /// Whether instances of the same classes may exist as before.
@@ -228,6 +235,13 @@ impl Program {
             Ancestor::External(path) => self.values.path_text(*path).starts_with("enum."),
             Ancestor::Class(_) => false,
         })
+    }
+
+    /// Whether it is a dictionary whose class says what is in it.
+    pub(super) fn is_typed_dict(&self, value: ValueId) -> bool {
+        let Value::Instance { class, .. } = *self.values.get(value) else { return false };
+        let is_it = |base: &String| matches!(&**base, "typing.TypedDict" | "typing_extensions.TypedDict");
+        self.external_bases(class).iter().any(is_it)
     }
 
     pub(crate) fn heirs(&self, class: ClsId) -> &[ClsId] {
@@ -296,6 +310,13 @@ impl Program {
             }
             Value::Parameter(..) | Value::Step(..) | Value::External(_) => self.step(value, Step::Attribute(name)),
             Value::Sequence(parts) => self.sequence_method(value, &parts, name),
+            Value::Mapping(_) if matches!(self.values.text(name), "get" | "pop" | "setdefault") => {
+                let taker = self.values.path("dict.get");
+                let taker = self.value(Value::External(taker));
+                let positional = smallvec![SetId::of(value)];
+                let args = self.values.new_args(super::values::Args { positional, ..Default::default() });
+                self.single(Value::Partial(taker, args))
+            }
             Value::Mapping(items) => {
                 let parts: Vec<SetId> = items.iter().map(|(_, set)| *set).collect();
                 let mut all = EMPTY;
@@ -324,6 +345,11 @@ impl Program {
         let full = format!("{}.{}", self.file(file).module, self.values.text(name));
         match self.modules.find(&full, file) {
             Some(file) => self.single(Value::Module(file)),
+            // A folder without a file of its own.
+            None if self.modules.is_namespace(&full) => {
+                let full = self.values.symbol(&full);
+                self.single(Value::Namespace(full))
+            }
             None => EMPTY,
         }
     }
@@ -350,10 +376,9 @@ impl Program {
         self.values.set(methods)
     }
 
-    /// `get`, `values` and `items` give what is in it.
+    /// `values` and `items` give what is in it.
     fn mapping_method(&mut self, parts: SetId, name: Symbol) -> SetId {
         let made = match self.values.text(name) {
-            "get" | "pop" | "setdefault" => parts,
             "values" => self.single(Value::Sequence([parts].into())),
             "items" => {
                 let pair = self.single(Value::Sequence([EMPTY, parts].into()));
@@ -505,7 +530,7 @@ impl Program {
     }
 
     /// The class behind `after`, in the order of `class`, that defines a name.
-    fn next_defining(&self, class: ClsId, after: ClsId, name: Symbol) -> Option<ClsId> {
+    pub(super) fn next_defining(&self, class: ClsId, after: ClsId, name: Symbol) -> Option<ClsId> {
         let order = self.ancestors(class).skip_while(|ancestor| *ancestor != after).skip(1);
         order.into_iter().find(|ancestor| self.has_own(*ancestor, name))
     }

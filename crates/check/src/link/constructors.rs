@@ -4,7 +4,7 @@ use super::alone::Lead;
 use super::usage::{Deeds, Read};
 use super::values::{ClsId, FnId, Symbol};
 use super::{Asked, Program};
-use crate::facts::{BindingKind, Constant, Expr, ExprId, NameId};
+use crate::facts::{Argument, ArgumentKind, BindingKind, Constant, Expr, ExprId, NameId};
 use rustc_hash::FxHashSet;
 
 impl Program {
@@ -34,6 +34,44 @@ impl Program {
                 *self.expr(self.class_file(class), value) == Expr::Constant(default)
             }
             _ => false,
+        })
+    }
+
+    /// Whether making an object runs `__post_init__`, other than by a constructor that was made of its fields: where a decorator may have made one
+    /// of which nothing is known, or a class outside has one.
+    pub(super) fn runs_after_init(&self, class: ClsId) -> bool {
+        let constructor = self.values.known_symbol("__init__");
+        for ancestor in self.ancestors(class) {
+            if constructor.is_some_and(|name| !self.own_method(ancestor, name).is_empty()) {
+                return false;
+            }
+            if self.makes_constructor(ancestor) {
+                return true;
+            }
+        }
+        self.is_derived_from_outside(class)
+    }
+
+    /// Whether it is the constructor that `dataclass` makes of a class's fields, which runs `__post_init__` then: it has no text of its own.
+    pub(super) fn is_made_constructor(&self, function: FnId) -> bool {
+        let known = self.function(function);
+        known.at == known.span && self.is_constructor(function)
+    }
+
+    /// Whether a decorator may make a constructor for the class: not if it is told not to.
+    fn makes_constructor(&self, class: ClsId) -> bool {
+        let file = self.class_file(class);
+        let facts = &self.file(file).facts;
+        let is_not_to = |argument: &Argument| match argument.kind {
+            ArgumentKind::Keyword(name) => {
+                facts.name(name) == "init" && facts.exprs[argument.value] == Expr::Constant(Constant::False)
+            }
+            _ => false,
+        };
+        let mut decorators = self.class(class).decorators.iter();
+        decorators.any(|decorator| match &facts.exprs[*decorator] {
+            Expr::Call(_, arguments) => !arguments.iter().any(is_not_to),
+            _ => true,
         })
     }
 

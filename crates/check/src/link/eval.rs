@@ -8,14 +8,23 @@ use super::values::{
 };
 use super::{Asked, Busy, Memo, Named, Print, Program, Returned};
 use crate::catalogue::{canonical, is_builtin};
-use crate::facts::{BindingId, BindingKind, Constant, Expr, ExprId, Key, MODULE_SCOPE, NameId, ScopeId};
-use smallvec::smallvec;
+use crate::facts::{
+    Argument, ArgumentKind, BindingId, BindingKind, Constant, Expr, ExprId, GuardId, Key, MODULE_SCOPE, NameId,
+    ScopeId, is_prefix_of_names,
+};
+use smallvec::{SmallVec, smallvec};
 use std::rc::Rc;
 
 impl Program {
     /// `path / "name"` is a path, and a class of the program's own says what its operators give; others are of no use here.
     fn operation(&mut self, file: FileId, name: NameId, left: ExprId, right: ExprId) -> SetId {
         let left = self.eval(file, left);
+        if let Some(text) = self.only_text(left)
+            && self.file(file).facts.name(name) == "__add__"
+            && is_prefix_of_names(self.values.text(text))
+        {
+            return self.single(Value::Prefix(text));
+        }
         let mut all = EMPTY;
         for value in self.values.members(left).to_vec() {
             let given = match self.values.get(value) {
@@ -132,6 +141,10 @@ impl Program {
             Expr::Text(name) => {
                 let text = self.symbol(file, *name);
                 self.single(Value::Text(text))
+            }
+            Expr::Prefix(name) => {
+                let text = self.symbol(file, *name);
+                self.single(Value::Prefix(text))
             }
             Expr::Joined(first, rest) => {
                 let first = self.eval(file, *first);
@@ -290,7 +303,9 @@ impl Program {
         if !self.busy.insert(key) {
             return Some(EMPTY);
         }
-        let mut set = self.eval_bindings(file, &facts.scopes[MODULE_SCOPE].names[place].1);
+        let bindings = facts.scopes[MODULE_SCOPE].names[place].1.iter().copied();
+        let last: SmallVec<[BindingId; 4]> = bindings.filter(|one| !facts.bindings[*one].is_replaced).collect();
+        let mut set = self.eval_bindings(file, &last);
         if !self.values.members(set).iter().any(|value| self.says(*value)) {
             let stored = self.stored_from_outside(name, Owner::Module(file));
             set = self.values.union(set, stored);
@@ -416,7 +431,11 @@ impl Program {
             return itself;
         }
         // What a callable or an iterator of such a type does, only callers know.
-        let is_whole = |value: &ValueId| !matches!(self.values.get(*value), Value::Holding(_) | Value::Partial(..));
+        let is_whole = |value: &ValueId| match *self.values.get(*value) {
+            Value::Holding(_) | Value::Partial(..) => false,
+            Value::Instance { class, .. } => !self.is_protocol_of_callables(class),
+            _ => true,
+        };
         if self.values.members(declared).iter().all(is_whole) { declared } else { self.values.union(declared, itself) }
     }
 
@@ -509,20 +528,24 @@ impl Program {
         let mut ways: Vec<Returned> = Vec::new();
         let mut is_known = false;
         for (expr, guard) in returns {
-            let set = self.eval(file, expr);
-            if set == EMPTY {
-                continue;
-            }
-            is_known |=
-                self.values.members(set).iter().any(|value| !matches!(self.values.get(*value), Value::Constant(_)));
-            let needs = self.truth(function, guard).needs;
-            let of_receiver = self.made_of_receiver(file, function, expr, 0).unwrap_or(set);
-            match ways.iter_mut().find(|way| way.needs == needs) {
-                Some(way) => {
-                    way.set = self.values.union(way.set, set);
-                    way.of_receiver = self.values.union(way.of_receiver, of_receiver);
+            for (set, definition) in self.chosen_functions(file, expr) {
+                if set == EMPTY {
+                    continue;
                 }
-                None => ways.push(Returned { set, of_receiver, needs }),
+                is_known |=
+                    self.values.members(set).iter().any(|value| !matches!(self.values.get(*value), Value::Constant(_)));
+                let mut needs = self.truth(function, guard).needs;
+                if let Some(definition) = definition {
+                    needs.extend(self.truth(function, definition).needs);
+                }
+                let of_receiver = self.made_of_receiver(file, function, expr, 0).unwrap_or(set);
+                match ways.iter_mut().find(|way| way.needs == needs) {
+                    Some(way) => {
+                        way.set = self.values.union(way.set, set);
+                        way.of_receiver = self.values.union(way.of_receiver, of_receiver);
+                    }
+                    None => ways.push(Returned { set, of_receiver, needs }),
+                }
             }
         }
         if !is_known && let Some(annotation) = self.function(function).annotation {
@@ -533,6 +556,33 @@ impl Program {
         let ways: Rc<[Returned]> = ways.into();
         self.returned.insert(function, Rc::clone(&ways));
         ways
+    }
+
+    /// What is returned; of a name of several functions, or what a decorator makes of them, each with the condition of its definition.
+    fn chosen_functions(&mut self, file: FileId, expr: ExprId) -> SmallVec<[(SetId, Option<GuardId>); 2]> {
+        let facts = self.file(file).facts.share();
+        let (named, decorator) = match &facts.exprs[expr] {
+            Expr::Call(callee, arguments) => match **arguments {
+                [Argument { kind: ArgumentKind::Positional, value }] => (value, Some(*callee)),
+                _ => (expr, None),
+            },
+            _ => (expr, None),
+        };
+        let is_function = |one: &BindingId| matches!(facts.bindings[*one].kind, BindingKind::Function(_));
+        let bindings = match &facts.exprs[named] {
+            Expr::Local(bindings) if bindings.len() > 1 && bindings.iter().all(is_function) => bindings,
+            _ => return smallvec![(self.eval(file, expr), None)],
+        };
+        let each = bindings.iter().map(|binding| {
+            let mut set = self.eval_binding(file, *binding);
+            if let Some(decorator) = decorator {
+                let decorators = self.eval(file, decorator);
+                let args = self.values.new_args(Args { positional: smallvec![set], ..Args::default() });
+                set = self.step_set(decorators, Step::Call(args));
+            }
+            (set, Some(facts.bindings[*binding].guard))
+        });
+        each.collect()
     }
 
     /// Finds out what a function gives, as far as that is known of it as it was.

@@ -1,7 +1,9 @@
 //! Calls of the standard library that give back what they were handed, or something made of it.
 
 use super::Program;
-use super::values::{Args, ArgsId, Decoration, EMPTY, FileId, NO_ARGS, PathId, SetId, Step, Value, ValueId};
+use super::values::{
+    Args, ArgsId, ClsId, Decoration, EMPTY, FileId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
+};
 use std::rc::Rc;
 
 impl Program {
@@ -119,10 +121,37 @@ impl Program {
             }
             "next" => Some(self.step_set(first?, Step::Element)),
             "anext" => Some(self.step_set(first?, Step::AsyncElement)),
+            "dict.get" => {
+                let key = arguments.positional.get(1).and_then(|key| self.only_text(*key));
+                let step = key.map_or(Step::Item, Step::Key);
+                let found = self.step_set(first?, step);
+                let default = arguments.positional.get(2).copied().unwrap_or(EMPTY);
+                Some(self.values.union(found, default))
+            }
+            "asyncio.to_thread" | "anyio.to_thread.run_sync" | "starlette.concurrency.run_in_threadpool" => {
+                self.offloaded(path, &arguments, 0)
+            }
+            "asyncio.AbstractEventLoop().run_in_executor" => self.offloaded("asyncio.Future", &arguments, 1),
+            "concurrent.futures.ThreadPoolExecutor().submit"
+            | "concurrent.futures.ProcessPoolExecutor().submit"
+            | "concurrent.futures.Executor().submit" => self.offloaded("concurrent.futures.Future", &arguments, 0),
+            "asyncio.wrap_future" => {
+                let outside = self.external("asyncio.Future()");
+                Some(self.values.union(outside, first?))
+            }
+            "contextlib.ExitStack().enter_context" | "contextlib.AsyncExitStack().enter_context" => {
+                Some(self.step_set(first?, Step::Enter))
+            }
+            "contextlib.AsyncExitStack().enter_async_context" => {
+                let entered = self.step_set(first?, Step::AsyncEnter);
+                Some(self.held(path, entered))
+            }
+            "contextlib.nullcontext" => Some(self.held(path, first?)),
             "getattr" => {
                 let name = self.values.members(*arguments.positional.get(1)?).first().copied();
                 match name.map(|name| self.values.get(name)) {
                     Some(Value::Text(name)) => Some(self.step_set(first?, Step::Attribute(*name))),
+                    Some(Value::Prefix(prefix)) => Some(self.methods_named(first?, *prefix)),
                     // Whatever it is called, there is something to fall back on; or nothing is known.
                     _ => Some(arguments.positional.get(2).copied().unwrap_or(EMPTY)),
                 }
@@ -200,6 +229,47 @@ impl Program {
         self.values.union(given, outside)
     }
 
+    /// The methods of objects whose names begin so, unless there are too many: `getattr(self, f"do_{command}")`.
+    fn methods_named(&mut self, objects: SetId, prefix: Symbol) -> SetId {
+        let mut all = EMPTY;
+        for object in self.values.shared(objects).iter().copied() {
+            let (Value::Instance { class, .. } | Value::Class { class, .. }) = *self.values.get(object) else {
+                continue;
+            };
+            let ancestors: Vec<ClsId> = self.ancestors(class).collect();
+            let begins = |name: &Symbol| self.values.text(*name).starts_with(self.values.text(prefix));
+            let names = ancestors.iter().flat_map(|one| self.own_names(*one).filter(begins).map(|name| (*one, name)));
+            let methods = names.filter(|(one, name)| !self.own_method(*one, *name).is_empty());
+            let mut names: Vec<Symbol> = methods.map(|(_, name)| name).collect();
+            names.sort_unstable_by(|one, other| self.values.text(*one).cmp(self.values.text(*other)));
+            names.dedup();
+            for name in names.into_iter().take(MOST_NAMED) {
+                let found = self.attribute(object, name);
+                all = self.values.union(all, found);
+            }
+        }
+        all
+    }
+
+    /// What another thread gives of this argument, called with those that follow, to whoever waits for it.
+    fn offloaded(&mut self, path: &str, arguments: &Args, place: usize) -> Option<SetId> {
+        let callee = *arguments.positional.get(place)?;
+        let positional = arguments.positional[place + 1..].iter().copied().collect();
+        let args = self.values.new_args(Args { positional, ..arguments.clone() });
+        let given = self.step_set(callee, Step::Call(args));
+        Some(self.held(path, given))
+    }
+
+    /// Something outside the program that gives this.
+    fn held(&mut self, path: &str, given: SetId) -> SetId {
+        let outside = self.external(&format!("{path}()"));
+        if given == EMPTY {
+            return outside;
+        }
+        let held = self.single(Value::Holding(given));
+        self.values.union(outside, held)
+    }
+
     fn keyword(&self, arguments: &Args, name: &str) -> Option<SetId> {
         let name = self.values.known_symbol(name)?;
         arguments.keywords.iter().find(|(known, _)| *known == name).map(|(_, set)| *set)
@@ -216,3 +286,6 @@ impl Program {
         }
     }
 }
+
+/// Methods whose names have one beginning.
+const MOST_NAMED: usize = 24;

@@ -134,7 +134,7 @@ impl Prints {
             Value::Decorated(decoration, inner) => hash((decoration, self.set(program, *inner))),
             Value::Super(class, receiver) => hash((class, self.value(program, *receiver))),
             Value::Constant(constant) => hash(constant),
-            Value::Text(text) => hash(program.values.text(*text)),
+            Value::Text(text) | Value::Prefix(text) => hash(program.values.text(*text)),
             Value::Parameter(function, place) => hash((self.function(program, *function), place)),
             Value::Step(inner, step) => hash((self.value(program, *inner), self.step(program, *step))),
         };

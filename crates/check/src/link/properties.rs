@@ -9,9 +9,16 @@ use rustc_hash::FxHashSet;
 impl Program {
     /// The getters that reading an attribute runs.
     pub(crate) fn getters(&mut self, value: ValueId, name: Symbol) -> Vec<(FnId, EnvId)> {
+        let (value, next) = match *self.values.get(value) {
+            // `super().total`: that of the next class, for the method's own object.
+            Value::Super(class, receiver) => (receiver, Some(class)),
+            _ => (value, None),
+        };
         let Value::Instance { class: of, is_exact, .. } = *self.values.get(value) else { return Vec::new() };
+        let is_exact = is_exact || next.is_some();
         let class = of;
-        let mut classes: Vec<ClsId> = self.defining(class, name).into_iter().collect();
+        let defining = next.map_or_else(|| self.defining(class, name), |next| self.next_defining(class, next, name));
+        let mut classes: Vec<ClsId> = defining.into_iter().collect();
         if !is_exact {
             let is_test = self.file(self.class_file(class)).is_test;
             let heirs = self.heirs(class).iter().copied();

@@ -51,6 +51,12 @@ impl Program {
             && self.hierarchy.protocols.iter().any(|protocol| self.has_own(*protocol, name))
     }
 
+    /// Whether a class is a protocol that functions fit: they are not of it, as far as is known.
+    pub(super) fn is_protocol_of_callables(&self, class: ClsId) -> bool {
+        self.hierarchy.protocols.contains(&class)
+            && self.values.known_symbol("__call__").is_some_and(|call| self.has_own(class, call))
+    }
+
     /// The names that a protocol asks for, with those of the protocols that it derives from.
     fn members_of(&self, protocol: ClsId) -> Vec<Symbol> {
         let asking = self.ancestors(protocol).filter(|ancestor| self.hierarchy.protocols.contains(ancestor));

@@ -1,9 +1,11 @@
 //! Conditions: what they say about a running loop, and about parameters.
 
 use super::needs::{Need, What};
-use super::values::{FileId, FnId, SetId, Value};
+use super::values::{FileId, FnId, SetId, Symbol, Value};
 use super::{Busy, Program};
-use crate::facts::{ALWAYS, BindingId, BindingKind, Condition, Constant, Expr, ExprId, Facts, GuardId, NameId};
+use crate::facts::{
+    ALWAYS, BindingId, BindingKind, Condition, Constant, Expr, ExprId, Facts, GuardId, MODULE_SCOPE, NameId,
+};
 
 /// What is known where some code runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -331,13 +333,64 @@ impl Program {
     fn constant_truth(&mut self, file: FileId, expr: ExprId) -> Option<bool> {
         match self.expr(file, expr) {
             Expr::Constant(constant) => Some(matches!(constant, Constant::True | Constant::Other)),
+            &Expr::Not(inner) => self.constant_truth(file, inner).map(|is| !is),
+            Expr::Logic(is_and, parts) => {
+                // One part that is false is enough for `and`; all must be, for `or`.
+                let (is_and, parts) = (*is_and, parts.clone());
+                let truths: Vec<_> = parts.iter().map(|part| self.constant_truth(file, *part)).collect();
+                let is_all = |wanted: bool| truths.iter().all(|truth| *truth == Some(wanted));
+                if truths.contains(&Some(!is_and)) { Some(!is_and) } else { is_all(is_and).then_some(is_and) }
+            }
             Expr::Global(_) | Expr::Free(..) | Expr::Attribute(..) | Expr::Local(_) => {
                 let set = self.eval(file, expr);
                 let [one] = self.values.members(set) else { return None };
-                let Value::External(path) = self.values.get(*one) else { return None };
-                (self.values.path_text(*path) == "typing.TYPE_CHECKING").then_some(false)
+                match *self.values.get(*one) {
+                    Value::External(path) => (self.values.path_text(path) == "typing.TYPE_CHECKING").then_some(false),
+                    Value::Constant(constant @ (Constant::True | Constant::False | Constant::Zero)) => {
+                        self.is_lasting(file, expr).then_some(constant == Constant::True)
+                    }
+                    _ => None,
+                }
             }
             _ => None,
+        }
+    }
+
+    /// Whether a name of a module is bound once in the whole program, to what is written there: `DEBUG = False`.
+    fn is_lasting(&mut self, file: FileId, expr: ExprId) -> bool {
+        let (target, name) = match *self.expr(file, expr) {
+            Expr::Free(scope, name) if scope == MODULE_SCOPE => (file, self.symbol(file, name)),
+            Expr::Attribute(object, name) => {
+                let objects = self.eval(file, object);
+                let [one] = *self.values.members(objects) else { return false };
+                let Value::Module(target) = *self.values.get(one) else { return false };
+                (target, self.symbol(file, name))
+            }
+            _ => return false,
+        };
+        self.is_bound_once(target, name, 0)
+    }
+
+    fn is_bound_once(&mut self, file: FileId, name: Symbol, depth: u32) -> bool {
+        // Somebody else may set it; or tests have something else in its place.
+        if self.stores.contains_key(&name) {
+            return false;
+        }
+        let facts = self.file(file).facts.share();
+        let Some(&place) = self.file(file).members.get(&name) else { return false };
+        let [only] = *facts.scopes[MODULE_SCOPE].names[place].1 else { return false };
+        let binding = &facts.bindings[only];
+        match binding.kind {
+            _ if binding.guard != ALWAYS || binding.is_declared => false,
+            BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. } => {
+                matches!(facts.exprs[value], Expr::Constant(_))
+            }
+            BindingKind::ImportFrom { module, level, name } if depth < MOST_IMPORTS => {
+                let name = self.symbol(file, name);
+                let target = self.imported_module(file, module, level).and_then(|module| module.file);
+                target.is_some_and(|target| self.is_bound_once(target, name, depth + 1))
+            }
+            _ => false,
         }
     }
 
@@ -582,6 +635,8 @@ fn is_same(facts: &Facts, one: ExprId, other: ExprId) -> bool {
     }
 }
 
+/// Modules that import a name from each other.
+const MOST_IMPORTS: u32 = 4;
 const TASK: &str = "asyncio.current_task()";
 
 /// A method, and what must be asked before, and answered so, for it not to wait.

@@ -93,6 +93,8 @@ pub(crate) enum Value {
     Super(ClsId, ValueId),
     Constant(Constant),
     Text(Symbol),
+    /// A text that begins so.
+    Prefix(Symbol),
     /// Whatever this parameter is given; the variable part of summaries.
     Parameter(FnId, u32),
     /// What becomes of a variable part.

@@ -52,7 +52,14 @@ impl Lowering {
         } else if let Some(scope) = self.outer_scope(name_id) {
             let guard = self.frame().guard;
             let kind = BindingKind::Value(item);
-            let binding = Binding { kind, guard, is_used: true, is_declared: false, span: super::span(name.range) };
+            let binding = Binding {
+                kind,
+                guard,
+                is_used: true,
+                is_declared: false,
+                is_replaced: false,
+                span: super::span(name.range),
+            };
             let binding = self.facts.bindings.push(binding);
             self.remember(scope, name_id, binding);
         }

@@ -3,7 +3,7 @@
 use super::Lowering;
 use crate::facts::{
     Argument, ArgumentKind, BindingKind, Condition, Constant, EventKind, Expr as Fact, ExprId, Few, Key, NameId,
-    UNKNOWN, Use,
+    UNKNOWN, Use, is_prefix_of_names,
 };
 use crate::syntax::{self, BoolOp, CmpOp, Expr, Number, Operator, Ranged, TextRange, UnaryOp, ast};
 
@@ -130,6 +130,11 @@ impl Lowering {
                     (Some(first), Some(rest), None) if first.is_interpolation() && rest.len() <= LONGEST_TEXT => {
                         let rest = self.name(rest);
                         self.add(Fact::Joined(last, rest), expr.range())
+                    }
+                    (Some(first), None, _) if first.as_literal().is_some_and(|text| is_prefix_of_names(text)) => {
+                        let first = first.as_literal().map_or("", |text| &**text);
+                        let first = self.name(first);
+                        self.add(Fact::Prefix(first), expr.range())
                     }
                     _ => UNKNOWN,
                 }
@@ -427,6 +432,7 @@ impl Lowering {
                     guard,
                     is_used: true,
                     is_declared: false,
+                    is_replaced: false,
                     span: super::span(name.range),
                 };
                 let binding = self.facts.bindings.push(binding);

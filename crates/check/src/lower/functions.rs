@@ -54,8 +54,14 @@ impl Lowering {
             if self.facts.scopes[scope].names[place].1.iter().any(is_function) {
                 let (guard, span) = (self.frame().guard, span(definition.name.range));
                 let kind = BindingKind::Function(id);
-                let binding =
-                    self.facts.bindings.push(Binding { kind, guard, is_used: true, is_declared: false, span });
+                let binding = self.facts.bindings.push(Binding {
+                    kind,
+                    guard,
+                    is_used: true,
+                    is_declared: false,
+                    is_replaced: false,
+                    span,
+                });
                 self.remember(scope, name, binding);
             }
         }
@@ -171,8 +177,9 @@ impl Lowering {
     /// The constructor that `dataclass` and its like make of a class's fields, where no base has any.
     fn made_constructor(&mut self, id: ClassId, definition: &ast::StmtClassDef) {
         let is_named = |name: &str| matches!(name, "dataclass" | "define" | "frozen" | "mutable" | "s" | "attrs");
-        let is_made =
-            definition.decorator_list.iter().any(|decorator| last_name(&decorator.expression).is_some_and(is_named));
+        let is_made = definition.decorator_list.iter().any(|decorator| {
+            last_name(&decorator.expression).is_some_and(is_named) && !is_told_not_to(&decorator.expression)
+        });
         let bases = definition.arguments.as_ref().map_or(&[][..], |arguments| &arguments.args);
         let is_tuple = matches!(bases, [base] if last_name(base) == Some("NamedTuple"));
         let init = self.name("__init__");
@@ -198,6 +205,7 @@ impl Lowering {
                 guard: crate::facts::ALWAYS,
                 is_used: true,
                 is_declared: false,
+                is_replaced: false,
                 span,
             })
         };
@@ -306,4 +314,14 @@ fn is_stub(body: &[Stmt]) -> bool {
         }
         _ => false,
     })
+}
+
+/// `@dataclass(init=False)`
+fn is_told_not_to(decorator: &Expr) -> bool {
+    let Expr::Call(call) = decorator else { return false };
+    let is_no = |value: &Expr| matches!(value, Expr::BooleanLiteral(literal) if !literal.value);
+    call.arguments
+        .keywords
+        .iter()
+        .any(|keyword| keyword.arg.as_ref().is_some_and(|name| name == "init") && is_no(&keyword.value))
 }

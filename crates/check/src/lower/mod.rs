@@ -51,6 +51,8 @@ struct Lowering {
     socket_calls: Vec<(NameId, ExprId)>,
     /// From the module to the innermost function or class body.
     frames: Vec<Frame>,
+    /// What the module itself binds its names to.
+    own: FxHashSet<BindingId>,
 }
 
 /// The body of a module, function or class while it is walked.
@@ -97,6 +99,7 @@ impl Lowering {
             unwaiting: FxHashSet::default(),
             socket_calls: Vec::new(),
             frames: Vec::new(),
+            own: FxHashSet::default(),
         };
         let name = lowering.name("<module>");
         lowering.facts.functions.push(Function { name, qualified: name, ..Function::default() });
@@ -108,7 +111,23 @@ impl Lowering {
         let (locals, declared) = self.bound_names(body, &[]);
         self.frames.push(Frame::new(MODULE_SCOPE, MODULE, locals, declared));
         self.body(body);
-        self.frames.pop();
+        self.settle_names();
+    }
+
+    /// Says of the module's own bindings which are there no more at its end.
+    fn settle_names(&mut self) {
+        let Some(Frame { flow, locals, .. }) = self.frames.pop() else { return };
+        for (name, local) in locals.iter().filter(|_| !flow.is_dead) {
+            let (Some(last), Some(place)) = (flow.reaching(*local), self.places.get(&(MODULE_SCOPE, *name))) else {
+                continue;
+            };
+            if last.iter().all(|binding| self.facts.bindings[*binding].kind == BindingKind::Unknown) {
+                continue;
+            }
+            for binding in &*self.facts.scopes[MODULE_SCOPE].names[*place].1 {
+                self.facts.bindings[*binding].is_replaced = self.own.contains(binding) && !last.contains(binding);
+            }
+        }
     }
 
     fn finish(mut self) -> Facts {
@@ -182,7 +201,7 @@ impl Lowering {
         let (scope, declared) = (frame.scope, frame.declared.get(&name).copied());
         // Other functions have a `global` or `nonlocal` name for their own.
         let is_declared = declared.is_some();
-        let binding = Binding { kind, guard, is_used: is_declared, is_declared, span: span(range) };
+        let binding = Binding { kind, guard, is_used: is_declared, is_declared, is_replaced: false, span: span(range) };
         let binding = self.facts.bindings.push(binding);
         let frame = self.frame();
         let home = match declared {
@@ -191,6 +210,9 @@ impl Lowering {
             None => {
                 if let Some(&local) = frame.locals.get(&name) {
                     frame.flow.bind(local, binding);
+                    if scope == MODULE_SCOPE {
+                        self.own.insert(binding);
+                    }
                 }
                 scope
             }

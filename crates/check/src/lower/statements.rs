@@ -421,6 +421,7 @@ impl Lowering {
                         guard,
                         is_used: true,
                         is_declared: false,
+                        is_replaced: false,
                         span: super::span(name.range),
                     };
                     let binding = self.facts.bindings.push(binding);

@@ -4,7 +4,7 @@ use super::{Context, Rule, Severity, last_part, misuse};
 use crate::catalogue::Handed;
 use crate::facts::{Argument, ArgumentKind, BindingKind, Condition, EventKind, Expr, ExprId, Facts, Span};
 use crate::graph::OffloadedTo;
-use crate::link::values::{EMPTY, FileId, FnId, PathId, SetId, Value, ValueId};
+use crate::link::values::{EMPTY, FileId, FnId, PathId, SetId, Step, Value, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// `SL005`
@@ -255,7 +255,11 @@ fn makers(context: &mut Context<'_>, file: FileId, call: ExprId) -> Option<Vec<S
 /// Whether all that the call may return is known.
 fn is_certain(context: &mut Context<'_>, file: FileId, call: ExprId) -> bool {
     let Expr::Call(callee, _) = *context.program.expr(file, call) else { return false };
-    is_known_callee(context, file, callee, 0)
+    let (callees, args) = (context.program.eval(file, callee), context.program.call_arguments(file, call));
+    // A plain function among them that gives nothing gives no coroutine.
+    let members = context.program.values.shared(callees);
+    let mut given = members.iter().map(|one| context.program.step_set(SetId::of(*one), Step::Call(args)));
+    given.all(|given| given != EMPTY) && is_known_callee(context, file, callee, 0)
 }
 
 fn is_known_callee(context: &mut Context<'_>, file: FileId, callee: ExprId, depth: u32) -> bool {

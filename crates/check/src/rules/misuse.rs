@@ -146,7 +146,7 @@ fn has_default(facts: &Facts, value: ExprId, is_async: bool) -> bool {
     let Expr::Logic(false, parts) = &facts.exprs[value] else { return false };
     parts.last().is_some_and(|last| match &facts.exprs[*last] {
         Expr::Constant(Constant::None | Constant::False) => is_async,
-        Expr::Constant(_) | Expr::Text(_) | Expr::Sequence(_) | Expr::Mapping(_) => true,
+        Expr::Constant(_) | Expr::Text(_) | Expr::Prefix(_) | Expr::Sequence(_) | Expr::Mapping(_) => true,
         Expr::Local(_) => false,
         _ => is_async && calls(facts, *last).is_empty(),
     })
