@@ -24,6 +24,7 @@ mod properties;
 mod protocols;
 mod questions;
 mod registries;
+mod returns;
 mod tables;
 mod truth;
 mod types;
