@@ -130,7 +130,8 @@ fn look_at(program: &mut Program, value: ValueId, lent: &mut Lent, depth: u32) {
         | Value::External(_)
         | Value::Super(..)
         | Value::Constant(_)
-        | Value::Text(_) => return,
+        | Value::Text(_)
+        | Value::Prefix(_) => return,
     };
     let given = program.step(value, step);
     if given == EMPTY || depth > DEEPEST {
@@ -145,6 +146,7 @@ const fn is_plain(expr: &Expr) -> bool {
     matches!(
         expr,
         Expr::Joined(..)
+            | Expr::Prefix(_)
             | Expr::Not(_)
             | Expr::Same(..)
             | Expr::Compared(..)

@@ -129,12 +129,19 @@ impl Program {
                 Some(self.values.union(found, default))
             }
             "asyncio.to_thread" | "anyio.to_thread.run_sync" | "starlette.concurrency.run_in_threadpool" => {
-                self.offloaded(path, &arguments, 0)
+                let given = self.offloaded(&arguments, 0)?;
+                (given != EMPTY).then(|| self.single(Value::Holding(given)))
             }
-            "asyncio.AbstractEventLoop().run_in_executor" => self.offloaded("asyncio.Future", &arguments, 1),
+            "asyncio.AbstractEventLoop().run_in_executor" => {
+                let given = self.offloaded(&arguments, 1)?;
+                Some(self.future("asyncio.Future()", given))
+            }
             "concurrent.futures.ThreadPoolExecutor().submit"
             | "concurrent.futures.ProcessPoolExecutor().submit"
-            | "concurrent.futures.Executor().submit" => self.offloaded("concurrent.futures.Future", &arguments, 0),
+            | "concurrent.futures.Executor().submit" => {
+                let given = self.offloaded(&arguments, 0)?;
+                Some(self.future("concurrent.futures.Future()", given))
+            }
             "asyncio.wrap_future" => {
                 let outside = self.external("asyncio.Future()");
                 Some(self.values.union(outside, first?))
@@ -144,9 +151,11 @@ impl Program {
             }
             "contextlib.AsyncExitStack().enter_async_context" => {
                 let entered = self.step_set(first?, Step::AsyncEnter);
-                Some(self.held(path, entered))
+                (entered != EMPTY).then(|| self.single(Value::Holding(entered)))
             }
-            "contextlib.nullcontext" => Some(self.held(path, first?)),
+            "contextlib.nullcontext" => {
+                first.filter(|first| *first != EMPTY).map(|first| self.single(Value::Holding(first)))
+            }
             "getattr" => {
                 let name = self.values.members(*arguments.positional.get(1)?).first().copied();
                 match name.map(|name| self.values.get(name)) {
@@ -251,18 +260,17 @@ impl Program {
         all
     }
 
-    /// What another thread gives of this argument, called with those that follow, to whoever waits for it.
-    fn offloaded(&mut self, path: &str, arguments: &Args, place: usize) -> Option<SetId> {
+    /// What this argument gives where another thread calls it, with those that follow.
+    fn offloaded(&mut self, arguments: &Args, place: usize) -> Option<SetId> {
         let callee = *arguments.positional.get(place)?;
         let positional = arguments.positional[place + 1..].iter().copied().collect();
         let args = self.values.new_args(Args { positional, ..arguments.clone() });
-        let given = self.step_set(callee, Step::Call(args));
-        Some(self.held(path, given))
+        Some(self.step_set(callee, Step::Call(args)))
     }
 
-    /// Something outside the program that gives this.
-    fn held(&mut self, path: &str, given: SetId) -> SetId {
-        let outside = self.external(&format!("{path}()"));
+    /// A future outside the program that gives this.
+    fn future(&mut self, path: &str, given: SetId) -> SetId {
+        let outside = self.external(path);
         if given == EMPTY {
             return outside;
         }
