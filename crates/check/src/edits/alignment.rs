@@ -14,6 +14,7 @@ use crate::facts::{
 };
 use crate::graph::Noise;
 use crate::link::{Asked, Words, is_dual_name};
+use crate::rules::offloads;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -519,6 +520,7 @@ impl<'q> Alignment<'q> {
                     && this.exprs(&old.types, &new.types)
                     && this.exprs(&old.earlier, &new.earlier)
             })
+            && offloads::all(old) == offloads::all(new)
             && self.all(&old.polls, &new.polls, |this, old, new| {
                 this.functions.are(old.function, new.function)
                     && this.span(old.span, new.span)

@@ -9,7 +9,7 @@ use crate::facts::{
 };
 use crate::graph::Noise;
 use crate::link::values::FileId;
-use crate::link::{Asked, Modules, Words, is_answered, is_test, may_replace};
+use crate::link::{Asked, Modules, Words, is_answered, is_test, may_replace, waited_for};
 use crate::rules::{is_to_cancel, misuse, needs_a_loop};
 use rustc_hash::FxHashSet;
 
@@ -150,7 +150,8 @@ impl<'q> Quiet<'q> {
             _ => None,
         };
         let given = arguments.iter().map(|argument| argument.value);
-        given.chain(object).all(|value| !self.is_result(value))
+        let gathered = given.clone().flat_map(|value| misuse::gathered(self.facts, value)).copied();
+        given.chain(object).chain(gathered).all(|value| !self.is_result(value))
     }
 
     /// Whether no lock can be held there.
@@ -279,7 +280,7 @@ impl<'q> Quiet<'q> {
 
     /// Whether that a call has returned says nothing of loops, whatever the rest of the program is.
     fn returns_anyhow(&self, call: ExprId) -> bool {
-        self.says_nothing_of_loops(call)
+        waited_for(self.facts, call).is_none() && self.says_nothing_of_loops(call)
             || matches!(self.callee(call), Some(Callee::Here(id)) if self.does_nothing(id) && self.is_open_ended(id))
     }
 
@@ -359,7 +360,9 @@ impl<'q> Quiet<'q> {
         };
         let used: Vec<ExprId> = match (event.kind, &self.facts.exprs[event.expr]) {
             (EventKind::Call(_), Expr::Call(callee, arguments)) => {
-                object(*callee).into_iter().chain(arguments.iter().map(|argument| argument.value)).collect()
+                let given = arguments.iter().map(|argument| argument.value);
+                let gathered = given.clone().flat_map(|value| misuse::gathered(self.facts, value)).copied();
+                object(*callee).into_iter().chain(given).chain(gathered).collect()
             }
             (EventKind::Read, _) => object(event.expr).into_iter().collect(),
             _ => vec![event.expr],
@@ -487,7 +490,7 @@ impl<'q> Quiet<'q> {
         while let Guard { parent, condition: Condition::Called { expr, went_well } } = self.facts.guards[next] {
             if !self.returns_anyhow(expr) {
                 // What nobody hears of, nobody can be asked about.
-                if !went_well || self.call(expr) {
+                if !went_well || self.call(expr) || waited_for(self.facts, expr).is_some() {
                     break;
                 }
                 asked.push(expr);

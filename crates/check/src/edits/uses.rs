@@ -2,7 +2,7 @@
 
 use super::quiet::Quiet;
 use crate::facts::{BindingId, Expr, ExprId, Facts, Part, Parts, ScopeId};
-use crate::rules::misuse;
+use crate::rules::{is_shown, is_text, misuse};
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
@@ -64,12 +64,12 @@ impl Uses {
 
 /// Tells all expressions that something is made of, or that something happens to, and what that is.
 fn each_use(facts: &Facts, tell: &mut impl FnMut(ExprId, u64)) {
-    for (_, expr) in facts.exprs.iter() {
+    for (id, expr) in facts.exprs.iter() {
         let name = match expr {
             Expr::Attribute(_, name) => facts.name(*name),
             _ => "",
         };
-        let way = way(&(std::mem::discriminant(expr), name));
+        let way = way(&(std::mem::discriminant(expr), name, is_shown(facts, id)));
         each_part(expr, |part| tell(part, way));
     }
     for (_, binding) in facts.bindings.iter() {
@@ -81,7 +81,7 @@ fn each_use(facts: &Facts, tell: &mut impl FnMut(ExprId, u64)) {
         function.yields.iter().for_each(|(value, _)| tell(*value, way(&"yield")));
         function.raised.iter().for_each(|value| tell(*value, way(&"raise")));
         for event in &function.events {
-            tell(event.expr, way(&("event", std::mem::discriminant(&event.kind))));
+            tell(event.expr, way(&("event", std::mem::discriminant(&event.kind), is_text(facts, event.kind))));
         }
     }
     facts.stores.iter().for_each(|store| tell(store.value, way(&"store")));

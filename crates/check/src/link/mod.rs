@@ -39,7 +39,7 @@ pub(crate) use modules::{Modules, Source, is_test, module_name};
 pub(crate) use needs::{AnyId, Need, Passed, What};
 pub(crate) use patches::{Patches, may_replace};
 pub(crate) use prints::{Print, Prints};
-pub(crate) use truth::{Truth, is_answered, is_dual_name};
+pub(crate) use truth::{Truth, is_answered, is_dual_name, waited_for};
 pub(crate) use words::Words;
 
 use crate::catalogue::Catalogue;

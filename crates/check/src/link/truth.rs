@@ -599,7 +599,7 @@ impl Program {
     }
 }
 
-/// Whether a method does not wait here, as a question before said: `if future.done(): future.result()`.
+/// Whether a method does not wait here, as a question before said: `if future.done(): future.result()`; or as it was waited for before.
 pub(crate) fn is_answered(facts: &Facts, callee: ExprId, guard: GuardId) -> bool {
     let Expr::Attribute(object, name) = facts.exprs[callee] else { return false };
     let Some((_, question, wanted)) = QUESTIONS.iter().find(|(method, ..)| *method == facts.name(name)) else {
@@ -607,8 +607,18 @@ pub(crate) fn is_answered(facts: &Facts, callee: ExprId, guard: GuardId) -> bool
     };
     facts.conditions(guard).any(|condition| match condition {
         Condition::Test { expr, is } => asks(facts, expr, is, (object, question, *wanted)),
+        Condition::Called { expr, went_well: true } if *question == "done" => {
+            waited_for(facts, expr).is_some_and(|future| is_same(facts, object, future))
+        }
         _ => false,
     })
+}
+
+/// `await asyncio.wrap_future(future)`: the future that is done once that went well.
+pub(crate) fn waited_for(facts: &Facts, call: ExprId) -> Option<ExprId> {
+    let Expr::Call(callee, arguments) = &facts.exprs[call] else { return None };
+    let waits = facts.has_name(*callee, |name| facts.name(name) == "wrap_future");
+    arguments.first().filter(|_| waits).map(|future| future.value)
 }
 
 fn asks(facts: &Facts, expr: ExprId, is: bool, question: (ExprId, &str, bool)) -> bool {

@@ -77,16 +77,19 @@ impl Lowering {
     /// Calls that put something into a container, or an attribute into an object.
     pub(super) fn filling_call(&mut self, call: &ast::ExprCall, positional: &[ExprId]) {
         match (&*call.func, positional) {
+            // What it gives is that, if there was nothing.
+            (Expr::Attribute(method), [key, value]) if method.attr.as_str() == "setdefault" => {
+                let is_name = call.arguments.args.first().is_some_and(Expr::is_name_expr);
+                self.put_in(method, *value, Some(if is_name { Key::Of(*key) } else { Key::Unknown }));
+            }
             (Expr::Attribute(method), [.., value]) => {
                 let is_filling = match method.attr.as_str() {
                     "append" | "appendleft" | "add" => positional.len() == 1,
                     "insert" => positional.len() == 2,
                     _ => false,
                 };
-                let frame = self.frame();
-                if is_filling && frame.filled < MOST_FILLED {
-                    frame.filled += 1;
-                    self.add_item(&method.value, *value, None);
+                if is_filling {
+                    self.put_in(method, *value, None);
                 }
             }
             (Expr::Name(name), [object, key, value]) if name.id == "setattr" => {
@@ -95,6 +98,14 @@ impl Lowering {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn put_in(&mut self, method: &ast::ExprAttribute, value: ExprId, key: Option<Key>) {
+        let frame = self.frame();
+        if frame.filled < MOST_FILLED {
+            frame.filled += 1;
+            self.add_item(&method.value, value, key);
         }
     }
 }

@@ -47,12 +47,13 @@ impl Lowering {
                 self.add(Fact::Choice { test, then: body, other: orelse }, conditional.range)
             }
             Expr::BoolOp(logic) => self.logic(logic, |this, last| this.used_expr(last, becomes.of_part())),
+            // Its operand is taken for a truth wherever it stands.
+            Expr::UnaryOp(unary) if unary.op == UnaryOp::Not => self.test(expr),
             Expr::UnaryOp(unary) => {
                 let operand = self.expr(&unary.operand);
                 match unary.op {
-                    UnaryOp::Not => self.add(Fact::Not(operand), unary.range),
                     UnaryOp::USub if matches!(&*unary.operand, Expr::NumberLiteral(_)) => operand,
-                    UnaryOp::USub | UnaryOp::UAdd | UnaryOp::Invert => {
+                    _ => {
                         let name = self.name(match unary.op {
                             UnaryOp::USub => "__neg__",
                             UnaryOp::UAdd => "__pos__",
@@ -312,6 +313,10 @@ impl Lowering {
         let (left, right) = (self.expr(&binary.left), self.expr(&binary.right));
         let name = self.name(special_name(binary.op));
         self.event(EventKind::Operator(name), left, binary.range);
+        if binary.right.is_call_expr() {
+            let reflected = self.name(reflected_name(binary.op));
+            self.event(EventKind::Operator(reflected), right, binary.right.range());
+        }
         if left == UNKNOWN && right == UNKNOWN {
             return UNKNOWN;
         }
@@ -560,6 +565,25 @@ const fn special_name(operator: Operator) -> &'static str {
         Operator::BitXor => "__xor__",
         Operator::BitAnd => "__and__",
         Operator::FloorDiv => "__floordiv__",
+    }
+}
+
+/// The method of the right operand, which is asked where the left one has none.
+const fn reflected_name(operator: Operator) -> &'static str {
+    match operator {
+        Operator::Add => "__radd__",
+        Operator::Sub => "__rsub__",
+        Operator::Mult => "__rmul__",
+        Operator::MatMult => "__rmatmul__",
+        Operator::Div => "__rtruediv__",
+        Operator::Mod => "__rmod__",
+        Operator::Pow => "__rpow__",
+        Operator::LShift => "__rlshift__",
+        Operator::RShift => "__rrshift__",
+        Operator::BitOr => "__ror__",
+        Operator::BitXor => "__rxor__",
+        Operator::BitAnd => "__rand__",
+        Operator::FloorDiv => "__rfloordiv__",
     }
 }
 

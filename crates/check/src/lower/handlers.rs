@@ -1,7 +1,7 @@
 //! `with` and `try`: what is entered, what is caught, and what a call says that did not fail.
 
 use super::Lowering;
-use super::statements::{any_statement, exit_of, raises};
+use super::statements::{any_statement, exits_of, raises};
 use crate::facts::{BindingKind, Condition, Event, EventKind, Expr as Fact, ExprId, Handler, Use};
 use crate::syntax::{ExceptHandler, Expr, Ranged, Stmt, ast};
 
@@ -93,15 +93,19 @@ impl Lowering {
         let is_dead = std::mem::replace(&mut frame.flow.is_dead, false);
         self.body(&try_.finalbody);
         self.frame().flow.is_dead |= is_dead;
-        if let (true, Some(end)) = (awaits, exit_of(&try_.finalbody)) {
-            let function = self.frame().function;
-            self.remember_handler(Handler {
-                function,
-                span: super::span(end),
-                awaits,
-                is_finally: true,
-                ..Handler::default()
-            });
+        if awaits {
+            self.leaves_finally(&try_.finalbody);
+        }
+    }
+
+    /// Remembers all statements that leave a `finally` of a `try` that awaits.
+    fn leaves_finally(&mut self, body: &[Stmt]) {
+        let function = self.frame().function;
+        for span in exits_of(body) {
+            // A `try` within the `finally` may have one of its own, which told it.
+            if !self.facts.handlers.iter().any(|known| known.is_finally && known.span == span) {
+                self.remember_handler(Handler { function, span, awaits: true, is_finally: true, ..Handler::default() });
+            }
         }
     }
 
@@ -131,6 +135,20 @@ impl Lowering {
         let found =
             found.or_else(|| events.iter().find(|event| self.calls(event.expr, "get_event_loop")).filter(is_last));
         found.map(|event| event.expr)
+    }
+
+    /// `await asyncio.wrap_future(future)`: what comes behind that knows that the future is done.
+    pub(super) fn has_waited(&mut self, value: ExprId) {
+        let Fact::Await(mut awaited) = self.facts.exprs[value] else { return };
+        if self.calls(awaited, "wait_for")
+            && let Fact::Call(_, arguments) = &self.facts.exprs[awaited]
+            && let Some(first) = arguments.first()
+        {
+            awaited = first.value;
+        }
+        if self.calls(awaited, "wrap_future") {
+            self.guard(Condition::Called { expr: awaited, went_well: true });
+        }
     }
 
     /// Whether it is a call of something with that name.

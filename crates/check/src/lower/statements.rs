@@ -40,7 +40,8 @@ impl Lowering {
                 self.kept(&expr.value);
             }
             Stmt::Expr(expr) => {
-                self.used_expr(&expr.value, Use::Discarded);
+                let value = self.used_expr(&expr.value, Use::Discarded);
+                self.has_waited(value);
             }
             Stmt::Assign(assign) => self.assignment(assign),
             Stmt::AnnAssign(assign) => self.annotated(assign),
@@ -173,6 +174,7 @@ impl Lowering {
             return;
         }
         let value = self.kept(&assign.value);
+        self.has_waited(value);
         for target in &assign.targets {
             self.assign(target, value);
         }
@@ -595,14 +597,21 @@ fn is_exit(if_: &ast::StmtIf) -> bool {
     matches!(if_.body.as_slice(), [.., Stmt::Break(_) | Stmt::Return(_)]) && if_.elif_else_clauses.is_empty()
 }
 
-/// The statement that leaves a `finally`, at its end.
-pub(super) fn exit_of(body: &[Stmt]) -> Option<crate::syntax::TextRange> {
-    match body.last()? {
-        Stmt::Return(return_) => Some(return_.range),
-        Stmt::Break(break_) => Some(break_.range),
-        Stmt::Continue(continue_) => Some(continue_.range),
-        _ => None,
-    }
+/// The statements that leave a `finally`, wherever in it they stand; `break` and `continue` of a loop in it leave only that.
+pub(super) fn exits_of(body: &[Stmt]) -> Vec<crate::facts::Span> {
+    let found = std::cell::RefCell::new(Vec::new());
+    any_statement(body, false, &|statement, is_inner_loop| {
+        let is_exit = match statement {
+            Stmt::Return(_) => true,
+            Stmt::Break(_) | Stmt::Continue(_) => !is_inner_loop,
+            _ => false,
+        };
+        if is_exit {
+            found.borrow_mut().push(super::span(statement.range()));
+        }
+        false
+    });
+    found.into_inner()
 }
 
 /// Whether the error goes on, on some way.

@@ -39,7 +39,8 @@ pub(super) fn check(context: &mut Context<'_>) {
         let loops = context.program.file(file).facts.early_exits.clone();
         for (function, iterated, span) in loops {
             let function = context.program.global_fn(file, function);
-            if let Some(name) = new_generator(context, file, iterated) {
+            let name = new_generator(context, file, iterated).or_else(|| own_generator(context, file, iterated));
+            if let Some(name) = name {
                 tell(context, function, span, name, "this loop may leave the generator in the middle");
             }
         }
@@ -155,6 +156,27 @@ fn new_generator(context: &mut Context<'_>, file: FileId, expr: ExprId) -> Optio
         .collect();
     let found = generators.into_iter().find(|generator| cleans_up(context, *generator, 0));
     found.map(|generator| context.program.qualified_name(generator))
+}
+
+/// The `__aiter__` of what is looped over, if that is such a generator function: nobody but the loop has the generator.
+fn own_generator(context: &mut Context<'_>, file: FileId, expr: ExprId) -> Option<String> {
+    let name = context.program.values.known_symbol("__aiter__")?;
+    let set = context.program.eval(file, expr);
+    for object in context.program.values.shared(set).iter().copied() {
+        if !matches!(context.program.values.get(object), Value::Instance { .. }) {
+            continue;
+        }
+        let methods = context.program.attribute(object, name);
+        for method in context.program.values.shared(methods).iter().copied() {
+            if let Value::Bound(method, ..) = *context.program.values.get(method) {
+                let this = context.program.function(method);
+                if this.is_async && this.is_generator && cleans_up(context, method, 0) {
+                    return Some(context.program.qualified_name(method));
+                }
+            }
+        }
+    }
+    None
 }
 
 /// Whether it yields in the middle of something that has an end, by itself or by way of a generator that it loops over.

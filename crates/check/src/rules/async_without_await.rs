@@ -199,10 +199,12 @@ impl Wanted {
                         calls.push((None, object.value));
                     }
                     ("getattr", _) | (_, []) => {}
-                    (_, [first, ..]) if matches!(facts.exprs[first.value], Expr::Call(..)) => {
-                        calls.push((Some(*callee), first.value));
+                    (name, given) => {
+                        // Those of `gather` are all made tasks.
+                        let given = given.iter().take(if name == "gather" { given.len() } else { 1 });
+                        let made = given.filter(|one| matches!(facts.exprs[one.value], Expr::Call(..)));
+                        calls.extend(made.map(|one| (Some(*callee), one.value)));
                     }
-                    _ => {}
                 }
             }
         }
@@ -239,8 +241,9 @@ impl Wanted {
         let Some(path) = context.program.external_path_of(file, callee) else { return };
         let given = context.program.catalogue.returned(context.program.values.path_text(path));
         let path = context.program.values.path_text(path);
-        let is_task =
-            matches!(given, Some("asyncio.Task()" | "asyncio.threadsafe.Future()")) || path.ends_with("().create_task");
+        let is_task = matches!(given, Some("asyncio.Task()" | "asyncio.threadsafe.Future()"))
+            || path.ends_with("().create_task")
+            || matches!(path, "asyncio.gather" | "asyncio.wait_for" | "asyncio.shield");
         if is_task {
             let set = context.program.eval(file, argument);
             for value in context.program.values.members(set) {

@@ -78,8 +78,7 @@ fn look(context: &mut Context<'_>, function: FnId) {
                     }
                 }
                 if is_new {
-                    let span = context.program.file(file).facts.span(event.expr);
-                    tell(context, function, span);
+                    tell(context, function, event.span);
                 }
             }
             _ => {}

@@ -63,7 +63,8 @@ fn asks_outside(context: &mut Context<'_>, file: FileId, test: ExprId) -> bool {
     match context.program.expr(file, test).clone() {
         // What has to be awaited is somebody else's.
         Expr::Await(_) => true,
-        Expr::Not(inner) => asks_outside(context, file, inner),
+        // `path.stat().st_size`
+        Expr::Not(inner) | Expr::Attribute(inner, _) | Expr::Item(inner, _) => asks_outside(context, file, inner),
         Expr::Logic(_, parts) | Expr::Union(parts) => parts.iter().any(|part| asks_outside(context, file, *part)),
         Expr::Compared(left, right) | Expr::Same(left, right, _) | Expr::Operation(_, left, right) => {
             asks_outside(context, file, left) || asks_outside(context, file, right)

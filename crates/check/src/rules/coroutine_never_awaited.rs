@@ -1,6 +1,6 @@
 //! Coroutines that are made and dropped.
 
-use super::{Context, Rule, Severity, last_part, misuse};
+use super::{Context, Rule, Severity, last_part, misuse, offloads};
 use crate::catalogue::Handed;
 use crate::facts::{Argument, ArgumentKind, BindingKind, Condition, EventKind, Expr, ExprId, Facts, Span};
 use crate::graph::OffloadedTo;
@@ -367,6 +367,12 @@ fn handed_on(context: &mut Context<'_>, seen: &mut FxHashSet<(FnId, Span)>) {
     }
     for (caller, span, by, callee) in all {
         let Some(name) = coroutine_of_call(context, callee) else { continue };
+        // `await (await asyncio.to_thread(save))`
+        let event = context.program.function(caller).events.iter().find(|event| event.span == span);
+        let facts = &context.program.file(context.program.file_of(caller)).facts;
+        if event.is_some_and(|event| offloads::has_used_result(facts, event.expr)) {
+            continue;
+        }
         if !seen.insert((caller, span)) {
             continue;
         }

@@ -106,7 +106,7 @@ fn tell(context: &mut Context<'_>, function: FnId, span: Span, (message, help): 
 fn step(context: &mut Context<'_>, function: FnId, event: &Event, call: MethodCall, closed: &mut Vec<Closed>) {
     let file = context.program.file_of(function);
     if call.method == "close" {
-        if context.program.function(function).is_async && is_running(context, file, call.object) {
+        if is_running(context, function, call.object) {
             tell(
                 context,
                 function,
@@ -179,8 +179,10 @@ fn is_own_method(context: &Context<'_>, file: FileId, call: ExprId) -> bool {
     matches!(&facts.exprs[owner], Expr::Local(bindings) if !bindings.iter().all(is_module))
 }
 
-/// The loop of the coroutine that asks for it.
-fn is_running(context: &mut Context<'_>, file: FileId, object: ExprId) -> bool {
+/// The loop of the coroutine that asks for it; or that of any code that asks for the one that runs.
+fn is_running(context: &mut Context<'_>, function: FnId, object: ExprId) -> bool {
+    let file = context.program.file_of(function);
+    let is_async = context.program.function(function).is_async;
     let call = match context.program.expr(file, object).clone() {
         Expr::Local(bindings) => {
             let [binding] = *bindings else { return false };
@@ -193,17 +195,32 @@ fn is_running(context: &mut Context<'_>, file: FileId, object: ExprId) -> bool {
     };
     let Expr::Call(callee, _) = *context.program.expr(file, call) else { return false };
     let path = context.program.external_path_of(file, callee);
-    path.is_some_and(|path| {
-        matches!(context.program.values.path_text(path), "asyncio.get_running_loop" | "asyncio.get_event_loop")
+    path.is_some_and(|path| match context.program.values.path_text(path) {
+        "asyncio.get_running_loop" => true,
+        "asyncio.get_event_loop" => is_async,
+        _ => false,
     })
 }
 
-/// `with asyncio.Runner() as runner: ...`, and then `runner.run(...)`
+/// `with asyncio.Runner() as runner: ...`, and then `runner.run(...)`; or so of the loop that it gave.
 fn is_after_its_with(facts: &Facts, object: ExprId, event: &Event) -> bool {
-    let Expr::Local(bindings) = &facts.exprs[object] else { return false };
-    let [binding] = **bindings else { return false };
-    let BindingKind::Value(value) = facts.bindings[binding].kind else { return false };
-    let Expr::Enter(manager) = facts.exprs[value] else { return false };
+    let value_of = |expr: ExprId| {
+        let Expr::Local(bindings) = &facts.exprs[expr] else { return None };
+        let [binding] = **bindings else { return None };
+        match facts.bindings[binding].kind {
+            BindingKind::Value(value) => Some(value),
+            _ => None,
+        }
+    };
+    let runner_of = |value: ExprId| {
+        let Expr::Call(callee, _) = facts.exprs[value] else { return None };
+        match facts.exprs[callee] {
+            Expr::Attribute(runner, name) if facts.name(name) == "get_loop" => value_of(runner),
+            _ => None,
+        }
+    };
+    let Some(value) = value_of(object) else { return false };
+    let Expr::Enter(manager) = facts.exprs[runner_of(value).unwrap_or(value)] else { return false };
     !facts.conditions(event.guard).any(|condition| matches!(condition, Condition::Within(within) if within == manager))
 }
 
@@ -229,7 +246,8 @@ fn is_left_open(context: &mut Context<'_>, file: FileId, function: FnId, event: 
     };
     let facts = context.program.file(file).facts.share();
     let is_module = facts.functions[local].at.end == 0;
-    if is_module || is_closed_somewhere(&facts, binding) || escapes(&facts, local, binding) {
+    let is_closed = is_closed_somewhere(&facts, binding) || is_entered(&facts, local, binding);
+    if is_module || is_closed || escapes(&facts, local, binding) {
         return false;
     }
     let mut is_run = false;
@@ -258,6 +276,12 @@ fn is_closed_somewhere(facts: &Facts, binding: BindingId) -> bool {
         Expr::Attribute(object, name) => facts.name(*name) == "close" && is_name(facts, *object, binding),
         _ => false,
     })
+}
+
+/// `with runner:`
+fn is_entered(facts: &Facts, function: FunctionId, binding: BindingId) -> bool {
+    let mut events = facts.functions[function].events.iter();
+    events.any(|event| event.kind == EventKind::Enter && is_name(facts, event.expr, binding))
 }
 
 fn is_name(facts: &Facts, expr: ExprId, binding: BindingId) -> bool {

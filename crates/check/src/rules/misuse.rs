@@ -53,13 +53,16 @@ fn arguments_misused(
     let Expr::Call(_, arguments) = &facts.exprs[call] else { return Vec::new() };
     let is_value =
         |argument: &&Argument| matches!(facts.exprs[argument.value], Expr::Call(..) | Expr::Local(_) | Expr::Logic(..));
-    if !arguments.iter().any(|argument| is_value(&argument)) {
+    if !arguments.iter().any(|argument| is_value(&argument) || !gathered(&facts, argument.value).is_empty()) {
         return Vec::new();
     }
     let Some(path) = context.program.external_path_of(file, callee) else { return Vec::new() };
     let text = context.program.values.path_text(path).to_owned();
     if CONSUMERS.contains(&text.as_str()) {
         return arguments.iter().filter(is_value).map(|argument| (argument.value, AS_RESULT)).collect();
+    }
+    if let ([only], true) = (&**arguments, OF_ALL.contains(&text.as_str())) {
+        return gathered(&facts, only.value).iter().map(|part| (*part, AS_RESULT)).collect();
     }
     let mut found = Vec::new();
     for what in context.program.catalogue.handed(&text) {
@@ -72,6 +75,15 @@ fn arguments_misused(
         );
     }
     found
+}
+
+/// What a comprehension, list or tuple that is handed over has in it.
+pub(crate) fn gathered(facts: &Facts, value: ExprId) -> &[ExprId] {
+    match &facts.exprs[value] {
+        Expr::Generator(part) => std::slice::from_ref(part),
+        Expr::Sequence(parts) => parts,
+        _ => &[],
+    }
 }
 
 /// The calls that an expression may have its value from. The first operand of `or` is that value, as coroutines are true.
@@ -207,3 +219,6 @@ const CONSUMERS: &[&str] = &[
     "math.floor",
     "math.ceil",
 ];
+
+/// Functions that take the values of something for results, all of them.
+const OF_ALL: &[&str] = &["all", "any", "sum", "min", "max"];

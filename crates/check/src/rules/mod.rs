@@ -13,6 +13,7 @@ mod loop_from_other_thread;
 mod loop_lifecycle;
 pub(crate) mod misuse;
 mod nest_asyncio;
+pub(crate) mod offloads;
 mod swallowed_cancellation;
 mod task_dropped;
 
@@ -20,6 +21,7 @@ pub(crate) use async_without_await::{needs_a_loop, tell_all as tell_idle, wanted
 pub(crate) use blocking::{LET_IT_NEST, tell_all as tell_blocking};
 pub(crate) use nest_asyncio::is_patch;
 pub(crate) use swallowed_cancellation::is_to_cancel;
+pub(crate) use task_dropped::{is_shown, is_text};
 
 use crate::facts::{Event, EventKind, ExprId, Span, Use};
 use crate::graph::{Graph, Site};

@@ -2,7 +2,7 @@
 
 use super::{Context, Rule, Severity, last_part};
 use crate::catalogue::Category;
-use crate::facts::{Argument, BindingId, BindingKind, EventKind, Expr, ExprId, Facts, Span};
+use crate::facts::{Argument, BindingId, BindingKind, Event, EventKind, Expr, ExprId, Facts, Span};
 use crate::link::values::{EMPTY, FileId, FnId, Value, ValueId};
 use rustc_hash::FxHashSet;
 
@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
     documentation: "\
 ## What it does
 Finds `create_task`, `ensure_future` and `gather` whose task or future is dropped, also by way of a function that returns it and does not keep it. A callback
-that is added to the task does not keep it.
+that is added to the task does not keep it, nor does printing it, a name that it is given, or that the loop itself called the function.
 
 ## Why is this bad?
 The loop keeps only weak references to tasks: one that nobody keeps may vanish in the middle (Python docs, `asyncio.create_task`). And its
@@ -44,10 +44,11 @@ pub(super) fn check(context: &mut Context<'_>) {
         let mut calls: Vec<ExprId> = context.dropped_calls(function);
         for call in &mut calls {
             // `create_task(...).add_done_callback(...)`
-            if let Some(task) = callback_added_to(&context.program.file(file).facts, *call) {
+            if let Some(task) = said_of(&context.program.file(file).facts, *call) {
                 *call = task;
             }
         }
+        calls.extend(only_looked_at(&context.program.file(file).facts, &context.program.events(function)));
         calls.extend(only_given_callbacks(context, file, function));
         for call in calls {
             if let Some(names) = fresh_task(context, file, call, 0) {
@@ -72,13 +73,26 @@ fn tell(
     }
 }
 
-/// Callbacks of the loop that give it a task: `call_later(1, lambda: create_task(work()))`.
+/// Callbacks of the loop that give it a task: `call_later(1, lambda: create_task(work()))`, or the name of a function that does so.
 fn by_the_loop(context: &mut Context<'_>, seen: &mut FxHashSet<(FnId, Span)>) {
-    let scheduled: Vec<(FnId, FnId)> =
-        context.graph.scheduled.iter().map(|scheduled| (scheduled.caller, scheduled.callee)).collect();
-    for (caller, callee) in scheduled {
-        let home = context.program.file_of(callee);
-        if !context.program.function(callee).is_lambda || home != context.program.file_of(caller) {
+    let scheduled: Vec<(FnId, FnId, Span)> = context
+        .graph
+        .scheduled
+        .iter()
+        .filter(|scheduled| context.program.values.path_text(scheduled.by).starts_with("asyncio."))
+        .map(|scheduled| (scheduled.caller, scheduled.callee, scheduled.site.span))
+        .collect();
+    for (caller, callee, span) in scheduled {
+        let (home, this) = (context.program.file_of(callee), context.program.function(callee));
+        if !this.is_lambda {
+            let names = if this.is_async || this.is_generator { None } else { given_away(context, callee, 0) };
+            if let Some(mut names) = names {
+                names.insert(0, context.program.qualified_name(callee));
+                tell(context, seen, (caller, span), &names);
+            }
+            continue;
+        }
+        if home != context.program.file_of(caller) {
             continue;
         }
         for (returned, _) in context.program.ask_returns(callee) {
@@ -90,7 +104,23 @@ fn by_the_loop(context: &mut Context<'_>, seen: &mut FxHashSet<(FnId, Span)>) {
     }
 }
 
-/// Calls whose value is bound to a name that is used for nothing but to add callbacks.
+/// Calls whose value is taken for a truth, or printed: then nobody has it.
+fn only_looked_at(facts: &Facts, events: &[Event]) -> Vec<ExprId> {
+    let mut calls = Vec::new();
+    for event in events {
+        match (event.kind, &facts.exprs[event.expr]) {
+            (EventKind::Test, Expr::Call(..)) => calls.push(event.expr),
+            (EventKind::Call(_), Expr::Call(_, arguments)) if is_shown(facts, event.expr) => {
+                let given = arguments.iter().map(|argument| argument.value);
+                calls.extend(given.filter(|value| matches!(facts.exprs[*value], Expr::Call(..))));
+            }
+            _ => {}
+        }
+    }
+    calls
+}
+
+/// Calls whose value is bound to a name that is used for nothing but to add callbacks, or to be printed.
 fn only_given_callbacks(context: &mut Context<'_>, file: FileId, function: FnId) -> Vec<ExprId> {
     let events = context.program.function(function).events.iter();
     let mut bound: Vec<(ExprId, BindingId)> = events.filter_map(|event| Some((event.expr, event.bound()?))).collect();
@@ -99,7 +129,7 @@ fn only_given_callbacks(context: &mut Context<'_>, file: FileId, function: FnId)
     let facts = &context.program.file(file).facts;
     bound.retain(|(_, binding)| {
         let mut uses = uses_of(facts, *binding).peekable();
-        uses.peek().is_some() && uses.all(|used| is_given_a_callback(facts, used)) && !facts.is_seen_outside(*binding)
+        uses.peek().is_some() && uses.all(|used| keeps_nothing(facts, used)) && !facts.is_seen_outside(*binding)
     });
     bound.into_iter().map(|(call, _)| call).collect()
 }
@@ -123,18 +153,39 @@ fn uses_of(facts: &Facts, binding: BindingId) -> impl Iterator<Item = ExprId> + 
     facts.exprs.iter().filter(move |(_, expr)| is_it(expr)).map(|(id, _)| id)
 }
 
-fn is_given_a_callback(facts: &Facts, value: ExprId) -> bool {
-    facts.exprs.iter().any(|(_, expr)| match expr {
-        Expr::Attribute(object, name) => *object == value && facts.name(*name) == "add_done_callback",
+/// Whether a use of a name leaves nobody with its value: `task.set_name("poll")`, `print(task)`, `f"{task}"`.
+fn keeps_nothing(facts: &Facts, value: ExprId) -> bool {
+    let mut exprs = facts.exprs.iter();
+    let is_part = exprs.any(|(id, expr)| match expr {
+        Expr::Attribute(object, name) => *object == value && is_remark(facts.name(*name)),
+        Expr::Call(_, arguments) => arguments.iter().any(|argument| argument.value == value) && is_shown(facts, id),
         _ => false,
-    })
+    });
+    let mut events = facts.functions.iter().flat_map(|(_, function)| &function.events);
+    is_part || events.any(|event| event.expr == value && is_text(facts, event.kind))
 }
 
-/// What `add_done_callback` is called of.
-fn callback_added_to(facts: &Facts, call: ExprId) -> Option<ExprId> {
+/// Whether a call is one of a function that makes a text of what it is given.
+pub(crate) fn is_shown(facts: &Facts, call: ExprId) -> bool {
+    let Expr::Call(callee, _) = facts.exprs[call] else { return false };
+    matches!(facts.exprs[callee], Expr::Global(name) if matches!(facts.name(name), "print" | "str" | "repr"))
+}
+
+/// Whether something becomes part of a text.
+pub(crate) fn is_text(facts: &Facts, kind: EventKind) -> bool {
+    matches!(kind, EventKind::Operator(name) if facts.name(name) == "__str__")
+}
+
+/// A method of a task that only tells the task something, or gives what is not the task.
+fn is_remark(method: &str) -> bool {
+    matches!(method, "add_done_callback" | "remove_done_callback" | "set_name" | "get_name")
+}
+
+/// What such a method is called of.
+fn said_of(facts: &Facts, call: ExprId) -> Option<ExprId> {
     let Expr::Call(callee, _) = facts.exprs[call] else { return None };
     match facts.exprs[callee] {
-        Expr::Attribute(object, name) if facts.name(name) == "add_done_callback" => Some(object),
+        Expr::Attribute(object, name) if is_remark(facts.name(name)) => Some(object),
         _ => None,
     }
 }
@@ -208,7 +259,7 @@ fn own_call(context: &Context<'_>, (home, function): (FileId, FnId), returned: E
         Expr::Call(..) => Some(returned),
         Expr::Local(bindings) => {
             let [binding] = **bindings else { return None };
-            let kept = |used: ExprId| used != returned && !is_given_a_callback(facts, used);
+            let kept = |used: ExprId| used != returned && !keeps_nothing(facts, used);
             let BindingKind::Value(value) = facts.bindings[binding].kind else { return None };
             if matches!(facts.exprs[value], Expr::Call(..)) {
                 // What it does with that matters.
