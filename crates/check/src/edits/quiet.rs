@@ -120,6 +120,7 @@ impl<'q> Quiet<'q> {
                     && !self.is_looked_for(*callee)
                     && !self.may_open_again(*callee)
                     && self.keeps_nothing(noise, *callee, arguments)
+                    && misuse::gathered(self.facts, event.expr).iter().all(|value| !self.is_result(*value))
             }
             (EventKind::Read, Expr::Attribute(_, name)) => {
                 !is_to_cancel(self.facts.name(*name)) && !self.uses_results(event)
@@ -150,8 +151,7 @@ impl<'q> Quiet<'q> {
             _ => None,
         };
         let given = arguments.iter().map(|argument| argument.value);
-        let gathered = given.clone().flat_map(|value| misuse::gathered(self.facts, value)).copied();
-        given.chain(object).chain(gathered).all(|value| !self.is_result(value))
+        given.chain(object).all(|value| !self.is_result(value))
     }
 
     /// Whether no lock can be held there.
@@ -361,7 +361,7 @@ impl<'q> Quiet<'q> {
         let used: Vec<ExprId> = match (event.kind, &self.facts.exprs[event.expr]) {
             (EventKind::Call(_), Expr::Call(callee, arguments)) => {
                 let given = arguments.iter().map(|argument| argument.value);
-                let gathered = given.clone().flat_map(|value| misuse::gathered(self.facts, value)).copied();
+                let gathered = misuse::gathered(self.facts, event.expr).iter().copied();
                 object(*callee).into_iter().chain(given).chain(gathered).collect()
             }
             (EventKind::Read, _) => object(event.expr).into_iter().collect(),

@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
     documentation: "\
 ## What it does
 Finds `async for` loops with a `break` or `return` over a new async generator that yields within `try ... finally` or `with`, or that loops over
-one that does; and `anext()` of such a generator, or of a name for one, where nothing else is done with it.
+one that does, also where that is the `__aiter__` of an object; and `anext()` of such a generator, or of a name for one, where nothing else is done with it.
 
 ## Why is this bad?
 Its clean-up runs some time later, in another task, or never (PEP 533).
@@ -158,25 +158,26 @@ fn new_generator(context: &mut Context<'_>, file: FileId, expr: ExprId) -> Optio
     found.map(|generator| context.program.qualified_name(generator))
 }
 
-/// The `__aiter__` of what is looped over, if that is such a generator function: nobody but the loop has the generator.
+/// The `__aiter__` of what is looped over, if that surely is such a generator function: nobody but the loop has the generator.
 fn own_generator(context: &mut Context<'_>, file: FileId, expr: ExprId) -> Option<String> {
     let name = context.program.values.known_symbol("__aiter__")?;
     let set = context.program.eval(file, expr);
+    let mut found = None;
     for object in context.program.values.shared(set).iter().copied() {
         if !matches!(context.program.values.get(object), Value::Instance { .. }) {
-            continue;
+            return None;
         }
         let methods = context.program.attribute(object, name);
         for method in context.program.values.shared(methods).iter().copied() {
-            if let Value::Bound(method, ..) = *context.program.values.get(method) {
-                let this = context.program.function(method);
-                if this.is_async && this.is_generator && cleans_up(context, method, 0) {
-                    return Some(context.program.qualified_name(method));
-                }
+            let Value::Bound(method, ..) = *context.program.values.get(method) else { return None };
+            let this = context.program.function(method);
+            if !(this.is_async && this.is_generator && cleans_up(context, method, 0)) {
+                return None;
             }
+            found = Some(context.program.qualified_name(method));
         }
     }
-    None
+    found
 }
 
 /// Whether it yields in the middle of something that has an end, by itself or by way of a generator that it loops over.

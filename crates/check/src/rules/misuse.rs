@@ -53,16 +53,17 @@ fn arguments_misused(
     let Expr::Call(_, arguments) = &facts.exprs[call] else { return Vec::new() };
     let is_value =
         |argument: &&Argument| matches!(facts.exprs[argument.value], Expr::Call(..) | Expr::Local(_) | Expr::Logic(..));
-    if !arguments.iter().any(|argument| is_value(&argument) || !gathered(&facts, argument.value).is_empty()) {
+    let gathered = gathered(&facts, call);
+    if gathered.is_empty() && !arguments.iter().any(|argument| is_value(&argument)) {
         return Vec::new();
     }
     let Some(path) = context.program.external_path_of(file, callee) else { return Vec::new() };
     let text = context.program.values.path_text(path).to_owned();
+    if !gathered.is_empty() && OF_ALL.contains(&text.as_str()) {
+        return gathered.iter().map(|part| (*part, AS_RESULT)).collect();
+    }
     if CONSUMERS.contains(&text.as_str()) {
         return arguments.iter().filter(is_value).map(|argument| (argument.value, AS_RESULT)).collect();
-    }
-    if let ([only], true) = (&**arguments, OF_ALL.contains(&text.as_str())) {
-        return gathered(&facts, only.value).iter().map(|part| (*part, AS_RESULT)).collect();
     }
     let mut found = Vec::new();
     for what in context.program.catalogue.handed(&text) {
@@ -77,11 +78,16 @@ fn arguments_misused(
     found
 }
 
-/// What a comprehension, list or tuple that is handed over has in it.
-pub(crate) fn gathered(facts: &Facts, value: ExprId) -> &[ExprId] {
-    match &facts.exprs[value] {
-        Expr::Generator(part) => std::slice::from_ref(part),
-        Expr::Sequence(parts) => parts,
+/// What a comprehension, list or tuple has in it that is all that a function is given which takes its values for results.
+pub(crate) fn gathered(facts: &Facts, call: ExprId) -> &[ExprId] {
+    let Expr::Call(callee, arguments) = &facts.exprs[call] else { return &[] };
+    let is_one = matches!(facts.exprs[*callee], Expr::Global(name) if OF_ALL.contains(&facts.name(name)));
+    match &**arguments {
+        [only] if is_one => match &facts.exprs[only.value] {
+            Expr::Generator(part) => std::slice::from_ref(part),
+            Expr::Sequence(parts) => parts,
+            _ => &[],
+        },
         _ => &[],
     }
 }

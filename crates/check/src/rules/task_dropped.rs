@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
     documentation: "\
 ## What it does
 Finds `create_task`, `ensure_future` and `gather` whose task or future is dropped, also by way of a function that returns it and does not keep it. A callback
-that is added to the task does not keep it, nor does printing it, a name that it is given, or that the loop itself called the function.
+that is added to the task does not keep it, nor does printing it, naming it, asking whether it is there, or returning it to the loop.
 
 ## Why is this bad?
 The loop keeps only weak references to tasks: one that nobody keeps may vanish in the middle (Python docs, `asyncio.create_task`). And its
