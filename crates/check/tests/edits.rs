@@ -1443,3 +1443,50 @@ fn functions_that_are_there_no_more() {
         2,
     );
 }
+
+#[test]
+fn what_becomes_of_results() {
+    let work =
+        "async def work():\n    await asyncio.sleep(0)\n\n\ndef start():\n    return asyncio.create_task(work())\n\n\n";
+    let main = format!(
+        "import asyncio\n\n\n{work}async def offload():\n    await asyncio.to_thread(work)\n    x = await asyncio.to_thread(work)\n    await x\n\n\nasync def wrap(future):\n    made = asyncio.run_coroutine_threadsafe(work(), asyncio.get_running_loop())\n    print(future)\n    await asyncio.wrap_future(future)\n    made.result()\n\n\nasync def tasks(xs):\n    one = start()\n    print(one)\n    print(all(work() for _ in xs))\n    print(len(xs))\n    await asyncio.sleep(0)\n\n\nasync def last(xs):\n    try:\n        await work()\n    finally:\n        for x in xs:\n            print(x)\n"
+    );
+    let edits = [
+        ("main.py", "    await asyncio.to_thread(work)\n    x", "    await (await asyncio.to_thread(work))\n    x"),
+        ("main.py", "    await x\n", "    print(1)\n"),
+        ("main.py", "    print(1)\n", "    await x\n"),
+        ("main.py", "    x = await", "    y = await"),
+        ("main.py", "wrap_future(future)", "wrap_future(made)"),
+        (
+            "main.py",
+            "    await asyncio.wrap_future(made)\n",
+            "    if future:\n        await asyncio.wrap_future(made)\n",
+        ),
+        ("main.py", "    print(one)\n", "    len(one)\n"),
+        ("main.py", "    len(one)\n", "    one.set_name('one')\n"),
+        ("main.py", "all(work() for _ in xs)", "list(work() for _ in xs)"),
+        ("main.py", "list(work() for _ in xs)", "any([work() for _ in xs])"),
+        ("main.py", "len(xs)", "1 + work()"),
+        ("main.py", "1 + work()", "not work()"),
+        ("main.py", "            print(x)\n", "            break\n"),
+        ("main.py", "        for x in xs:\n", "        if xs:\n"),
+        ("main.py", "            break\n", "            return\n"),
+    ];
+    one_by_one(&[("main.py", &main)], &edits, 12);
+}
+
+#[test]
+fn what_callbacks_of_other_files_give() {
+    let lib = "import asyncio\n\n\nasync def work():\n    await asyncio.sleep(0)\n\n\ndef spawn(kept=[]):\n    kept.append(asyncio.create_task(work()))\n\n\nclass Table:\n    async def __aiter__(self):\n        try:\n            yield 1\n        finally:\n            await asyncio.sleep(0)\n";
+    let main = "import asyncio\nfrom lib import Table, spawn\n\n\nasync def main():\n    asyncio.get_running_loop().call_soon(spawn)\n    async for row in Table():\n        return row\n";
+    let edits = [
+        ("lib.py", "kept.append(asyncio.create_task(work()))", "return asyncio.create_task(work())"),
+        ("lib.py", "    return asyncio", "    task = asyncio"),
+        ("lib.py", "create_task(work())\n", "create_task(work())\n    print(task)\n    return task\n"),
+        ("lib.py", "    print(task)\n", "    kept.append(task)\n"),
+        ("lib.py", "        try:\n            yield 1\n        finally:\n", "        if True:\n            yield 1\n"),
+        ("lib.py", "        if True:\n            yield 1\n", "        with open('x'):\n            yield 1\n"),
+        ("lib.py", "__aiter__", "__iter__"),
+    ];
+    one_by_one(&[("lib.py", lib), ("main.py", main)], &edits, 0);
+}
