@@ -188,8 +188,15 @@ pub fn know(text: &str) -> Knowledge {
 ///
 /// `files` in the order of their paths, `known` what [`know`] says of each.
 pub fn check(files: &[File], known: Vec<Knowledge>, settings: &Settings) -> Report {
+    check_then(files, known, settings, |report| report)
+}
+
+/// Checks a program, and hands the report on before the memory that it took is given back: that takes a while.
+///
+/// `files` and `known` as for [`check`].
+pub fn check_then<T>(files: &[File], known: Vec<Knowledge>, settings: &Settings, then: impl FnOnce(Report) -> T) -> T {
     let (mut program, graph) = analyse(files, known, settings);
-    report(files, &mut program, &graph, settings)
+    then(report(files, &mut program, &graph, settings))
 }
 
 fn report(files: &[File], program: &mut Program, graph: &Graph, settings: &Settings) -> Report {

@@ -20,7 +20,9 @@ use soliloop_check::settings::Table;
 use soliloop_check::{Knowledge, RULES, Report, Rule, Settings, SyncCallers};
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 
 /// What the command says, and its exit status: 0 if nothing was found, 1 if something was, 2 if it could not be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,27 +39,46 @@ pub struct Answer {
 pub fn run(arguments: Vec<OsString>, is_terminal: bool) -> Answer {
     let name = OsString::from("soliloop check");
     match Arguments::try_parse_from(std::iter::once(name).chain(arguments)) {
-        Ok(arguments) => {
-            let answer = || answer(&arguments, is_terminal);
-            // Deeply nested code needs deep stacks.
-            let done = match rayon::ThreadPoolBuilder::new().stack_size(STACK).build() {
-                Ok(pool) => pool.install(answer),
-                Err(_) => answer(),
-            };
-            done.unwrap_or_else(|complaint| Answer {
-                complaint: format!("soliloop check: {complaint}\n"),
-                status: 2,
-                ..Answer::default()
-            })
-        }
+        Ok(arguments) => run_in_pool(move |tell| {
+            if let Err(complaint) = answer(&arguments, is_terminal, tell) {
+                let complaint = format!("soliloop check: {complaint}\n");
+                tell(Answer { complaint, status: 2, ..Answer::default() });
+            }
+        }),
         Err(error) if error.use_stderr() => Answer { complaint: error.to_string(), status: 2, ..Answer::default() },
         Err(help) => Answer { output: help.to_string(), ..Answer::default() },
     }
 }
 
-fn answer(arguments: &Arguments, is_terminal: bool) -> Result<Answer, String> {
+/// Does something on threads with deep stacks, as deeply nested code needs them, until it tells its answer. What it does then, it does by the
+/// way: it gives back its memory, unless the process ends first.
+fn run_in_pool(work: impl FnOnce(&dyn Fn(Answer)) + Send + 'static) -> Answer {
+    let (sender, answers) = mpsc::channel();
+    let work = move || {
+        let tell = |answer| {
+            // Nobody listens after the first answer.
+            let _ = sender.send(Ok(answer));
+        };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(&tell))) {
+            let _ = sender.send(Err(panic));
+        }
+    };
+    let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK).build();
+    match &pool {
+        Ok(pool) => pool.spawn(work),
+        Err(_) => work(),
+    }
+    match answers.recv() {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(panic)) => resume_unwind(panic),
+        Err(_) => Answer { complaint: "soliloop check: no answer\n".to_owned(), status: 2, ..Answer::default() },
+    }
+}
+
+fn answer(arguments: &Arguments, is_terminal: bool, tell_answer: &dyn Fn(Answer)) -> Result<(), String> {
     if let Some(code) = &arguments.explain {
-        return explain(code).map(|output| Answer { output, ..Answer::default() });
+        tell_answer(Answer { output: explain(code)?, ..Answer::default() });
+        return Ok(());
     }
     let root = std::env::current_dir().map_err(|error| format!("no working directory: {error}"))?;
     let is_input = arguments.paths == [Path::new("-")];
@@ -88,15 +109,18 @@ fn answer(arguments: &Arguments, is_terminal: bool) -> Result<Answer, String> {
     let style = style(arguments.color, is_terminal);
     let cache = if arguments.no_cache || is_input { None } else { Cache::open(&cache_dir) };
     if arguments.fix || arguments.diff {
-        return repair::repair(arguments, &settings, &read, known(&read, cache.as_ref()), style);
+        tell_answer(repair::repair(arguments, &settings, &read, known(&read, cache.as_ref()), style)?);
+        return Ok(());
     }
-    let mut report = check(&read, &settings, cache.as_ref(), &question);
-    report.problems.extend(read.problems);
-    report.problems.sort_by(|one, other| (&one.path, one.line).cmp(&(&other.path, other.line)));
-    let found = !report.findings.is_empty();
-    let output = tell(arguments, &report, &read.files, style);
-    let status = u8::from(found && !arguments.exit_zero);
-    Ok(Answer { output, complaint: String::new(), status })
+    check(&read, &settings, cache.as_ref(), &question, |mut report| {
+        report.problems.extend(read.problems.iter().cloned());
+        report.problems.sort_by(|one, other| (&one.path, one.line).cmp(&(&other.path, other.line)));
+        let found = !report.findings.is_empty();
+        let output = tell(arguments, &report, &read.files, style);
+        let status = u8::from(found && !arguments.exit_zero);
+        tell_answer(Answer { output, complaint: String::new(), status });
+    });
+    Ok(())
 }
 
 fn settings(arguments: &Arguments, found: Found, base: &Path) -> Result<Settings, String> {
@@ -119,16 +143,19 @@ fn settings(arguments: &Arguments, found: Found, base: &Path) -> Result<Settings
     Ok(settings)
 }
 
-/// The report: kept from the last time if nothing but places has changed since, else made of facts that are kept or new.
-fn check(read: &Read, settings: &Settings, cache: Option<&Cache>, question: &str) -> Report {
-    let Some(cache) = cache else { return soliloop_check::check(&read.files, known(read, None), settings) };
+/// Hands on the report: kept from the last time if nothing but places has changed since, else made of facts that are kept or new.
+fn check(read: &Read, settings: &Settings, cache: Option<&Cache>, question: &str, then: impl FnOnce(Report)) {
+    let Some(cache) = cache else {
+        return soliloop_check::check_then(&read.files, known(read, None), settings, then);
+    };
     let key = Key::new(question);
-    if let Some(report) = cache.report(&key, read, settings) {
-        return report;
+    match cache.report(&key, read, settings) {
+        Some(report) => then(report),
+        None => soliloop_check::check_then(&read.files, cache.know(read), settings, |report| {
+            cache.keep(&key, read, &report);
+            then(report);
+        }),
     }
-    let report = soliloop_check::check(&read.files, cache.know(read), settings);
-    cache.keep(&key, read, &report);
-    report
 }
 
 /// What is known of the files: kept from the last time, or new.
