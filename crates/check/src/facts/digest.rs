@@ -69,7 +69,9 @@ fn values(facts: &Facts) -> Vec<NameId> {
     }
     for (_, binding) in facts.bindings.iter() {
         match binding.kind {
-            BindingKind::Value(expr) | BindingKind::Annotated { value: Some(expr), .. } => exprs.push(expr),
+            BindingKind::Value(expr)
+            | BindingKind::Annotated { value: Some(expr), .. }
+            | BindingKind::Unpacked(expr, _) => exprs.push(expr),
             _ => {}
         }
     }
@@ -89,6 +91,7 @@ fn values(facts: &Facts) -> Vec<NameId> {
             }
             Expr::Local(bindings) => original_names(facts, bindings, &mut names),
             Expr::Union(parts) | Expr::Sequence(parts) | Expr::Logic(_, parts) => exprs.extend(parts),
+            Expr::Element(value) | Expr::AsyncElement(value) | Expr::Item(value, _) => exprs.push(*value),
             Expr::Choice { then, other, .. } => exprs.extend([*then, *other]),
             Expr::Mapping(items) => exprs.extend(items.iter().map(|(_, value)| *value)),
             _ => {}

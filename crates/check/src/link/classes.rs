@@ -438,12 +438,22 @@ impl Program {
     fn overriding(&self, class: ClsId, is_known: bool, name: Symbol) -> Vec<ClsId> {
         let is_test = self.file(self.class_file(class)).is_test;
         let mut heirs = Vec::new();
+        let is_protocol = self.hierarchy.protocols.contains(&class);
         for &heir in self.heirs(class) {
-            let has = self.has_own(heir, name);
             let is_possible = is_test || !self.file(self.class_file(heir)).is_test;
-            if has && is_possible && self.is_live(heir) {
-                heirs.push(heir);
+            if !is_possible || !self.is_live(heir) {
+                continue;
             }
+            if self.has_own(heir, name) {
+                heirs.push(heir);
+            } else if is_protocol && !self.is_subclass(heir, class) {
+                // It has it from a base, which knows nothing of the protocol.
+                heirs.extend(self.defining(heir, name));
+            }
+        }
+        if is_protocol {
+            heirs.sort_unstable();
+            heirs.dedup();
         }
         if is_known {
             let usual = self.defining(class, name);
