@@ -97,6 +97,11 @@ impl Table {
 }
 
 impl Settings {
+    /// The same, with all rules for all files.
+    pub(crate) fn with_all_rules(&self) -> Self {
+        Self { blocking: self.blocking.clone(), ..Self::default() }
+    }
+
     /// From a table.
     ///
     /// # Errors

@@ -3,9 +3,12 @@
 //! Nothing here knows rules or facts. Sources that do not parse give what could be read of them, and an error with its place.
 
 pub(crate) use ruff_python_ast::token::TokenKind;
-pub(crate) use ruff_python_ast::visitor::{Visitor, walk_except_handler, walk_expr, walk_pattern, walk_stmt};
+pub(crate) use ruff_python_ast::visitor::{
+    Visitor, walk_except_handler, walk_expr, walk_interpolated_string_element, walk_pattern, walk_stmt,
+};
 pub(crate) use ruff_python_ast::{
-    self as ast, BoolOp, CmpOp, ExceptHandler, Expr, Number, Operator, Parameters, Pattern, Stmt, UnaryOp,
+    self as ast, BoolOp, CmpOp, ExceptHandler, Expr, InterpolatedStringElement, Number, Operator, Parameters, Pattern,
+    Stmt, UnaryOp,
 };
 pub(crate) use ruff_source_file::LineIndex;
 pub(crate) use ruff_text_size::{Ranged, TextRange};

@@ -3,15 +3,13 @@
 use super::doubts::Named;
 use super::escapes::{Escape, decorated, escapes};
 use super::pages::Pages;
-use super::places::Form;
 use super::sites::{Sites, at, is_call};
-use super::unknown::{put_in, root};
 use super::{obstacles::is_manager, twins};
 use crate::catalogue::Category;
-use crate::facts::{Condition, EventKind, Expr, Span};
+use crate::facts::{EventKind, Expr, Span};
 use crate::graph::{Edge, Graph, Offloaded, OffloadedTo, SinkCall, Site};
 use crate::link::Program;
-use crate::link::values::{ClsId, EMPTY, FileId, FnId, SetId};
+use crate::link::values::{ClsId, FileId, FnId};
 use crate::{Settings, SyncCallers};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +55,8 @@ pub(super) struct Closures<'p, 'f> {
     pub(super) named: Vec<(FileId, Named)>,
     /// Classes that say what others must have to stand for them.
     pub(super) protocols: Vec<ClsId>,
+    /// Words that may name functions.
+    pub(super) spelled: super::spelled::Spelled,
     /// What the program exports, if plain functions are to stay.
     pub(super) exports: Option<FxHashSet<FnId>>,
 }
@@ -72,10 +72,25 @@ impl<'p, 'f> Closures<'p, 'f> {
         let (escapes, decorated) = (escapes(program), decorated(program));
         let (unknown, named) = (super::unknown::unknown(program, graph), super::doubts::named(program));
         let (sites, protocols) = (Sites::new(graph), super::supers::protocols(program));
+        let spelled = super::spelled::spelled(program);
         let keeps_plain = settings.sync_callers == SyncCallers::Wrapper;
         let offloads = offloads(program, graph, pages, keeps_plain);
         let exports = keeps_plain.then(|| super::wrappers::exports(program));
-        Self { program, graph, pages, sites, on_loop, escapes, decorated, offloads, unknown, named, protocols, exports }
+        Self {
+            program,
+            graph,
+            pages,
+            sites,
+            on_loop,
+            escapes,
+            decorated,
+            offloads,
+            unknown,
+            named,
+            protocols,
+            spelled,
+            exports,
+        }
     }
 
     /// The functions that must change for this call of something blocking to be awaited.
@@ -110,8 +125,6 @@ impl<'p, 'f> Closures<'p, 'f> {
             self.callers(function, &mut next)?;
         }
         self.look_around(&mut closure)?;
-        self.delegates_to_its_own(&closure)?;
-        self.ends_no_iteration(&closure)?;
         if closure.functions.contains(&sink.caller) || self.program.function(sink.caller).is_async {
             self.is_free_of_locks(sink.caller, sink.site)?;
         }
@@ -172,25 +185,6 @@ impl<'p, 'f> Closures<'p, 'f> {
         Ok(())
     }
 
-    /// `yield from` has no asynchronous form: what it takes from must become asynchronous, too.
-    fn delegates_to_its_own(&mut self, closure: &Closure) -> Result<(), Obstacle> {
-        for &function in closure.functions.iter().filter(|function| self.program.function(**function).is_generator) {
-            let Site { file, span } = self.site_of(function);
-            let places = self.pages.places(file);
-            let Some(range) = places.definitions.get(&span).map(|definition| definition.range) else { continue };
-            let is_own = |at: u32| places.function_around(at).is_some_and(|around| around.range == range);
-            for (taken, _) in places.loops.iter().filter(|(_, one)| matches!(one.form, Form::Delegation(_))) {
-                let site = Site { file, span: *taken };
-                let mut edges = self.sites.at(self.graph, function, site);
-                if is_own(taken.start) && !edges.any(|edge| closure.functions.contains(&edge.callee)) {
-                    let reason = "`yield from` cannot stand in an asynchronous generator, and this is no generator that becomes one";
-                    return Err(Obstacle { site, reason: reason.to_owned() });
-                }
-            }
-        }
-        Ok(())
-    }
-
     pub(super) fn name_of(&self, function: FnId) -> String {
         self.program.file(self.program.file_of(function)).facts.name(self.program.function(function).name).to_owned()
     }
@@ -227,6 +221,9 @@ impl<'p, 'f> Closures<'p, 'f> {
             self.is_readable(site)?;
             if self.on_loop.contains(&caller) {
                 self.is_free_of_locks(caller, site)?;
+                if edge.kind == EventKind::Enter {
+                    self.enters_together(edge, next)?;
+                }
                 if !self.program.function(caller).is_async {
                     next.push(caller);
                 }
@@ -278,7 +275,10 @@ impl<'p, 'f> Closures<'p, 'f> {
             _ => {}
         }
         let mut classes: Vec<_> = self.program.ancestors(class).collect();
-        classes.extend_from_slice(self.program.heirs(class));
+        let heirs = self.program.heirs(class);
+        classes.extend_from_slice(heirs);
+        // Who has what a protocol asks for may have inherited it.
+        classes.extend(heirs.iter().filter_map(|heir| self.program.defining(*heir, name)));
         classes.sort_unstable();
         classes.dedup();
         classes.extend(self.protocols_of(&classes));
@@ -336,53 +336,6 @@ impl<'p, 'f> Closures<'p, 'f> {
         Ok(())
     }
 
-    /// While a lock of threads is held nothing may be awaited.
-    pub(super) fn is_free_of_locks(&mut self, function: FnId, site: Site) -> Result<(), Obstacle> {
-        for outside in self.sites.outside_of(self.graph, function) {
-            let path = self.program.values.path_text(outside.path);
-            if path.strip_suffix(".acquire").is_some_and(crate::link::is_thread_lock) {
-                let reason = "a lock of `threading` is taken here: nothing may be awaited until it is given back";
-                return Err(Obstacle { site: outside.site, reason: reason.to_owned() });
-            }
-        }
-        let events = self.program.function(function).events.iter();
-        let guards: Vec<_> = events.filter(|event| event.span == site.span).map(|event| event.guard).collect();
-        for guard in guards {
-            let conditions: Vec<Condition> = self.program.file(site.file).facts.conditions(guard).collect();
-            for condition in conditions {
-                let Condition::Within(manager) = condition else { continue };
-                let manager = self.program.eval(site.file, manager);
-                if self.may_be_lock(manager) {
-                    return Err(Obstacle {
-                        site,
-                        reason: "a lock of `threading` is held here: nothing may be awaited".to_owned(),
-                    });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether something is a lock of threads, itself or for some caller.
-    fn may_be_lock(&mut self, set: SetId) -> bool {
-        if self.program.is_thread_lock(set) {
-            return true;
-        }
-        let graph = self.graph;
-        for value in self.program.values.shared(set).iter().copied() {
-            let Some(root) = root(self.program, value) else { continue };
-            for giver in &graph.into[root.0.0 as usize] {
-                let env = self.program.values.env(graph.edges[*giver].env);
-                let given = env.iter().find(|(key, _)| *key == root).map_or(EMPTY, |(_, set)| *set);
-                let made = put_in(self.program, value, given);
-                if self.program.is_thread_lock(made) {
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
     /// Whether a generator function is one for `with`.
     pub(super) fn is_manager(&mut self, function: FnId) -> bool {
         is_manager(self.program, function)
@@ -390,7 +343,7 @@ impl<'p, 'f> Closures<'p, 'f> {
 }
 
 /// All that runs on the loop.
-fn on_loop(program: &Program, graph: &Graph) -> FxHashSet<FnId> {
+pub(super) fn on_loop(program: &Program, graph: &Graph) -> FxHashSet<FnId> {
     let mut next: Vec<FnId> = program
         .functions()
         .filter(|function| program.function(*function).is_async || program.is_protocol_method(*function))

@@ -4,10 +4,11 @@
 use super::closure::{Closure, Closures, Obstacle};
 use super::obstacles::may_call_on_loop;
 use super::sites::at;
+use super::unknown::{put_in, root};
 use crate::facts::{BindingKind, Constant, EventKind, Expr, ExprId, MODULE, ScopeKind};
 use crate::graph::{Edge, SinkCall, Site};
 use crate::link::Program;
-use crate::link::values::{ClsId, EMPTY, FileId, FnId, SetId, Value, ValueId};
+use crate::link::values::{ClsId, EMPTY, FileId, FnId, PathId, SetId, Value, ValueId};
 use rustc_hash::FxHashSet;
 
 /// An object that is asked for something by a name that is made at run time, or that an `ExitStack` enters.
@@ -75,6 +76,36 @@ impl Closures<'_, '_> {
         }
     }
 
+    /// Whether what blocks is all that its call may be of.
+    pub(super) fn is_nothing_else(&mut self, sink: &SinkCall) -> bool {
+        let (file, span) = (sink.site.file, sink.site.span);
+        let events = &self.program.function(sink.caller).events;
+        let call = events.iter().find(|event| event.span == span && matches!(event.kind, EventKind::Call(_)));
+        let Some(Expr::Call(callee, _)) = call.map(|event| self.program.expr(file, event.expr)) else { return true };
+        let set = self.program.eval(file, *callee);
+        self.program.values.shared(set).iter().copied().all(|value| self.is_only(value, sink.path))
+    }
+
+    /// Whether a value is a function outside the program, whoever says what it is.
+    fn is_only(&mut self, value: ValueId, path: PathId) -> bool {
+        let is_it = |value: &Value| matches!(value, Value::External(known) if *known == path);
+        let Some(root) = root(self.program, value) else { return is_it(self.program.values.get(value)) };
+        let (owner, place) = root;
+        let default = self.program.function(owner).parameters.get(place as usize).and_then(|one| one.default);
+        let default = default.map(|default| self.program.eval(self.program.file_of(owner), default));
+        let graph = self.graph;
+        let givers = &graph.into[owner.0 as usize];
+        !givers.is_empty()
+            && givers.iter().all(|giver| {
+                let env = self.program.values.env(graph.edges[*giver].env);
+                let given = env.iter().find(|(key, _)| *key == root).map(|(_, set)| *set);
+                let given = given.or(default).unwrap_or(EMPTY);
+                let given = put_in(self.program, value, given);
+                let members = self.program.values.members(given);
+                !members.is_empty() && members.iter().all(|value| is_it(self.program.values.get(*value)))
+            })
+    }
+
     /// Whether all that may be called at the place of an edge is known, as far as names in the function tell.
     pub(super) fn is_known_there(&mut self, edge: &Edge) -> Result<(), Obstacle> {
         let (caller, site) = at(edge);
@@ -94,7 +125,7 @@ impl Closures<'_, '_> {
         let known: Vec<FnId> = self.sites.at(self.graph, caller, site).map(|edge| edge.callee).collect();
         let set = self.program.eval(site.file, callee);
         for value in self.program.values.shared(set).iter().copied() {
-            let Some(root) = super::unknown::root(self.program, value).filter(|_| edge.via.is_empty()) else {
+            let Some(root) = root(self.program, value).filter(|_| edge.via.is_empty()) else {
                 continue;
             };
             for giver in &self.graph.into[root.0.0 as usize] {
@@ -108,22 +139,6 @@ impl Closures<'_, '_> {
         Ok(())
     }
 
-    /// Whether the call of something that blocks may be of another function as well: of what an attribute or a parameter is given.
-    pub(super) fn may_call_another(&mut self, sink: &SinkCall) -> bool {
-        let file = sink.site.file;
-        let events = &self.program.function(sink.caller).events;
-        let is_it = |kind: EventKind| matches!(kind, EventKind::Call(_));
-        let call = events.iter().find(|event| event.span == sink.site.span && is_it(event.kind));
-        let Some(Expr::Call(callee, _)) = call.map(|event| self.program.expr(file, event.expr).clone()) else {
-            return false;
-        };
-        let set = self.program.eval(file, callee);
-        self.program.values.members(set).iter().any(|value| match self.program.values.get(*value) {
-            Value::External(path) => *path != sink.path,
-            _ => true,
-        })
-    }
-
     /// Whether what comes of a parameter is one of these functions, or nothing, for all that it is given.
     fn are_known(&mut self, value: ValueId, given: SetId, known: &[FnId]) -> bool {
         let is_nothing = |value: &ValueId| matches!(self.program.values.get(*value), Value::Constant(Constant::None));
@@ -131,7 +146,7 @@ impl Closures<'_, '_> {
             self.program.values.members(given).iter().copied().filter(|value| !is_nothing(value)).collect();
         given.into_iter().all(|one| {
             let one = self.program.values.set(vec![one]);
-            let called = super::unknown::put_in(self.program, value, one);
+            let called = put_in(self.program, value, one);
             let is_known = |value: &ValueId| match self.program.values.get(*value) {
                 Value::Function(function, _) | Value::Bound(function, ..) => known.contains(function),
                 _ => false,
@@ -188,7 +203,7 @@ impl Closures<'_, '_> {
     }
 
     /// Whether all that calls these functions outside a loop is never called in one.
-    pub(super) fn is_surely_outside(&self, closure: &Closure) -> Result<(), Obstacle> {
+    pub(super) fn is_surely_outside(&mut self, closure: &Closure) -> Result<(), Obstacle> {
         let mut next: Vec<FnId> = closure.functions.iter().copied().collect();
         let mut seen: FxHashSet<FnId> = next.iter().copied().collect();
         while let Some(function) = next.pop() {
@@ -200,6 +215,7 @@ impl Closures<'_, '_> {
             if !closure.functions.contains(&function) {
                 self.is_not_made_for_the_loop(function)?;
                 self.is_not_for_others(function)?;
+                self.is_ours_to_call(function)?;
             }
             if !closure.functions.contains(&function) && self.program.class_of(function).is_some() {
                 let name = self.program.file(file).facts.name(self.program.function(function).name);

@@ -25,9 +25,8 @@ pub(super) fn dead(pages: &mut Pages<'_>, file: FileId, runs: &[Span], run: Span
     let mut gone: Vec<Span> = made.iter().map(|(_, statement, _)| *statement).collect();
     let mut is_set = false;
     for read in places.names.iter().filter(|read| read.name == name && is_inside(read.span.start)) {
-        let is_run = runs.iter().any(|run| is_receiver(&places, *run, read.span));
         let call = match read.becomes {
-            _ if is_run => continue,
+            _ if is_run(pages, &places, file, runs, read.span) => continue,
             Becomes::Attribute(attribute) => {
                 let is_known = matches!(member(pages.slice(file, attribute)), "close" | "stop");
                 places.statements.iter().find(|(call, _)| is_known && call.start == attribute.start)
@@ -65,7 +64,36 @@ pub(super) fn is_its_own(pages: &mut Pages<'_>, file: FileId, run: Span) -> bool
     let places = pages.places(file);
     let Some(name) = owner(pages, &places, file, run) else { return false };
     let inside = |read: Span| run.start <= read.start && read.end <= run.end && !is_receiver(&places, run, read);
-    kind(pages, file, run) != Kind::Current && places.names.iter().any(|read| read.name == name && inside(read.span))
+    kind(pages, file, run) != Kind::Current
+        && !is_shutdown(pages, &places, file, run)
+        && places.names.iter().any(|read| read.name == name && inside(read.span))
+}
+
+/// Whether a name is the loop that one of these calls runs, or in what goes with it.
+fn is_run(pages: &Pages<'_>, places: &Places, file: FileId, runs: &[Span], read: Span) -> bool {
+    let mut around = runs.iter().filter(|run| run.contains(read));
+    around.any(|run| is_receiver(places, *run, read) || is_shutdown(pages, places, file, *run))
+}
+
+/// Whether a call of `loop.run_until_complete` does nothing but shut the loop down, as a statement.
+pub(super) fn is_shutdown(pages: &Pages<'_>, places: &Places, file: FileId, run: Span) -> bool {
+    let Some(call) = places.calls.get(&run).filter(|_| places.statements.contains_key(&run)) else { return false };
+    let [argument] = call.arguments.as_slice() else { return false };
+    let text = pages.slice(file, argument.span);
+    text.ends_with(".shutdown_asyncgens()") || text.ends_with(".shutdown_default_executor()")
+}
+
+/// Whether the loop that is made for a run is needed for more, which another loop cannot do.
+pub(super) fn is_needed(pages: &mut Pages<'_>, file: FileId, run: Span) -> bool {
+    let places = pages.places(file);
+    let Some(name) = owner(pages, &places, file, run) else { return false };
+    if kind(pages, file, run) != Kind::New {
+        return false;
+    }
+    let Some(range) = places.function_around(run.start).map(|definition| definition.range) else { return false };
+    let is_its = |call: &&Span| range.contains(**call) && owner(pages, &places, file, **call).as_ref() == Some(&name);
+    let runs: Vec<Span> = places.calls.keys().filter(is_its).copied().collect();
+    dead(pages, file, &runs, run).is_empty()
 }
 
 /// What kind of loop a call of `run_until_complete` runs on.

@@ -4,22 +4,28 @@
 //! and [`doubts`] what is against it, [`wrappers`] of which a plain one stays, [`rewrite`] which chains that leaves, and [`writer`] changes the
 //! text; what still blocks after that is handed to a thread ([`offload`]).
 
+mod again;
 mod closure;
+mod compiles;
 mod doubts;
 mod edit;
 mod escapes;
 mod imports;
 mod lenders;
+mod locks;
 mod loops;
 mod obstacles;
 mod offload;
 mod pages;
 mod places;
+mod replaced;
 mod rewrite;
 mod runners;
 mod shared;
 mod sites;
+mod spelled;
 mod stops;
+mod strangers;
 mod supers;
 mod sweep;
 mod twins;
@@ -34,6 +40,7 @@ use crate::link::Program;
 use crate::link::values::FileId;
 use crate::rules::LET_IT_NEST;
 use crate::{File, Knowledge, Place, Report, Settings, analyse, know, report};
+use again::{Planned, Vetoes};
 use std::collections::BTreeMap;
 
 /// What a repair has come to.
@@ -86,14 +93,15 @@ pub fn fix(files: &[File], known: Vec<Knowledge>, settings: &Settings) -> Repair
     let mut is_patched = false;
     // First the chains, then what is left in coroutines.
     for step in [rewrite::chains, offload::calls, rewrite::leaves] {
-        let step = step(&mut work);
+        let step = work.settled(step);
         is_patched |= step.ran_nested;
         repair.refusals.extend(step.refusals);
-        work.take(step.changed, &mut repair.changed);
+        repair.changed.extend(step.changed);
     }
     if is_patched {
         let changed = rewrite::patches(&mut work);
-        work.take(changed, &mut repair.changed);
+        work.take(&changed);
+        repair.changed.extend(changed);
     }
     repair.refusals = joined(repair.refusals);
     repair.report = report(&work.files, &mut work.program, &work.graph, settings);
@@ -135,7 +143,32 @@ impl<'s> Work<'s> {
         Self { settings, files: files.to_vec(), program, graph, places: pages::Known::new() }
     }
 
-    fn take(&mut self, changed: Texts, all: &mut Texts) {
+    /// One step, without what would bring something new that is wrong.
+    fn settled(&mut self, step: fn(&mut Self, &Vetoes) -> Step) -> Step {
+        let mut vetoes = Vetoes::default();
+        let mut before = None;
+        loop {
+            let mut done = step(self, &vetoes);
+            if done.changed.is_empty() {
+                return done;
+            }
+            let before = before.get_or_insert_with(|| again::wrongs(self));
+            let old = self.files.iter().filter(|file| done.changed.contains_key(&file.path));
+            let old: Texts = old.map(|file| (file.path.clone(), file.text.clone())).collect();
+            self.take(&done.changed);
+            let faults = again::faults(self, before, &done.changed);
+            if faults.is_empty() {
+                return done;
+            }
+            self.take(&old);
+            if !vetoes.add(self, &done.plans, &faults) {
+                done.changed.clear();
+                return done;
+            }
+        }
+    }
+
+    fn take(&mut self, changed: &Texts) {
         if changed.is_empty() {
             return;
         }
@@ -149,7 +182,6 @@ impl<'s> Work<'s> {
             }
         }
         (self.program, self.graph) = analyse(&self.files, known, self.settings);
-        all.extend(changed);
     }
 }
 
@@ -161,6 +193,8 @@ type Texts = BTreeMap<String, String>;
 struct Step {
     changed: Texts,
     refusals: Vec<Refusal>,
+    /// What it is made of.
+    plans: Vec<Planned>,
     /// Nested runs are gone.
     ran_nested: bool,
 }

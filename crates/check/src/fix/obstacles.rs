@@ -32,6 +32,9 @@ impl Closures<'_, '_> {
         if this.is_generator {
             self.can_generate(function, &name)?;
         }
+        self.stops_nobody(function)?;
+        self.is_not_spelled(&name)?;
+        self.is_always_a_method(function)?;
         if let Some(class) = self.program.class_of(function) {
             let bases = self.program.external_bases(class);
             if let Some(base) = bases.iter().find(|base| may_call(base, &name)) {
@@ -81,6 +84,24 @@ impl Closures<'_, '_> {
             return Err(Obstacle { site, reason: format!("`{name}` also runs in another thread") });
         }
         Ok(())
+    }
+
+    /// Whether no class above or below has something else than a function under its name.
+    fn is_always_a_method(&self, function: FnId) -> Result<(), Obstacle> {
+        let Some(class) = self.program.class_of(function) else { return Ok(()) };
+        let symbol = self.program.symbol(self.program.file_of(function), self.program.function(function).name);
+        let heirs = self.program.heirs(class).iter().copied();
+        let mut classes = heirs.chain(self.program.ancestors(class)).chain([class]);
+        let is_other =
+            |class: &ClsId| self.program.has_own(*class, symbol) && self.program.own_method(*class, symbol).is_empty();
+        match classes.find(is_other) {
+            Some(class) => {
+                let (name, class) = (self.name_of(function), self.class_name(class));
+                let reason = format!("`{name}` of `{class}` is no plain method: it stays as it is");
+                Err(Obstacle { site: self.site_of(function), reason })
+            }
+            None => Ok(()),
+        }
     }
 
     fn can_generate(&mut self, function: FnId, name: &str) -> Result<(), Obstacle> {
@@ -177,6 +198,7 @@ impl Closures<'_, '_> {
             return obstacle("this calls it by the name that it has now");
         }
         match around {
+            Some(Around { is_shown: true, .. }) => obstacle("`f\"{...=}\"` shows here how it is written"),
             Some(around) if is_on_loop && !is_open(around) => obstacle(NO_PLACE),
             None | Some(Around { is_awaited: true, .. }) => obstacle(NO_PLACE),
             Some(_) => Ok(()),
@@ -278,7 +300,7 @@ impl Closures<'_, '_> {
 
 /// Whether `await` can stand there.
 pub(super) const fn is_open(around: Around) -> bool {
-    !around.is_awaited && (!around.is_closed || (around.is_lambda && !around.is_tight))
+    !around.is_awaited && !around.is_shown && (!around.is_closed || (around.is_lambda && !around.is_tight))
 }
 
 /// Whether `contextlib.contextmanager` decorates it.

@@ -4,6 +4,7 @@
 //! blocking call itself goes to the thread, and what is on the way becomes asynchronous ([`super::rewrite`]): the loop's objects stay with the
 //! loop's thread.
 
+use super::again::{Planned, Vetoes};
 use super::closure::{Closures, Obstacle, is_told};
 use super::pages::Pages;
 use super::rewrite::{Refused, tell};
@@ -16,12 +17,12 @@ use crate::search::{Witness, witnesses};
 use rustc_hash::FxHashSet;
 
 /// The first function on the way, where a thread can run it.
-pub(super) fn calls(work: &mut Work<'_>) -> Step {
+pub(super) fn calls(work: &mut Work<'_>, vetoes: &Vetoes) -> Step {
     let Work { settings, files, program, graph, places } = work;
     let witnesses = witnesses(program, graph);
     let mut pages = Pages::new(files, places);
     let mut writer = Writer::default();
-    let mut refused: Vec<Refused> = Vec::new();
+    let (mut refused, mut plans): (Vec<Refused>, Vec<Planned>) = (Vec::new(), Vec::new());
     let mut closures = Closures::new(program, graph, &mut pages, settings);
     for witness in witnesses.iter().filter(|witness| is_for_threads(witness.category)) {
         let site = witness.first_site;
@@ -34,12 +35,20 @@ pub(super) fn calls(work: &mut Work<'_>) -> Step {
             let reason = "the loop calls it as a plain function: hand it to a thread there".to_owned();
             let (obstacle, function, category) = (Obstacle { site, reason }, witness.root, witness.category);
             refused.push(Refused { obstacle, function, category });
-        } else if is_plain(&mut closures, witness) && can_write(&mut closures, site) {
+        } else if vetoes.of(site).is_none() && is_plain(&mut closures, witness) && can_write(&mut closures, site) {
             writer.offloaded(closures.pages, site);
+            plans.push(planned(&closures, witness));
         }
     }
     let refusals = tell(&closures, files, refused);
-    Step { changed: writer.finish(program, &mut pages).unwrap_or_default(), refusals, ..Step::default() }
+    Step { changed: writer.finish(program, &mut pages).unwrap_or_default(), refusals, plans, ..Step::default() }
+}
+
+/// The functions that run in a thread then.
+fn planned(closures: &Closures<'_, '_>, witness: &Witness) -> Planned {
+    let named = |function: FnId| (closures.program.file_of(function), closures.name_of(function));
+    let changes = witness.hops.iter().map(|hop| named(hop.function)).collect();
+    Planned { at: witness.first_site, changes, calls: vec![named(witness.root)] }
 }
 
 /// Files and databases are left: the one mostly are fast, the others' objects belong to their thread.
@@ -77,19 +86,21 @@ fn is_plain(closures: &mut Closures<'_, '_>, witness: &Witness) -> bool {
             continue;
         }
         let this = closures.program.function(function);
-        let (at, is_method) = (this.at, this.class.is_some());
-        let places = closures.pages.places(closures.program.file_of(function));
-        let changes = places.definitions.get(&at).is_none_or(|definition| definition.changes);
+        let (at, is_method, is_generator) = (this.at, this.class.is_some(), this.is_generator);
+        let file = closures.program.file_of(function);
+        let places = closures.pages.places(file);
+        let Some(definition) = places.definitions.get(&at) else { return false };
         let is_on_the_way = witness.hops.iter().any(|hop| hop.function == function);
-        if (is_method && !is_on_the_way) || changes || this.is_generator {
+        if (is_method && !is_on_the_way) || definition.changes || is_generator {
             return false;
         }
         if closures.strange_decorator(function).is_some() {
             return false;
         }
-        for outside in closures.sites.outside_of(graph, function) {
+        // Also of what it is given.
+        for outside in closures.sites.outside_in(graph, file, definition.range) {
             let path = closures.program.values.path_text(outside.path);
-            let needs_loop = path.starts_with("asyncio.") && path != "asyncio.run";
+            let needs_loop = path.starts_with("asyncio.") && !path.contains("threadsafe") && path != "asyncio.run";
             if needs_loop || path.starts_with("sqlite3.") {
                 return false;
             }

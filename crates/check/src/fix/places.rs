@@ -49,6 +49,8 @@ pub(super) struct Around {
     /// In a lambda, generator expression, default or decorator: no place for `await`.
     pub(super) is_closed: bool,
     pub(super) is_awaited: bool,
+    /// In `f"{expression=}"`, which shows how it is written.
+    pub(super) is_shown: bool,
     /// All of a lambda's body.
     pub(super) is_lambda: bool,
     /// In a generator expression that a list can take the place of.

@@ -1,5 +1,6 @@
 //! Chains to nested runs and sleeps: which are repaired, and which are left.
 
+use super::again::{Planned, Vetoes};
 use super::closure::{Closure, Closures, Obstacle, is_for_chains, is_told};
 use super::loops::{self, Kind};
 use super::obstacles::NO_PLACE;
@@ -20,16 +21,16 @@ use std::collections::{BTreeMap, BTreeSet};
 type Plans = BTreeMap<usize, Closure>;
 
 /// Chains to nested runs and sleeps.
-pub(super) fn chains(work: &mut Work<'_>) -> Step {
-    repaired(work, is_for_chains)
+pub(super) fn chains(work: &mut Work<'_>, vetoes: &Vetoes) -> Step {
+    repaired(work, vetoes, is_for_chains)
 }
 
 /// Chains to what a thread must do.
-pub(super) fn leaves(work: &mut Work<'_>) -> Step {
-    repaired(work, is_for_threads)
+pub(super) fn leaves(work: &mut Work<'_>, vetoes: &Vetoes) -> Step {
+    repaired(work, vetoes, is_for_threads)
 }
 
-fn repaired(work: &mut Work<'_>, is_for: fn(Category) -> bool) -> Step {
+fn repaired(work: &mut Work<'_>, vetoes: &Vetoes, is_for: fn(Category) -> bool) -> Step {
     let Work { settings, files, program, graph, places } = work;
     let graph = &*graph;
     let mut pages = Pages::new(files, places);
@@ -56,7 +57,7 @@ fn repaired(work: &mut Work<'_>, is_for: fn(Category) -> bool) -> Step {
         for index in now {
             let sink = &graph.sinks[index];
             if is_told(closures.program, settings, sink.site, sink.sink.category) {
-                match plan(&mut closures, sink) {
+                match plan(&mut closures, sink, vetoes) {
                     Ok(closure) => drop(plans.insert(index, closure)),
                     Err(obstacle) => refused.push(Refused::new(obstacle, sink)),
                 }
@@ -75,13 +76,28 @@ fn repaired(work: &mut Work<'_>, is_for: fn(Category) -> bool) -> Step {
         BTreeMap::new()
     });
     let ran_nested = plans.keys().any(|index| graph.sinks[*index].sink.category == Category::Nested);
-    Step { changed, refusals: tell(&closures, files, refused), ran_nested }
+    let told = plans.iter().map(|(index, closure)| planned(&closures, &graph.sinks[*index], closure)).collect();
+    Step { changed, refusals: tell(&closures, files, refused), plans: told, ran_nested }
 }
 
-fn plan(closures: &mut Closures<'_, '_>, sink: &SinkCall) -> Result<Closure, Obstacle> {
+fn plan(closures: &mut Closures<'_, '_>, sink: &SinkCall, vetoes: &Vetoes) -> Result<Closure, Obstacle> {
+    if let Some(why) = vetoes.of(sink.site) {
+        return Err(Obstacle { site: sink.site, reason: why.to_owned() });
+    }
     let closure = closures.of(sink)?;
     can_write(closures, &closure, sink)?;
     Ok(closure)
+}
+
+/// What a plan changes, and who calls that.
+fn planned(closures: &Closures<'_, '_>, sink: &SinkCall, closure: &Closure) -> Planned {
+    let graph = closures.graph;
+    let named = |function: FnId| (closures.program.file_of(function), closures.name_of(function));
+    let changes = closure.functions.iter().copied().chain([sink.caller]).map(named).collect();
+    let changed = closure.functions.iter().chain(closure.twins.keys());
+    let into = changed.flat_map(|function| &graph.into[function.0 as usize]);
+    let calls = into.map(|index| named(at(&graph.edges[*index]).0)).collect();
+    Planned { at: sink.site, changes, calls }
 }
 
 /// Plans for what no loop gets to are needed while it changes for the sake of what one does.
@@ -229,7 +245,13 @@ fn write(closures: &mut Closures<'_, '_>, plans: &Plans) -> Writer {
         twins.extend(&closure.twins);
         wrapped.extend(closure.wrapped.iter().map(|(function, name)| (*function, name.as_str())));
         if is_rewritten(closures, closure, sink) {
-            writer.sink(closures.pages, sink);
+            let places = closures.pages.places(sink.site.file);
+            match places.statements.get(&sink.site.span) {
+                Some(statement) if loops::is_shutdown(closures.pages, &places, sink.site.file, sink.site.span) => {
+                    writer.remove(sink.site.file, *statement);
+                }
+                _ => writer.sink(closures.pages, sink),
+            }
             runs.entry(sink.site.file).or_default().push(sink.site.span);
             if closures.program.values.path_text(sink.path) == runners::RUN {
                 let runner = runners::of(closures.pages, sink.site.file, sink.site.span).unwrap_or_default();
@@ -272,6 +294,7 @@ fn convert_all(
     let graph = closures.graph;
     for (function, outside) in functions {
         writer.definition(closures, *function);
+        writer.delegations(closures, *function, |callee| functions.contains_key(&callee));
         let name = wrapped.get(function);
         if let Some(name) = name {
             wrappers::write(writer, closures, *function, name, *outside);
@@ -307,6 +330,13 @@ fn outside(closures: &mut Closures<'_, '_>, closure: &Closure) -> Result<Outside
             }
         }
     }
+    if found == Outside::Run
+        && closure.is_called_outside
+        && let Some(site) = closures.takes_current(closure)
+    {
+        let reason = "the thread's loop is taken here, which would be gone after `asyncio.run`".to_owned();
+        return Err(Obstacle { site, reason });
+    }
     Ok(found)
 }
 
@@ -327,9 +357,6 @@ fn can_write(closures: &mut Closures<'_, '_>, closure: &Closure, sink: &SinkCall
     if !super::obstacles::is_open(call.around) || call.around.is_lambda {
         return obstacle(NO_PLACE);
     }
-    if sink.sink.category == Category::Sleep && closures.may_call_another(sink) {
-        return obstacle("this may also call something else, which stays as it is");
-    }
     let path = closures.program.values.path_text(sink.path);
     let has_one = matches!(call.arguments.as_slice(), [first, ..] if !first.is_starred);
     let is_run = matches!(path, "asyncio.run" | "uvloop.run") || path.ends_with(".run_until_complete");
@@ -341,8 +368,17 @@ fn can_write(closures: &mut Closures<'_, '_>, closure: &Closure, sink: &SinkCall
         Category::Nested if loops::is_its_own(closures.pages, site.file, site.span) => {
             obstacle("what this runs is of this loop, and no other can run it")
         }
+        Category::Nested if loops::is_needed(closures.pages, site.file, site.span) => {
+            obstacle("the loop that is made for this is needed for more than its runs")
+        }
         Category::Deadlock => obstacle("`await` the coroutine here instead"),
         Category::Sleep if path != "time.sleep" => obstacle("no coroutine is known that does the same"),
+        Category::Sleep if !closures.is_nothing_else(sink) => {
+            obstacle("this may also call something else, which stays as it is")
+        }
+        Category::Sleep if closures.is_replaced_there(sink) => {
+            obstacle("something else is put in the place of this call at run time, as tests do")
+        }
         category if is_for_threads(category) && !can_move(closures, sink) => {
             obstacle("no coroutine is known that does the same, and another thread cannot do it")
         }

@@ -1,8 +1,8 @@
 //! Where functions are called, as the text has it: a call of a parameter is where the parameter is called, not where it was handed over.
 
-use crate::facts::EventKind;
+use crate::facts::{EventKind, Span};
 use crate::graph::{Edge, Graph, Outside, Site};
-use crate::link::values::{FnId, PathId};
+use crate::link::values::{FileId, FnId, PathId};
 use rustc_hash::FxHashMap;
 
 /// What happens at a place of the text, for all callers.
@@ -16,6 +16,8 @@ pub(super) struct Sites {
     calls: FxHashMap<Site, Vec<usize>>,
     /// Calls of functions outside the program, by who calls.
     outside_of: FxHashMap<FnId, Vec<usize>>,
+    /// All such calls, by file.
+    outside_in: FxHashMap<FileId, Vec<usize>>,
 }
 
 /// The function that calls, and where.
@@ -40,6 +42,7 @@ impl Sites {
         }
         for (index, outside) in graph.outside.iter().enumerate() {
             sites.outside_of.entry(outside.caller).or_default().push(index);
+            sites.outside_in.entry(outside.site.file).or_default().push(index);
             sites.outside.entry((outside.caller, outside.site)).or_default().push(outside.path);
         }
         sites
@@ -64,6 +67,17 @@ impl Sites {
     /// What a function calls outside the program.
     pub(super) fn outside_of<'s>(&'s self, graph: &'s Graph, function: FnId) -> impl Iterator<Item = &'s Outside> {
         self.outside_of.get(&function).into_iter().flatten().map(|index| &graph.outside[*index])
+    }
+
+    /// What is called outside the program in a part of a file, whoever says what that is.
+    pub(super) fn outside_in<'s>(
+        &'s self,
+        graph: &'s Graph,
+        file: FileId,
+        part: Span,
+    ) -> impl Iterator<Item = &'s Outside> {
+        let all = self.outside_in.get(&file).into_iter().flatten().map(|index| &graph.outside[*index]);
+        all.filter(move |outside| part.contains(outside.site.span))
     }
 
     /// Functions outside the program that are called there, too.

@@ -1,8 +1,9 @@
-//! Coroutine functions that do the same as a function: `get` and `aget`. Coroutines call those instead, and the function stays as it is.
+//! Coroutine functions that do the same as a function: `get` and `aget`, `__enter__` and `__aenter__`. Coroutines call those instead, and the
+//! function stays as it is.
 
 use super::closure::Closures;
 use super::sites::{at, is_call};
-use crate::facts::{MODULE, Span};
+use crate::facts::{EventKind, MODULE, Span};
 use crate::link::Program;
 use crate::link::values::{FileId, FnId};
 use rustc_hash::FxHashSet;
@@ -11,10 +12,10 @@ use rustc_hash::FxHashSet;
 pub(super) fn twin(closures: &mut Closures<'_, '_>, function: FnId) -> Option<FnId> {
     let twin = own_twin(closures, function)?;
     let family = closures.family(function);
-    let name = closures.name_of(twin);
+    let (own, name) = (closures.name_of(function), closures.name_of(twin));
     for relative in family {
         let known = own_twin(closures, relative)?;
-        if closures.name_of(known) != name {
+        if closures.name_of(relative) == own && closures.name_of(known) != name {
             return None;
         }
     }
@@ -24,12 +25,15 @@ pub(super) fn twin(closures: &mut Closures<'_, '_>, function: FnId) -> Option<Fn
         if !(closures.on_loop.contains(&caller) || closures.program.function(caller).is_async) {
             continue;
         }
+        let places = closures.pages.places(site.file);
+        if edge.kind == EventKind::Enter && edge.via.is_empty() && places.withs.contains_key(&site.span) {
+            continue;
+        }
         if !is_call(edge) || !edge.via.is_empty() || caller == twin {
             return None;
         }
         let others: Vec<FnId> = closures.sites.beside(graph, edge).map(|other| other.callee).collect();
         let is_alone = others.iter().all(|other| *other == function || own_twin(closures, *other).is_some());
-        let places = closures.pages.places(site.file);
         let call = places.calls.get(&site.span)?;
         if !is_alone
             || !super::obstacles::is_open(call.around)
@@ -56,6 +60,13 @@ fn own_twin(closures: &Closures<'_, '_>, function: FnId) -> Option<FnId> {
         return None;
     }
     let name = program.file(file).facts.name(this.name);
+    if matches!(name, "__enter__" | "__exit__") {
+        let pair = ["__aenter__", "__aexit__"].map(|name| named(program, function, file, name));
+        let [Some(enter), Some(exit)] = pair else { return None };
+        let twin = if name == "__enter__" { enter } else { exit };
+        let is_alone = !gets_to(closures, enter, function) && !gets_to(closures, exit, function);
+        return (program.function(enter).is_async && program.function(exit).is_async && is_alone).then_some(twin);
+    }
     let bare = name.trim_start_matches('_');
     let lead = &name[..name.len() - bare.len()];
     if bare.is_empty() || bare.ends_with("__") {

@@ -4,7 +4,10 @@ use super::places::{
     Argument, Around, Becomes, Call, Definition, Entered, Form, Import, Listed, Loop, NameRead, Places,
 };
 use crate::facts::Span;
-use crate::syntax::{Expr, Module, Operator, Ranged, Stmt, TextRange, Visitor, ast, walk_expr, walk_stmt};
+use crate::syntax::{
+    Expr, InterpolatedStringElement, Module, Operator, Ranged, Stmt, TextRange, Visitor, ast, walk_expr,
+    walk_interpolated_string_element, walk_stmt,
+};
 
 struct Walker<'t> {
     text: &'t str,
@@ -49,7 +52,8 @@ impl Walker<'_> {
     }
 
     fn plain(&self) -> Around {
-        Around { is_closed: self.around.is_closed, list: self.around.list, ..Around::default() }
+        let Around { is_closed, is_shown, list, .. } = self.around;
+        Around { is_closed, is_shown, list, ..Around::default() }
     }
 
     fn tight(&self) -> Around {
@@ -296,6 +300,12 @@ impl<'a> Visitor<'a> for Walker<'_> {
         }
     }
 
+    fn visit_interpolated_string_element(&mut self, element: &'a InterpolatedStringElement) {
+        let is_shown = matches!(element, InterpolatedStringElement::Interpolation(part) if part.debug_text.is_some());
+        let around = Around { is_shown: is_shown || self.around.is_shown, ..self.plain() };
+        self.inside(around, |this| walk_interpolated_string_element(this, element));
+    }
+
     fn visit_annotation(&mut self, annotation: &'a Expr) {
         self.inside(CLOSED, |this| this.visit_expr(annotation));
     }
@@ -439,7 +449,8 @@ pub(super) fn span(range: TextRange) -> Span {
     Span { start: range.start().to_u32(), end: range.end().to_u32() }
 }
 
-const CLOSED: Around = Around { is_tight: false, is_closed: true, is_awaited: false, is_lambda: false, list: None };
+const CLOSED: Around =
+    Around { is_tight: false, is_closed: true, is_awaited: false, is_shown: false, is_lambda: false, list: None };
 
 /// Functions that take all elements of their only argument before they do anything else.
 pub(super) const USED_UP: &[&str] = &["list", "tuple", "set", "frozenset", "dict", "sorted", "sum", "min", "max"];

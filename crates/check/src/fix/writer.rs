@@ -3,7 +3,7 @@
 use super::closure::Closures;
 use super::edit::{Edit, apply, indent, line_starts};
 use super::pages::Pages;
-use super::places::{Around, Call, Form, Listed};
+use super::places::{Around, Call, Form, Listed, Places};
 use super::shared::Shared;
 use super::sites::at;
 use super::sweep::sweep;
@@ -266,9 +266,8 @@ impl Writer {
     fn iteration(&mut self, pages: &mut Pages<'_>, site: Site, is_handed: bool) {
         let file = site.file;
         let places = pages.places(file);
-        let item = ["item", "each", "element", "_item"].into_iter().find(|name| !places.bound.contains(*name));
-        let item = item.unwrap_or("_each");
         if is_handed {
+            let item = free_name(&places);
             let Some(call) = places.calls.get(&site.span) else { return };
             let Some(argument) = call.arguments.first().map(|argument| argument.span) else { return };
             let open = format!("[{item} async for {item} in ");
@@ -286,27 +285,57 @@ impl Writer {
         self.listed(file, found.around);
         match found.form {
             Form::For(start) => self.edit(file, Edit::replace(Span { start, end: start }, "async ")),
-            Form::Delegation(inner) => {
-                let text = pages.text(file);
-                let start = text[..site.span.start as usize].rfind('\n').map_or(0, |place| place + 1);
-                let indent = &text[start..site.span.start as usize];
-                let line = if indent.trim().is_empty() {
-                    let step = if indent.contains('\t') { "\t" } else { "    " };
-                    format!("{}{indent}{step}", imports::line_break(text))
-                } else {
-                    " ".to_owned()
-                };
-                let head = Span { start: site.span.start, end: inner.start };
-                self.edit(file, Edit::replace(head, format!("async for {item} in ")));
-                let tail = Span { start: inner.end, end: site.span.end };
-                self.edit(file, Edit::replace(tail, format!(":{line}yield {item}")));
+            Form::Delegation(inner) => self.delegation(pages, site, inner, "async "),
+        }
+    }
+
+    /// What else a generator that becomes asynchronous yields from: `yield from` is for plain ones.
+    pub(super) fn delegations(
+        &mut self,
+        closures: &mut Closures<'_, '_>,
+        function: FnId,
+        is_changed: impl Fn(FnId) -> bool,
+    ) {
+        let Site { file, span: name } = closures.site_of(function);
+        let places = closures.pages.places(file);
+        let Some(range) = places.definitions.get(&name).map(|definition| definition.range) else { return };
+        for (span, found) in places.loops.iter().filter(|(span, _)| range.contains(**span)) {
+            let Form::Delegation(inner) = found.form else { continue };
+            let is_own = places.function_around(span.start).is_some_and(|definition| definition.range == range);
+            let site = Site { file, span: *span };
+            let mut known = closures.sites.at(closures.graph, function, site);
+            let is_asynchronous = known.any(|edge| edge.kind == EventKind::Iterate && is_changed(edge.callee));
+            if is_own && !is_asynchronous {
+                self.delegation(closures.pages, site, inner, "");
             }
         }
+    }
+
+    /// `yield from inner` becomes `for item in inner: yield item`.
+    fn delegation(&mut self, pages: &mut Pages<'_>, site: Site, inner: Span, lead: &str) {
+        let file = site.file;
+        let item = free_name(&pages.places(file));
+        let text = pages.text(file);
+        let start = text[..site.span.start as usize].rfind('\n').map_or(0, |place| place + 1);
+        let indent = &text[start..site.span.start as usize];
+        let line = if indent.trim().is_empty() {
+            let step = if indent.contains('\t') { "\t" } else { "    " };
+            format!("{}{indent}{step}", imports::line_break(text))
+        } else {
+            " ".to_owned()
+        };
+        let head = Span { start: site.span.start, end: inner.start };
+        self.edit(file, Edit::replace(head, format!("{lead}for {item} in ")));
+        let tail = Span { start: inner.end, end: site.span.end };
+        self.edit(file, Edit::replace(tail, format!(":{line}yield {item}")));
     }
 
     /// A coroutine calls a coroutine function of this name instead, which is where the function is.
     pub(super) fn other_name(&mut self, closures: &mut Closures<'_, '_>, edge: &Edge, name: &str) {
         let (_, site) = at(edge);
+        if edge.kind == EventKind::Enter {
+            return self.edge(closures, edge, None);
+        }
         let Some(call) = closures.pages.places(site.file).calls.get(&site.span).cloned() else { return };
         let home = closures.program.file_of(edge.callee);
         let text = closures.pages.slice(site.file, call.function);
@@ -360,6 +389,12 @@ impl Writer {
         }
         Some(changed)
     }
+}
+
+/// A name for what a loop takes.
+fn free_name(places: &Places) -> &'static str {
+    let name = ["item", "each", "element", "_item"].into_iter().find(|name| !places.bound.contains(*name));
+    name.unwrap_or("_each")
 }
 
 /// The last comma of `[one, two, three]` that is between its arguments.

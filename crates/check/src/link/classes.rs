@@ -258,7 +258,7 @@ impl Program {
         protocols.any(|protocol| self.has_own(*protocol, name) && self.heirs(*protocol).contains(&class))
     }
 
-    pub(super) fn defining(&self, class: ClsId, name: Symbol) -> Option<ClsId> {
+    pub(crate) fn defining(&self, class: ClsId, name: Symbol) -> Option<ClsId> {
         self.ancestors(class).find(|ancestor| self.has_own(*ancestor, name))
     }
 
@@ -457,8 +457,8 @@ impl Program {
         }
         if is_known {
             let usual = self.defining(class, name);
-            for &heir in self.heirs(class).iter().filter(|heir| self.has_several_bases(**heir)) {
-                // One of its other bases comes first.
+            for &heir in self.heirs(class).iter().filter(|heir| self.has_other_bases(**heir, class)) {
+                // One of its other bases comes first; or has what a protocol asks for.
                 let defining = self.defining(heir, name).filter(|defining| Some(*defining) != usual);
                 if let Some(defining) = defining
                     && !heirs.contains(&defining)
@@ -482,8 +482,9 @@ impl Program {
         heirs
     }
 
-    fn has_several_bases(&self, class: ClsId) -> bool {
-        self.class(class).bases.len() > 1
+    /// Whether an heir may have something of a class that does not derive from that one.
+    fn has_other_bases(&self, heir: ClsId, class: ClsId) -> bool {
+        self.class(heir).bases.len() > 1 || !self.is_subclass(heir, class)
     }
 
     /// How many functions an attribute of a value may be, if they are too many to follow them.
