@@ -121,6 +121,8 @@ pub(super) struct Call {
     pub(super) arguments: Vec<Argument>,
     /// The names of the others; `**` for some.
     pub(super) keywords: Vec<String>,
+    /// What a call that runs a coroutine runs: its first argument, by place or by name.
+    pub(super) run: Option<Argument>,
     /// Between the brackets.
     pub(super) inner: Span,
 }

@@ -6,6 +6,7 @@ use super::loops::{self, Kind};
 use super::obstacles::NO_PLACE;
 use super::offload::{can_move, is_for_threads};
 use super::pages::Pages;
+use super::places::Call;
 use super::sites::at;
 use super::wrappers;
 use super::writer::{Outside, Writer};
@@ -358,7 +359,7 @@ fn can_write(closures: &mut Closures<'_, '_>, closure: &Closure, sink: &SinkCall
         return obstacle(NO_PLACE);
     }
     let path = closures.program.values.path_text(sink.path);
-    let has_one = matches!(call.arguments.as_slice(), [first, ..] if !first.is_starred);
+    let has_one = call.run.is_some();
     let is_run = matches!(path, "asyncio.run" | "uvloop.run") || path.ends_with(".run_until_complete");
     match sink.sink.category {
         Category::Nested if path == runners::RUN && has_one => {
@@ -367,6 +368,9 @@ fn can_write(closures: &mut Closures<'_, '_>, closure: &Closure, sink: &SinkCall
         Category::Nested if !(is_run && has_one) => obstacle("what this runs is not known"),
         Category::Nested if loops::is_its_own(closures.pages, site.file, site.span) => {
             obstacle("what this runs is of this loop, and no other can run it")
+        }
+        Category::Nested if call.arguments.len() + call.keywords.len() > 1 && has_comment(closures, site, call) => {
+            obstacle("a comment among the arguments would be lost")
         }
         Category::Nested if loops::is_needed(closures.pages, site.file, site.span) => {
             obstacle("the loop that is made for this is needed for more than its runs")
@@ -384,6 +388,12 @@ fn can_write(closures: &mut Closures<'_, '_>, closure: &Closure, sink: &SinkCall
         }
         _ => Ok(()),
     }
+}
+
+fn has_comment(closures: &Closures<'_, '_>, site: Site, call: &Call) -> bool {
+    let Some(run) = call.run else { return false };
+    let parts = [(call.inner.start, run.span.start), (run.span.end, call.inner.end)];
+    parts.iter().any(|(start, end)| closures.pages.slice(site.file, Span { start: *start, end: *end }).contains('#'))
 }
 
 /// Whether `asyncio` is the module, wherever its name is written.

@@ -232,7 +232,8 @@ fn whole_line(text: &str, statement: Span) -> Span {
         return match next {
             Some(place) => Span { start: statement.start, end: statement.end + (place + 1 + blank(place)) as u32 },
             None if before.ends_with(';') => Span { start: before.len() as u32 - 1, end: statement.end },
-            None => statement,
+            // A comment takes its place.
+            None => Span { start: statement.start, end: statement.end + (rest.len() - rest.trim_start().len()) as u32 },
         };
     }
     // Of the empty lines around it one side is enough.

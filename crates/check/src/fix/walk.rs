@@ -371,17 +371,21 @@ impl<'a> Visitor<'a> for Walker<'_> {
 }
 
 fn describe(call: &ast::ExprCall, around: Around, text: &str) -> Call {
-    let arguments = call.arguments.args.iter().map(|argument| Argument {
-        span: span(argument.range()),
-        is_loose: is_loose(argument, text),
-        is_starred: argument.is_starred_expr(),
-    });
+    let argument = |value: &Expr| Argument {
+        span: span(value.range()),
+        is_loose: is_loose(value, text),
+        is_starred: value.is_starred_expr(),
+    };
+    let is_run = |name: &str| matches!(name, "main" | "future" | "coro");
+    let named = call.arguments.keywords.iter().find(|keyword| keyword.arg.as_deref().is_some_and(is_run));
+    let run = call.arguments.args.first().or_else(|| named.map(|keyword| &keyword.value));
     let brackets = span(call.arguments.range);
     Call {
         around,
         function: span(call.func.range()),
-        arguments: arguments.collect(),
+        arguments: call.arguments.args.iter().map(argument).collect(),
         keywords: call.arguments.keywords.iter().map(name_of).collect(),
+        run: run.map(argument).filter(|argument| !argument.is_starred),
         inner: Span { start: brackets.start + 1, end: brackets.end - 1 },
     }
 }

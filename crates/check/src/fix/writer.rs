@@ -93,7 +93,7 @@ impl Writer {
         let has_arguments = !call.arguments.is_empty() || !call.keywords.is_empty();
         let comma = match pages.slice(site.file, call.inner) {
             _ if !has_arguments => "",
-            inner if inner.starts_with(['\n', '\r']) => ",",
+            inner if inner.starts_with(['\n', '\r', ' ', '\t']) => ",",
             _ => ", ",
         };
         let between = Span { start: call.function.end, end: call.inner.start };
@@ -105,14 +105,25 @@ impl Writer {
 
     /// `asyncio.run(work(), debug=True)` becomes `await work()`.
     fn unwrap(&mut self, text: &str, file: FileId, span: Span, call: &Call) {
-        let Some(argument) = call.arguments.first().copied() else { return };
-        self.outdent(text, file, span, argument.span);
-        self.listed(file, call.around);
+        let Some(argument) = call.run else { return };
         let open = if call.around.is_tight { "(await " } else { "await " };
-        let (before, behind) = if argument.is_loose { ("(", ")") } else { ("", "") };
         let close = if call.around.is_tight { ")" } else { "" };
-        self.edit(file, Edit::replace(Span { start: span.start, end: argument.span.start }, format!("{open}{before}")));
-        self.edit(file, Edit::replace(Span { start: argument.span.end, end: span.end }, format!("{behind}{close}")));
+        self.listed(file, call.around);
+        let (head, tail) = (Span { end: argument.span.start, ..span }, Span { start: argument.span.end, ..span });
+        let has_comment = |part: Span| text[part.start as usize..part.end as usize].contains('#');
+        if has_comment(head) || has_comment(tail) {
+            // The brackets stay, with all that is in them.
+            self.edit(file, Edit::replace(Span { end: call.inner.start, ..span }, format!("{open}(")));
+            if let Some(comma) = comma(text, tail) {
+                self.edit(file, Edit::replace(Span { start: comma, end: comma + 1 }, ""));
+            }
+            self.edit(file, Edit::behind(span, close));
+            return;
+        }
+        self.outdent(text, file, span, argument.span);
+        let (before, behind) = if argument.is_loose { ("(", ")") } else { ("", "") };
+        self.edit(file, Edit::replace(head, format!("{open}{before}")));
+        self.edit(file, Edit::replace(tail, format!("{behind}{close}")));
     }
 
     /// An argument that had lines of its own moves to the left.
@@ -389,6 +400,16 @@ impl Writer {
         }
         Some(changed)
     }
+}
+
+/// The first comma that is in no comment.
+fn comma(text: &str, part: Span) -> Option<u32> {
+    let mut is_comment = false;
+    let place = text[part.start as usize..part.end as usize].bytes().position(|byte| {
+        is_comment = !matches!(byte, b'\n' | b'\r') && (is_comment || byte == b'#');
+        byte == b',' && !is_comment
+    })?;
+    Some(part.start + place as u32)
 }
 
 /// A name for what a loop takes.
