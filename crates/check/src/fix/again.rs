@@ -8,10 +8,20 @@ use crate::facts::Span;
 use crate::link::values::FileId;
 use crate::syntax::{Module, Ranged, Stmt, Visitor, walk_stmt};
 use crate::{Finding, report, rules};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-/// What is wrong, however lines have moved; and how often.
-pub(super) type Wrongs = FxHashMap<(String, String, String), usize>;
+/// What is wrong, however lines have moved.
+#[derive(Default)]
+pub(super) struct Wrongs {
+    /// How often.
+    counts: FxHashMap<Key, usize>,
+    /// What blocks somewhere, by code and name; and the functions that the loop gets to. Of several ways to the same not each is told.
+    blocking: FxHashSet<(String, String)>,
+    on_loop: FxHashSet<String>,
+}
+
+/// The code, and two texts.
+type Key = (String, String, String);
 
 /// Something that was not there before.
 #[derive(Clone, Debug)]
@@ -27,21 +37,19 @@ fn findings(work: &mut Work<'_>) -> Vec<Finding> {
     report(&work.files, &mut work.program, &work.graph, &work.settings.with_all_rules()).findings
 }
 
+/// What is wrong before a repair.
 pub(super) fn wrongs(work: &mut Work<'_>) -> Wrongs {
     let mut all = Wrongs::default();
     for finding in findings(work) {
-        *all.entry(key(&finding)).or_default() += 1;
+        *all.counts.entry(key(&finding)).or_default() += 1;
     }
-    // Of several ways to the same not each is told.
     let Work { program, graph, .. } = work;
     let on_loop = on_loop(program, graph);
     for sink in graph.sinks.iter().filter(|sink| on_loop.contains(&sink.caller)) {
-        let name = plain(program.values.path_text(sink.path));
-        let code = sink.sink.category.code();
-        for caller in sink.via.iter().map(|hop| hop.function).chain([sink.caller]) {
-            all.insert((code.to_owned(), plain(&program.qualified_name(caller)), name.clone()), 1);
-        }
+        let name = last_name(program.values.path_text(sink.path));
+        all.blocking.insert((sink.sink.category.code().to_owned(), name));
     }
+    all.on_loop = on_loop.into_iter().map(|function| plain(&program.qualified_name(function))).collect();
     all
 }
 
@@ -52,12 +60,17 @@ pub(super) fn faults(work: &mut Work<'_>, before: &Wrongs, changed: &Texts) -> V
         let faults = compiles::faults(text).into_iter();
         found.extend(faults.map(|(at, what)| Fault { path: path.clone(), function: function_at(text, at), what }));
     }
-    let mut seen = Wrongs::default();
+    let mut seen: FxHashMap<Key, usize> = FxHashMap::default();
     for finding in findings(work) {
         let key = key(&finding);
         let count = seen.entry(key.clone()).or_default();
         *count += 1;
-        let is_known = before.get(&key).is_some_and(|known| rules::is_of_ways(finding.code) || *count <= *known);
+        let is_known = if rules::is_of_ways(finding.code) {
+            let (code, caller, last) = key;
+            before.on_loop.contains(&caller) && before.blocking.contains(&(code, last))
+        } else {
+            before.counts.get(&key).is_some_and(|known| *count <= *known)
+        };
         if !is_known && !is_idle(finding.code) {
             let at = Span { start: finding.place.bytes.0, end: finding.place.bytes.1 };
             let file = work.files.iter().find(|file| file.path == finding.place.path);
@@ -70,18 +83,22 @@ pub(super) fn faults(work: &mut Work<'_>, before: &Wrongs, changed: &Texts) -> V
 }
 
 /// Of ways to what blocks their ends: functions on the way change.
-fn key(finding: &Finding) -> (String, String, String) {
+fn key(finding: &Finding) -> Key {
     let code = finding.code.to_owned();
     match finding.chain.as_slice() {
-        [.., caller, last] if rules::is_of_ways(finding.code) => (code, plain(&caller.name), plain(&last.name)),
+        [.., caller, last] if rules::is_of_ways(finding.code) => (code, plain(&caller.name), last_name(&last.name)),
         _ => (code, finding.place.path.clone(), plain(&finding.message)),
     }
 }
 
-/// A name as it was before the repair, without brackets.
+/// The name of what blocks, without what it is of: that has several names.
+fn last_name(path: &str) -> String {
+    path.rsplit('.').next().unwrap_or_default().to_owned()
+}
+
+/// A name as it was before the repair.
 fn plain(name: &str) -> String {
-    let name = name.trim_end_matches("_async").replace("()", "");
-    name.replace("__aenter__", "__enter__").replace("__aexit__", "__exit__")
+    name.trim_end_matches("_async").replace("__aenter__", "__enter__").replace("__aexit__", "__exit__")
 }
 
 /// A coroutine function that awaits nothing, or asks again and again, does no more harm than the plain one.

@@ -1,5 +1,6 @@
 //! Which functions must become coroutine functions together, and whether they can.
 
+use super::blocking::Blocking;
 use super::doubts::Named;
 use super::escapes::{Escape, decorated, escapes};
 use super::pages::Pages;
@@ -13,6 +14,7 @@ use crate::link::values::{ClsId, FileId, FnId};
 use crate::{Settings, SyncCallers};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// What stands in the way, and where.
 #[derive(Clone, Debug)]
@@ -41,6 +43,7 @@ pub(super) struct Closures<'p, 'f> {
     pub(super) graph: &'p Graph,
     pub(super) pages: &'p mut Pages<'f>,
     pub(super) sites: Sites,
+    pub(super) blocking: Rc<Blocking>,
     /// Functions that the loop gets to.
     pub(super) on_loop: FxHashSet<FnId>,
     /// Functions that are handed to somebody.
@@ -73,6 +76,7 @@ impl<'p, 'f> Closures<'p, 'f> {
         let (unknown, named) = (super::unknown::unknown(program, graph), super::doubts::named(program));
         let (sites, protocols) = (Sites::new(graph), super::supers::protocols(program));
         let spelled = super::spelled::spelled(program);
+        let blocking = Rc::new(Blocking::new(program, graph, pages, &sites));
         let keeps_plain = settings.sync_callers == SyncCallers::Wrapper;
         let offloads = offloads(program, graph, pages, keeps_plain);
         let exports = keeps_plain.then(|| super::wrappers::exports(program));
@@ -81,6 +85,7 @@ impl<'p, 'f> Closures<'p, 'f> {
             graph,
             pages,
             sites,
+            blocking,
             on_loop,
             escapes,
             decorated,

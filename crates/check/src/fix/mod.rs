@@ -5,6 +5,7 @@
 //! text; what still blocks after that is handed to a thread ([`offload`]).
 
 mod again;
+mod blocking;
 mod closure;
 mod compiles;
 mod doubts;

@@ -18,6 +18,7 @@ use crate::link::values::{FileId, FnId};
 use crate::{File, Texts};
 use rustc_hash::FxHashSet;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 type Plans = BTreeMap<usize, Closure>;
 
@@ -37,10 +38,11 @@ fn repaired(work: &mut Work<'_>, vetoes: &Vetoes, is_for: fn(Category) -> bool) 
     let mut pages = Pages::new(files, places);
     let mut refused: Vec<Refused> = Vec::new();
     let mut closures = Closures::new(program, graph, &mut pages, settings);
+    let blocking = Rc::clone(&closures.blocking);
     let mut plans = Plans::new();
-    let mut left: Vec<usize> = (0..graph.sinks.len()).collect();
+    let mut left: Vec<usize> = (0..blocking.calls.len()).collect();
     left.retain(|index| {
-        let sink = &graph.sinks[*index];
+        let sink = &blocking.calls[*index];
         is_for(sink.sink.category) && !sink.truth.is_outside && !sink.truth.is_dual
     });
     loop {
@@ -48,7 +50,7 @@ fn repaired(work: &mut Work<'_>, vetoes: &Vetoes, is_for: fn(Category) -> bool) 
         let changed: FxHashSet<FnId> =
             plans.values().flat_map(|closure: &Closure| closure.functions.iter().copied()).collect();
         let now = left.extract_if(.., |index| {
-            let caller = graph.sinks[*index].caller;
+            let caller = blocking.calls[*index].caller;
             closures.on_loop.contains(&caller) || changed.contains(&caller)
         });
         let now: Vec<usize> = now.collect();
@@ -56,7 +58,7 @@ fn repaired(work: &mut Work<'_>, vetoes: &Vetoes, is_for: fn(Category) -> bool) 
             break;
         }
         for index in now {
-            let sink = &graph.sinks[index];
+            let sink = &blocking.calls[index];
             if is_told(closures.program, settings, sink.site, sink.sink.category) {
                 match plan(&mut closures, sink, vetoes) {
                     Ok(closure) => drop(plans.insert(index, closure)),
@@ -69,15 +71,15 @@ fn repaired(work: &mut Work<'_>, vetoes: &Vetoes, is_for: fn(Category) -> bool) 
     let writer = write(&mut closures, &plans);
     let changed = writer.finish(closures.program, closures.pages).unwrap_or_else(|| {
         let overlap = |index: &usize| {
-            let sink = &graph.sinks[*index];
+            let sink = &blocking.calls[*index];
             let reason = "the changes get into each other's way".to_owned();
             Refused::new(Obstacle { site: sink.site, reason }, sink)
         };
         refused.extend(plans.keys().map(overlap));
         BTreeMap::new()
     });
-    let ran_nested = plans.keys().any(|index| graph.sinks[*index].sink.category == Category::Nested);
-    let told = plans.iter().map(|(index, closure)| planned(&closures, &graph.sinks[*index], closure)).collect();
+    let ran_nested = plans.keys().any(|index| blocking.calls[*index].sink.category == Category::Nested);
+    let told = plans.iter().map(|(index, closure)| planned(&closures, &blocking.calls[*index], closure)).collect();
     Step { changed, refusals: tell(&closures, files, refused), plans: told, ran_nested }
 }
 
@@ -107,7 +109,7 @@ fn keep_needed(closures: &Closures<'_, '_>, plans: &mut Plans) {
     loop {
         let before = needed.len();
         for (index, closure) in plans.iter() {
-            let caller = closures.graph.sinks[*index].caller;
+            let caller = closures.blocking.calls[*index].caller;
             if closures.on_loop.contains(&caller) || needed.contains(&caller) {
                 needed.extend(&closure.functions);
             }
@@ -117,7 +119,7 @@ fn keep_needed(closures: &Closures<'_, '_>, plans: &mut Plans) {
         }
     }
     plans.retain(|index, _| {
-        let caller = closures.graph.sinks[*index].caller;
+        let caller = closures.blocking.calls[*index].caller;
         closures.on_loop.contains(&caller) || needed.contains(&caller)
     });
 }
@@ -128,7 +130,7 @@ fn settle(closures: &mut Closures<'_, '_>, plans: &mut Plans, refused: &mut Vec<
     loop {
         keep_needed(closures, plans);
         let accepted: FxHashSet<usize> = plans.keys().copied().collect();
-        let runs: FxHashSet<Site> = accepted.iter().map(|index| closures.graph.sinks[*index].site).collect();
+        let runs: FxHashSet<Site> = accepted.iter().map(|index| closures.blocking.calls[*index].site).collect();
         let mut left: Vec<(usize, Obstacle)> = Vec::new();
         for (index, closure) in plans.iter() {
             let is_outside = closure.is_called_outside;
@@ -148,7 +150,7 @@ fn settle(closures: &mut Closures<'_, '_>, plans: &mut Plans, refused: &mut Vec<
         }
         for (index, obstacle) in left {
             plans.remove(&index);
-            refused.push(Refused::new(obstacle, &closures.graph.sinks[index]));
+            refused.push(Refused::new(obstacle, &closures.blocking.calls[index]));
         }
     }
 }
@@ -156,7 +158,8 @@ fn settle(closures: &mut Closures<'_, '_>, plans: &mut Plans, refused: &mut Vec<
 /// Where runners are made of which it is known what they run: those runs say whether they can stay.
 fn known_runners(closures: &mut Closures<'_, '_>) -> FxHashSet<Site> {
     let mut known = FxHashSet::default();
-    for sink in &closures.graph.sinks {
+    let blocking = Rc::clone(&closures.blocking);
+    for sink in &blocking.calls {
         let Site { file, span } = sink.site;
         if closures.program.values.path_text(sink.path) == runners::RUN
             && let Ok(runner) = runners::of(closures.pages, file, span)
@@ -174,7 +177,8 @@ fn run_that_stays(
     index: usize,
     runs: &FxHashSet<Site>,
 ) -> Option<Site> {
-    let sink = &closures.graph.sinks[index];
+    let blocking = Rc::clone(&closures.blocking);
+    let sink = &blocking.calls[index];
     let Site { file, span } = sink.site;
     if closures.program.values.path_text(sink.path) != runners::RUN || !is_rewritten(closures, closure, sink) {
         return None;
@@ -207,8 +211,8 @@ fn nested_run(
         if !seen.insert(function) || closure.twins.contains_key(&function) {
             continue;
         }
-        for index in &graph.sinks_of[function.0 as usize] {
-            let sink = &graph.sinks[*index];
+        for index in closures.blocking.of(function) {
+            let sink = &closures.blocking.calls[*index];
             let is_nested = matches!(sink.sink.category, Category::Nested | Category::Deadlock);
             if is_nested && !sink.truth.is_outside && !accepted.contains(index) {
                 return Some(sink.site);
@@ -228,14 +232,14 @@ fn nested_run(
 }
 
 fn write(closures: &mut Closures<'_, '_>, plans: &Plans) -> Writer {
-    let graph = closures.graph;
+    let (graph, blocking) = (closures.graph, Rc::clone(&closures.blocking));
     let mut writer = Writer::default();
     let mut convert: BTreeMap<FnId, Outside> = BTreeMap::new();
     let mut twins: BTreeMap<FnId, FnId> = BTreeMap::new();
     let mut wrapped: BTreeMap<FnId, &str> = BTreeMap::new();
     let mut runs: BTreeMap<FileId, Vec<Span>> = BTreeMap::new();
     for (index, closure) in plans {
-        let sink = &graph.sinks[*index];
+        let sink = &blocking.calls[*index];
         let outside = outside(closures, closure).unwrap_or_default();
         for function in &closure.functions {
             let known = convert.entry(*function).or_insert(outside);
@@ -314,10 +318,11 @@ fn convert_all(
 
 /// How callers outside any loop run what has changed; an obstacle if they would leave the loop that they ran it on.
 fn outside(closures: &mut Closures<'_, '_>, closure: &Closure) -> Result<Outside, Obstacle> {
+    let blocking = Rc::clone(&closures.blocking);
     let mut found = Outside::Run;
     for function in &closure.functions {
-        for index in &closures.graph.sinks_of[function.0 as usize] {
-            let sink = &closures.graph.sinks[*index];
+        for index in blocking.of(*function) {
+            let sink = &blocking.calls[*index];
             if sink.sink.category != Category::Nested || !closure.is_called_outside {
                 continue;
             }
