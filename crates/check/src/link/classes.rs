@@ -457,8 +457,8 @@ impl Program {
         }
         if is_known {
             let usual = self.defining(class, name);
-            for &heir in self.heirs(class).iter().filter(|heir| self.has_other_bases(**heir, class)) {
-                // One of its other bases comes first; or has what a protocol asks for.
+            for &heir in self.heirs(class).iter().filter(|heir| self.has_several_bases(**heir)) {
+                // One of its other bases comes first.
                 let defining = self.defining(heir, name).filter(|defining| Some(*defining) != usual);
                 if let Some(defining) = defining
                     && !heirs.contains(&defining)
@@ -482,9 +482,8 @@ impl Program {
         heirs
     }
 
-    /// Whether an heir may have something of a class that does not derive from that one.
-    fn has_other_bases(&self, heir: ClsId, class: ClsId) -> bool {
-        self.class(heir).bases.len() > 1 || !self.is_subclass(heir, class)
+    fn has_several_bases(&self, class: ClsId) -> bool {
+        self.class(class).bases.len() > 1
     }
 
     /// How many functions an attribute of a value may be, if they are too many to follow them.
