@@ -694,6 +694,10 @@ impl<'p> Builder<'p> {
 
     /// Work that is offloaded is no call of the caller's, but says what the parameters are.
     fn edge(&mut self, edge: Edge, is_deferred: bool) {
+        // Of functions that hand each other on without end, that is enough.
+        if !self.is_direct && self.graph.from[edge.caller.0 as usize].len() >= MOST_CALLS {
+            return;
+        }
         let key = edge.key();
         let hash = FxBuildHasher.hash_one(key);
         let index = self.graph.edges.len();
@@ -772,3 +776,6 @@ impl<'p> Builder<'p> {
         }
     }
 }
+
+/// Calls of one function that come of what it hands on.
+const MOST_CALLS: usize = 1000;

@@ -21,6 +21,19 @@ pub(crate) enum Target {
     Variable(ValueId, ArgsId),
 }
 
+/// How much more may be filled in, for one value from outside.
+#[derive(Clone, Copy)]
+pub(super) struct Filling {
+    is_within: bool,
+    left: u32,
+}
+
+impl Default for Filling {
+    fn default() -> Self {
+        Self { is_within: false, left: MOST_FILLED }
+    }
+}
+
 /// Targets while they are gathered: mostly few.
 pub(crate) type Targets = SmallVec<[Target; 4]>;
 
@@ -429,8 +442,17 @@ impl Program {
         if let Some(known) = self.busy.filled().get(&(value, env)) {
             return *known;
         }
+        // Functions that call themselves with more and more would have no end.
+        if self.filling.left == 0 {
+            return EMPTY;
+        }
+        let is_outermost = !self.filling.is_within;
+        self.filling = Filling { is_within: true, left: self.filling.left - 1 };
         let filled = self.fill_fresh(value, env);
         self.busy.filled().insert((value, env), filled);
+        if is_outermost {
+            self.filling = Filling::default();
+        }
         filled
     }
 
@@ -688,3 +710,5 @@ const LONGEST: usize = 6;
 const LONGEST_PATH: usize = 160;
 const DEEPEST_FILL: u32 = 300;
 const DEEPEST_CALL: u32 = 8;
+/// Parts that are filled in for one value, and for what that comes to.
+const MOST_FILLED: u32 = 2_000;

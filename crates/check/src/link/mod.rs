@@ -113,6 +113,7 @@ pub(crate) struct Program {
     /// Whether functions only return where no loop runs.
     outside: FxHashMap<FnId, bool>,
     depth: u32,
+    filling: calls::Filling,
 }
 
 /// What others have asked of a function.
@@ -239,6 +240,7 @@ impl Program {
             fixtures: None,
             outside: FxHashMap::default(),
             depth: 0,
+            filling: calls::Filling::default(),
         };
         for (index, file) in program.files.iter().enumerate() {
             for (place, name) in digests[index].stores.iter().enumerate() {

@@ -32,6 +32,8 @@ impl Program {
         }
         let file = self.file_of(function);
         self.note(function, Asked::VALUE);
+        // What a function gives is found out once, whoever asks.
+        let filling = std::mem::take(&mut self.filling);
         let returns = self.function(function).returns.clone();
         let mut ways: Vec<Returned> = Vec::new();
         let mut is_known = false;
@@ -60,6 +62,7 @@ impl Program {
             let set = self.annotated(file, annotation);
             ways.push(Returned { set, of_receiver: set, needs: Vec::new() });
         }
+        self.filling = filling;
         self.busy.remove(&key);
         let ways: Rc<[Returned]> = ways.into();
         self.returned.insert(function, Rc::clone(&ways));
