@@ -30,6 +30,8 @@ pub(super) struct Fault {
     /// The innermost function that it is in, without what the function is in; empty for a module's own code.
     pub(super) function: String,
     pub(super) what: String,
+    /// Something that blocks: it matters where a repair has changed the function, or a caller.
+    is_of_ways: bool,
 }
 
 /// All that is wrong, whatever the user wants to hear.
@@ -58,7 +60,12 @@ pub(super) fn faults(work: &mut Work<'_>, before: &Wrongs, changed: &Texts) -> V
     let mut found = Vec::new();
     for (path, text) in changed {
         let faults = compiles::faults(text).into_iter();
-        found.extend(faults.map(|(at, what)| Fault { path: path.clone(), function: function_at(text, at), what }));
+        found.extend(faults.map(|(at, what)| Fault {
+            path: path.clone(),
+            function: function_at(text, at),
+            what,
+            is_of_ways: false,
+        }));
     }
     let mut seen: FxHashMap<Key, usize> = FxHashMap::default();
     for finding in findings(work) {
@@ -76,7 +83,8 @@ pub(super) fn faults(work: &mut Work<'_>, before: &Wrongs, changed: &Texts) -> V
             let file = work.files.iter().find(|file| file.path == finding.place.path);
             let function = file.map(|file| function_at(&file.text, at)).unwrap_or_default();
             let what = format!("{} ({})", finding.message, finding.code);
-            found.push(Fault { path: finding.place.path, function, what });
+            let is_of_ways = rules::is_of_ways(finding.code);
+            found.push(Fault { path: finding.place.path, function, what, is_of_ways });
         }
     }
     found
@@ -146,19 +154,8 @@ impl Vetoes {
     /// Leaves out what most likely brought these; gives whether that is anything more.
     pub(super) fn add(&mut self, work: &Work<'_>, plans: &[Planned], faults: &[Fault]) -> bool {
         let count = self.0.len();
-        let path = |file: FileId| work.files[file.0 as usize].path.as_str();
         for fault in faults {
-            let is_it =
-                |(file, name): &(FileId, String)| path(*file) == fault.path && plain(&fault.function) == plain(name);
-            let is_there = |(file, _): &(FileId, String)| path(*file) == fault.path;
-            let ways: [&dyn Fn(&Planned) -> bool; 4] = [
-                &|plan| plan.changes.iter().any(is_it),
-                &|plan| plan.calls.iter().any(is_it),
-                &|plan| plan.changes.iter().chain(&plan.calls).any(is_there),
-                &|_| true,
-            ];
-            let hit = ways.into_iter().map(|is_hit| plans.iter().filter(|plan| is_hit(plan)).collect::<Vec<_>>());
-            let hit = hit.into_iter().find(|hit| !hit.is_empty()).unwrap_or_default();
+            let hit = blamed(work, plans, fault);
             for plan in hit {
                 let place = match fault.function.as_str() {
                     "" => format!("`{}`", fault.path),
@@ -172,4 +169,20 @@ impl Vetoes {
         }
         self.0.len() > count
     }
+}
+
+/// The plans that most likely brought something.
+pub(super) fn blamed<'p>(work: &Work<'_>, plans: &'p [Planned], fault: &Fault) -> Vec<&'p Planned> {
+    let path = |file: FileId| work.files[file.0 as usize].path.as_str();
+    let is_it = |(file, name): &(FileId, String)| path(*file) == fault.path && plain(&fault.function) == plain(name);
+    let is_there = |(file, _): &(FileId, String)| path(*file) == fault.path;
+    let ways: [&dyn Fn(&Planned) -> bool; 4] = [
+        &|plan| plan.changes.iter().any(is_it),
+        &|plan| plan.calls.iter().any(is_it),
+        &|plan| plan.changes.iter().chain(&plan.calls).any(is_there),
+        &|_| true,
+    ];
+    let ways = if fault.is_of_ways { &ways[..2] } else { &ways[..] };
+    let hits = ways.iter().map(|is_hit| plans.iter().filter(|plan| is_hit(plan)).collect::<Vec<_>>());
+    hits.into_iter().find(|hit| !hit.is_empty()).unwrap_or_default()
 }

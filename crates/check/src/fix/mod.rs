@@ -157,7 +157,8 @@ impl<'s> Work<'s> {
             let old = self.files.iter().filter(|file| done.changed.contains_key(&file.path));
             let old: Texts = old.map(|file| (file.path.clone(), file.text.clone())).collect();
             self.take(&done.changed);
-            let faults = again::faults(self, before, &done.changed);
+            let mut faults = again::faults(self, before, &done.changed);
+            faults.retain(|fault| !again::blamed(self, &done.plans, fault).is_empty());
             if faults.is_empty() {
                 return done;
             }
