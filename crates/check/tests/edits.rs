@@ -1490,3 +1490,11 @@ fn what_callbacks_of_other_files_give() {
     ];
     one_by_one(&[("lib.py", lib), ("main.py", main)], &edits, 0);
 }
+
+/// What a function gives that uses what it itself gives depends on who was asked first.
+#[test]
+fn functions_that_use_what_they_give() {
+    let main = "import asyncio\nfrom concurrent.futures import ThreadPoolExecutor\n\n\nclass Runner:\n    def __init__(self, pool=None):\n        self.pool = pool or ThreadPoolExecutor(4)\n\n    def start(self, fn):\n        f = self.pool.submit(fn)\n        return f\n\n    def one(self):\n        return self.start(print).result()\n\n    async def go(self):\n        await asyncio.sleep(0)\n        self.one()\n        await asyncio.wrap_future(self.start(print))\n";
+    let edit = ("main.py", "        f = self", "        return self.start(print).result()\n        f = self");
+    one_by_one(&[("main.py", main)], &[edit], 0);
+}

@@ -61,6 +61,8 @@ impl Report {
         is_unheard(&outline, moves, id, edges.keys().copied()).then_some(())?;
         let found = search(&mut outline, &mut part, edges)?;
         let graph = part.into_graph();
+        let is_cut = |(_, new): (FunctionId, FunctionId)| program.is_cut(program.global_fn(id, new));
+        (!moves.redone().any(is_cut)).then_some(())?;
         let own = run_rules(&mut program, &graph, &outline.stakes, id)?;
         outline.renew_noises(&program, &graph, &news);
         outline.add_noises(&program, own.iter().map(|raw| raw.site).chain(graph.answered()));

@@ -46,7 +46,10 @@ impl Program {
         let place = (self.file(file).first_expr + expr.raw()) as usize;
         match self.memo[place] {
             Memo::Known(set) => return set,
-            Memo::Busy => return EMPTY,
+            Memo::Busy => {
+                self.cut_all();
+                return EMPTY;
+            }
             Memo::Open => {}
         }
         if self.depth >= DEEPEST {
@@ -58,6 +61,15 @@ impl Program {
         self.depth -= 1;
         self.memo[place] = Memo::Known(set);
         set
+    }
+
+    /// Something was come to again: the functions that are asked what they give depend on who was asked first.
+    fn cut_all(&mut self) {
+        let asked = self.busy.iter().filter_map(|busy| match *busy {
+            Busy::Returned(function) | Busy::Yielded(function) => Some(function),
+            _ => None,
+        });
+        self.cut.extend(asked);
     }
 
     fn eval_fresh(&mut self, file: FileId, expr: ExprId) -> SetId {

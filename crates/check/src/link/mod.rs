@@ -112,6 +112,8 @@ pub(crate) struct Program {
     fixtures: Option<Rc<fixtures::Fixtures>>,
     /// Whether functions only return where no loop runs.
     outside: FxHashMap<FnId, bool>,
+    /// Functions that were come to again while they were asked what they give.
+    cut: FxHashSet<FnId>,
     depth: u32,
     filling: calls::Filling,
 }
@@ -239,6 +241,7 @@ impl Program {
             asked: FxHashSet::default(),
             fixtures: None,
             outside: FxHashMap::default(),
+            cut: FxHashSet::default(),
             depth: 0,
             filling: calls::Filling::default(),
         };

@@ -28,6 +28,7 @@ impl Program {
         }
         let key = Busy::Returned(function);
         if !self.busy.insert(key) {
+            self.cut.insert(function);
             return Rc::new([]);
         }
         let file = self.file_of(function);
@@ -96,6 +97,11 @@ impl Program {
         each.collect()
     }
 
+    /// Whether what a function gives, or what it does with what it itself gives, depends on who was asked first, as far as is known by now.
+    pub(crate) fn is_cut(&self, function: FnId) -> bool {
+        self.cut.contains(&function)
+    }
+
     /// Finds out what a function gives, as far as that is known of it as it was.
     pub(crate) fn learn_given(&mut self, function: FnId, before: Print) {
         if before.returned != 0 {
@@ -161,6 +167,7 @@ impl Program {
         }
         let key = Busy::Yielded(function);
         if !self.busy.insert(key) {
+            self.cut.insert(function);
             return EMPTY;
         }
         self.note(function, Asked::VALUE);
