@@ -1498,3 +1498,35 @@ fn functions_that_use_what_they_give() {
     let edit = ("main.py", "        f = self", "        return self.start(print).result()\n        f = self");
     one_by_one(&[("main.py", main)], &[edit], 0);
 }
+
+/// What functions within another one call is told by those who call that one: if they do no more, it is not called.
+#[test]
+fn what_functions_within_others_are_given() {
+    let main = "import asyncio\nimport time\n\n\ndef later(callback, loop: asyncio.AbstractEventLoop):\n    def tick():\n        callback()\n\n    loop.call_later(1, tick)\n\n\ndef slow():\n    time.sleep(1)\n\n\nasync def main():\n    await asyncio.sleep(0)\n    later(slow, asyncio.get_running_loop())\n    print(1)\n";
+    let edits = [
+        ("main.py", "    later(slow, asyncio.get_running_loop())\n", ""),
+        ("main.py", "    print(1)\n", "    later(slow, asyncio.get_running_loop())\n"),
+    ];
+    one_by_one(&[("main.py", main)], &edits, 0);
+}
+
+/// A name that is made of parts is in no file.
+#[test]
+fn fields_that_others_name_in_parts() {
+    let lib =
+        "import requests\n\n\nclass A:\n    def __init__(self):\n        self.my_conn = None\n        self.count = 0\n";
+    let main = "from lib import A\n\nK = 'my'\n\n\nasync def f(x: A):\n    getattr(x, f'{K}_conn').get('u')\n";
+    let files = [("lib.py", lib), ("main.py", main)];
+    one_by_one(&files, &[("lib.py", "self.my_conn = None", "self.my_conn = requests.Session()")], 0);
+    one_by_one(&files, &[("lib.py", "self.count = 0", "self.count = requests.Session()")], 1);
+}
+
+/// Coroutine functions that await nothing: not where their name may be of something else, nor where any attribute is asked for.
+#[test]
+fn coroutine_functions_that_may_not_be_plain() {
+    let work = "async def work():\n    print(1)\n";
+    one_by_one(&[("main.py", work)], &[("main.py", "    print(1)\n", "    print(1)\n\n\nwork = None\n")], 0);
+    let asking = "class Alpha:\n    async def run(self):\n        print(1)\n\n\nALPHA = Alpha()\n\n\ndef slow(key):\n    print(getattr(ALPHA, 'helper'))\n";
+    let edit = ("main.py", "    print(getattr", "    obj = getattr(ALPHA, key)\n    print(getattr");
+    one_by_one(&[("main.py", asking)], &[edit], 0);
+}

@@ -8,9 +8,9 @@ use super::quiet::Quiet;
 use super::renewed::{Renewed, is_of_file_alone};
 use super::uses::Uses;
 use crate::facts::{
-    ALWAYS, Argument, ArgumentKind, BindingId, Class, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, Field,
-    Function, FunctionId, GuardId, MODULE, MODULE_SCOPE, NameId, Parameter, ParameterKind, Part, Parts, ScopeId,
-    ScopeKind, Span, Use,
+    ALWAYS, Argument, ArgumentKind, BindingId, BindingKind, Class, ClassId, Condition, Event, EventKind, Expr, ExprId,
+    Facts, Field, Function, FunctionId, GuardId, MODULE, MODULE_SCOPE, NameId, Parameter, ParameterKind, Part, Parts,
+    ScopeId, ScopeKind, Span, Use,
 };
 use crate::graph::Noise;
 use crate::link::{Asked, Words, is_dual_name};
@@ -235,7 +235,13 @@ impl<'q> Alignment<'q> {
     /// be asked again.
     fn is_renewed(&mut self, name: &str, (old, new): (&[BindingId], &[BindingId])) -> bool {
         self.anew.is_seen = true;
-        self.old.name(name, old) && self.new.name(name, new)
+        // A coroutine function that somebody else may be taken for is not told to be a plain one.
+        let is_async = |facts: &Facts, bindings: &[BindingId]| {
+            let mut kinds = bindings.iter().map(|binding| facts.bindings[*binding].kind);
+            kinds.any(|kind| matches!(kind, BindingKind::Function(function) if facts.functions[function].is_async))
+        };
+        let is_plain = !is_async(self.old.facts, old) && !is_async(self.new.facts, new);
+        is_plain && self.old.name(name, old) && self.new.name(name, new)
     }
 
     fn class(&mut self, class: ClassId) -> bool {

@@ -71,6 +71,9 @@ impl<'q> Quiet<'q> {
     /// Whether an event is one that nobody hears of.
     pub(super) fn event(&self, event: &Event) -> bool {
         let expr = event.expr;
+        if self.asks_for_any(expr) {
+            return false;
+        }
         if self.is_silent(event) {
             return true;
         }
@@ -99,6 +102,13 @@ impl<'q> Quiet<'q> {
             }
             _ => false,
         }
+    }
+
+    /// Whether it asks for an attribute by a name that is computed: any may be meant.
+    fn asks_for_any(&self, call: ExprId) -> bool {
+        let Expr::Call(callee, arguments) = &self.facts.exprs[call] else { return false };
+        let is_getattr = matches!(self.facts.exprs[*callee], Expr::Global(name) if self.facts.name(name) == "getattr");
+        is_getattr && arguments.get(1).is_none_or(|name| !matches!(self.facts.exprs[name.value], Expr::Text(_)))
     }
 
     /// What happens in a function that is not quiet.

@@ -216,10 +216,19 @@ impl<'e> Shift<'e> {
         outline.names = names;
         outline.kinds.splice(first..end, kinds);
         let Outline {
-            is_self_contained, is_free, is_deaf, is_owner, has_variables, returning, asked_of, prints, ..
+            is_self_contained,
+            is_free,
+            is_deaf,
+            is_owner,
+            has_variables,
+            holds_for_others,
+            returning,
+            asked_of,
+            prints,
+            ..
         } = outline;
         let range = first..end;
-        for flags in [is_self_contained, is_free, is_deaf, is_owner, has_variables, returning] {
+        for flags in [is_self_contained, is_free, is_deaf, is_owner, has_variables, holds_for_others, returning] {
             self.replace(flags, &range, &came_from);
         }
         self.replace(asked_of, &range, &came_from);
@@ -565,9 +574,11 @@ fn rows(outline: &Outline, file: FileId, first: u32) -> FxHashMap<(FunctionId, S
 }
 
 /// Whether others hear of what a call gives: what the callee keeps is given to whoever asks; what runs later calls what it is given where it
-/// stands.
+/// stands, and so do functions within the callee.
 fn is_heard(outline: &Outline, call: &Call) -> bool {
     let place = call.callee.0 as usize;
     let asks = outline.has_variables[place];
-    outline.is_owner[place] || (asks && call.runs != Runs::AtOnce && !outline.is_deaf[place])
+    outline.is_owner[place]
+        || outline.holds_for_others[place]
+        || (asks && call.runs != Runs::AtOnce && !outline.is_deaf[place])
 }

@@ -179,6 +179,11 @@ impl Graph {
         !self.variables[function.0 as usize].is_empty()
     }
 
+    /// Whether functions within this one call what it is given: its callers say what these come to.
+    pub(crate) fn holds_for_others(&self, function: FnId) -> bool {
+        self.variables[function.0 as usize].iter().any(|variable| variable.at.caller != function)
+    }
+
     /// Calls of parameters of other functions: who makes them, where, and what they call.
     pub(crate) fn foreign_places(&self) -> &[(FnId, Site, ValueId)] {
         &self.foreign_places
@@ -275,6 +280,8 @@ struct Builder<'p> {
     dispatches: FxHashMap<(ClsId, Receiver, FnId), Result<Option<Need>, ()>>,
     specials: FxHashSet<Symbol>,
     /// Some class can be awaited, or entered or iterated asynchronously.
+    /// Calls that come of what functions hand on, by their callers.
+    indirect: FxHashMap<FnId, u32>,
     has_async_specials: bool,
     /// Functions are looked at, each by itself: nothing is known of their parameters.
     is_direct: bool,
@@ -326,8 +333,20 @@ impl<'p> Builder<'p> {
             .any(|name| program.values.known_symbol(name).is_some_and(|name| specials.contains(&name)));
         let (truths, dispatches, paths) = (FxHashMap::default(), FxHashMap::default(), FxHashMap::default());
         let always = Rc::default();
-        let (is_direct, heard) = (true, Heard::default());
-        Self { program, graph, always, truths, dispatches, specials, has_async_specials, is_direct, paths, heard }
+        let (is_direct, heard, indirect) = (true, Heard::default(), FxHashMap::default());
+        Self {
+            program,
+            graph,
+            always,
+            truths,
+            dispatches,
+            specials,
+            has_async_specials,
+            is_direct,
+            paths,
+            heard,
+            indirect,
+        }
     }
 
     fn function(&mut self, function: FnId) {
@@ -661,11 +680,11 @@ impl<'p> Builder<'p> {
         }
     }
 
-    /// The truth of an edge, with what the caller's own object must be for it; none, if it never is.
     fn is_for_tests(&self, function: FnId) -> bool {
         self.program.file(self.program.file_of(function)).is_test
     }
 
+    /// The truth of an edge, with what the caller's own object must be for it; none, if it never is.
     fn dispatched(&mut self, at: &Happening, callee: FnId) -> Option<Rc<Truth>> {
         let Some((receiver, name)) = at.receiver else { return Some(Rc::clone(&at.truth)) };
         if self.program.symbol(self.program.file_of(callee), self.program.function(callee).name) != name {
@@ -694,10 +713,6 @@ impl<'p> Builder<'p> {
 
     /// Work that is offloaded is no call of the caller's, but says what the parameters are.
     fn edge(&mut self, edge: Edge, is_deferred: bool) {
-        // Of functions that hand each other on without end, that is enough.
-        if !self.is_direct && self.graph.from[edge.caller.0 as usize].len() >= MOST_CALLS {
-            return;
-        }
         let key = edge.key();
         let hash = FxBuildHasher.hash_one(key);
         let index = self.graph.edges.len();
@@ -714,7 +729,17 @@ impl<'p> Builder<'p> {
                 }
                 return;
             }
-            Entry::Vacant(place) => place.insert(index as u32),
+            Entry::Vacant(place) => {
+                if !self.is_direct {
+                    // Of functions that hand each other on without end, that is enough.
+                    let count = self.indirect.entry(edge.caller).or_default();
+                    if *count >= MOST_CALLS {
+                        return;
+                    }
+                    *count += 1;
+                }
+                place.insert(index as u32)
+            }
         };
         if is_deferred {
             self.graph.deferred_into.entry(edge.callee).or_default().push(index);
@@ -778,4 +803,4 @@ impl<'p> Builder<'p> {
 }
 
 /// Calls of one function that come of what it hands on.
-const MOST_CALLS: usize = 1000;
+const MOST_CALLS: u32 = 2000;

@@ -229,10 +229,13 @@ impl Program {
             Value::Function(function, env) => self.call_function(function, env, None, args),
             Value::Bound(function, env, receiver) => self.call_function(function, env, Some(receiver), args),
             Value::Class { class, is_exact } => self.construct(class, is_exact, args),
-            Value::Instance { .. } => {
+            Value::Instance { .. } if self.depth < DEEPEST_FILL => {
                 let name = self.values.symbol("__call__");
+                self.depth += 1;
                 let method = self.attribute(callee, name);
-                self.step_set(method, Step::Call(args))
+                let given = self.step_set(method, Step::Call(args));
+                self.depth -= 1;
+                given
             }
             Value::Partial(inner, first) => {
                 let args = self.joined(first, args);

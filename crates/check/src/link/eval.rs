@@ -21,7 +21,14 @@ impl Program {
             && self.file(file).facts.name(name) == "__add__"
             && is_prefix_of_names(self.values.text(text))
         {
-            return self.single(Value::Prefix(text));
+            let right = self.eval(file, right);
+            return match self.only_text(right) {
+                Some(rest) => {
+                    let text = format!("{}{}", self.values.text(text), self.values.text(rest));
+                    self.made_text(&text)
+                }
+                None => self.single(Value::Prefix(text)),
+            };
         }
         let mut all = EMPTY;
         for value in self.values.members(left).to_vec() {
@@ -61,6 +68,13 @@ impl Program {
         self.depth -= 1;
         self.memo[place] = Memo::Known(set);
         set
+    }
+
+    /// A text that stands nowhere in the program: it may be a name that somebody has.
+    fn made_text(&mut self, text: &str) -> SetId {
+        let text = self.values.symbol(text);
+        self.makings.watched.insert(text);
+        self.single(Value::Text(text))
     }
 
     /// Something was come to again: the functions that are asked what they give depend on who was asked first.
@@ -160,8 +174,7 @@ impl Program {
                 let first = self.eval(file, *first);
                 let Some(first) = self.only_text(first) else { return EMPTY };
                 let text = format!("{}{}", self.values.text(first), facts.name(*rest));
-                let text = self.values.symbol(&text);
-                self.single(Value::Text(text))
+                self.made_text(&text)
             }
             Expr::Operation(name, left, right) => self.operation(file, *name, *left, *right),
             Expr::Narrowed { value, classes, is } => self.narrowed(file, *value, *classes, *is),

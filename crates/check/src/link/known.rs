@@ -144,7 +144,10 @@ impl Program {
             }
             "asyncio.wrap_future" => {
                 let outside = self.external("asyncio.Future()");
-                Some(self.values.union(outside, first?))
+                let is_given = |value: &ValueId| matches!(self.values.get(*value), Value::Holding(_));
+                let given: Vec<ValueId> = self.values.members(first?).iter().copied().filter(is_given).collect();
+                let given = self.values.set(given);
+                Some(self.values.union(outside, given))
             }
             "contextlib.ExitStack().enter_context" | "contextlib.AsyncExitStack().enter_context" => {
                 Some(self.step_set(first?, Step::Enter))
@@ -160,7 +163,11 @@ impl Program {
                 let name = self.values.members(*arguments.positional.get(1)?).first().copied();
                 match name.map(|name| self.values.get(name)) {
                     Some(Value::Text(name)) => Some(self.step_set(first?, Step::Attribute(*name))),
-                    Some(Value::Prefix(prefix)) => Some(self.methods_named(first?, *prefix)),
+                    Some(Value::Prefix(prefix)) => {
+                        let methods = self.methods_named(first?, *prefix);
+                        let default = arguments.positional.get(2).copied().unwrap_or(EMPTY);
+                        Some(self.values.union(methods, default))
+                    }
                     // Whatever it is called, there is something to fall back on; or nothing is known.
                     _ => Some(arguments.positional.get(2).copied().unwrap_or(EMPTY)),
                 }

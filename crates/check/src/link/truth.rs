@@ -372,7 +372,7 @@ impl Program {
     }
 
     fn is_bound_once(&mut self, file: FileId, name: Symbol, depth: u32) -> bool {
-        // Somebody else may set it; or tests have something else in its place.
+        // Somebody else may set it.
         if self.stores.contains_key(&name) {
             return false;
         }

@@ -121,7 +121,12 @@ impl Lowering {
             let (Some(last), Some(place)) = (flow.reaching(*local), self.places.get(&(MODULE_SCOPE, *name))) else {
                 continue;
             };
-            if last.iter().all(|binding| self.facts.bindings[*binding].kind == BindingKind::Unknown) {
+            // What is bound under a condition may not be.
+            let is_sure = |binding: &BindingId| {
+                let Binding { kind, guard, .. } = self.facts.bindings[*binding];
+                guard == ALWAYS && kind != BindingKind::Unknown
+            };
+            if !last.iter().all(is_sure) {
                 continue;
             }
             for binding in &*self.facts.scopes[MODULE_SCOPE].names[*place].1 {

@@ -68,6 +68,7 @@ impl Outline {
         for function in part.looked() {
             let place = function.0 as usize;
             self.has_variables[place] |= part.graph().has_variables(function);
+            self.holds_for_others[place] |= part.graph().holds_for_others(function);
             self.is_self_contained[place] &= part.graph().asks_nothing(function);
             self.is_free[place] &= part.graph().asks_nothing(function);
             if self.is_deaf[place] && !part.graph().gets_no_answer(function) {

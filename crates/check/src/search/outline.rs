@@ -37,6 +37,8 @@ pub struct Outline {
     pub(crate) is_owner: Vec<bool>,
     /// Functions that call something of what they are given.
     pub(crate) has_variables: Vec<bool>,
+    /// Whether functions within this one call what it is given.
+    pub(crate) holds_for_others: Vec<bool>,
     /// Of which parameters of each of both somebody asks what they are, as bits.
     pub(crate) asked_parameters: FxHashMap<FnId, u32>,
     /// Calls of parameters of other functions: who makes them, where, and a print of what they call.
@@ -331,6 +333,7 @@ impl Outline {
         self.is_deaf = program.functions().map(|id| is_plain(id) && graph.gets_no_answer(id)).collect();
         self.is_owner = program.functions().map(|id| graph.is_owner(id)).collect();
         self.has_variables = program.functions().map(|id| graph.has_variables(id)).collect();
+        self.holds_for_others = program.functions().map(|id| graph.holds_for_others(id)).collect();
         self.asked_parameters.clone_from(graph.asked_parameters());
         self.add_foreign(program, graph);
         self.elsewhere.clone_from(&graph.elsewhere);
