@@ -1530,3 +1530,14 @@ fn coroutine_functions_that_may_not_be_plain() {
     let edit = ("main.py", "    print(getattr", "    obj = getattr(ALPHA, key)\n    print(getattr");
     one_by_one(&[("main.py", asking)], &[edit], 0);
 }
+
+/// Behind what only returns where no loop runs, no loop runs.
+#[test]
+fn calls_that_do_not_return_on_a_loop() {
+    let main = "import asyncio\n\n\nasync def work():\n    await asyncio.sleep(0)\n\n\ndef by_question():\n    try:\n        asyncio.get_running_loop()\n    except RuntimeError:\n        return asyncio.run(work())\n    raise TypeError('await work() instead')\n\n\ndef helper():\n    print(1)\n\n\nasync def main(x):\n    await work()\n    by_question()\n    helper()\n";
+    let edits = [
+        ("main.py", "    by_question()\n    helper", "    if x:\n        by_question()\n    helper"),
+        ("main.py", "    print(1)\n", "    input()\n    print(1)\n"),
+    ];
+    one_by_one(&[("main.py", main)], &edits, 0);
+}

@@ -53,6 +53,9 @@ impl Report {
         let is_old = |site: Site| site.file == id && places.contains(&site.span);
         let news = Again { file: id, news: shift.news(), is_old: &is_old, known: &known };
         let edges = outline.take(&part, &news)?;
+        // Behind calls of those that only return where no loop runs, none does: that is so, or not, for all that is there.
+        let come = edges.keys().map(|call| outline.calls[*call as usize].callee);
+        called.iter().copied().chain(come).all(|callee| outline.returning[callee.0 as usize]).then_some(())?;
         heard.iter().zip(touched).all(|(call, is_touched)| is_there_again(&outline, call, is_touched)).then_some(())?;
         // Those whom nobody calls any more have their own defaults.
         let is_called = outline.calls.iter().map(|call| call.callee).collect::<FxHashSet<FnId>>();

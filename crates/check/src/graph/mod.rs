@@ -7,10 +7,11 @@ mod arguments;
 mod handed;
 mod noises;
 pub(crate) mod other_loops;
+mod outside;
 pub(crate) mod part;
 mod variables;
 
-use crate::catalogue::{Handed, Sink, is_quiet};
+use crate::catalogue::{Handed, Sink};
 use crate::facts::{ALWAYS, Event, EventKind, Expr, ExprId, GuardId, Span, Use};
 use crate::link::values::{
     ArgsId, ClsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
@@ -341,11 +342,11 @@ impl<'p> Builder<'p> {
             truths,
             dispatches,
             specials,
+            indirect,
             has_async_specials,
             is_direct,
             paths,
             heard,
-            indirect,
         }
     }
 
@@ -750,55 +751,6 @@ impl<'p> Builder<'p> {
         self.graph.edges.push(edge);
         self.graph.seen.push(0);
         self.graph.fresh.push(index);
-    }
-
-    fn sink(&mut self, sink: SinkCall) {
-        let Graph { known_sinks, sinks_of, sinks, .. } = &mut self.graph;
-        let own = &mut sinks_of[sink.caller.0 as usize];
-        if known_sinks.insert((sink.caller, sink.site, sink.path)) {
-            own.push(sinks.len());
-            sinks.push(sink);
-            return;
-        }
-        let known = own.iter().find(|known| (sinks[**known].site, sinks[**known].path) == (sink.site, sink.path));
-        if let Some(known) = known.map(|known| &mut sinks[*known]).filter(|known| is_shorter(&sink.via, &known.via)) {
-            *known = sink;
-        }
-    }
-
-    /// What the catalogue says of a path.
-    fn catalogued(&mut self, path: PathId) -> &Catalogued {
-        let Program { values, catalogue, .. } = &*self.program;
-        self.paths.entry(path).or_insert_with(|| {
-            let text = values.path_text(path);
-            let (sink, handed) = (catalogue.sink(text), catalogue.handed(text).into());
-            Catalogued { is_quiet: sink.is_none() && is_quiet(text), sink, handed }
-        })
-    }
-
-    fn external(&mut self, at: &Happening, path: PathId, args: ArgsId) {
-        let Catalogued { sink, handed, .. } = self.catalogued(path).clone();
-        if let Some(by) = at.scheduled_by {
-            if let Some(sink) = sink
-                && !self.is_harmless(sink, args)
-            {
-                let (caller, site, truth) = (at.caller, at.site, Rc::clone(&at.truth));
-                self.graph.scheduled_sinks.push(ScheduledSink { caller, site, by, path, sink, truth });
-            }
-            return;
-        }
-        if let Some(sink) = sink
-            && !matches!(at.kind, EventKind::Call(Use::Awaited | Use::Entered))
-            && !self.is_harmless(sink, args)
-        {
-            let Happening { caller, site, via, is_registered, .. } = at.clone();
-            let truth = self.waits(sink, args, at);
-            let is_direct = self.is_direct;
-            self.sink(SinkCall { caller, site, path, sink, truth, via, is_registered, is_direct });
-        }
-        for what in &*handed {
-            self.hand(at, path, args, *what);
-        }
     }
 }
 
