@@ -755,4 +755,4 @@ impl<'p> Builder<'p> {
 }
 
 /// Calls of one function that come of what it hands on.
-const MOST_CALLS: u32 = 2000;
+const MOST_CALLS: u32 = 1000;

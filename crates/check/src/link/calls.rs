@@ -714,4 +714,4 @@ const LONGEST_PATH: usize = 160;
 const DEEPEST_FILL: u32 = 300;
 const DEEPEST_CALL: u32 = 8;
 /// Parts that are filled in for one value, and for what that comes to.
-const MOST_FILLED: u32 = 2_000;
+const MOST_FILLED: u32 = 1_000;
