@@ -68,7 +68,7 @@ impl<'q> Alignment<'q> {
     }
 
     /// Where each place has gone, if whatever may matter is the same, but for calls that come and go; and what is read otherwise than before.
-    pub(super) fn moves(mut self) -> Option<(Moves, Renewed)> {
+    pub(super) fn moves(mut self) -> Option<Moves> {
         let old = self.old.facts;
         let is_same = self.pair_functions()
             && self.pair_scopes()
@@ -88,9 +88,8 @@ impl<'q> Alignment<'q> {
         let lost = lost.into_iter().map(|function| old.functions[function].span).collect();
         let idle = fresh.into_iter().filter(|function| new.is_idle(*function)).collect();
         let (spans, functions) = (spans.to, functions.to);
-        let fields = found.fields().map(str::to_owned).collect();
-        let moves = Moves { spans, functions, gone, come, lost, idle, noises, called, asked, anew, fields };
-        is_same.then_some((moves, found))
+        let renewed = found;
+        is_same.then_some(Moves { spans, functions, gone, come, lost, idle, noises, called, asked, anew, renewed })
     }
 
     /// Whether names that matter elsewhere are mentioned as before; or such only of which the whole program can be asked.

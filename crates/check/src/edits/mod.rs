@@ -167,17 +167,16 @@ impl Report {
         let around = Around { modules: &modules, file: FileId(edit.index as u32), name: &names[edit.index] };
         let mut renewed = Renewed::default();
         for _ in 0..MOST_TIMES {
-            let (moves, found) =
-                self.moves_with(edit, &files[edit.index].path, (&around, &catalogue), &renewed, asks)?;
-            if found == renewed {
+            let moves = self.moves_with(edit, &files[edit.index].path, (&around, &catalogue), &renewed, asks)?;
+            if moves.renewed == renewed {
                 return Some(moves);
             }
-            renewed = found;
+            renewed = moves.renewed;
         }
         None
     }
 
-    /// The same, where all that reads these is told apart; and what is found to be read otherwise than before.
+    /// The same, where all that reads these is told apart.
     fn moves_with(
         &self,
         edit: Edit<'_>,
@@ -185,7 +184,7 @@ impl Report {
         (around, catalogue): (&Around<'_>, &Catalogue),
         renewed: &Renewed,
         asks: bool,
-    ) -> Option<(Moves, Renewed)> {
+    ) -> Option<Moves> {
         let (old, new) = match &self.outline {
             Some(outline) => Forms::of_both((&edit.old.1, &edit.new.1), renewed, &outline.words),
             None => (Forms::new(&edit.old.1, None), Forms::new(&edit.new.1, Some(renewed))),

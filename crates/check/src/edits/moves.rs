@@ -2,6 +2,7 @@
 
 use super::forms::LikeCall;
 use super::quiet::{Callee, Quiet, Stopping};
+use super::renewed::Renewed;
 use crate::facts::{Event, ExprId, FunctionId, Span};
 use crate::graph::Noise;
 use crate::link::values::FileId;
@@ -77,8 +78,8 @@ pub(super) struct Moves {
     /// Calls that must return where a loop runs, for the edit to say nothing of what is behind them.
     pub(super) asked: Vec<Span>,
     pub(super) anew: Anew,
-    /// Fields of objects that are set to something else.
-    pub(super) fields: Vec<String>,
+    /// What is read otherwise than before.
+    pub(super) renewed: Renewed,
 }
 
 /// A call that is there no more.

@@ -41,7 +41,7 @@ impl Report {
         is_unseen(&outline, moves, edit).then_some(())?;
         let mut program = program_of(files, whole()?, settings, Some(&outline.families));
         has_same_classes(&program, &outline, moves, id).then_some(())?;
-        (!moves.fields.iter().any(|field| program.may_tell_of(id, field))).then_some(())?;
+        (!moves.renewed.fields().any(|field| program.may_tell_of(id, field))).then_some(())?;
         gives_the_same(&mut program, &outline, moves, edit)?;
         let touched: Vec<bool> =
             heard.iter().map(|call| hands_on_the_same(&mut program, &outline, call)).collect::<Option<_>>()?;

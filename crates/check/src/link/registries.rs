@@ -5,7 +5,7 @@
 
 use super::Program;
 use super::alone::Lead;
-use super::values::{FileId, FnId, Value};
+use super::values::{FileId, FnId, Symbol, Value};
 use crate::facts::{
     BindingId, BindingKind, Expr, ExprId, Facts, FunctionId, Key, MODULE_SCOPE, NameId, ScopeId, ScopeKind,
 };
@@ -103,18 +103,23 @@ impl Program {
         known.filter(|_| leads.into_iter().all(|lead| self.is_told_by_key(lead)))
     }
 
-    /// Whether it is a module's container, and has more in it than it was written with.
-    fn is_filled(&mut self, file: FileId, container: ExprId) -> bool {
-        let (module, name) = match *self.expr(file, container) {
-            Expr::Free(scope, name) if scope == MODULE_SCOPE => (file, self.symbol(file, name)),
+    /// The module and its name that an expression reads: `HANDLERS`, or `app.HANDLERS`.
+    pub(super) fn name_of_module(&mut self, file: FileId, expr: ExprId) -> Option<(FileId, Symbol)> {
+        match *self.expr(file, expr) {
+            Expr::Free(scope, name) if scope == MODULE_SCOPE => Some((file, self.symbol(file, name))),
             Expr::Attribute(object, name) => {
                 let objects = self.eval(file, object);
-                let [one] = *self.values.members(objects) else { return false };
-                let Value::Module(module) = *self.values.get(one) else { return false };
-                (module, self.symbol(file, name))
+                let [one] = *self.values.members(objects) else { return None };
+                let Value::Module(module) = *self.values.get(one) else { return None };
+                Some((module, self.symbol(file, name)))
             }
-            _ => return false,
-        };
+            _ => None,
+        }
+    }
+
+    /// Whether it is a module's container, and has more in it than it was written with.
+    fn is_filled(&mut self, file: FileId, container: ExprId) -> bool {
+        let Some((module, name)) = self.name_of_module(file, container) else { return false };
         let this = self.file(module);
         let written = this.members.get(&name).map_or(0, |place| {
             let (_, bindings) = &this.facts.scopes[MODULE_SCOPE].names[*place];

@@ -358,16 +358,7 @@ impl Program {
 
     /// Whether a name of a module is bound once in the whole program, to what is written there: `DEBUG = False`.
     fn is_lasting(&mut self, file: FileId, expr: ExprId) -> bool {
-        let (target, name) = match *self.expr(file, expr) {
-            Expr::Free(scope, name) if scope == MODULE_SCOPE => (file, self.symbol(file, name)),
-            Expr::Attribute(object, name) => {
-                let objects = self.eval(file, object);
-                let [one] = *self.values.members(objects) else { return false };
-                let Value::Module(target) = *self.values.get(one) else { return false };
-                (target, self.symbol(file, name))
-            }
-            _ => return false,
-        };
+        let Some((target, name)) = self.name_of_module(file, expr) else { return false };
         self.is_bound_once(target, name, 0)
     }
 
