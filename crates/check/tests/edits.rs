@@ -50,32 +50,44 @@ async def sell():
     return Till().total
 ";
 
-/// The report of a program after an edit of one of its files, for which the whole program may be asked, if it was carried over; and whether it
-/// was asked.
-fn asked(files: &[(&str, &str)], (path, old, new): (&str, &str, &str)) -> (Option<Report>, bool) {
-    let files_of = |texts: &[(&str, String)]| -> Vec<File> {
-        texts.iter().map(|(path, text)| File { path: (*path).into(), text: text.clone() }).collect()
-    };
+/// The report of a program after edits of its files, one after the other (those of one file in a row at once), if it was carried over all of them, and whether the whole program was
+/// asked, which may only be if `may_ask`: `old` becomes `new` in `path`.
+fn carry(files: &[(&str, &str)], edits: &[(&str, &str, &str)], may_ask: bool) -> (Option<Report>, bool) {
+    let settings = Settings::default();
+    let mut files: Vec<File> =
+        files.iter().map(|(path, text)| File { path: (*path).into(), text: (*text).into() }).collect();
     let know_all = |files: &[File]| files.iter().map(|file| know(&file.text)).collect::<Vec<_>>();
-    let before: Vec<(&str, String)> = files.iter().map(|(path, text)| (*path, (*text).to_owned())).collect();
-    let index = before.iter().position(|(known, _)| *known == path).unwrap();
-    let mut after = before.clone();
-    after[index].1 = before[index].1.replacen(old, new, 1);
-    assert_ne!(before, after, "{old}");
-    let (before, after, settings) = (files_of(&before), files_of(&after), Settings::default());
-    let report = check(&before, know_all(&before), &settings);
-    let (old, new) = (know(&before[index].text), know(&after[index].text));
+    let mut report = check(&files, know_all(&files), &settings);
     let is_asked = std::cell::Cell::new(false);
-    let whole = || {
-        is_asked.set(true);
-        Some(know_all(&after).into_iter().map(Into::into).collect())
-    };
-    let carried = report.after(Edit { index, old: &old, new: &new }, &after, &settings, &whole);
-    let fresh = check(&after, know_all(&after), &settings);
-    if let Some(carried) = &carried {
-        assert_eq!((&carried.findings, &carried.problems), (&fresh.findings, &fresh.problems), "{}", after[index].text);
+    for edits in edits.chunk_by(|one, next| one.0 == next.0) {
+        let index = files.iter().position(|file| file.path == edits[0].0).unwrap();
+        let before = files[index].text.clone();
+        for (_, old, new) in edits {
+            let text = &mut files[index].text;
+            assert!(text.contains(old) && old != new, "{old}");
+            *text = text.replacen(old, new, 1);
+        }
+        let edit = Edit { index, old: &know(&before), new: &know(&files[index].text) };
+        let whole = || {
+            is_asked.set(true);
+            may_ask.then(|| know_all(&files).into_iter().map(Into::into).collect())
+        };
+        let Some(carried) = report.after(edit, &files, &settings, &whole) else { return (None, is_asked.get()) };
+        let fresh = check(&files, know_all(&files), &settings);
+        assert_eq!((&carried.findings, &carried.problems), (&fresh.findings, &fresh.problems), "after {edits:?}");
+        report = carried;
     }
-    (carried, is_asked.get())
+    (Some(report), is_asked.get())
+}
+
+/// The same of one edit, for which the whole program may be asked.
+fn asked(files: &[(&str, &str)], edit: (&str, &str, &str)) -> (Option<Report>, bool) {
+    carry(files, &[edit], true)
+}
+
+/// The same of several, for which it may not.
+fn carried_all(files: &[(&str, &str)], edits: &[(&str, &str, &str)]) -> Option<Report> {
+    carry(files, edits, false).0
 }
 
 /// The report of the program after an edit of its first file, if it was carried over.
@@ -137,7 +149,11 @@ fn edits_that_say_something() {
         ("asyncio.run(main())\n", "asyncio.run(main())\nPRICES = [1]\n"),
         ("asyncio.run(main())\n", "asyncio.run(main())\nkinds = [shop.Till]\n"),
         ("    pause(1)\n", "    pause(1)\n    print(shop.Till().total)\n"),
-        ("asyncio.run(main())\n", "asyncio.run(main())\nclass Other:\n    pass\n"),
+        ("asyncio.run(main())\n", "asyncio.run(main())\nclass Till:\n    pass\n"),
+        ("asyncio.run(main())\n", "asyncio.run(main())\nclass Other(shop.Till):\n    pass\n"),
+        ("asyncio.run(main())\n", "asyncio.run(main())\nclass Other:\n    def count(self):\n        return 1\n"),
+        ("asyncio.run(main())\n", "asyncio.run(main())\nclass Other:\n    pass\nprint(Other)\n"),
+        ("asyncio.run(main())\n", "asyncio.run(main())\n@print\nclass Other:\n    pass\n"),
         ("asyncio.run(main())\n", "asyncio.run(main())\nasync def sell():\n    return 3\n"),
         ("asyncio.run(main())\n", "asyncio.run(main())\nasync def other():\n    asyncio.get_event_loop()\n"),
         ("asyncio.run(main())\n", "asyncio.run(main())\nasync def other():\n    return 3\nkinds = [other]\n"),
@@ -418,33 +434,6 @@ fn what_mentions_say() {
         assert!(carried_from(&method, &method.replacen("= self.size", &format!("= {value}"), 1)).is_none(), "{value}");
     }
     assert!(carried_from(&method, &method.replacen("= self.size", "= self.weight", 1)).is_some());
-}
-
-/// The report of a program after edits of some of its files at once, if it was carried over: `old` becomes `new` in `path`.
-fn carried_all(files: &[(&str, &str)], edits: &[(&str, &str, &str)]) -> Option<Report> {
-    let settings = Settings::default();
-    let list = |files: &[(&str, String)]| -> Vec<File> {
-        files.iter().map(|(path, text)| File { path: (*path).into(), text: text.clone() }).collect()
-    };
-    let know_all = |files: &[File]| files.iter().map(|file| know(&file.text)).collect::<Vec<_>>();
-    let before: Vec<(&str, String)> = files.iter().map(|(path, text)| (*path, (*text).to_owned())).collect();
-    let mut after = before.clone();
-    for (path, old, new) in edits {
-        let (_, text) = after.iter_mut().find(|(known, _)| known == path).unwrap();
-        assert!(text.contains(old), "{old}");
-        *text = text.replacen(old, new, 1);
-    }
-    let (before, after) = (list(&before), list(&after));
-    let mut carried = check(&before, know_all(&before), &settings);
-    for index in 0..before.len() {
-        if before[index].text != after[index].text {
-            let edit = Edit { index, old: &know(&before[index].text), new: &know(&after[index].text) };
-            carried = carried.after(edit, &after, &settings, &|| None)?;
-        }
-    }
-    let fresh = check(&after, know_all(&after), &settings);
-    assert_eq!((&carried.findings, &carried.problems), (&fresh.findings, &fresh.problems), "after {edits:?}");
-    Some(carried)
 }
 
 const QUESTION: &str = "\
@@ -1540,4 +1529,81 @@ fn calls_that_do_not_return_on_a_loop() {
         ("main.py", "    print(1)\n", "    input()\n    print(1)\n"),
     ];
     one_by_one(&[("main.py", main)], &edits, 0);
+}
+
+const KINDS: &str = "\
+import asyncio, time
+
+
+class First:
+    def ring(self):
+        time.sleep(1)
+
+
+class Second(First):
+    def ring(self):
+        time.sleep(2)
+
+    def call(self, bell):
+        bell.ring()
+
+
+async def main():
+    Second().call(First())
+    asyncio.get_event_loop()
+
+
+asyncio.run(main())
+";
+
+const OTHERS: &str = "\
+import typing
+import first
+
+
+class Bell(typing.Protocol):
+    def ring(self): ...
+
+
+class Big(first.First):
+    def ring(self):
+        print('nothing')
+
+
+class Tower:
+    def __init__(self, bell: Bell):
+        self.bell = bell
+
+    def strike(self):
+        self.bell.ring()
+
+
+async def strike():
+    Tower(Big()).strike()
+    Tower(first.Second()).strike()
+";
+
+/// Classes of which nobody has heard come and go, and all others have other numbers.
+#[test]
+fn classes_come_and_go() {
+    let files = [("first.py", KINDS), ("others.py", OTHERS)];
+    let (first, with) = ("class First:\n", "class Odd(KeyError):\n    code = 3\n\n\nclass First:\n");
+    let pause = ("first.py", "    asyncio.get_event_loop()\n", "    asyncio.get_event_loop()\n    time.sleep(3)\n");
+    for class in [with, "class Odd:\n    pass\n\n\nclass Even(dict):\n    pass\n\n\nclass First:\n"] {
+        assert!(carried_all(&files, &[("first.py", first, class)]).is_some(), "{class}");
+        assert!(
+            carried_all(&[("first.py", &KINDS.replacen(first, class, 1)), files[1]], &[("first.py", class, first)])
+                .is_some()
+        );
+        // What comes after that finds them where they are.
+        for next in [
+            ("others.py", "        self.bell.ring()\n", "        self.bell.ring()\n        self.bell.ring()\n"),
+            ("others.py", "async def strike():\n", "async def strike():\n    first.time.sleep(2)\n"),
+            ("others.py", "    Tower(Big()).strike()\n", ""),
+        ] {
+            let (report, _) = carry(&files, &[("first.py", first, class), next], true);
+            assert!(report.is_some(), "{next:?}");
+        }
+        assert!(carried_all(&files, &[("first.py", first, class), pause]).is_some());
+    }
 }

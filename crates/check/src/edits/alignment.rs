@@ -26,6 +26,7 @@ pub(super) struct Alignment<'q> {
     bindings: Pairs<BindingId>,
     guards: Pairs<GuardId>,
     functions: Pairs<FunctionId>,
+    classes: Pairs<ClassId>,
     scopes: Pairs<ScopeId>,
     spans: Pairs<Span>,
     /// Calls that have returned, for whoever must ask whether they do: around one thing and its counterpart.
@@ -56,6 +57,7 @@ impl<'q> Alignment<'q> {
             bindings: Pairs::default(),
             guards: Pairs::default(),
             functions: Pairs::default(),
+            classes: Pairs::default(),
             scopes: Pairs::default(),
             spans: Pairs::default(),
             asked: Vec::new(),
@@ -71,9 +73,9 @@ impl<'q> Alignment<'q> {
     pub(super) fn moves(mut self) -> Option<Moves> {
         let old = self.old.facts;
         let is_same = self.pair_functions()
+            && self.pair_classes()
             && self.pair_scopes()
             && self.module_names()
-            && old.classes.len() == self.new.facts.classes.len()
             && old.classes.iter().all(|(class, _)| self.class(class))
             && old.functions.iter().all(|(function, _)| self.function(function))
             && self.stores()
@@ -84,12 +86,25 @@ impl<'q> Alignment<'q> {
         let called = quiet.filter_map(|event| self.new.called(event)).collect();
         let noises = self.noises();
         let asked = self.asked_anew();
-        let Self { new, spans, functions, gone, come, lost, fresh, anew, found, .. } = self;
+        let Self { new, spans, functions, classes, gone, come, lost, fresh, anew, found, .. } = self;
         let lost = lost.into_iter().map(|function| old.functions[function].span).collect();
         let idle = fresh.into_iter().filter(|function| new.is_idle(*function)).collect();
-        let (spans, functions) = (spans.to, functions.to);
+        let (spans, functions, classes) = (spans.to, functions.to, classes.to);
         let renewed = found;
-        is_same.then_some(Moves { spans, functions, gone, come, lost, idle, noises, called, asked, anew, renewed })
+        is_same.then_some(Moves {
+            spans,
+            functions,
+            classes,
+            gone,
+            come,
+            lost,
+            idle,
+            noises,
+            called,
+            asked,
+            anew,
+            renewed,
+        })
     }
 
     /// Whether names that matter elsewhere are mentioned as before; or such only of which the whole program can be asked.
@@ -121,15 +136,15 @@ impl<'q> Alignment<'q> {
     }
 
     fn paired_old(&self) -> Paired<'_> {
-        let Self { exprs, bindings, guards, functions, lost, .. } = self;
+        let Self { exprs, bindings, guards, functions, classes, lost, .. } = self;
         let (exprs, bindings, guards, functions) = (&exprs.to, &bindings.to, &guards.to, &functions.to);
-        Paired { exprs, bindings, guards, functions, unheard_of: lost }
+        Paired { exprs, bindings, guards, functions, classes: &classes.to, unheard_of: lost }
     }
 
     fn paired_new(&self) -> Paired<'_> {
-        let Self { exprs, bindings, guards, functions, fresh, .. } = self;
+        let Self { exprs, bindings, guards, functions, classes, fresh, .. } = self;
         let (exprs, bindings, guards, functions) = (&exprs.from, &bindings.from, &guards.from, &functions.from);
-        Paired { exprs, bindings, guards, functions, unheard_of: fresh }
+        Paired { exprs, bindings, guards, functions, classes: &classes.from, unheard_of: fresh }
     }
 
     // ---------------------------------------------------------- functions, scopes
@@ -194,14 +209,39 @@ impl<'q> Alignment<'q> {
         Some(Gone { function, span: event.span, what: Alone::of(self.old, event)? })
     }
 
+    /// Pairs classes in the order of the text. Those of one side alone must be such that nobody has heard of.
+    fn pair_classes(&mut self) -> bool {
+        let key = |facts: &'q Facts, class: ClassId| facts.name(facts.classes[class].qualified);
+        let mut old = self.old.facts.classes.iter().map(|(id, _)| id).peekable();
+        let mut new = self.new.facts.classes.iter().map(|(id, _)| id).peekable();
+        loop {
+            match (old.peek().copied(), new.peek().copied()) {
+                (None, None) => return true,
+                (Some(one), Some(other)) if key(self.old.facts, one) == key(self.new.facts, other) => {
+                    self.classes.pair(one, other);
+                    old.next();
+                    new.next();
+                }
+                (_, Some(only)) if self.new.is_idle_class(only, Words::is_unknown) => drop(new.next()),
+                (Some(only), _) if self.old.is_idle_class(only, Words::is_of_one_file) => drop(old.next()),
+                _ => return false,
+            }
+        }
+    }
+
     /// Pairs the scopes of paired functions and classes.
     fn pair_scopes(&mut self) -> bool {
-        let is_paired = |kind: ScopeKind, functions: &FxHashMap<FunctionId, FunctionId>| match kind {
-            ScopeKind::Function(function) => functions.contains_key(&function),
-            ScopeKind::Module | ScopeKind::Class(_) => true,
-        };
-        let old = self.old.facts.scopes.iter().filter(|(_, scope)| is_paired(scope.kind, &self.functions.to));
-        let new = self.new.facts.scopes.iter().filter(|(_, scope)| is_paired(scope.kind, &self.functions.from));
+        let Self { functions, classes, .. } = &*self;
+        let old = self.old.facts.scopes.iter().filter(|(_, scope)| match scope.kind {
+            ScopeKind::Function(function) => functions.to.contains_key(&function),
+            ScopeKind::Class(class) => classes.to.contains_key(&class),
+            ScopeKind::Module => true,
+        });
+        let new = self.new.facts.scopes.iter().filter(|(_, scope)| match scope.kind {
+            ScopeKind::Function(function) => functions.from.contains_key(&function),
+            ScopeKind::Class(class) => classes.from.contains_key(&class),
+            ScopeKind::Module => true,
+        });
         let (old, new): (Vec<_>, Vec<_>) = (old.collect(), new.collect());
         old.len() == new.len()
             && old.into_iter().zip(new).all(|((one, old), (other, new))| {
@@ -209,7 +249,7 @@ impl<'q> Alignment<'q> {
                 match (old.kind, new.kind) {
                     (ScopeKind::Module, ScopeKind::Module) => true,
                     (ScopeKind::Function(old), ScopeKind::Function(new)) => self.functions.are(old, new),
-                    (ScopeKind::Class(old), ScopeKind::Class(new)) => old == new,
+                    (ScopeKind::Class(old), ScopeKind::Class(new)) => self.classes.are(old, new),
                     _ => false,
                 }
             })
@@ -223,10 +263,14 @@ impl<'q> Alignment<'q> {
             stars.map(|(module, level)| (facts.name(*module), *level)).collect::<Vec<_>>()
         };
         stars(self.old.facts) == stars(self.new.facts)
-            && new.iter().all(|(name, bindings)| old.contains_key(name) || self.new.name(name, bindings))
+            && new.iter().all(|(name, bindings)| {
+                old.contains_key(name)
+                    || self.new.name(name, bindings)
+                    || is_of_class_alone(self.new.facts, bindings, &self.classes.from)
+            })
             && old.iter().all(|(name, bindings)| match new.get(name) {
                 Some(now) => self.try_to(|this| this.bindings(bindings, now)) || self.is_renewed(name, (bindings, now)),
-                None => self.old.name(name, bindings),
+                None => self.old.name(name, bindings) || is_of_class_alone(self.old.facts, bindings, &self.classes.to),
             })
     }
 
@@ -244,7 +288,8 @@ impl<'q> Alignment<'q> {
     }
 
     fn class(&mut self, class: ClassId) -> bool {
-        let (old, new) = (&self.old.facts.classes[class], &self.new.facts.classes[class]);
+        let Some(&now) = self.classes.to.get(&class) else { return true };
+        let (old, new) = (&self.old.facts.classes[class], &self.new.facts.classes[now]);
         let (members, now) = (names(self.old.facts, old.scope), names(self.new.facts, new.scope));
         self.name(old.name, new.name)
             && self.name(old.qualified, new.qualified)
@@ -293,10 +338,11 @@ impl<'q> Alignment<'q> {
         let Some(&now) = self.functions.to.get(&function) else { return true };
         let (old, new) = (&self.old.facts.functions[function], &self.new.facts.functions[now]);
         let flags = |function: &Function| {
-            let Function { is_async, is_generator, is_lambda, awaits, cleans_up, is_stub, class, .. } = *function;
-            (is_async, is_generator, is_lambda, awaits, cleans_up, is_stub, class)
+            let Function { is_async, is_generator, is_lambda, awaits, cleans_up, is_stub, .. } = *function;
+            (is_async, is_generator, is_lambda, awaits, cleans_up, is_stub)
         };
         flags(old) == flags(new)
+            && old.class.map(|class| self.classes.to.get(&class).copied()) == new.class.map(Some)
             && self.name(old.name, new.name)
             && self.functions.are(old.parent, new.parent)
             && self.span(old.at, new.at)
@@ -707,7 +753,7 @@ impl<'q> Alignment<'q> {
                 (Part::Binding(old), Part::Binding(new)) => self.binding(old, new),
                 (Part::Name(old), Part::Name(new)) => self.name(old, new),
                 (Part::Function(old), Part::Function(new)) => self.functions.are(old, new),
-                (Part::Class(old), Part::Class(new)) => old == new,
+                (Part::Class(old), Part::Class(new)) => self.classes.are(old, new),
                 (Part::Scope(old), Part::Scope(new)) => self.scopes.are(old, new),
                 (Part::Number(old), Part::Number(new)) => old == new,
                 _ => false,
@@ -718,6 +764,12 @@ impl<'q> Alignment<'q> {
 /// The names that the other text knows to be of objects that are none of the program's.
 fn outsiders(other: Quiet<'_>, pairs: &FxHashMap<BindingId, BindingId>) -> FxHashSet<BindingId> {
     other.outsiders().iter().filter_map(|binding| pairs.get(binding)).copied().collect()
+}
+
+/// Whether a name is that of a class which the other text does not have, and of which nobody has heard.
+fn is_of_class_alone(facts: &Facts, bindings: &[BindingId], paired: &FxHashMap<ClassId, ClassId>) -> bool {
+    let mut kinds = bindings.iter().map(|binding| facts.bindings[*binding].kind);
+    kinds.all(|kind| matches!(kind, BindingKind::Class(class) if !paired.contains_key(&class)))
 }
 
 /// Whether a function does more than to read attributes. (Of properties that don't, nobody hears.)

@@ -2,7 +2,7 @@
 
 use super::quiet::Quiet;
 use crate::catalogue::is_quiet_builtin;
-use crate::facts::{BindingId, BindingKind, Event, Expr, ExprId, FunctionId, GuardId, Part, Parts};
+use crate::facts::{BindingId, BindingKind, ClassId, Event, Expr, ExprId, FunctionId, GuardId, Part, Parts};
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use std::hash::{Hash, Hasher};
 
@@ -13,6 +13,8 @@ pub(super) struct Paired<'p> {
     pub(super) bindings: &'p FxHashMap<BindingId, BindingId>,
     pub(super) guards: &'p FxHashMap<GuardId, GuardId>,
     pub(super) functions: &'p FxHashMap<FunctionId, FunctionId>,
+    /// Nobody has heard of the others.
+    pub(super) classes: &'p FxHashMap<ClassId, ClassId>,
     /// Functions that have none, and whose names are nobody else's.
     pub(super) unheard_of: &'p [FunctionId],
 }
@@ -33,7 +35,11 @@ pub(super) fn mentions<'f>(quiet: Quiet<'f>, paired: Paired<'_>, asks: bool) -> 
     for (expr, _) in others().filter(|(expr, _)| !is_part.contains(expr)) {
         tell(0, vec![Part::Expr(expr)]);
     }
-    let is_known = |kind| matches!(kind, BindingKind::Function(id) if paired.unheard_of.contains(&id));
+    let is_known = |kind| match kind {
+        BindingKind::Function(id) => paired.unheard_of.contains(&id),
+        BindingKind::Class(id) => !paired.classes.contains_key(&id),
+        _ => false,
+    };
     let others = facts.bindings.iter().filter(|(binding, _)| !paired.bindings.contains_key(binding));
     for (binding, known) in others.filter(|(_, known)| !is_known(known.kind)) {
         tell(1, [vec![Part::Binding(binding)], known.kind.parts()].concat());

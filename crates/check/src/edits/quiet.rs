@@ -4,8 +4,8 @@ use super::forms::{Alike, Forms, LikeCall};
 use super::watched::Watched;
 use crate::catalogue::{Catalogue, Category, Handed, Unless, canonical, is_builtin, is_quiet, is_quiet_builtin};
 use crate::facts::{
-    ALWAYS, Argument, BindingId, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, FunctionId, Guard,
-    GuardId, MODULE, MODULE_SCOPE, Part, Parts, Use,
+    ALWAYS, Argument, BindingId, BindingKind, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, FunctionId,
+    Guard, GuardId, MODULE, MODULE_SCOPE, Part, Parts, Use,
 };
 use crate::graph::Noise;
 use crate::link::values::FileId;
@@ -433,6 +433,37 @@ impl<'q> Quiet<'q> {
             && (function.parameters.is_empty() || !is_test(self.path))
     }
 
+    /// Whether a class stands in the module as it is, with nothing but values, derives from nothing of the program's, and nothing in the program
+    /// has its name: nobody derives from it, makes one, or asks what it is.
+    pub(super) fn is_idle_class(&self, id: ClassId, is_unknown: impl Fn(&Words, &str) -> bool) -> bool {
+        let class = &self.facts.classes[id];
+        let name = self.facts.name(class.name);
+        let bindings = self.facts.bindings_of(MODULE_SCOPE, class.name);
+        let is_alone = matches!(bindings, [one] if {
+            let binding = &self.facts.bindings[*one];
+            binding.kind == BindingKind::Class(id) && !binding.is_used
+        });
+        let is_builtin = |base: ExprId| {
+            matches!(self.facts.exprs[base], Expr::Global(_)) && self.facts.scopes[MODULE_SCOPE].stars.is_empty()
+        };
+        let is_outside = |base: &ExprId| {
+            is_builtin(*base) || self.function_outside(*base).is_some_and(|path| !path.ends_with(".Protocol"))
+        };
+        let members = || self.facts.scopes[class.scope].names.iter().flat_map(|(_, bindings)| &**bindings);
+        let is_value = |binding: &BindingId| match self.facts.bindings[*binding].kind {
+            BindingKind::Value(value) => self.is_literal(value),
+            _ => false,
+        };
+        is_alone
+            && class.decorators.is_empty()
+            && class.fields.is_empty()
+            && class.bases.iter().all(is_outside)
+            && members().all(is_value)
+            && self.facts.uses_of_names()[&class.name] == USES_OF_ITSELF
+            && self.words.is_some_and(|words| is_unknown(words, name))
+            && !self.watched.is_asked_for(self.path, name)
+    }
+
     /// Whether a coroutine function that nobody asks for is to be told of as one that awaits nothing.
     pub(super) fn is_idle(&self, id: FunctionId) -> bool {
         let function = &self.facts.functions[id];
@@ -656,7 +687,7 @@ fn known(path: &str) -> Option<String> {
     is_quiet(&path).then_some(path)
 }
 
-/// A function's name is that, and its qualified name, and one of the module: so often do the facts have it.
+/// A function's name, or a class's, is that, and its qualified name, and one of the module: so often do the facts have it.
 const USES_OF_ITSELF: u32 = 3;
 /// Functions that call each other.
 const DEEPEST_CALL: u32 = 2;

@@ -6,7 +6,7 @@ use super::quiet::{Callee, Stopping};
 use crate::facts::{Facts, FunctionId, Id, Names, Span};
 use crate::graph::{Hop, Site};
 use crate::link::values::{FileId, FnId};
-use crate::link::{Need, Passed, What};
+use crate::link::{ClassShift, Need, Passed, What};
 use crate::search::{Call, Idle, Kind, Outline, Runs, Stop, Where};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::ops::Range;
@@ -20,6 +20,8 @@ pub(super) struct Shift<'e> {
     /// The file's first function, and how many it had.
     first: u32,
     count: u32,
+    /// Of the classes too, if some have come or gone.
+    classes: Option<ClassShift>,
     /// What calls come to of which the file had others like them: by the places of those. (Functions have their old numbers.)
     likes: FxHashMap<(FunctionId, Span), Vec<Row>>,
     /// Where something happened in functions that do something else now, with their old numbers.
@@ -64,7 +66,8 @@ impl<'e> Shift<'e> {
         let is_come = |come: &Come| matches!(&come.what, Alone::Call { like, .. } if !like.is_empty());
         let likes = if moves.come.iter().any(is_come) { rows(outline, file, first) } else { FxHashMap::default() };
         let (undone, news) = (FxHashSet::default(), FxHashSet::default());
-        let mut shift = Self { file, moves, old, new, first, count, likes, undone, news };
+        let classes = shifted(outline, file, (old, new), moves);
+        let mut shift = Self { file, moves, old, new, first, count, classes, likes, undone, news };
         shift.learn_redone();
         shift
     }
@@ -138,7 +141,13 @@ impl<'e> Shift<'e> {
 
     fn need(&self, need: Need) -> Option<Need> {
         let what = match need.what {
-            What::Receives(method, after) => What::Receives(self.function(method)?, after),
+            What::Receives(method, after) => {
+                let after = match (after, &self.classes) {
+                    (Some(class), Some(classes)) => Some(classes.class(class)?),
+                    (after, _) => after,
+                };
+                What::Receives(self.function(method)?, after)
+            }
             what => what,
         };
         Some(Need { owner: self.function(need.owner)?, what, ..need })
@@ -152,6 +161,12 @@ impl<'e> Shift<'e> {
         }
         if !self.has_all_functions() {
             self.renumber(&mut outline)?;
+        }
+        if let Some(classes) = &self.classes {
+            outline.families.renumber(classes);
+        }
+        if !self.has_all_functions() || self.classes.is_some() {
+            self.needs(&mut outline)?;
         }
         self.calls(&mut outline)?;
         self.stops(&mut outline)?;
@@ -236,17 +251,6 @@ impl<'e> Shift<'e> {
         for known in &mut outline.firsts[self.file.0 as usize + 1..] {
             *known = *known + self.new.functions.len() as u32 - self.count;
         }
-        for need in outline.needs.iter_mut().flatten() {
-            *need = self.need(*need)?;
-        }
-        let passed = std::mem::take(&mut outline.passed).into_iter().map(|((call, need), passed)| {
-            let passed = match passed {
-                Passed::As(need) => Passed::As(self.need(need)?),
-                passed => passed,
-            };
-            Some(((call, self.need(need)?), passed))
-        });
-        outline.passed = passed.collect::<Option<_>>()?;
         for functions in outline.replaced_functions() {
             *functions = functions.iter().filter_map(|function| self.function(*function)).collect();
         }
@@ -258,6 +262,22 @@ impl<'e> Shift<'e> {
             asked.filter_map(|(function, asked)| Some((self.function(function)?, asked))).collect();
         outline.elsewhere = outline.elsewhere.iter().filter_map(|function| self.function(*function)).collect();
         outline.untold = outline.untold.iter().filter_map(|function| self.function(*function)).collect();
+        Some(())
+    }
+
+    /// What must be so where something is called, with the numbers that functions and classes have now.
+    fn needs(&self, outline: &mut Outline) -> Option<()> {
+        for need in outline.needs.iter_mut().flatten() {
+            *need = self.need(*need)?;
+        }
+        let passed = std::mem::take(&mut outline.passed).into_iter().map(|((call, need), passed)| {
+            let passed = match passed {
+                Passed::As(need) => Passed::As(self.need(need)?),
+                passed => passed,
+            };
+            Some(((call, self.need(need)?), passed))
+        });
+        outline.passed = passed.collect::<Option<_>>()?;
         Some(())
     }
 
@@ -581,4 +601,13 @@ fn is_heard(outline: &Outline, call: &Call) -> bool {
     outline.is_owner[place]
         || outline.holds_for_others[place]
         || (asks && call.runs != Runs::AtOnce && !outline.is_deaf[place])
+}
+
+/// Where the classes of the file have gone, if some have come or gone.
+fn shifted(outline: &Outline, file: FileId, (old, new): (&Facts, &Facts), moves: &Moves) -> Option<ClassShift> {
+    let (before, now) = (old.classes.len(), new.classes.len());
+    (moves.classes.len() < before.max(now)).then(|| {
+        let gone_to = old.classes.iter().map(|(class, _)| moves.classes.get(&class).map(|class| class.raw()));
+        ClassShift::new(&outline.families, file, gone_to.collect(), now as u32)
+    })
 }

@@ -65,6 +65,11 @@ impl Watched {
         add(&mut self.idle, hash(name));
     }
 
+    /// That is one of the classes now.
+    pub(super) fn add_class(&mut self, name: &str) {
+        add(&mut self.classes, hash(name));
+    }
+
     /// The module in this file was asked for that name.
     pub(super) fn ask(&mut self, path: &str, name: &str) {
         add(&mut self.members, hash((path, name)));

@@ -4,17 +4,16 @@ use super::alone::Lead;
 use super::values::{
     ANYHOW, ClsId, Decoration, EMPTY, FileId, FnId, Gathered, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
 };
-use super::{Busy, Program};
+use super::{Busy, Families, Program};
 use crate::facts::{BindingKind, Digest, NameId};
 use rustc_hash::{FxHashMap, FxHashSet};
-use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 
 /// Who derives from whom.
 #[derive(Default)]
 pub(super) struct Hierarchy {
     /// Each class and its bases, in the order in which Python looks.
-    orders: Vec<Vec<Ancestor>>,
+    pub(super) orders: Vec<Vec<Ancestor>>,
     /// All that derive from a class, in the order of the text.
     pub(super) heirs: Vec<Vec<ClsId>>,
     /// Classes of which instances may exist: those that are called, or handed on.
@@ -28,24 +27,6 @@ pub(super) struct Hierarchy {
     pub(super) protocols: FxHashSet<ClsId>,
     /// Names of properties that do something.
     pub(super) properties: FxHashSet<Symbol>,
-}
-
-/// A hierarchy, with paths as texts: for another program with the same classes.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Families {
-    paths: Vec<String>,
-    orders: Vec<Vec<Kin>>,
-    heirs: Vec<Vec<ClsId>>,
-    live: Vec<ClsId>,
-    protocols: Vec<ClsId>,
-    properties: Vec<String>,
-}
-
-/// A class, or a path by its place.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-enum Kin {
-    Class(ClsId),
-    External(u32),
 }
 
 /// Whose attribute it is.
@@ -132,42 +113,6 @@ impl Program {
         self.makings = super::made::Makings::default();
     }
 
-    /// They are known from before.
-    fn know_families(&mut self, digests: &[Digest], families: &Families) {
-        let paths: Vec<PathId> = families.paths.iter().map(|path| self.values.path(path)).collect();
-        let ancestor = |kin: &Kin| match *kin {
-            Kin::Class(class) => Ancestor::Class(class),
-            Kin::External(path) => Ancestor::External(paths[path as usize]),
-        };
-        let Hierarchy { orders, heirs, protocols, .. } = &mut self.hierarchy;
-        *orders = families.orders.iter().map(|order| order.iter().map(ancestor).collect()).collect();
-        heirs.clone_from(&families.heirs);
-        protocols.extend(&families.protocols);
-        self.hierarchy.properties = families.properties.iter().map(|name| self.values.symbol(name)).collect();
-        self.learn_live(digests);
-    }
-
-    /// Who derives from whom, for a program of which only the bodies of functions are others.
-    pub(crate) fn families(&self) -> Families {
-        let Hierarchy { orders, heirs, live, protocols, properties, .. } = &self.hierarchy;
-        let (mut paths, mut numbers) = (Vec::new(), FxHashMap::default());
-        let mut kin = |ancestor: &Ancestor| match *ancestor {
-            Ancestor::Class(class) => Kin::Class(class),
-            Ancestor::External(path) => Kin::External(*numbers.entry(path).or_insert_with(|| {
-                paths.push(self.values.path_text(path).to_owned());
-                paths.len() as u32 - 1
-            })),
-        };
-        let orders = orders.iter().map(|order| order.iter().map(&mut kin).collect()).collect();
-        let sorted = |classes: &FxHashSet<ClsId>| {
-            let mut classes: Vec<ClsId> = classes.iter().copied().collect();
-            classes.sort_unstable();
-            classes
-        };
-        let properties = properties.iter().map(|name| self.values.text(*name).to_owned()).collect();
-        Families { paths, orders, heirs: heirs.clone(), live: sorted(live), protocols: sorted(protocols), properties }
-    }
-
     fn bases(&mut self, class: ClsId) -> Vec<Ancestor> {
         let file = self.class_file(class);
         let exprs = self.class(class).bases.clone();
@@ -188,7 +133,7 @@ impl Program {
     // -------------------------------------------------------------- instances
 
     /// Classes that are named where a value is: called, handed on, returned, stored.
-    fn learn_live(&mut self, digests: &[Digest]) {
+    pub(super) fn learn_live(&mut self, digests: &[Digest]) {
         let files = self.files.iter().zip(digests);
         let names = files.flat_map(|(file, digest)| digest.values.iter().map(|name| file.symbols[name.index()]));
         let names: FxHashSet<Symbol> = names.collect();
@@ -204,12 +149,6 @@ impl Program {
         let heirs = all.into_iter().filter(tells).flat_map(|class| self.heirs(class).iter().copied());
         let heirs: Vec<ClsId> = heirs.collect();
         self.hierarchy.live.extend(heirs);
-    }
-
-    /// Whether instances of the same classes may exist as before.
-    pub(crate) fn has_same_live(&self, families: &Families) -> bool {
-        self.hierarchy.live.len() == families.live.len()
-            && families.live.iter().all(|class| self.hierarchy.live.contains(class))
     }
 
     pub(crate) fn ancestors(&self, class: ClsId) -> impl Iterator<Item = ClsId> + '_ {

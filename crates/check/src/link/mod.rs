@@ -12,6 +12,7 @@ mod decorations;
 mod delegates;
 mod dispatch;
 mod eval;
+mod families;
 mod fixtures;
 mod known;
 mod made;
@@ -33,8 +34,8 @@ pub(crate) mod values;
 mod words;
 
 pub(crate) use calls::{Target, Targets};
-pub(crate) use classes::Families;
 pub(crate) use dispatch::{Receiver, Whose};
+pub(crate) use families::{ClassShift, Families};
 pub(crate) use modules::{Modules, Source, is_test, module_name};
 pub(crate) use needs::{AnyId, Need, Passed, What};
 pub(crate) use patches::{Patches, may_replace};

@@ -1,6 +1,6 @@
 //! Prints of what functions give: numbers that are the same for the same, whatever numbers a program has given to its parts.
 
-use super::values::{ArgsId, EnvId, FnId, MadeId, SetId, Step, Symbol, Value, ValueId};
+use super::values::{ArgsId, ClsId, EnvId, FnId, MadeId, SetId, Step, Symbol, Value, ValueId};
 use super::{Need, Program, Returned, What};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,7 @@ impl Print {
 pub(crate) struct Prints {
     values: FxHashMap<ValueId, u64>,
     functions: FxHashMap<FnId, u64>,
+    classes: FxHashMap<ClsId, u64>,
 }
 
 impl Prints {
@@ -73,7 +74,10 @@ impl Prints {
             What::FieldNone(one) => hash((10, text(one))),
             What::Asked(one) => hash((11, text(one))),
             What::Answer(one, other) => hash((12, text(one), text(other))),
-            What::Receives(method, class) => hash((13, self.function(program, method), class)),
+            What::Receives(method, class) => {
+                let class = class.map(|class| self.class(program, class));
+                hash((13, self.function(program, method), class))
+            }
             What::Any(list) => {
                 let questions = program.alternative(list).iter();
                 hash((14, all(questions.map(|(what, is)| hash((self.what(program, *what), is))))))
@@ -95,6 +99,22 @@ impl Prints {
             self.functions.insert(FnId(file.first_fn + id.raw()), hash((&file.path, name, *count)));
         }
         self.functions[&function]
+    }
+
+    /// A class, likewise.
+    fn class(&mut self, program: &Program, class: ClsId) -> u64 {
+        if let Some(known) = self.classes.get(&class) {
+            return *known;
+        }
+        let file = program.file(program.class_file(class));
+        let mut counts: FxHashMap<&str, u32> = FxHashMap::default();
+        for (id, one) in file.facts.classes.iter() {
+            let name = file.facts.name(one.qualified);
+            let count = counts.entry(name).or_default();
+            *count += 1;
+            self.classes.insert(ClsId(file.first_cls + id.raw()), hash((&file.path, name, *count)));
+        }
+        self.classes[&class]
     }
 
     /// In any order: that of the members is the one in which they were found.
@@ -120,8 +140,10 @@ impl Prints {
             Value::Bound(function, env, receiver) => {
                 hash((self.function(program, *function), self.env(program, *env), self.value(program, *receiver)))
             }
-            Value::Class { class, is_exact } => hash((class, is_exact)),
-            Value::Instance { class, is_exact, made } => hash((class, is_exact, made_print(program, *made))),
+            Value::Class { class, is_exact } => hash((self.class(program, *class), is_exact)),
+            Value::Instance { class, is_exact, made } => {
+                hash((self.class(program, *class), is_exact, made_print(program, *made)))
+            }
             Value::Manager(inner) => self.value(program, *inner),
             Value::Sequence(parts) => hash(parts.iter().map(|part| self.set(program, *part)).collect::<Vec<_>>()),
             Value::Mapping(items) => {
@@ -132,7 +154,7 @@ impl Prints {
             Value::Holding(inner) => self.set(program, *inner),
             Value::Partial(inner, args) => hash((self.value(program, *inner), self.args(program, *args))),
             Value::Decorated(decoration, inner) => hash((decoration, self.set(program, *inner))),
-            Value::Super(class, receiver) => hash((class, self.value(program, *receiver))),
+            Value::Super(class, receiver) => hash((self.class(program, *class), self.value(program, *receiver))),
             Value::Constant(constant) => hash(constant),
             Value::Text(text) | Value::Prefix(text) => hash(program.values.text(*text)),
             Value::Parameter(function, place) => hash((self.function(program, *function), place)),

@@ -360,6 +360,8 @@ const ENDS: &[&str] = &[
     "async def probe(x=1):\n    await asyncio.sleep(x)\n    time.sleep(x)",
     "async def probe():\n    return [main]",
     "class Helper:\n    pass",
+    "class Probe(dict):\n    kind = 'x'",
+    "class ProbeError(RuntimeError):\n    pass",
     "HOOK = None\n\n\ndef helper(x):\n    global HOOK\n    HOOK = x",
     "def helper():\n    try:\n        asyncio.get_running_loop()\n    except RuntimeError:\n        return\n    raise RuntimeError",
     "import json",
