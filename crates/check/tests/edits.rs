@@ -1557,7 +1557,7 @@ asyncio.run(main())
 ";
 
 const OTHERS: &str = "\
-import typing
+import time, typing
 import first
 
 
@@ -1597,8 +1597,8 @@ fn classes_come_and_go() {
         );
         // What comes after that finds them where they are.
         for next in [
-            ("others.py", "        self.bell.ring()\n", "        self.bell.ring()\n        self.bell.ring()\n"),
-            ("others.py", "async def strike():\n", "async def strike():\n    first.time.sleep(2)\n"),
+            ("others.py", "        self.bell = bell\n", "        self.bell = bell\n        time.sleep(2)\n"),
+            ("others.py", "async def strike():\n", "async def strike():\n    time.sleep(2)\n"),
             ("others.py", "    Tower(Big()).strike()\n", ""),
         ] {
             let (report, _) = carry(&files, &[("first.py", first, class), next], true);
@@ -1606,4 +1606,21 @@ fn classes_come_and_go() {
         }
         assert!(carried_all(&files, &[("first.py", first, class), pause]).is_some());
     }
+}
+
+/// What was laid side by side in vain says nothing of what comes after it.
+#[test]
+fn names_that_are_gone() {
+    let text = "import re\nimport soliloop\n\ndef sim():\n    yield sim\n\ndef test_what(sim, words: str) -> None:\n    \
+                with raises(soliloop.DeadlockError) as caught:\n        sim.run(main())\n    \
+                line = next(\n        line for line in str(caught.value).splitlines() if line.startswith('stuck')\n    )\n    \
+                assert re.search(words, line), line\n    async def main() -> None:\n        soliloop.run(1)\n";
+    carry(&[("main.py", text)], &[("main.py", "import soliloop\n", "")], true);
+}
+
+/// Nor does what a name was bound to for a while say what it is at the end.
+#[test]
+fn names_that_are_bound_anew() {
+    let text = "import time\ndef again():\n    time.sleep(1)\ndef again():\n    pass\nasync def main():\n    await slow()\n    again()\n";
+    carry(&[("main.py", text)], &[("main.py", "    pass\n", "    pass\nraise\n")], true);
 }

@@ -617,8 +617,8 @@ impl<'q> Alignment<'q> {
         !self.renewed.is_read(self.new.facts, other)
             && self.span(self.old.facts.span(old), self.new.facts.span(new))
             && ((self.old.forms.is_idle(one) && self.new.forms.is_idle(other))
-                || self.same_error(one, other)
-                || self.same_deaf((old, one), (new, other))
+                || self.try_to(|this| this.same_error(one, other))
+                || self.try_to(|this| this.same_deaf((old, one), (new, other)))
                 || self.same(one, other))
             && match (one, other) {
                 (Expr::Free(scope, name), Expr::Free(now, new_name)) => {

@@ -229,7 +229,7 @@ impl Walk<'_, '_> {
             place.hash(&mut self.hasher);
             return Some(());
         }
-        known.is_declared.hash(&mut self.hasher);
+        (known.is_declared, known.is_replaced).hash(&mut self.hasher);
         std::mem::discriminant(&known.kind).hash(&mut self.hasher);
         self.within.push(binding);
         self.parts(&known.kind)?;
