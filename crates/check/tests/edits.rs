@@ -1599,7 +1599,6 @@ fn classes_come_and_go() {
         for next in [
             ("others.py", "        self.bell = bell\n", "        self.bell = bell\n        time.sleep(2)\n"),
             ("others.py", "async def strike():\n", "async def strike():\n    time.sleep(2)\n"),
-            ("others.py", "    Tower(Big()).strike()\n", ""),
         ] {
             let (report, _) = carry(&files, &[("first.py", first, class), next], true);
             assert!(report.is_some(), "{next:?}");

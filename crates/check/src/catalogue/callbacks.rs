@@ -5,8 +5,12 @@ use super::Handed::{self, Calls, CallsWith, Elsewhere, Enters, Iterates, OnLoop,
 pub(super) const HANDED: &[(&str, Handed)] = &[
     ("sorted min max itertools.groupby heapq.nsmallest heapq.nlargest list().sort", Calls(1000, "key")),
     ("json.dumps json.dump", Calls(1000, "default")),
-    ("map filter functools.reduce itertools.takewhile itertools.dropwhile itertools.starmap itertools.filterfalse", Calls(0, "function")),
-    ("itertools.accumulate", Calls(1, "func")),
+    (
+        "functools.reduce map()[*] filter()[*] callable_iterator()[*] itertools.takewhile()[*] itertools.dropwhile()[*]
+         itertools.starmap()[*] itertools.filterfalse()[*]",
+        Calls(0, "function"),
+    ),
+    ("itertools.accumulate()[*]", Calls(1, "func")),
     ("re.sub re.subn", Calls(1, "repl")),
     ("contextlib.ExitStack().callback contextlib.AsyncExitStack().callback", CallsWith(0, "callback")),
     ("contextlib.ExitStack().enter_context contextlib.AsyncExitStack().enter_context", Enters(0)),
@@ -21,11 +25,17 @@ pub(super) const HANDED: &[(&str, Handed)] = &[
     ("hash", Special(0, "__hash__")),
     ("next", Special(0, "__next__")),
     (
-        "list tuple set frozenset dict sorted sum min max any all enumerate zip reversed next iter map filter str().join
-         itertools.chain itertools.islice itertools.accumulate functools.reduce collections.deque collections.Counter bytes bytearray",
+        "list tuple set frozenset dict sorted sum min max any all reversed next str().join str().writelines list().extend set().update
+         functools.reduce collections.deque collections.deque().extend collections.Counter bytes bytearray itertools.product
+         itertools.groupby enumerate()[*] zip()[*] iter()[*] itertools.accumulate()[*] itertools.chain()[*]
+         itertools.chain.from_iterable()[*] itertools.cycle()[*] itertools.islice()[*] itertools.zip_longest()[*]",
         Iterates(0),
     ),
-    ("zip itertools.chain map filter functools.reduce", Iterates(1)),
+    (
+        "functools.reduce map()[*] filter()[*] zip()[*] itertools.chain()[*] itertools.dropwhile()[*] itertools.filterfalse()[*]
+         itertools.starmap()[*] itertools.takewhile()[*] itertools.zip_longest()[*]",
+        Iterates(1),
+    ),
     (
         "asyncio.AbstractEventLoop().call_soon asyncio.AbstractEventLoop().call_soon_threadsafe asyncio.Future().add_done_callback
          asyncio.Task().add_done_callback",

@@ -159,6 +159,11 @@ impl Catalogue {
         self.inherited(path, |path| self.handed.get(path)).map_or(&[], Vec::as_slice)
     }
 
+    /// The same of what a call of it gives, once that is iterated.
+    pub(crate) fn handed_lazily(&self, path: &str) -> &[Handed] {
+        self.handed.get(&*format!("{path}()[*]")).map_or(&[], Vec::as_slice)
+    }
+
     /// What a call of it gives, if that is not an instance of it.
     pub(crate) fn returned(&self, path: &str) -> Option<&'static str> {
         self.inherited(path, |path| self.returns.get(path).copied())

@@ -98,7 +98,9 @@ impl<'q> Quiet<'q> {
             },
             EventKind::Operator(name) => !self.watched.has(self.facts.name(name)) || self.is_plain(expr),
             EventKind::Iterate => {
-                self.path_of(expr, 0).is_some_and(|path| self.says_nothing(&format!("{path}[*]"), &[]))
+                let steps = self.path_of(expr, 0).map(|path| format!("{path}[*]"));
+                // What is given to these is not known here.
+                steps.is_some_and(|steps| self.catalogue.handed(&steps).is_empty() && self.says_nothing(&steps, &[]))
             }
             _ => false,
         }
@@ -605,7 +607,7 @@ impl<'q> Quiet<'q> {
     fn says_nothing(&self, path: &str, arguments: &[Argument]) -> bool {
         is_quiet(path)
             && self.catalogue.sink(path).is_none()
-            && self.catalogue.handed(path).iter().all(|what| {
+            && self.catalogue.handed(path).iter().chain(self.catalogue.handed_lazily(path)).all(|what| {
                 let is_plain = |place: usize| arguments.get(place).is_none_or(|argument| self.is_plain(argument.value));
                 match *what {
                     Handed::Special(place, method) => !self.watched.has(method) || is_plain(place),

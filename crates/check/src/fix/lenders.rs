@@ -118,7 +118,7 @@ fn look_at(program: &mut Program, value: ValueId, lent: &mut Lent, depth: u32) {
         }
         Value::Partial(..) | Value::Decorated(..) => Step::Call(NO_ARGS),
         Value::Coroutine(..) => Step::Await,
-        Value::Generator(..) => Step::Element,
+        Value::Generator(..) | Value::Lazy(..) => Step::Element,
         Value::AsyncGenerator(..) => Step::AsyncElement,
         Value::Manager(inner) => return look_at(program, inner, lent, depth),
         Value::Parameter(..) | Value::Step(..) => {

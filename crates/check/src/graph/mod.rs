@@ -297,6 +297,8 @@ struct Builder<'p> {
 struct Catalogued {
     sink: Option<Sink>,
     handed: Rc<[Handed]>,
+    /// The same of what a call gives, once that is iterated.
+    lazily: Rc<[Handed]>,
     is_quiet: bool,
 }
 
@@ -589,7 +591,8 @@ impl<'p> Builder<'p> {
     fn unpack(&mut self, file: FileId, expr: ExprId, targets: &mut Targets) {
         let values = self.program.eval(file, expr);
         for value in self.program.values.shared(values).iter().copied() {
-            if matches!(self.program.values.get(value), Value::Generator(..) | Value::Instance { .. }) {
+            if matches!(self.program.values.get(value), Value::Generator(..) | Value::Lazy(..) | Value::Instance { .. })
+            {
                 self.program.targets_of_step(value, Step::Element, targets);
             }
         }

@@ -93,14 +93,15 @@ impl Builder<'_> {
 
     /// Something outside the program is run.
     pub(super) fn hear(&mut self, file: FileId, event: Event, path: PathId) {
-        let Catalogued { is_quiet, handed, .. } = self.catalogued(path).clone();
+        let Catalogued { is_quiet, handed, lazily, .. } = self.catalogued(path).clone();
+        let mut handed = handed.iter().chain(&*lazily).peekable();
         // What these run of what they are given has been told, if there is any: with these arguments, by its own name.
         let is_mild = |what: &Handed| matches!(what, Handed::Special(..) | Handed::Iterates(_));
         let is_global = || match *self.program.expr(file, event.expr) {
             Expr::Call(callee, _) => matches!(self.program.expr(file, callee), Expr::Global(_)),
             _ => false,
         };
-        let is_quiet = is_quiet && (handed.is_empty() || (handed.iter().all(is_mild) && is_global()));
+        let is_quiet = is_quiet && (handed.peek().is_none() || (handed.all(is_mild) && is_global()));
         self.heard = Heard { is_quiet, is_loud: self.heard.is_loud || !is_quiet };
     }
 

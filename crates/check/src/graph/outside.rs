@@ -28,7 +28,8 @@ impl Builder<'_> {
         self.paths.entry(path).or_insert_with(|| {
             let text = values.path_text(path);
             let (sink, handed) = (catalogue.sink(text), catalogue.handed(text).into());
-            Catalogued { is_quiet: sink.is_none() && is_quiet(text), sink, handed }
+            let lazily = catalogue.handed_lazily(text).into();
+            Catalogued { is_quiet: sink.is_none() && is_quiet(text), sink, handed, lazily }
         })
     }
 

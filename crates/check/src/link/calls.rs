@@ -67,6 +67,7 @@ impl Program {
                 Value::Holding(held),
                 Step::Await | Step::Element | Step::AsyncElement | Step::Enter | Step::AsyncEnter,
             ) => held,
+            (Value::Lazy(steps, args), Step::Element | Step::Index(_)) => self.lazy_element(steps, args),
             // What `gather` gives is awaited; members of an enumeration are iterated.
             (Value::Sequence(_), Step::Await) => SetId::of(value),
             (Value::Class { class, .. }, Step::Element) if self.is_enum(class) => {
@@ -506,6 +507,7 @@ impl Program {
             }
             Value::Decorated(decoration, inner) => Value::Decorated(decoration, self.fill(inner, env)),
             Value::Holding(held) => Value::Holding(self.fill(held, env)),
+            Value::Lazy(steps, args) => Value::Lazy(steps, self.fill_args(args, env)),
             Value::Super(class, receiver) => {
                 let filled = self.fill_value(receiver, env);
                 match self.values.members(filled).first() {
@@ -643,6 +645,7 @@ impl Program {
             (Value::Generator(function, env), Step::Element | Step::Enter) => {
                 all.push(Target::Function(function, env));
             }
+            (Value::Lazy(steps, args), Step::Element) => all.push(Target::External(steps, args)),
             (Value::Manager(inner), Step::Enter) => self.targets_of_step(inner, Step::Element, all),
             (Value::Instance { .. }, Step::Element) => {
                 self.special_targets(value, &["__iter__"], all);

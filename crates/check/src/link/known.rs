@@ -1,6 +1,7 @@
 //! Calls of the standard library that give back what they were handed, or something made of it.
 
 use super::Program;
+use super::lazy::is_lazy;
 use super::values::{
     Args, ArgsId, ClsId, Decoration, EMPTY, FileId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
 };
@@ -37,6 +38,11 @@ impl Program {
     /// `is_listed` becomes false for a path of which nothing is known, whatever the arguments are.
     #[expect(clippy::too_many_lines, reason = "a table")]
     fn listed_call(&mut self, path: &str, args: ArgsId, is_listed: &mut bool) -> Option<SetId> {
+        if is_lazy(path)
+            && let Some(given) = self.lazy_call(path, args)
+        {
+            return Some(given);
+        }
         let arguments = self.values.shared_arguments(args);
         let first = arguments.positional.first().copied();
         match path {
@@ -229,7 +235,7 @@ impl Program {
             }
             "typing.TypeVar" => self.keyword(&arguments, "bound"),
             _ => {
-                *is_listed = false;
+                *is_listed = is_lazy(path);
                 None
             }
         }

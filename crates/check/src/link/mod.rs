@@ -15,6 +15,7 @@ mod eval;
 mod families;
 mod fixtures;
 mod known;
+mod lazy;
 mod made;
 mod modules;
 mod needs;

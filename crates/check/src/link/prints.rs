@@ -152,6 +152,7 @@ impl Prints {
                 hash(items.collect::<Vec<_>>())
             }
             Value::Holding(inner) => self.set(program, *inner),
+            Value::Lazy(steps, args) => hash((program.values.path_text(*steps), self.args(program, *args))),
             Value::Partial(inner, args) => hash((self.value(program, *inner), self.args(program, *args))),
             Value::Decorated(decoration, inner) => hash((decoration, self.set(program, *inner))),
             Value::Super(class, receiver) => hash((self.class(program, *class), self.value(program, *receiver))),

@@ -87,6 +87,8 @@ pub(crate) enum Value {
     Mapping(Rc<[(Option<Symbol>, SetId)]>),
     /// Something from outside, whose type says what it holds: it gives that when it is awaited, iterated, entered or asked for it.
     Holding(SetId),
+    /// An iterator of the standard library that does nothing until it is iterated: a step of what, and what that was called with.
+    Lazy(PathId, ArgsId),
     /// A callable with arguments given already.
     Partial(ValueId, ArgsId),
     Decorated(Decoration, SetId),
@@ -305,6 +307,7 @@ impl Values {
             Value::Sequence(parts) => parts.iter().any(|part| self.is_open_set(*part)),
             Value::Mapping(items) => items.iter().any(|(_, part)| self.is_open_set(*part)),
             Value::Partial(inner, args) => self.open[inner.0 as usize] || self.is_open_args(*args),
+            Value::Lazy(_, args) => self.is_open_args(*args),
             Value::Decorated(_, inner) | Value::Holding(inner) => self.is_open_set(*inner),
             _ => false,
         };

@@ -146,10 +146,13 @@ fn called_argument(context: &Context<'_>, path: PathId) -> Option<(usize, &'stat
         "map" | "itertools.starmap" => None,
         "atexit.register" => Some((0, "func")),
         "signal.signal" => Some((1, "handler")),
-        path => context.program.catalogue.handed(path).iter().find_map(|what| match what {
-            Handed::Calls(place, name) => Some((*place, *name)),
-            _ => None,
-        }),
+        path => {
+            let catalogue = &context.program.catalogue;
+            catalogue.handed(path).iter().chain(catalogue.handed_lazily(path)).find_map(|what| match what {
+                Handed::Calls(place, name) => Some((*place, *name)),
+                _ => None,
+            })
+        }
     }
 }
 

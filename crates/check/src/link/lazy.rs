@@ -1,0 +1,88 @@
+//! Iterators of the standard library that do nothing until somebody iterates them: `map(f, items)`, `zip(rows, more())`.
+
+use super::Program;
+use super::values::{Args, ArgsId, EMPTY, NO_ARGS, PathId, SetId, Step, Value, ValueId};
+
+impl Program {
+    /// What a call of one of these gives; none, if nothing of the program's can run when that is iterated.
+    pub(super) fn lazy_call(&mut self, path: &str, args: ArgsId) -> Option<SetId> {
+        let arguments = self.values.shared_arguments(args);
+        let acts = |set: &SetId| self.values.members(*set).iter().any(|value| self.acts_when_iterated(*value));
+        arguments.positional.iter().chain(&arguments.star).any(acts).then_some(())?;
+        // `iter(read, b"")` calls its first argument.
+        let is_called = path == "iter" && arguments.positional.len() == 2;
+        let steps = if is_called { "callable_iterator()[*]".to_owned() } else { format!("{path}()[*]") };
+        let steps = self.values.path(&steps);
+        Some(self.single(Value::Lazy(steps, args)))
+    }
+
+    fn acts_when_iterated(&self, value: ValueId) -> bool {
+        !matches!(
+            self.values.get(value),
+            Value::External(_)
+                | Value::Module(_)
+                | Value::Namespace(_)
+                | Value::Sequence(_)
+                | Value::Mapping(_)
+                | Value::Constant(_)
+                | Value::Text(_)
+                | Value::Prefix(_)
+        )
+    }
+
+    /// What such an iterator gives, one after the other.
+    pub(super) fn lazy_element(&mut self, steps: PathId, args: ArgsId) -> SetId {
+        let path = self.values.path_text(steps).to_owned();
+        let arguments = self.values.shared_arguments(args);
+        let mut given: Vec<SetId> =
+            arguments.positional.iter().map(|part| self.step_set(*part, Step::Element)).collect();
+        let Some(first) = arguments.positional.first().copied() else { return EMPTY };
+        match path.trim_end_matches("()[*]") {
+            "callable_iterator" => self.step_set(first, Step::Call(NO_ARGS)),
+            "map" => {
+                given.remove(0);
+                let args = self.values.new_args(Args { positional: given.into(), ..Args::default() });
+                self.step_set(first, Step::Call(args))
+            }
+            "itertools.starmap" => {
+                let element = given.get(1).copied().unwrap_or(EMPTY);
+                let args = self.values.new_args(Args { star: Some(element), ..Args::default() });
+                self.step_set(first, Step::Call(args))
+            }
+            "filter" | "itertools.filterfalse" | "itertools.takewhile" | "itertools.dropwhile" => {
+                given.get(1).copied().unwrap_or(EMPTY)
+            }
+            "zip" | "itertools.zip_longest" => self.single(Value::Sequence(given.into())),
+            "enumerate" => self.single(Value::Sequence([EMPTY, given[0]].into())),
+            "itertools.chain" => {
+                let star = arguments.star.map_or(EMPTY, |star| self.step_set(star, Step::Element));
+                given.push(self.step_set(star, Step::Element));
+                given.into_iter().fold(EMPTY, |all, part| self.values.union(all, part))
+            }
+            "itertools.chain.from_iterable" => self.step_set(given[0], Step::Element),
+            _ => given[0],
+        }
+    }
+}
+
+/// What gives such iterators.
+pub(super) fn is_lazy(path: &str) -> bool {
+    matches!(
+        path,
+        "map"
+            | "filter"
+            | "zip"
+            | "enumerate"
+            | "iter"
+            | "itertools.accumulate"
+            | "itertools.chain"
+            | "itertools.chain.from_iterable"
+            | "itertools.cycle"
+            | "itertools.dropwhile"
+            | "itertools.filterfalse"
+            | "itertools.islice"
+            | "itertools.starmap"
+            | "itertools.takewhile"
+            | "itertools.zip_longest"
+    )
+}
