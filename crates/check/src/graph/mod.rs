@@ -143,6 +143,8 @@ struct Happening {
     /// The attribute of the caller's own object that is called.
     receiver: Option<(Receiver, Symbol)>,
     whose: Whose,
+    /// It is called of a field of the own object: of which class that is, and what the field is.
+    own_field: Option<(ClsId, SetId)>,
     /// The loop is told to call it, by this.
     scheduled_by: Option<PathId>,
 }
@@ -278,12 +280,14 @@ struct Builder<'p> {
     /// What is known where there is no condition.
     always: Rc<Truth>,
     truths: FxHashMap<(FileId, GuardId, FnId), Rc<Truth>>,
-    dispatches: FxHashMap<(ClsId, Receiver, FnId), Result<Option<Need>, ()>>,
+    dispatches: FxHashMap<(FnId, Receiver, FnId), Result<Option<Need>, ()>>,
     specials: FxHashSet<Symbol>,
-    /// Some class can be awaited, or entered or iterated asynchronously.
     /// Calls that come of what functions hand on, by their callers.
     indirect: FxHashMap<FnId, u32>,
+    /// Some class can be awaited, or entered or iterated asynchronously.
     has_async_specials: bool,
+    /// How much is being handed over, one within the other.
+    handing: u32,
     /// Functions are looked at, each by itself: nothing is known of their parameters.
     is_direct: bool,
     /// What the catalogue says of paths that were met.
@@ -346,6 +350,7 @@ impl<'p> Builder<'p> {
             specials,
             indirect,
             has_async_specials,
+            handing: 0,
             is_direct,
             paths,
             heard,
@@ -384,6 +389,7 @@ impl<'p> Builder<'p> {
                 via: Vec::new(),
                 receiver: None,
                 whose: Whose::Own,
+                own_field: None,
                 scheduled_by: None,
             };
             for target in self.program.targets(decoration.decorators, args) {
@@ -520,6 +526,7 @@ impl<'p> Builder<'p> {
             via: Vec::new(),
             receiver,
             whose: self.program.whose(file, event.expr),
+            own_field: is_variable.then(|| self.program.own_field(file, function, event.expr)).flatten(),
             scheduled_by: None,
         };
         for target in targets {
@@ -694,8 +701,7 @@ impl<'p> Builder<'p> {
         if self.program.symbol(self.program.file_of(callee), self.program.function(callee).name) != name {
             return Some(Rc::clone(&at.truth));
         }
-        let Some(class) = self.program.class_of(at.caller) else { return Some(Rc::clone(&at.truth)) };
-        let key = (class, receiver, callee);
+        let key = (at.caller, receiver, callee);
         let found = if let Some(known) = self.dispatches.get(&key) {
             *known
         } else {

@@ -53,8 +53,14 @@ impl Builder<'_> {
             let is_direct = self.is_direct;
             self.sink(SinkCall { caller, site, path, sink, truth, via, is_registered, is_direct });
         }
-        for what in &*handed {
-            self.hand(at, path, args, *what);
+        // What is handed over may be made of itself: an object whose iterator is one of that object.
+        if self.handing < MOST_HANDED {
+            self.handing += 1;
+            handed.iter().for_each(|what| self.hand(at, path, args, *what));
+            self.handing -= 1;
         }
     }
 }
+
+/// Functions of other libraries that hand on what they are given, one to the other.
+const MOST_HANDED: u32 = 8;

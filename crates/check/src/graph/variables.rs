@@ -2,7 +2,7 @@
 
 use super::{Builder, Edge, Happening, Hop, Outside, Variable};
 use crate::facts::EventKind;
-use crate::link::values::{EMPTY, EnvId, FnId, NO_ARGS, NO_ENV, SetId, Step, Symbol, Value, ValueId};
+use crate::link::values::{ClsId, EMPTY, EnvId, FnId, NO_ARGS, NO_ENV, SetId, Step, Symbol, Value, ValueId};
 use crate::link::{Need, Target, Targets, Truth, What};
 use std::rc::Rc;
 
@@ -227,6 +227,9 @@ impl Builder<'_> {
                 self.graph.into[owner.0 as usize].iter().map(|edge| self.graph.edges[*edge].env).collect();
             envs.sort_unstable();
             envs.dedup();
+            if let Some(class) = self.class_with_field(&variable, owner) {
+                envs.retain(|env| self.program.may_be_of(*env, owner, class));
+            }
             if envs.len() > MOST_GIVERS {
                 continue;
             }
@@ -251,6 +254,14 @@ impl Builder<'_> {
                 }
             }
         }
+    }
+
+    /// The class of the object whose field it is that a function was handed.
+    fn class_with_field(&self, variable: &Variable, owner: FnId) -> Option<ClsId> {
+        let (class, field) = variable.at.own_field?;
+        let values = &self.program.values;
+        let mut kept = values.members(field).iter().filter(|value| values.is_variable(**value));
+        kept.any(|value| self.root(*value) == owner).then_some(class)
     }
 
     /// What a function was handed in all, and the keys under which it put it into a table, where they are known.

@@ -2,7 +2,7 @@
 //!
 //! Cycles cut answers short. What was found while something was being looked at is therefore remembered only as long as it is.
 
-use super::values::{ClsId, EnvId, FileId, FnId, SetId, Symbol, ValueId};
+use super::values::{ArgsId, ClsId, EnvId, FileId, FnId, PathId, SetId, Symbol, ValueId};
 use crate::facts::{BindingId, ExprId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -11,6 +11,8 @@ pub(super) enum Busy {
     Returned(FnId),
     Yielded(FnId),
     Decorated(FnId),
+    /// An iterator is iterated, which may be made of itself.
+    Iterated(PathId, ArgsId),
     Global(FileId, Symbol),
     Member(ClsId, Symbol),
     /// Whether it only returns where no loop runs.

@@ -655,7 +655,7 @@ impl Program {
                 for iterator in self.values.shared(iterators).iter().copied() {
                     match self.values.get(iterator) {
                         Value::Instance { .. } => self.special_targets(iterator, &["__next__"], all),
-                        Value::Generator(..) => self.targets_of_step(iterator, Step::Element, all),
+                        Value::Generator(..) | Value::Lazy(..) => self.targets_of_step(iterator, Step::Element, all),
                         _ => {}
                     }
                 }

@@ -4,7 +4,7 @@
 
 use super::Program;
 use super::needs::{Need, What};
-use super::values::{ClsId, FileId, FnId, Symbol, Value, ValueId};
+use super::values::{ClsId, EnvId, FileId, FnId, SetId, Symbol, Value, ValueId};
 use crate::facts::{BindingKind, Expr, ExprId};
 
 /// On what a method is called.
@@ -75,6 +75,52 @@ impl Program {
             }
             _ => None,
         }
+    }
+
+    /// The class of the own object of which a field is read first in an expression, and what that field is: `self.pool.get().run`.
+    pub(crate) fn own_field(&mut self, file: FileId, function: FnId, expr: ExprId) -> Option<(ClsId, SetId)> {
+        let mut next = expr;
+        for _ in 0..MOST_STEPS {
+            next = match *self.expr(file, next) {
+                Expr::Call(callee, _) => callee,
+                Expr::Await(awaited) => awaited,
+                Expr::Attribute(object, _) => match self.own_class(file, function, object) {
+                    Some(class) => return Some((class, self.eval(file, next))),
+                    None => object,
+                },
+                _ => self.bound_value(file, next)?,
+            };
+        }
+        None
+    }
+
+    /// The class in whose method a name is that of the object.
+    fn own_class(&self, file: FileId, function: FnId, name: ExprId) -> Option<ClsId> {
+        let facts = &self.file(file).facts;
+        let bindings = match self.expr(file, name) {
+            Expr::Local(bindings) => bindings,
+            Expr::Free(scope, name) => facts.bindings_of(*scope, *name),
+            _ => return None,
+        };
+        let [binding] = *bindings else { return None };
+        let BindingKind::Parameter(owner, 0) = facts.bindings[binding].kind else { return None };
+        let owner = self.global_fn(file, owner);
+        let is_method = self.method_kind(owner).is_none() && self.is_within(function, owner);
+        self.class_of(owner).filter(|_| is_method)
+    }
+
+    /// Whether an object that a method was called on, with these parameters, may be one of a class.
+    pub(crate) fn may_be_of(&self, env: EnvId, method: FnId, class: ClsId) -> bool {
+        let Some((_, objects)) = self.values.env(env).iter().find(|(key, _)| *key == (method, 0)) else { return true };
+        self.values.members(*objects).iter().any(|object| match *self.values.get(*object) {
+            Value::Instance { class: own, is_exact: true, .. } => self.is_subclass(own, class),
+            Value::Instance { class: own, is_exact: false, .. } => {
+                self.is_subclass(own, class)
+                    || self.is_subclass(class, own)
+                    || self.heirs(own).iter().any(|heir| self.is_subclass(*heir, class))
+            }
+            _ => true,
+        })
     }
 
     /// What `self` must be for a call on it to get to a method; `Err` if it never does.
@@ -166,3 +212,5 @@ impl Program {
 
 /// Names that one object gets, one after the other.
 const MOST_NAMES: u32 = 3;
+/// Steps from the own object to what is called.
+const MOST_STEPS: usize = 8;

@@ -1,7 +1,7 @@
 //! Iterators of the standard library that do nothing until somebody iterates them: `map(f, items)`, `zip(rows, more())`.
 
-use super::Program;
 use super::values::{Args, ArgsId, EMPTY, NO_ARGS, PathId, SetId, Step, Value, ValueId};
+use super::{Busy, Program};
 
 impl Program {
     /// What a call of one of these gives; none, if nothing of the program's can run when that is iterated.
@@ -32,6 +32,16 @@ impl Program {
 
     /// What such an iterator gives, one after the other.
     pub(super) fn lazy_element(&mut self, steps: PathId, args: ArgsId) -> SetId {
+        let key = Busy::Iterated(steps, args);
+        if !self.busy.insert(key) {
+            return EMPTY;
+        }
+        let given = self.given_by_iterator(steps, args);
+        self.busy.remove(&key);
+        given
+    }
+
+    fn given_by_iterator(&mut self, steps: PathId, args: ArgsId) -> SetId {
         let path = self.values.path_text(steps).to_owned();
         let arguments = self.values.shared_arguments(args);
         let mut given: Vec<SetId> =

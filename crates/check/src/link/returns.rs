@@ -2,7 +2,7 @@
 
 use super::values::{Args, Decoration, EMPTY, EnvId, FileId, FnId, SetId, Step, Value};
 use super::{Asked, Busy, Print, Program, Returned};
-use crate::facts::{Argument, ArgumentKind, BindingId, BindingKind, Expr, ExprId, GuardId};
+use crate::facts::{Argument, ArgumentKind, BindingId, BindingKind, Constant, Expr, ExprId, GuardId};
 use smallvec::{SmallVec, smallvec};
 use std::rc::Rc;
 
@@ -76,6 +76,7 @@ impl Program {
         let (named, decorator) = match &facts.exprs[expr] {
             Expr::Call(callee, arguments) => match **arguments {
                 [Argument { kind: ArgumentKind::Positional, value }] => (value, Some(*callee)),
+                [_, Argument { kind: ArgumentKind::Positional, value }] if self.is_cast(file, *callee) => (value, None),
                 _ => (expr, None),
             },
             _ => (expr, None),
@@ -95,6 +96,12 @@ impl Program {
             (set, Some(facts.bindings[*binding].guard))
         });
         each.collect()
+    }
+
+    fn is_cast(&mut self, file: FileId, callee: ExprId) -> bool {
+        let callees = self.eval(file, callee);
+        let [one] = *self.values.members(callees) else { return false };
+        matches!(self.values.get(one), Value::External(path) if self.values.path_text(*path) == "typing.cast")
     }
 
     /// Whether what a function gives, or what it does with what it itself gives, depends on who was asked first, as far as is known by now.
@@ -145,7 +152,14 @@ impl Program {
     pub(crate) fn gives_awaitable(&mut self, function: FnId, env: EnvId) -> bool {
         self.note(function, Asked::VALUE);
         let (this, may_be) = (self.function(function), self.is_disguised(function));
-        if this.returns.is_empty() && this.annotation.is_none() && !this.is_stub && !this.is_generator && !may_be {
+        let file = self.file(self.file_of(function));
+        let says_none = |annotation: ExprId| file.facts.exprs[annotation] == Expr::Constant(Constant::None);
+        if this.returns.is_empty()
+            && this.annotation.is_none_or(says_none)
+            && !this.is_stub
+            && !this.is_generator
+            && !may_be
+        {
             return false;
         }
         let given = self.returned(function, env);
