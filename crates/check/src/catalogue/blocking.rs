@@ -36,7 +36,7 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
          socket.socket().connect socket.socket().accept socket.socket().recv socket.socket().recv_into socket.socket().recvfrom
          socket.socket().recvfrom_into socket.socket().recvmsg socket.socket().sendall socket.socket().sendfile
          socket.Datagram().recv socket.Datagram().recv_into socket.Datagram().recvfrom socket.Datagram().recvfrom_into
-         ssl.SSLSocket().recv ssl.SSLSocket().sendall ssl.SSLSocket().do_handshake ssl.SSLSocket().connect ssl.SSLSocket().read
+         ssl.SSLSocket().recv ssl.SSLSocket().sendall ssl.SSLSocket().connect ssl.SSLSocket().read
          ssl.SSLSocket().write ssl.get_server_certificate
          socketserver.BaseServer().serve_forever socketserver.BaseServer().handle_request http.server.HTTPServer().serve_forever
          http.server.test wsgiref.simple_server.WSGIServer().serve_forever flask.Flask().run

@@ -141,6 +141,8 @@ pub(crate) enum Key {
     Index(i32),
     /// A name.
     Of(ExprId),
+    /// All of another table: `{**table}`.
+    All,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -110,6 +110,7 @@ fn each_key_part(key: Key, tell: &mut impl FnMut(Part)) {
         Key::Text(name) => (1, Some(Part::Name(name))),
         Key::Index(index) => (2, Some(Part::Number(i64::from(index)))),
         Key::Of(name) => (3, Some(Part::Expr(name))),
+        Key::All => (4, None),
     };
     tell(Part::Number(form));
     part.into_iter().for_each(tell);

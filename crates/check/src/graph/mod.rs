@@ -316,9 +316,14 @@ pub(crate) fn build(program: &mut Program) -> Graph {
     builder.graph.direct_edges = builder.graph.edges.len();
     builder.spread();
     builder.defaults();
-    builder.decorators();
-    builder.foreign();
-    builder.spread();
+    for _ in 0..MOST_OWNERS {
+        builder.decorators();
+        builder.foreign();
+        builder.spread();
+        if builder.graph.foreign.is_empty() {
+            break;
+        }
+    }
     builder.settle_noises();
     builder.graph.patches = builder.program.patches();
     builder.graph
@@ -763,5 +768,7 @@ impl<'p> Builder<'p> {
     }
 }
 
+/// Functions that hand on to the next one what they were handed, to be kept.
+const MOST_OWNERS: u32 = 3;
 /// Calls of one function that come of what it hands on.
 const MOST_CALLS: u32 = 1000;

@@ -241,6 +241,8 @@ impl<'p> Part<'p> {
         let before = calls(self);
         self.builder.graph.fresh.clear();
         self.builder.foreign();
+        // What others were handed is handed on: they are to be asked in their turn.
+        self.graph().foreign.is_empty().then_some(())?;
         let fresh = self.graph().fresh.iter().map(|edge| self.graph().edges[*edge].callee).collect();
         self.look_behind(fresh)?;
         self.spread_all()?;

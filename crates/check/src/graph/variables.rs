@@ -242,7 +242,9 @@ impl Builder<'_> {
                     let Happening { caller, site, .. } = at;
                     self.graph.outside_by_parameter.push(Outside { caller, path, site });
                 }
-                if matches!(target, Target::Variable(..)) {
+                if let Target::Variable(value, _) = target
+                    && !self.is_handed_on(&at, value, owner)
+                {
                     continue;
                 }
                 match self.one_of(&at, needs) {
@@ -254,6 +256,12 @@ impl Builder<'_> {
                 }
             }
         }
+    }
+
+    /// Whether it is what yet another function was handed, whose callers are to say what it is: a factory's.
+    fn is_handed_on(&self, at: &Happening, value: ValueId, owner: FnId) -> bool {
+        let other = self.root(value);
+        other != owner && !self.program.is_within(at.caller, other)
     }
 
     /// The class of the object whose field it is that a function was handed.

@@ -236,7 +236,13 @@ impl Program {
             }
             Value::Instance { class, is_exact, .. } | Value::Class { class, is_exact } => {
                 let found = self.class_attribute(class, is_exact, value, name);
-                if found.is_empty() { self.delegated(value, name) } else { self.values.set(found) }
+                match (found.is_empty(), self.values.get(value)) {
+                    (false, _) => self.values.set(found),
+                    (true, Value::Instance { .. }) if self.values.text(name) == "__class__" => {
+                        self.single(Value::Class { class, is_exact })
+                    }
+                    _ => self.delegated(value, name),
+                }
             }
             Value::Super(class, receiver) => self.super_attribute(class, receiver, name),
             Value::Decorated(Decoration::Property, _) => {
@@ -249,8 +255,9 @@ impl Program {
             }
             Value::Parameter(..) | Value::Step(..) | Value::External(_) => self.step(value, Step::Attribute(name)),
             Value::Sequence(parts) => self.sequence_method(value, &parts, name),
-            Value::Mapping(_) if matches!(self.values.text(name), "get" | "pop" | "setdefault") => {
-                let taker = self.values.path("dict.get");
+            Value::Mapping(_) if matches!(self.values.text(name), "get" | "pop" | "setdefault" | "copy") => {
+                let is_copy = self.values.text(name) == "copy";
+                let taker = self.values.path(if is_copy { "dict.copy" } else { "dict.get" });
                 let taker = self.value(Value::External(taker));
                 let positional = smallvec![SetId::of(value)];
                 let args = self.values.new_args(super::values::Args { positional, ..Default::default() });

@@ -4,7 +4,7 @@
 
 use super::Program;
 use super::needs::{Need, What};
-use super::values::{ClsId, EnvId, FileId, FnId, SetId, Symbol, Value, ValueId};
+use super::values::{ClsId, Decoration, EnvId, FileId, FnId, SetId, Symbol, Value, ValueId};
 use crate::facts::{BindingKind, Expr, ExprId};
 
 /// On what a method is called.
@@ -66,14 +66,42 @@ impl Program {
         let Expr::Attribute(object, _) = *self.expr(file, attribute) else { return None };
         match self.expr(file, object) {
             Expr::Super(class, _) => Some(Receiver::Super(self.global_cls(file, *class))),
+            _ => self.is_of_own_class(file, function, object, 0).then_some(Receiver::Own),
+        }
+    }
+
+    /// Whether an expression is the function's own `self` or `cls`, or a new object of that class: `cls()`, `type(self)()`.
+    fn is_of_own_class(&self, file: FileId, function: FnId, expr: ExprId, depth: u32) -> bool {
+        if depth > MOST_NAMES {
+            return false;
+        }
+        let facts = &self.file(file).facts;
+        match self.expr(file, expr) {
             Expr::Local(bindings) => {
-                let [binding] = **bindings else { return None };
-                let BindingKind::Parameter(owner, 0) = self.file(file).facts.bindings[binding].kind else {
-                    return None;
-                };
-                (self.global_fn(file, owner) == function).then_some(Receiver::Own)
+                let [binding] = **bindings else { return false };
+                match facts.bindings[binding].kind {
+                    BindingKind::Parameter(owner, 0) => self.global_fn(file, owner) == function,
+                    BindingKind::Value(value) if matches!(self.expr(file, value), Expr::Call(..)) => {
+                        self.is_of_own_class(file, function, value, depth + 1)
+                    }
+                    _ => false,
+                }
             }
-            _ => None,
+            Expr::Call(callee, _) => match self.expr(file, *callee) {
+                Expr::Local(_) => {
+                    self.method_kind(function) == Some(Decoration::ClassMethod)
+                        && self.is_of_own_class(file, function, *callee, depth + 1)
+                }
+                Expr::Attribute(object, name) => {
+                    facts.name(*name) == "__class__" && self.is_of_own_class(file, function, *object, depth + 1)
+                }
+                Expr::Call(of, arguments) => {
+                    matches!(self.expr(file, *of), Expr::Global(name) if facts.name(*name) == "type")
+                        && matches!(&**arguments, [argument] if self.is_of_own_class(file, function, argument.value, depth + 1))
+                }
+                _ => false,
+            },
+            _ => false,
         }
     }
 

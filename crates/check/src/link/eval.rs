@@ -41,6 +41,10 @@ impl Program {
                     let args = self.values.new_args(Args { positional, ..Args::default() });
                     self.step_set(method, Step::Call(args))
                 }
+                Value::Mapping(_) if self.file(file).facts.name(name) == "__or__" => {
+                    let right = self.eval(file, right);
+                    self.joined_mappings(SetId::of(value), right)
+                }
                 _ => continue,
             };
             all = self.values.union(all, given);
@@ -109,7 +113,7 @@ impl Program {
             Expr::Await(value) => self.eval_step(file, *value, Step::Await),
             Expr::Item(value, key) => {
                 let step = match *key {
-                    Key::Unknown | Key::Of(_) => Step::Item,
+                    Key::Unknown | Key::Of(_) | Key::All => Step::Item,
                     Key::Text(name) => Step::Key(self.symbol(file, name)),
                     Key::Index(index) => Step::Index(index),
                 };
@@ -134,20 +138,22 @@ impl Program {
                 self.single(Value::Sequence([part].into()))
             }
             Expr::Mapping(items) if items.len() > MOST_PARTS => {
-                let parts: Vec<ExprId> = items.iter().map(|(_, value)| *value).collect();
+                let parts: Vec<ExprId> =
+                    items.iter().filter(|(key, _)| *key != Key::All).map(|(_, value)| *value).collect();
                 let part = self.eval_all(file, &parts);
                 self.single(Value::Mapping([(None, part)].into()))
             }
             Expr::Mapping(items) => {
-                let items = items.iter().map(|(key, value)| {
-                    let key = match key {
-                        Key::Text(name) => Some(self.symbol(file, *name)),
-                        _ => None,
-                    };
-                    (key, self.eval(file, *value))
-                });
-                let items = items.collect();
-                self.single(Value::Mapping(items))
+                let mut all = Vec::with_capacity(items.len());
+                for (key, value) in items {
+                    let set = self.eval(file, *value);
+                    match key {
+                        Key::All => self.add_items(set, &mut all),
+                        Key::Text(name) => all.push((Some(self.symbol(file, *name)), set)),
+                        _ => all.push((None, set)),
+                    }
+                }
+                self.mapping(all)
             }
             Expr::Lambda(function) => {
                 let function = self.global_fn(file, *function);

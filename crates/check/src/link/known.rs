@@ -127,6 +127,9 @@ impl Program {
             }
             "next" => Some(self.step_set(first?, Step::Element)),
             "anext" => Some(self.step_set(first?, Step::AsyncElement)),
+            "dict" | "collections.OrderedDict" | "types.MappingProxyType" | "dict.copy" => {
+                self.copied_mapping(&arguments)
+            }
             "dict.get" => {
                 let key = arguments.positional.get(1).and_then(|key| self.only_text(*key));
                 let step = key.map_or(Step::Item, Step::Key);

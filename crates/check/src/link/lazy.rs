@@ -17,17 +17,18 @@ impl Program {
     }
 
     fn acts_when_iterated(&self, value: ValueId) -> bool {
-        !matches!(
-            self.values.get(value),
-            Value::External(_)
-                | Value::Module(_)
-                | Value::Namespace(_)
-                | Value::Sequence(_)
-                | Value::Mapping(_)
-                | Value::Constant(_)
-                | Value::Text(_)
-                | Value::Prefix(_)
-        )
+        match self.values.get(value) {
+            // `map(requests.get, urls)`
+            Value::External(path) => self.catalogue.sink(self.values.path_text(*path)).is_some(),
+            Value::Module(_)
+            | Value::Namespace(_)
+            | Value::Sequence(_)
+            | Value::Mapping(_)
+            | Value::Constant(_)
+            | Value::Text(_)
+            | Value::Prefix(_) => false,
+            _ => true,
+        }
     }
 
     /// What such an iterator gives, one after the other.

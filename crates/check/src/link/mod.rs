@@ -17,6 +17,7 @@ mod fixtures;
 mod known;
 mod lazy;
 mod made;
+mod mappings;
 mod modules;
 mod needs;
 mod patches;

@@ -356,7 +356,7 @@ impl Lowering {
                     }
                     known
                 }
-                None => Key::Unknown,
+                None => Key::All,
             };
             items.push((key, self.expr(&item.value)));
         }
