@@ -152,14 +152,11 @@ impl Program {
     pub(crate) fn gives_awaitable(&mut self, function: FnId, env: EnvId) -> bool {
         self.note(function, Asked::VALUE);
         let (this, may_be) = (self.function(function), self.is_disguised(function));
-        let file = self.file(self.file_of(function));
-        let says_none = |annotation: ExprId| file.facts.exprs[annotation] == Expr::Constant(Constant::None);
-        if this.returns.is_empty()
-            && this.annotation.is_none_or(says_none)
-            && !this.is_stub
-            && !this.is_generator
-            && !may_be
-        {
+        let exprs = &self.file(self.file_of(function)).facts.exprs;
+        let says_none = |annotation: ExprId| exprs[annotation] == Expr::Constant(Constant::None);
+        let returns_nothing = this.returns.iter().all(|(value, _)| exprs[*value] == Expr::Unknown);
+        let is_body = !this.is_stub && !this.is_generator && !may_be;
+        if is_body && returns_nothing && this.annotation.is_none_or(says_none) {
             return false;
         }
         let given = self.returned(function, env);

@@ -330,7 +330,7 @@ impl Program {
     }
 
     /// Conditions that are written as constants; what stands under `TYPE_CHECKING` never runs.
-    fn constant_truth(&mut self, file: FileId, expr: ExprId) -> Option<bool> {
+    pub(crate) fn constant_truth(&mut self, file: FileId, expr: ExprId) -> Option<bool> {
         match self.expr(file, expr) {
             Expr::Constant(constant) => Some(matches!(constant, Constant::True | Constant::Other)),
             &Expr::Not(inner) => self.constant_truth(file, inner).map(|is| !is),

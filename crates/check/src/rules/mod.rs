@@ -23,7 +23,7 @@ pub(crate) use nest_asyncio::is_patch;
 pub(crate) use swallowed_cancellation::is_to_cancel;
 pub(crate) use task_dropped::{is_shown, is_text};
 
-use crate::facts::{Event, EventKind, ExprId, Span, Use};
+use crate::facts::{Condition, Event, EventKind, ExprId, Span, Use};
 use crate::graph::{Graph, Site};
 use crate::link::Program;
 use crate::link::values::{FileId, FnId};
@@ -176,6 +176,19 @@ impl Context<'_> {
         events.filter(|event| is_dropped(event)).map(|event| event.expr).collect()
     }
 
+    /// Whether a place stands under a condition that is never so: `if DEBUG`, where that is false in the whole program.
+    fn is_ruled_out(&mut self, function: FnId, span: Span) -> bool {
+        let file = self.program.file_of(function);
+        let facts = self.program.file(file).facts.share();
+        let events = &facts.functions[self.program.local_fn(function)].events;
+        let around = events.iter().filter(|event| event.span.contains(span));
+        let Some(event) = around.min_by_key(|event| event.span.end - event.span.start) else { return false };
+        facts.conditions(event.guard).any(|condition| match condition {
+            Condition::Test { expr, is } => self.program.constant_truth(file, expr).is_some_and(|truth| truth != is),
+            _ => false,
+        })
+    }
+
     /// Says something about a place in a function.
     fn report(
         &mut self,
@@ -186,6 +199,9 @@ impl Context<'_> {
         help: &str,
         then: &[String],
     ) {
+        if self.is_ruled_out(function, span) {
+            return;
+        }
         let site = Site { file: self.program.file_of(function), span };
         let mut chain = vec![(self.program.qualified_name(function), Some(site))];
         chain.extend(then.iter().map(|name| (name.clone(), None)));
