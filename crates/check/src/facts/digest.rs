@@ -59,6 +59,10 @@ fn values(facts: &Facts) -> Vec<NameId> {
                 continue;
             };
             exprs.push(*callee);
+            // `Session.open()` may make one.
+            if let Expr::Attribute(object, _) = facts.exprs[*callee] {
+                exprs.push(object);
+            }
             let is_question = matches!(&facts.exprs[*callee], Expr::Global(name) if matches!(facts.name(*name), "isinstance" | "issubclass"));
             if !is_question {
                 exprs.extend(arguments.iter().map(|argument| argument.value));

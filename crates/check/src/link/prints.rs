@@ -102,7 +102,7 @@ impl Prints {
     }
 
     /// A class, likewise.
-    fn class(&mut self, program: &Program, class: ClsId) -> u64 {
+    pub(crate) fn class(&mut self, program: &Program, class: ClsId) -> u64 {
         if let Some(known) = self.classes.get(&class) {
             return *known;
         }

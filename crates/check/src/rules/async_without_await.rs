@@ -173,9 +173,9 @@ impl Wanted {
         let functions = self.functions.iter().map(|function| prints.function(program, *function));
         let functions = functions.fold(0_u64, u64::wrapping_add);
         let names = self.names.iter().map(|name| FxBuildHasher.hash_one(program.values.text(*name)));
-        // The first class's number is zero, of which the hash is zero.
-        let classes = self.classes.iter().map(|class| FxBuildHasher.hash_one((true, class)));
-        FxBuildHasher.hash_one((functions, names.fold(0, u64::wrapping_add), classes.fold(0, u64::wrapping_add)))
+        let names = names.fold(0_u64, u64::wrapping_add);
+        let classes = self.classes.iter().map(|class| prints.class(program, *class));
+        FxBuildHasher.hash_one((functions, names, classes.fold(0_u64, u64::wrapping_add)))
     }
 
     /// Looks at all places of a file where a function may be used as a value.
