@@ -2,42 +2,42 @@
 
 use super::heard::{Heard, Matched, matched};
 use super::mentions::{Paired, mentions};
-use super::moves::{Alone, Anew, CalledAgain, Changed, Come, Gone, Moves, Redone, Under};
+use super::moves::{Anew, CalledAgain, Changed, Come, Gone, Moves, Redone, Under};
 use super::pairs::{Pair, Pairs};
 use super::quiet::Quiet;
 use super::renewed::{Renewed, is_of_file_alone};
 use super::uses::Uses;
 use crate::facts::{
-    ALWAYS, Argument, ArgumentKind, BindingId, BindingKind, Class, ClassId, Condition, Event, EventKind, Expr, ExprId,
-    Facts, Field, Function, FunctionId, GuardId, MODULE, MODULE_SCOPE, NameId, Parameter, ParameterKind, Part, Parts,
-    ScopeId, ScopeKind, Span, Use,
+    ALWAYS, Argument, ArgumentKind, BindingId, Class, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, Field,
+    Function, FunctionId, GuardId, MODULE, MODULE_SCOPE, NameId, Parameter, ParameterKind, Part, Parts, ScopeId, Span,
+    Use,
 };
 use crate::graph::Noise;
-use crate::link::{Asked, Words, is_dual_name};
+use crate::link::{Asked, is_dual_name};
 use crate::rules::offloads;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What has been found to be the same, and where it has gone.
 pub(super) struct Alignment<'q> {
-    old: Quiet<'q>,
-    new: Quiet<'q>,
-    exprs: Pairs<ExprId>,
-    bindings: Pairs<BindingId>,
-    guards: Pairs<GuardId>,
-    functions: Pairs<FunctionId>,
-    classes: Pairs<ClassId>,
-    scopes: Pairs<ScopeId>,
-    spans: Pairs<Span>,
+    pub(super) old: Quiet<'q>,
+    pub(super) new: Quiet<'q>,
+    pub(super) exprs: Pairs<ExprId>,
+    pub(super) bindings: Pairs<BindingId>,
+    pub(super) guards: Pairs<GuardId>,
+    pub(super) functions: Pairs<FunctionId>,
+    pub(super) classes: Pairs<ClassId>,
+    pub(super) scopes: Pairs<ScopeId>,
+    pub(super) spans: Pairs<Span>,
     /// Calls that have returned, for whoever must ask whether they do: around one thing and its counterpart.
     asked: Vec<(Vec<ExprId>, Vec<ExprId>)>,
     /// Calls that have come or gone.
-    gone: Vec<Gone>,
-    come: Vec<Come>,
+    pub(super) gone: Vec<Gone>,
+    pub(super) come: Vec<Come>,
     /// Functions that nobody asks for: those that are there no more, and new ones.
-    lost: Vec<FunctionId>,
-    fresh: Vec<FunctionId>,
-    anew: Anew,
+    pub(super) lost: Vec<FunctionId>,
+    pub(super) fresh: Vec<FunctionId>,
+    pub(super) anew: Anew,
     /// What was found to be read otherwise, and has been told apart; and what has been found now.
     renewed: &'q Renewed,
     found: Renewed,
@@ -145,146 +145,6 @@ impl<'q> Alignment<'q> {
         let Self { exprs, bindings, guards, functions, classes, fresh, .. } = self;
         let (exprs, bindings, guards, functions) = (&exprs.from, &bindings.from, &guards.from, &functions.from);
         Paired { exprs, bindings, guards, functions, classes: &classes.from, unheard_of: fresh }
-    }
-
-    // ---------------------------------------------------------- functions, scopes
-
-    /// Pairs functions in the order of the text. Those of one side alone must be quiet, or such that nobody asks for them.
-    fn pair_functions(&mut self) -> bool {
-        let key = |facts: &'q Facts, function: FunctionId| facts.name(facts.functions[function].qualified);
-        let mut old = self.old.facts.functions.iter().map(|(id, _)| id).peekable();
-        let mut new = self.new.facts.functions.iter().map(|(id, _)| id).peekable();
-        loop {
-            match (old.peek().copied(), new.peek().copied()) {
-                (None, None) => return true,
-                (Some(one), Some(other)) if key(self.old.facts, one) == key(self.new.facts, other) => {
-                    self.functions.pair(one, other);
-                    old.next();
-                    new.next();
-                }
-                (_, Some(only)) if self.new.function(only) || self.is_fresh(only) => drop(new.next()),
-                (Some(only), _) if self.old.function(only) || self.is_lost(only) => drop(old.next()),
-                _ => return false,
-            }
-        }
-    }
-
-    /// Whether a function is new that nobody asks for, and all that it does can be told.
-    fn is_fresh(&mut self, function: FunctionId) -> bool {
-        if !self.new.is_unheard_of(function, Words::is_unknown) {
-            return false;
-        }
-        let come: Option<Vec<Come>> =
-            self.new.heard(function).map(|event| self.come(function, event, std::iter::empty())).collect();
-        // What is called by one that should be plain may use a loop.
-        let is_idle = self.new.is_idle(function);
-        let Some(come) = come.filter(|come| !is_idle || come.iter().all(|one| one.what.is_stop())) else {
-            return false;
-        };
-        self.come.extend(come);
-        self.fresh.push(function);
-        true
-    }
-
-    /// Whether such a function is there no more.
-    fn is_lost(&mut self, function: FunctionId) -> bool {
-        if !self.old.is_unheard_of(function, Words::is_of_one_file) {
-            return false;
-        }
-        let gone: Option<Vec<Gone>> = self.old.heard(function).map(|event| self.gone(function, event)).collect();
-        let Some(gone) = gone else { return false };
-        self.gone.extend(gone);
-        self.lost.push(function);
-        true
-    }
-
-    /// An event that has come, if it can be told.
-    fn come(&self, function: FunctionId, event: &Event, others: impl Iterator<Item = &'q Event>) -> Option<Come> {
-        let what = Alone::of(self.new, event)?;
-        Some(Come { function, span: event.span, what, under: self.under(event.guard, others) })
-    }
-
-    /// An event that is there no more, if it can be told.
-    fn gone(&self, function: FunctionId, event: &Event) -> Option<Gone> {
-        Some(Gone { function, span: event.span, what: Alone::of(self.old, event)? })
-    }
-
-    /// Pairs classes in the order of the text. Those of one side alone must be such that nobody has heard of.
-    fn pair_classes(&mut self) -> bool {
-        let key = |facts: &'q Facts, class: ClassId| facts.name(facts.classes[class].qualified);
-        let mut old = self.old.facts.classes.iter().map(|(id, _)| id).peekable();
-        let mut new = self.new.facts.classes.iter().map(|(id, _)| id).peekable();
-        loop {
-            match (old.peek().copied(), new.peek().copied()) {
-                (None, None) => return true,
-                (Some(one), Some(other)) if key(self.old.facts, one) == key(self.new.facts, other) => {
-                    self.classes.pair(one, other);
-                    old.next();
-                    new.next();
-                }
-                (_, Some(only)) if self.new.is_idle_class(only, Words::is_unknown) => drop(new.next()),
-                (Some(only), _) if self.old.is_idle_class(only, Words::is_of_one_file) => drop(old.next()),
-                _ => return false,
-            }
-        }
-    }
-
-    /// Pairs the scopes of paired functions and classes.
-    fn pair_scopes(&mut self) -> bool {
-        let Self { functions, classes, .. } = &*self;
-        let old = self.old.facts.scopes.iter().filter(|(_, scope)| match scope.kind {
-            ScopeKind::Function(function) => functions.to.contains_key(&function),
-            ScopeKind::Class(class) => classes.to.contains_key(&class),
-            ScopeKind::Module => true,
-        });
-        let new = self.new.facts.scopes.iter().filter(|(_, scope)| match scope.kind {
-            ScopeKind::Function(function) => functions.from.contains_key(&function),
-            ScopeKind::Class(class) => classes.from.contains_key(&class),
-            ScopeKind::Module => true,
-        });
-        let (old, new): (Vec<_>, Vec<_>) = (old.collect(), new.collect());
-        old.len() == new.len()
-            && old.into_iter().zip(new).all(|((one, old), (other, new))| {
-                self.scopes.pair(one, other);
-                match (old.kind, new.kind) {
-                    (ScopeKind::Module, ScopeKind::Module) => true,
-                    (ScopeKind::Function(old), ScopeKind::Function(new)) => self.functions.are(old, new),
-                    (ScopeKind::Class(old), ScopeKind::Class(new)) => self.classes.are(old, new),
-                    _ => false,
-                }
-            })
-    }
-
-    /// The names of the module: those that have come or gone, or have other values, are nobody else's business.
-    fn module_names(&mut self) -> bool {
-        let (old, new) = (names(self.old.facts, MODULE_SCOPE), names(self.new.facts, MODULE_SCOPE));
-        let stars = |facts: &'q Facts| {
-            let stars = facts.scopes[MODULE_SCOPE].stars.iter();
-            stars.map(|(module, level)| (facts.name(*module), *level)).collect::<Vec<_>>()
-        };
-        stars(self.old.facts) == stars(self.new.facts)
-            && new.iter().all(|(name, bindings)| {
-                old.contains_key(name)
-                    || self.new.name(name, bindings)
-                    || is_of_class_alone(self.new.facts, bindings, &self.classes.from)
-            })
-            && old.iter().all(|(name, bindings)| match new.get(name) {
-                Some(now) => self.try_to(|this| this.bindings(bindings, now)) || self.is_renewed(name, (bindings, now)),
-                None => self.old.name(name, bindings) || is_of_class_alone(self.old.facts, bindings, &self.classes.to),
-            })
-    }
-
-    /// Whether a name of the module has other values than before, and nobody else has heard of it. What the file's functions make of it is to
-    /// be asked again.
-    fn is_renewed(&mut self, name: &str, (old, new): (&[BindingId], &[BindingId])) -> bool {
-        self.anew.is_seen = true;
-        // A coroutine function that somebody else may be taken for is not told to be a plain one.
-        let is_async = |facts: &Facts, bindings: &[BindingId]| {
-            let mut kinds = bindings.iter().map(|binding| facts.bindings[*binding].kind);
-            kinds.any(|kind| matches!(kind, BindingKind::Function(function) if facts.functions[function].is_async))
-        };
-        let is_plain = !is_async(self.old.facts, old) && !is_async(self.new.facts, new);
-        is_plain && self.old.name(name, old) && self.new.name(name, new)
     }
 
     fn class(&mut self, class: ClassId) -> bool {
@@ -525,7 +385,7 @@ impl<'q> Alignment<'q> {
         !(old.decorators.is_empty() || (acts(old) && acts(new)))
     }
 
-    fn under(&self, guard: GuardId, others: impl Iterator<Item = &'q Event>) -> Under {
+    pub(super) fn under(&self, guard: GuardId, others: impl Iterator<Item = &'q Event>) -> Under {
         let quiet = self.new;
         let beside = others.filter(|other| quiet.guard(other.guard).0 == quiet.guard(guard).0);
         let beside = beside.map(|other| other.span).collect();
@@ -695,7 +555,7 @@ impl<'q> Alignment<'q> {
     }
 
     /// Whether two things are the same; if not, nothing of them is paired.
-    fn try_to(&mut self, are_same: impl FnOnce(&mut Self) -> bool) -> bool {
+    pub(super) fn try_to(&mut self, are_same: impl FnOnce(&mut Self) -> bool) -> bool {
         let Self { exprs, bindings, guards, spans, asked, .. } = self;
         let before = (exprs.found.len(), bindings.found.len(), guards.found.len(), spans.found.len(), asked.len());
         let are_same = are_same(self);
@@ -737,7 +597,7 @@ impl<'q> Alignment<'q> {
         self.all(old, new, |this, old, new| this.expr(*old, *new))
     }
 
-    fn bindings(&mut self, old: &[BindingId], new: &[BindingId]) -> bool {
+    pub(super) fn bindings(&mut self, old: &[BindingId], new: &[BindingId]) -> bool {
         self.all(old, new, |this, old, new| this.binding(*old, *new))
     }
 
@@ -764,12 +624,6 @@ impl<'q> Alignment<'q> {
 /// The names that the other text knows to be of objects that are none of the program's.
 fn outsiders(other: Quiet<'_>, pairs: &FxHashMap<BindingId, BindingId>) -> FxHashSet<BindingId> {
     other.outsiders().iter().filter_map(|binding| pairs.get(binding)).copied().collect()
-}
-
-/// Whether a name is that of a class which the other text does not have, and of which nobody has heard.
-fn is_of_class_alone(facts: &Facts, bindings: &[BindingId], paired: &FxHashMap<ClassId, ClassId>) -> bool {
-    let mut kinds = bindings.iter().map(|binding| facts.bindings[*binding].kind);
-    kinds.all(|kind| matches!(kind, BindingKind::Class(class) if !paired.contains_key(&class)))
 }
 
 /// Whether a function does more than to read attributes. (Of properties that don't, nobody hears.)
@@ -805,7 +659,7 @@ fn fields<'f>(facts: &'f Facts, class: &'f Class) -> BTreeMap<&'f str, Vec<&'f F
 }
 
 /// The names of a scope, and what they are bound to.
-fn names(facts: &Facts, scope: ScopeId) -> FxHashMap<&str, &[BindingId]> {
+pub(super) fn names(facts: &Facts, scope: ScopeId) -> FxHashMap<&str, &[BindingId]> {
     facts.scopes[scope].names.iter().map(|(name, bindings)| (facts.name(*name), &**bindings)).collect()
 }
 

@@ -12,6 +12,7 @@ mod forms;
 mod heard;
 mod mentions;
 mod moves;
+mod pairing;
 mod pairs;
 mod quiet;
 mod redone;

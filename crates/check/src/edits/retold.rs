@@ -160,7 +160,7 @@ impl<'e> Shift<'e> {
             self.undo(&mut outline)?;
         }
         if !self.has_all_functions() {
-            self.renumber(&mut outline)?;
+            self.renumber(&mut outline);
         }
         if let Some(classes) = &self.classes {
             outline.families.renumber(classes);
@@ -207,7 +207,7 @@ impl<'e> Shift<'e> {
     }
 
     /// Functions that have come or gone; the others have new numbers.
-    fn renumber(&self, outline: &mut Outline) -> Option<()> {
+    fn renumber(&self, outline: &mut Outline) {
         let place = |function: u32| function as usize;
         let (first, end) = (place(self.first), place(self.first + self.count));
         let came_from: FxHashMap<FunctionId, usize> =
@@ -262,7 +262,6 @@ impl<'e> Shift<'e> {
             asked.filter_map(|(function, asked)| Some((self.function(function)?, asked))).collect();
         outline.elsewhere = outline.elsewhere.iter().filter_map(|function| self.function(*function)).collect();
         outline.untold = outline.untold.iter().filter_map(|function| self.function(*function)).collect();
-        Some(())
     }
 
     /// What must be so where something is called, with the numbers that functions and classes have now.
