@@ -24,19 +24,23 @@ impl Lowering {
             self.guard(if with.is_async { Condition::AsyncWithin(context) } else { Condition::Within(context) });
         }
         let before = self.frame().flow.clone();
+        let events_before = self.function().events.len();
         let yields = self.function().yields.len();
         self.body(&with.body);
+        let question = self.asks_for_the_loop(events_before);
         let function = self.function();
         function.cleans_up |= function.yields.len() > yields;
         let frame = self.frame();
         frame.guard = guard;
         // The context may swallow what was raised.
-        if frame.flow.is_dead
-            && !before.is_dead
-            && (raises(&with.body) || with.items.iter().any(|item| is_suppress(&item.context_expr)))
-        {
+        let suppresses = with.items.iter().any(|item| is_suppress(&item.context_expr));
+        if frame.flow.is_dead && !before.is_dead && (raises(&with.body) || suppresses) {
             frame.flow.join(&before);
             frame.flow.is_dead = false;
+            // Whoever gets further had no loop.
+            if let Some(expr) = question.filter(|_| suppresses) {
+                self.guard(Condition::Called { expr, went_well: false });
+            }
         }
     }
 
