@@ -460,6 +460,9 @@ impl<'p> Builder<'p> {
         let args = if self.reads_arguments(callees) { self.program.call_arguments(file, event.expr) } else { NO_ARGS };
         let mut targets = self.program.targets(callees, args);
         let has_sink = targets.iter().any(|target| matches!(target, Target::External(..)));
+        if has_sink && self.asks_any_future(&targets) {
+            targets.retain(|target| !self.is_of(target, "concurrent.futures.Future()."));
+        }
         if has_sink && self.is_patient(file, event, callee) {
             self.heard.is_loud = true;
             targets.retain(|target| !matches!(target, Target::External(..)));
@@ -473,6 +476,17 @@ impl<'p> Builder<'p> {
         }
         let truth = if chosen == Truth::default() { truth } else { Rc::new(Truth::both(chosen, &truth)) };
         self.happens((file, function, event), truth, receiver, targets);
+    }
+
+    /// Whether a call is one of a future that may be asyncio's: who asks that for its result knows that it is done.
+    fn asks_any_future(&self, targets: &Targets) -> bool {
+        let is_asyncios =
+            |target: &Target| self.is_of(target, "asyncio.Future().") || self.is_of(target, "asyncio.Task().");
+        targets.len() > 1 && targets.iter().any(is_asyncios)
+    }
+
+    fn is_of(&self, target: &Target, class: &str) -> bool {
+        matches!(target, Target::External(path, _) if self.program.values.path_text(*path).starts_with(class))
     }
 
     /// `with (one if test else other)(...)`: each is entered under its condition. Whether it is of that form.
