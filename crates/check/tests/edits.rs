@@ -1605,6 +1605,14 @@ fn classes_come_and_go() {
         }
         assert!(carried_all(&files, &[("first.py", first, class), pause]).is_some());
     }
+    // Of a class that has come it is known what it derives from.
+    let class = ("first.py", first, "class Shop(requests.Session):\n    pass\n\n\nclass First:\n");
+    let used = ("first.py", "    asyncio.get_event_loop()\n", "    shop: Shop = window()\n    shop.get('u')\n");
+    let other = ("others.py", "import time, typing\n", "import time, typing  # .\n");
+    let imports =
+        [("first.py", &*KINDS.replacen("import asyncio, time", "import asyncio, time, requests", 1)), files[1]];
+    assert!(carried_all(&imports, &[class]).is_some());
+    carry(&imports, &[class, other, used], true);
 }
 
 /// What was laid side by side in vain says nothing of what comes after it.

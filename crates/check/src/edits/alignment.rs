@@ -89,12 +89,15 @@ impl<'q> Alignment<'q> {
         let Self { new, spans, functions, classes, gone, come, lost, fresh, anew, found, .. } = self;
         let lost = lost.into_iter().map(|function| old.functions[function].span).collect();
         let idle = fresh.into_iter().filter(|function| new.is_idle(*function)).collect();
+        let fresh_classes = new.facts.classes.iter().filter(|(class, _)| !classes.from.contains_key(class));
+        let classes_come = fresh_classes.filter_map(|(class, _)| Some((class, new.outside_bases(class)?))).collect();
         let (spans, functions, classes) = (spans.to, functions.to, classes.to);
         let renewed = found;
         is_same.then_some(Moves {
             spans,
             functions,
             classes,
+            classes_come,
             gone,
             come,
             lost,

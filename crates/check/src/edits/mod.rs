@@ -84,7 +84,9 @@ impl Report {
             return None;
         }
         self.findings.retain(|finding| finding.place.path != file.path || !moves.has_lost(finding.place.span()));
-        moves.classes_come(new).for_each(|name| self.watched.add_class(name));
+        for (class, _) in &moves.classes_come {
+            self.watched.add_class(new.name(new.classes[*class].name));
+        }
         if !moves.anew.is_empty() {
             return self.redone(&moves, edit, (files, settings), whole);
         }

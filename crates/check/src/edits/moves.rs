@@ -3,7 +3,7 @@
 use super::forms::LikeCall;
 use super::quiet::{Callee, Quiet, Stopping};
 use super::renewed::Renewed;
-use crate::facts::{ClassId, Event, ExprId, Facts, FunctionId, Span};
+use crate::facts::{ClassId, Event, ExprId, FunctionId, Span};
 use crate::graph::Noise;
 use crate::link::values::FileId;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -64,6 +64,8 @@ pub(super) struct Moves {
     pub(super) spans: FxHashMap<Span, Span>,
     pub(super) functions: FxHashMap<FunctionId, FunctionId>,
     pub(super) classes: FxHashMap<ClassId, ClassId>,
+    /// Classes of which nobody has heard, and which are new, with their bases.
+    pub(super) classes_come: Vec<(ClassId, Vec<String>)>,
     /// Calls that are there no more, by the function that had them.
     pub(super) gone: Vec<Gone>,
     /// Calls that are new.
@@ -122,13 +124,6 @@ pub(super) struct Under {
 }
 
 impl Moves {
-    /// The names of classes that are new.
-    pub(super) fn classes_come<'f>(&self, new: &'f Facts) -> impl Iterator<Item = &'f str> {
-        let known: FxHashSet<ClassId> = self.classes.values().copied().collect();
-        let come = new.classes.iter().filter(move |(class, _)| !known.contains(class));
-        come.map(|(_, class)| new.name(class.name))
-    }
-
     /// Whether something stood in a function that is there no more.
     pub(super) fn has_lost(&self, span: Span) -> bool {
         self.lost.iter().any(|lost| lost.contains(span))

@@ -445,12 +445,6 @@ impl<'q> Quiet<'q> {
             let binding = &self.facts.bindings[*one];
             binding.kind == BindingKind::Class(id) && !binding.is_used
         });
-        let is_builtin = |base: ExprId| {
-            matches!(self.facts.exprs[base], Expr::Global(_)) && self.facts.scopes[MODULE_SCOPE].stars.is_empty()
-        };
-        let is_outside = |base: &ExprId| {
-            is_builtin(*base) || self.function_outside(*base).is_some_and(|path| !path.ends_with(".Protocol"))
-        };
         let members = || self.facts.scopes[class.scope].names.iter().flat_map(|(_, bindings)| &**bindings);
         let is_value = |binding: &BindingId| match self.facts.bindings[*binding].kind {
             BindingKind::Value(value) => self.is_literal(value),
@@ -459,11 +453,23 @@ impl<'q> Quiet<'q> {
         is_alone
             && class.decorators.is_empty()
             && class.fields.is_empty()
-            && class.bases.iter().all(is_outside)
+            && self.outside_bases(id).is_some()
             && members().all(is_value)
             && self.facts.uses_of_names()[&class.name] == USES_OF_ITSELF
             && self.words.is_some_and(|words| is_unknown(words, name))
             && !self.watched.is_asked_for(self.path, name)
+    }
+
+    /// The bases of a class, if all of them are outside the program, as this file alone says, and none is of protocols.
+    pub(super) fn outside_bases(&self, id: ClassId) -> Option<Vec<String>> {
+        let base = |base: &ExprId| match self.facts.exprs[*base] {
+            Expr::Global(name) if self.facts.scopes[MODULE_SCOPE].stars.is_empty() => {
+                let name = self.facts.name(name);
+                Some(canonical(name).unwrap_or_else(|| name.to_owned()))
+            }
+            _ => self.function_outside(*base).filter(|path| !path.ends_with(".Protocol")),
+        };
+        self.facts.classes[id].bases.iter().map(base).collect()
     }
 
     /// Whether a coroutine function that nobody asks for is to be told of as one that awaits nothing.

@@ -607,6 +607,7 @@ fn shifted(outline: &Outline, file: FileId, (old, new): (&Facts, &Facts), moves:
     let (before, now) = (old.classes.len(), new.classes.len());
     (moves.classes.len() < before.max(now)).then(|| {
         let gone_to = old.classes.iter().map(|(class, _)| moves.classes.get(&class).map(|class| class.raw()));
-        ClassShift::new(&outline.families, file, gone_to.collect(), now as u32)
+        let come = moves.classes_come.iter().map(|(class, bases)| (class.raw(), bases.clone()));
+        ClassShift::new(&outline.families, file, (gone_to.collect(), now as u32), come.collect())
     })
 }

@@ -37,11 +37,18 @@ pub(crate) struct ClassShift {
     now: Vec<Option<u32>>,
     /// How many it has now.
     count: u32,
+    /// Those that are new, and their bases, which are outside the program.
+    come: Vec<(u32, Vec<String>)>,
 }
 
 impl ClassShift {
-    pub(crate) fn new(families: &Families, file: FileId, now: Vec<Option<u32>>, count: u32) -> Self {
-        Self { file, first: families.firsts[file.0 as usize], now, count }
+    pub(crate) fn new(
+        families: &Families,
+        file: FileId,
+        (now, count): (Vec<Option<u32>>, u32),
+        come: Vec<(u32, Vec<String>)>,
+    ) -> Self {
+        Self { file, first: families.firsts[file.0 as usize], now, count, come }
     }
 
     /// The number that a class has now, if it is still there.
@@ -63,7 +70,7 @@ impl ClassShift {
 impl Families {
     /// The same where classes have come that derive from nothing in the program, or such are there no more.
     pub(crate) fn renumber(&mut self, shift: &ClassShift) {
-        let Self { firsts, orders, heirs, live, protocols, .. } = self;
+        let Self { firsts, paths, orders, heirs, live, protocols, .. } = self;
         let count = orders.len() - shift.now.len() + shift.count as usize;
         let mut new_orders: Vec<Vec<Kin>> = (0..count as u32).map(|class| vec![Kin::Class(ClsId(class))]).collect();
         let mut new_heirs: Vec<Vec<ClsId>> = vec![Vec::new(); count];
@@ -75,6 +82,15 @@ impl Families {
             });
             new_orders[now.0 as usize] = kin.collect();
             new_heirs[now.0 as usize] = shift.classes(heirs);
+        }
+        for (local, bases) in &shift.come {
+            for base in bases {
+                let path = paths.iter().position(|path| path == base).unwrap_or_else(|| {
+                    paths.push(base.clone());
+                    paths.len() - 1
+                });
+                new_orders[(shift.first + local) as usize].push(Kin::External(path as u32));
+            }
         }
         (*orders, *heirs) = (new_orders, new_heirs);
         for classes in [live, protocols] {

@@ -1,7 +1,7 @@
 //! Tables that are made of others: `dict(table, name=value)`, `{**table}`, `table | other`.
 
 use super::Program;
-use super::values::{Args, SetId, Symbol, Value};
+use super::values::{Args, EMPTY, SetId, Symbol, Value};
 
 impl Program {
     /// What `dict` and its like make of what they are called with; none, if no table is among that.
@@ -29,8 +29,12 @@ impl Program {
         }
     }
 
-    /// A table of these, of which the last one of a key counts.
+    /// A table of these, of which the last one of a key counts. Of too many, it is not told which is which.
     pub(super) fn mapping(&mut self, items: Vec<(Option<Symbol>, SetId)>) -> SetId {
+        if items.len() > MOST_ITEMS {
+            let any = items.into_iter().fold(EMPTY, |any, (_, set)| self.values.union(any, set));
+            return self.single(Value::Mapping([(None, any)].into()));
+        }
         let mut all: Vec<(Option<Symbol>, SetId)> = Vec::with_capacity(items.len());
         for (key, set) in items {
             match all.iter_mut().find(|(known, _)| key.is_some() && *known == key) {
@@ -41,3 +45,6 @@ impl Program {
         self.single(Value::Mapping(all.into()))
     }
 }
+
+/// Items of a table.
+const MOST_ITEMS: usize = 256;
