@@ -50,8 +50,8 @@ async def sell():
     return Till().total
 ";
 
-/// The report of a program after edits of its files, one after the other (those of one file in a row at once), if it was carried over all of them, and whether the whole program was
-/// asked, which may only be if `may_ask`: `old` becomes `new` in `path`.
+/// The report of a program after edits of its files (those of one file in a row at once), if it was carried over all of them, and whether the
+/// whole program was asked, which may only be if `may_ask`: `old` becomes `new` in `path`.
 fn carry(files: &[(&str, &str)], edits: &[(&str, &str, &str)], may_ask: bool) -> (Option<Report>, bool) {
     let settings = Settings::default();
     let mut files: Vec<File> =

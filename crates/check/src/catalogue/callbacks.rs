@@ -3,7 +3,7 @@
 use super::Handed::{self, Calls, CallsWith, Elsewhere, Enters, Iterates, OnLoop, Special};
 
 pub(super) const HANDED: &[(&str, Handed)] = &[
-    ("sorted min max itertools.groupby heapq.nsmallest heapq.nlargest list().sort", Calls(1000, "key")),
+    ("sorted min max itertools.groupby()[*] heapq.nsmallest heapq.nlargest list().sort", Calls(1000, "key")),
     ("json.dumps json.dump", Calls(1000, "default")),
     (
         "functools.reduce map()[*] filter()[*] callable_iterator()[*] itertools.takewhile()[*] itertools.dropwhile()[*]
@@ -25,17 +25,24 @@ pub(super) const HANDED: &[(&str, Handed)] = &[
     ("hash", Special(0, "__hash__")),
     ("next", Special(0, "__next__")),
     (
-        "list tuple set frozenset dict sorted sum min max any all reversed next str().join str().writelines list().extend set().update
-         functools.reduce collections.deque collections.deque().extend collections.Counter bytes bytearray itertools.product
-         itertools.groupby enumerate()[*] zip()[*] iter()[*] itertools.accumulate()[*] itertools.chain()[*]
-         itertools.chain.from_iterable()[*] itertools.cycle()[*] itertools.islice()[*] itertools.zip_longest()[*]",
+        "list tuple set frozenset dict sorted sum min max any all reversed next str().join bytes().join bytes bytearray
+         list().extend set().update set().union set().difference set().intersection set().issubset dict().update dict.fromkeys
+         functools.reduce collections.deque collections.deque().extend collections.deque().extendleft collections.Counter
+         collections.Counter().update collections.OrderedDict math.prod math.fsum statistics.mean heapq.merge shlex.join
+         csv.writer().writerows sys.stdout.writelines itertools.product itertools.permutations itertools.combinations tqdm.tqdm
+         enumerate()[*] zip()[*] iter()[*] itertools.accumulate()[*] itertools.batched()[*] itertools.chain()[*]
+         itertools.chain.from_iterable()[*] itertools.compress()[*] itertools.cycle()[*] itertools.groupby()[*] itertools.islice()[*]
+         itertools.pairwise()[*] itertools.zip_longest()[*]",
         Iterates(0),
     ),
     (
-        "functools.reduce map()[*] filter()[*] zip()[*] itertools.chain()[*] itertools.dropwhile()[*] itertools.filterfalse()[*]
+        "functools.reduce heapq.nlargest heapq.nsmallest itertools.product concurrent.futures.Executor().map map()[*] filter()[*]
+         zip()[*] itertools.chain()[*] itertools.compress()[*] itertools.dropwhile()[*] itertools.filterfalse()[*]
          itertools.starmap()[*] itertools.takewhile()[*] itertools.zip_longest()[*]",
         Iterates(1),
     ),
+    ("map()[*] zip()[*] itertools.chain()[*] itertools.zip_longest()[*]", Iterates(2)),
+    ("map()[*] zip()[*] itertools.chain()[*] itertools.zip_longest()[*]", Iterates(3)),
     (
         "asyncio.AbstractEventLoop().call_soon asyncio.AbstractEventLoop().call_soon_threadsafe asyncio.Future().add_done_callback
          asyncio.Task().add_done_callback",

@@ -453,7 +453,10 @@ impl<'p> Builder<'p> {
 
     /// A call, under a condition of its own if it is one of several.
     fn call(&mut self, (file, function, event): (FileId, FnId, Event), callee: ExprId, chosen: Option<Truth>) {
-        let callees = self.program.eval(file, callee);
+        let mut callees = self.program.eval(file, callee);
+        if let Some(own) = self.program.methods_of_new(file, function, callee) {
+            callees = self.program.values.union(callees, own);
+        }
         if callees == EMPTY {
             return;
         }

@@ -110,6 +110,7 @@ impl Program {
         self.outside.clear();
         self.yielded.clear();
         self.decorated.clear();
+        self.iterators = super::lazy::Iterators::default();
         self.makings = super::made::Makings::default();
     }
 

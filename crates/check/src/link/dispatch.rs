@@ -4,7 +4,7 @@
 
 use super::Program;
 use super::needs::{Need, What};
-use super::values::{ClsId, Decoration, EnvId, FileId, FnId, SetId, Symbol, Value, ValueId};
+use super::values::{ANYHOW, ClsId, Decoration, EnvId, FileId, FnId, SetId, Symbol, Value, ValueId};
 use crate::facts::{BindingKind, Expr, ExprId};
 
 /// On what a method is called.
@@ -68,6 +68,16 @@ impl Program {
             Expr::Super(class, _) => Some(Receiver::Super(self.global_cls(file, *class))),
             _ => self.is_of_own_class(file, function, object, 0).then_some(Receiver::Own),
         }
+    }
+
+    /// The methods that a call on a new object of the own class gets to, whatever that class is: `cls().run()`.
+    pub(crate) fn methods_of_new(&mut self, file: FileId, function: FnId, callee: ExprId) -> Option<SetId> {
+        let class = self.class_of(function)?;
+        let Expr::Attribute(object, name) = *self.expr(file, callee) else { return None };
+        let made = self.bound_value(file, object).unwrap_or(object);
+        let is_new = matches!(self.expr(file, made), Expr::Call(..)) && self.is_of_own_class(file, function, made, 0);
+        let own = is_new.then(|| self.value(Value::Instance { class, is_exact: false, made: ANYHOW }))?;
+        Some(self.attribute(own, self.symbol(file, name)))
     }
 
     /// Whether an expression is the function's own `self` or `cls`, or a new object of that class: `cls()`, `type(self)()`.

@@ -2,6 +2,7 @@
 
 use super::alone::Lead;
 use super::classes::Owner;
+use super::mappings::Items;
 use super::values::{
     ANYHOW, Args, Decoration, EMPTY, EnvId, FileId, FnId, Gathered, NO_ARGS, NO_ENV, PathId, SetId, Step, Symbol,
     Value, ValueId,
@@ -138,19 +139,24 @@ impl Program {
                 self.single(Value::Sequence([part].into()))
             }
             Expr::Mapping(items) if items.len() > MOST_PARTS => {
-                let parts: Vec<ExprId> =
-                    items.iter().filter(|(key, _)| *key != Key::All).map(|(_, value)| *value).collect();
-                let part = self.eval_all(file, &parts);
-                self.single(Value::Mapping([(None, part)].into()))
+                let mut any = EMPTY;
+                for (key, value) in items {
+                    let mut set = self.eval(file, *value);
+                    if *key == Key::All {
+                        set = self.step_set(set, Step::Item);
+                    }
+                    any = self.values.union(any, set);
+                }
+                self.single(Value::Mapping([(None, any)].into()))
             }
             Expr::Mapping(items) => {
-                let mut all = Vec::with_capacity(items.len());
+                let mut all = Items::default();
                 for (key, value) in items {
                     let set = self.eval(file, *value);
                     match key {
-                        Key::All => self.add_items(set, &mut all),
-                        Key::Text(name) => all.push((Some(self.symbol(file, *name)), set)),
-                        _ => all.push((None, set)),
+                        Key::All => self.put_all(set, &mut all),
+                        Key::Text(name) => self.put(Some(self.symbol(file, *name)), set, &mut all),
+                        _ => self.put(None, set, &mut all),
                     }
                 }
                 self.mapping(all)

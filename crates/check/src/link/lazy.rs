@@ -2,13 +2,23 @@
 
 use super::values::{Args, ArgsId, EMPTY, NO_ARGS, PathId, SetId, Step, Value, ValueId};
 use super::{Busy, Program};
+use rustc_hash::FxHashMap;
+
+/// What iterators give, as far as that was asked.
+#[derive(Default)]
+pub(super) struct Iterators {
+    known: FxHashMap<(PathId, ArgsId), SetId>,
+    /// How often one was asked for while it was being looked at.
+    cuts: u32,
+}
 
 impl Program {
     /// What a call of one of these gives; none, if nothing of the program's can run when that is iterated.
     pub(super) fn lazy_call(&mut self, path: &str, args: ArgsId) -> Option<SetId> {
         let arguments = self.values.shared_arguments(args);
         let acts = |set: &SetId| self.values.members(*set).iter().any(|value| self.acts_when_iterated(*value));
-        arguments.positional.iter().chain(&arguments.star).any(acts).then_some(())?;
+        let keywords = arguments.keywords.iter().map(|(_, set)| set);
+        arguments.positional.iter().chain(&arguments.star).chain(keywords).any(acts).then_some(())?;
         // `iter(read, b"")` calls its first argument.
         let is_called = path == "iter" && arguments.positional.len() == 2;
         let steps = if is_called { "callable_iterator()[*]".to_owned() } else { format!("{path}()[*]") };
@@ -33,12 +43,24 @@ impl Program {
 
     /// What such an iterator gives, one after the other.
     pub(super) fn lazy_element(&mut self, steps: PathId, args: ArgsId) -> SetId {
+        if let Some(known) = self.iterators.known.get(&(steps, args)) {
+            return *known;
+        }
+        let (within, others): (Vec<&Busy>, Vec<&Busy>) =
+            self.busy.iter().partition(|busy| matches!(busy, Busy::Iterated(..)));
+        let (is_deep, is_lasting) = (within.len() >= DEEPEST, others.is_empty());
         let key = Busy::Iterated(steps, args);
-        if !self.busy.insert(key) {
+        if (is_deep && !is_lasting) || !self.busy.insert(key) {
+            self.iterators.cuts += 1;
             return EMPTY;
         }
+        let cuts = self.iterators.cuts;
         let given = self.given_by_iterator(steps, args);
         self.busy.remove(&key);
+        // Cycles cut answers short.
+        if is_lasting && self.iterators.cuts == cuts {
+            self.iterators.known.insert((steps, args), given);
+        }
         given
     }
 
@@ -64,6 +86,8 @@ impl Program {
                 given.get(1).copied().unwrap_or(EMPTY)
             }
             "zip" | "itertools.zip_longest" => self.single(Value::Sequence(given.into())),
+            // Of these it is not told what they give: groups, pairs.
+            "itertools.batched" | "itertools.groupby" | "itertools.pairwise" => EMPTY,
             "enumerate" => self.single(Value::Sequence([EMPTY, given[0]].into())),
             "itertools.chain" => {
                 let star = arguments.star.map_or(EMPTY, |star| self.step_set(star, Step::Element));
@@ -86,14 +110,21 @@ pub(super) fn is_lazy(path: &str) -> bool {
             | "enumerate"
             | "iter"
             | "itertools.accumulate"
+            | "itertools.batched"
             | "itertools.chain"
             | "itertools.chain.from_iterable"
+            | "itertools.compress"
             | "itertools.cycle"
             | "itertools.dropwhile"
             | "itertools.filterfalse"
+            | "itertools.groupby"
             | "itertools.islice"
+            | "itertools.pairwise"
             | "itertools.starmap"
             | "itertools.takewhile"
             | "itertools.zip_longest"
     )
 }
+
+/// Iterators one within the other, where it is not remembered what they give.
+const DEEPEST: usize = 10;

@@ -57,7 +57,7 @@ impl Program {
                 made = self.values.new_made(&told);
             }
         }
-        self.single(Value::Instance { class, is_exact, made })
+        self.single(Value::Instance { class, is_exact: true, made })
     }
 
     /// The fields of instances of exactly this class that arguments may be missing for.

@@ -3,46 +3,66 @@
 use super::Program;
 use super::values::{Args, EMPTY, SetId, Symbol, Value};
 
+/// What a table has under each key; under none, what it may have under any.
+#[derive(Default)]
+pub(super) struct Items(Vec<(Option<Symbol>, SetId)>);
+
 impl Program {
     /// What `dict` and its like make of what they are called with; none, if no table is among that.
     pub(super) fn copied_mapping(&mut self, arguments: &Args) -> Option<SetId> {
-        let mut items = Vec::new();
-        arguments.positional.iter().for_each(|set| self.add_items(*set, &mut items));
-        items.extend(arguments.keywords.iter().map(|(name, set)| (Some(*name), *set)));
-        (!items.is_empty()).then(|| self.mapping(items))
+        let mut items = Items::default();
+        arguments.positional.iter().for_each(|set| self.put_all(*set, &mut items));
+        arguments.keywords.iter().for_each(|(name, set)| self.put(Some(*name), *set, &mut items));
+        (!items.0.is_empty()).then(|| self.mapping(items))
     }
 
     /// One table with all that others have.
     pub(super) fn joined_mappings(&mut self, left: SetId, right: SetId) -> SetId {
-        let mut items = Vec::new();
-        self.add_items(left, &mut items);
-        self.add_items(right, &mut items);
+        let mut items = Items::default();
+        self.put_all(left, &mut items);
+        self.put_all(right, &mut items);
         self.mapping(items)
     }
 
-    /// Adds what tables have.
-    pub(super) fn add_items(&self, tables: SetId, items: &mut Vec<(Option<Symbol>, SetId)>) {
-        for table in self.values.members(tables) {
-            if let Value::Mapping(own) = self.values.get(*table) {
-                items.extend(own.iter().copied());
+    /// All that a table has; of several, of which it is one, each may be what there is.
+    pub(super) fn put_all(&mut self, tables: SetId, items: &mut Items) {
+        let tables = self.values.shared(tables);
+        for table in tables.iter() {
+            let Value::Mapping(own) = self.values.get(*table).clone() else { continue };
+            for (key, set) in own.iter() {
+                if tables.len() == 1 {
+                    self.put(*key, *set, items);
+                } else {
+                    self.add(*key, *set, items);
+                }
             }
         }
     }
 
-    /// A table of these, of which the last one of a key counts. Of too many, it is not told which is which.
-    pub(super) fn mapping(&mut self, items: Vec<(Option<Symbol>, SetId)>) -> SetId {
+    /// What is under a key from now on; what is under one that nobody knows may be under any.
+    pub(super) fn put(&mut self, key: Option<Symbol>, set: SetId, items: &mut Items) {
+        match items.0.iter_mut().find(|(known, _)| key.is_some() && *known == key) {
+            Some((_, known)) => *known = set,
+            None => self.add(key, set, items),
+        }
+    }
+
+    /// What may be under a key as well.
+    fn add(&mut self, key: Option<Symbol>, set: SetId, items: &mut Items) {
+        match items.0.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, known)) => *known = self.values.union(*known, set),
+            None => items.0.push((key, set)),
+        }
+    }
+
+    /// A table of these. Of too many, it is not told which is which.
+    pub(super) fn mapping(&mut self, items: Items) -> SetId {
+        let Items(mut items) = items;
         if items.len() > MOST_ITEMS {
             let any = items.into_iter().fold(EMPTY, |any, (_, set)| self.values.union(any, set));
-            return self.single(Value::Mapping([(None, any)].into()));
+            items = vec![(None, any)];
         }
-        let mut all: Vec<(Option<Symbol>, SetId)> = Vec::with_capacity(items.len());
-        for (key, set) in items {
-            match all.iter_mut().find(|(known, _)| key.is_some() && *known == key) {
-                Some((_, known)) => *known = set,
-                None => all.push((key, set)),
-            }
-        }
-        self.single(Value::Mapping(all.into()))
+        self.single(Value::Mapping(items.into()))
     }
 }
 

@@ -95,6 +95,8 @@ pub(crate) struct Program {
     /// What is being looked at, against cycles.
     busy: BusyStack,
     alternatives: needs::Alternatives,
+    /// What iterators of the standard library give.
+    iterators: lazy::Iterators,
     makings: made::Makings,
     hierarchy: classes::Hierarchy,
     /// What things outside the program give.
@@ -233,6 +235,7 @@ impl Program {
             stores: FxHashMap::default(),
             busy: BusyStack::default(),
             alternatives: needs::Alternatives::default(),
+            iterators: lazy::Iterators::default(),
             makings: made::Makings::default(),
             hierarchy: classes::Hierarchy::default(),
             external_steps: FxHashMap::default(),

@@ -2,7 +2,7 @@
 
 use super::values::{Args, Decoration, EMPTY, EnvId, FileId, FnId, SetId, Step, Value};
 use super::{Asked, Busy, Print, Program, Returned};
-use crate::facts::{Argument, ArgumentKind, BindingId, BindingKind, Constant, Expr, ExprId, GuardId};
+use crate::facts::{Argument, ArgumentKind, BindingId, BindingKind, Expr, ExprId, GuardId};
 use smallvec::{SmallVec, smallvec};
 use std::rc::Rc;
 
@@ -152,11 +152,7 @@ impl Program {
     pub(crate) fn gives_awaitable(&mut self, function: FnId, env: EnvId) -> bool {
         self.note(function, Asked::VALUE);
         let (this, may_be) = (self.function(function), self.is_disguised(function));
-        let exprs = &self.file(self.file_of(function)).facts.exprs;
-        let says_none = |annotation: ExprId| exprs[annotation] == Expr::Constant(Constant::None);
-        let returns_nothing = this.returns.iter().all(|(value, _)| exprs[*value] == Expr::Unknown);
-        let is_body = !this.is_stub && !this.is_generator && !may_be;
-        if is_body && returns_nothing && this.annotation.is_none_or(says_none) {
+        if this.returns.is_empty() && this.annotation.is_none() && !this.is_stub && !this.is_generator && !may_be {
             return false;
         }
         let given = self.returned(function, env);

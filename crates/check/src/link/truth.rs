@@ -370,6 +370,10 @@ impl Program {
         let facts = self.file(file).facts.share();
         let Some(&place) = self.file(file).members.get(&name) else { return false };
         let [only] = *facts.scopes[MODULE_SCOPE].names[place].1 else { return false };
+        // `from local_settings import *` may bring another one.
+        if !facts.scopes[MODULE_SCOPE].stars.is_empty() {
+            return false;
+        }
         let binding = &facts.bindings[only];
         match binding.kind {
             _ if binding.guard != ALWAYS || binding.is_declared => false,
