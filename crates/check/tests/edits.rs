@@ -1631,3 +1631,16 @@ fn names_that_are_bound_anew() {
     let text = "import time\ndef again():\n    time.sleep(1)\ndef again():\n    pass\nasync def main():\n    await slow()\n    again()\n";
     carry(&[("main.py", text)], &[("main.py", "    pass\n", "    pass\nraise\n")], true);
 }
+
+/// A function that puts what it is given under a key, and nowhere else any more.
+#[test]
+fn keys_that_tell_from_now_on() {
+    let text = "import time\n\nclass Bus:\n    def __init__(self):\n        self.handlers = {}\n        self.all = []\n\n    \
+                def on(self, name, fn):\n        self.handlers.setdefault(name, []).append(fn)\n        self.all.append(fn)\n\n    \
+                def emit(self, name):\n        for fn in self.handlers.get(name, []):\n            fn()\n\n\
+                def slow():\n    time.sleep(1)\n\nbus = Bus()\nbus.on('x', slow)\n\nasync def main():\n    bus.emit('x')\n";
+    let keys = ("main.py", "        self.all.append(fn)\n", "");
+    let between = ("other.py", "x = 1\n", "x = 2\n");
+    let name = ("main.py", "emit('x')", "emit('y')");
+    carry(&[("main.py", text), ("other.py", "x = 1\n")], &[keys, between, name], true);
+}

@@ -3,9 +3,9 @@
 //! What comes out of one may be what was put in, at some time: a call of it is followed, but what many share is not blamed for it (see
 //! [`crate::search`]).
 
-use super::Program;
 use super::alone::Lead;
 use super::values::{FileId, FnId, Symbol, Value};
+use super::{Asked, Program};
 use crate::facts::{
     BindingId, BindingKind, Expr, ExprId, Facts, FunctionId, Key, MODULE_SCOPE, NameId, ScopeId, ScopeKind,
 };
@@ -57,6 +57,7 @@ impl Program {
     /// The parameter that is the key under which a function puts another one of its parameters into a table; none, if it also keeps it elsewhere,
     /// or it may come out of the table under another key.
     pub(crate) fn put_under(&mut self, function: FnId, parameter: u32) -> Option<u32> {
+        self.note(function, Asked::BODY);
         let facts = &self.file(self.file_of(function)).facts;
         let own = self.local_fn(function);
         let place_of = |expr: ExprId| match &facts.exprs[expr] {
