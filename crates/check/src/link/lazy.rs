@@ -46,9 +46,8 @@ impl Program {
         if let Some(known) = self.iterators.known.get(&(steps, args)) {
             return *known;
         }
-        let (within, others): (Vec<&Busy>, Vec<&Busy>) =
-            self.busy.iter().partition(|busy| matches!(busy, Busy::Iterated(..)));
-        let (is_deep, is_lasting) = (within.len() >= DEEPEST, others.is_empty());
+        let within = self.busy.iter().filter(|busy| matches!(busy, Busy::Iterated(..))).count();
+        let (is_deep, is_lasting) = (within >= DEEPEST, within == self.busy.iter().count());
         let key = Busy::Iterated(steps, args);
         if (is_deep && !is_lasting) || !self.busy.insert(key) {
             self.iterators.cuts += 1;

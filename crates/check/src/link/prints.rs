@@ -91,13 +91,8 @@ impl Prints {
             return *known;
         }
         let file = program.file(program.file_of(function));
-        let mut counts: FxHashMap<&str, u32> = FxHashMap::default();
-        for (id, one) in file.facts.functions.iter() {
-            let name = file.facts.name(one.qualified);
-            let count = counts.entry(name).or_default();
-            *count += 1;
-            self.functions.insert(FnId(file.first_fn + id.raw()), hash((&file.path, name, *count)));
-        }
+        let names = file.facts.functions.iter().map(|(_, one)| file.facts.name(one.qualified));
+        self.functions.extend((file.first_fn..).map(FnId).zip(counted(&file.path, names)));
         self.functions[&function]
     }
 
@@ -107,13 +102,8 @@ impl Prints {
             return *known;
         }
         let file = program.file(program.class_file(class));
-        let mut counts: FxHashMap<&str, u32> = FxHashMap::default();
-        for (id, one) in file.facts.classes.iter() {
-            let name = file.facts.name(one.qualified);
-            let count = counts.entry(name).or_default();
-            *count += 1;
-            self.classes.insert(ClsId(file.first_cls + id.raw()), hash((&file.path, name, *count)));
-        }
+        let names = file.facts.classes.iter().map(|(_, one)| file.facts.name(one.qualified));
+        self.classes.extend((file.first_cls..).map(ClsId).zip(counted(&file.path, names)));
         self.classes[&class]
     }
 
@@ -193,6 +183,17 @@ impl Prints {
 fn made_print(program: &Program, made: MadeId) -> u64 {
     let told = program.values.made(made).iter();
     all(told.map(|told| hash((program.values.text(told.field), told.constant, told.is_settled))))
+}
+
+/// Prints of what a file has, by names of which it may have several: each as the how many-th of its name.
+fn counted<'f>(path: &str, names: impl Iterator<Item = &'f str>) -> Vec<u64> {
+    let mut counts: FxHashMap<&str, u32> = FxHashMap::default();
+    let print = |name: &'f str| {
+        let count = counts.entry(name).or_default();
+        *count += 1;
+        hash((path, name, *count))
+    };
+    names.map(print).collect()
 }
 
 /// Of several, in any order.
