@@ -121,7 +121,7 @@ pub(super) const SINKS: &[(Category, Unless, &str)] = &[
     (
         File,
         Never,
-        "open io.open codecs.open tempfile.TemporaryFile tempfile.NamedTemporaryFile tempfile.mkstemp os.fdopen
+        "open io.open codecs.open tempfile.TemporaryFile tempfile.NamedTemporaryFile tempfile.mkstemp
          pathlib.Path().open pathlib.Path().read_text pathlib.Path().read_bytes pathlib.Path().write_text pathlib.Path().write_bytes
          shutil.copy shutil.copy2 shutil.copyfile shutil.copytree shutil.move shutil.rmtree shutil.make_archive shutil.unpack_archive
          os.fsync os.walk()[*] glob.glob pathlib.Path().rglob()[*] pandas.read_hdf",

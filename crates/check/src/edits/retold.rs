@@ -148,6 +148,10 @@ impl<'e> Shift<'e> {
                 };
                 What::Receives(self.function(method)?, after)
             }
+            What::Is(class) => What::Is(match &self.classes {
+                Some(classes) => classes.class(class)?,
+                None => class,
+            }),
             what => what,
         };
         Some(Need { owner: self.function(need.owner)?, what, ..need })

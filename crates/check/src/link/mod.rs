@@ -14,6 +14,7 @@ mod dispatch;
 mod eval;
 mod families;
 mod fixtures;
+mod instances;
 mod known;
 mod lazy;
 mod made;

@@ -5,7 +5,9 @@
 use super::dispatch::Whose;
 use super::values::{ClsId, EMPTY, EnvId, FileId, FnId, SetId, Step, Symbol, Value, ValueId};
 use super::{Busy, Program, is_dual_name};
-use crate::facts::{BindingKind, Constant, Expr, ExprId, Key, ParameterKind};
+use crate::facts::{
+    BindingId, BindingKind, Condition, Constant, Expr, ExprId, Facts, FunctionId, GuardId, Key, ParameterKind,
+};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
@@ -23,8 +25,8 @@ pub(crate) struct Need {
 pub(crate) enum What {
     True,
     None,
-    /// A coroutine function.
-    Coroutine,
+    /// A function of this form.
+    Form(Form),
     Text(Symbol),
     /// A text that begins so.
     Prefix(Symbol),
@@ -42,8 +44,19 @@ pub(crate) enum What {
     Asked(Symbol),
     /// What the method of that name answers of the object's field of this name: `self.queue.empty()`.
     Answer(Symbol, Symbol),
+    /// An instance of a class: one of the program's, or one from outside, by its path.
+    Is(ClsId),
+    IsOutside(Symbol),
     /// One of several questions, each with its answer.
     Any(AnyId),
+}
+
+/// What a call of a function gives, as `inspect` tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) enum Form {
+    Coroutine,
+    Generator,
+    AsyncGenerator,
 }
 
 /// Interned alternatives.
@@ -79,9 +92,17 @@ impl What {
             Self::FieldTrue(name) => Self::FieldTrue(other(name)),
             Self::FieldNone(name) => Self::FieldNone(other(name)),
             Self::Asked(name) => Self::Asked(other(name)),
+            Self::IsOutside(name) => Self::IsOutside(other(name)),
             Self::Answer(field, method) => Self::Answer(other(field), other(method)),
-            Self::True | Self::None | Self::Coroutine | Self::Zero | Self::Receives(..) | Self::Any(_) => self,
+            Self::True | Self::None | Self::Form(_) | Self::Zero | Self::Receives(..) | Self::Is(_) | Self::Any(_) => {
+                self
+            }
         }
+    }
+
+    /// Whether a function or a class is in it, which other programs number otherwise.
+    const fn is_of_program(self) -> bool {
+        matches!(self, Self::Receives(..) | Self::Is(_))
     }
 }
 
@@ -139,24 +160,22 @@ impl Program {
     /// The parameter that a condition is about, if the expression is one that nothing else was bound to.
     pub(super) fn asked_parameter(&self, file: FileId, function: FnId, expr: ExprId) -> Option<(FnId, u32)> {
         let facts = &self.file(file).facts;
-        let binding = match self.expr(file, expr) {
-            Expr::Local(bindings) => match **bindings {
-                [binding] => binding,
-                _ => return None,
-            },
-            Expr::Free(scope, name) => {
-                let names = &facts.scopes[*scope].names;
-                let place = names.binary_search_by_key(name, |(name, _)| *name).ok()?;
-                match *names[place].1 {
-                    [binding] => binding,
-                    _ => return None,
-                }
-            }
-            _ => return None,
-        };
-        let BindingKind::Parameter(owner, parameter) = facts.bindings[binding].kind else { return None };
+        let (owner, parameter) = only_parameter(facts, self.bindings_of(file, expr)?, MOST_NARROWED)?;
         let owner = self.global_fn(file, owner);
         self.is_within(function, owner).then_some((owner, parameter))
+    }
+
+    /// What a name may be bound to, of a function or of one around it.
+    pub(super) fn bindings_of(&self, file: FileId, name: ExprId) -> Option<&[BindingId]> {
+        match self.expr(file, name) {
+            Expr::Local(bindings) => Some(bindings),
+            Expr::Free(scope, name) => {
+                let names = &self.file(file).facts.scopes[*scope].names;
+                let place = names.binary_search_by_key(name, |(name, _)| *name).ok()?;
+                Some(&names[place].1)
+            }
+            _ => None,
+        }
     }
 
     /// What a question about a name asks of the parameter that the name is, or was before it was bound anew under some condition: the
@@ -171,19 +190,21 @@ impl Program {
         if let Some((owner, parameter)) = self.asked_parameter(file, function, subject) {
             return Some(Need { owner, parameter, what: question.0, is: question.1 });
         }
-        let Expr::Local(bindings) = self.expr(file, subject).clone() else {
+        let Some(bindings) = self.bindings_of(file, subject).map(<[BindingId]>::to_vec) else {
             return self.asked_field(file, function, subject, question);
         };
         let mut asked = None;
-        let mut anew = Vec::new();
-        for binding in bindings.iter() {
+        let (mut anew, mut again) = (Vec::new(), 0);
+        for binding in &bindings {
             let binding = &self.file(file).facts.bindings[*binding];
             match binding.kind {
                 BindingKind::Parameter(owner, parameter) => asked = Some((owner, parameter)),
+                // A loop that has to be entered first: `while timeout: timeout -= 1`.
+                _ if question == (What::True, true) && self.needs_truth(file, binding.guard, subject) => again += 1,
                 _ => anew.push(binding.guard),
             }
         }
-        let (owner, parameter) = asked.filter(|_| anew.len() + 1 == bindings.len())?;
+        let (owner, parameter) = asked.filter(|_| anew.len() + again + 1 == bindings.len())?;
         let owner = self.global_fn(file, owner);
         let key = Busy::Rebound(file, subject);
         if !self.is_within(function, owner) || anew.len() > MOST_ANEW || !self.busy.insert(key) {
@@ -197,8 +218,24 @@ impl Program {
             need.is_some()
         });
         self.busy.remove(&key);
+        // Alternatives are kept under numbers of their own.
+        if !is_known || alternatives.iter().any(|(what, _)| what.is_of_program()) {
+            return None;
+        }
         let (what, is) = self.alternatives.any(alternatives);
-        is_known.then_some(Need { owner, parameter, what, is })
+        Some(Need { owner, parameter, what, is })
+    }
+
+    /// Whether code only runs once that very expression was true.
+    fn needs_truth(&self, file: FileId, guard: GuardId, subject: ExprId) -> bool {
+        let facts = &self.file(file).facts;
+        facts.conditions(guard).any(|condition| match condition {
+            Condition::Test { expr, is: true } if expr == subject => true,
+            Condition::Test { expr, is: true } => {
+                matches!(&facts.exprs[expr], Expr::Logic(true, parts) if parts.contains(&subject))
+            }
+            _ => false,
+        })
     }
 
     /// The key of `**kwargs` whose value it is: `kwargs["mode"]`, or a name after `mode = kwargs.pop("mode", None)`.
@@ -387,7 +424,15 @@ impl Program {
                 self.own_parameter(one, Need { what, ..need }, caller)
             }
             // Its own `self`, of which it only knows the class.
-            (_, What::Receives(..) | What::FieldTrue(_) | What::FieldNone(_) | What::Answer(..)) => {
+            (
+                _,
+                What::Receives(..)
+                | What::Is(_)
+                | What::IsOutside(_)
+                | What::FieldTrue(_)
+                | What::FieldNone(_)
+                | What::Answer(..),
+            ) => {
                 let is_own = self.is_own_receiver(value, caller) && self.is_so(value, need.what).is_none();
                 is_own.then_some((0, need.what))
             }
@@ -449,10 +494,14 @@ impl Program {
                 Value::Text(text) => Some(!self.values.text(*text).is_empty()),
                 _ => is_something(value).then_some(true),
             },
-            What::Coroutine => match value {
+            What::Form(form) => match value {
                 Value::Function(function, _) | Value::Bound(function, ..) => {
                     let function = self.function(*function);
-                    Some(function.is_async && !function.is_generator)
+                    Some(match form {
+                        Form::Coroutine => function.is_async && !function.is_generator,
+                        Form::Generator => !function.is_async && function.is_generator,
+                        Form::AsyncGenerator => function.is_async && function.is_generator,
+                    })
                 }
                 Value::Partial(inner, _) => self.is_so(*inner, what),
                 _ => None,
@@ -467,6 +516,8 @@ impl Program {
                 _ => None,
             },
             What::Any(_) | What::Asked(_) | What::Answer(..) => None,
+            What::Is(class) => self.is_of_class(value, class),
+            What::IsOutside(class) => self.is_of_outside(value, class),
             What::KeyTrue(key) => self.key_is(value, key, What::True, false),
             What::KeyNone(key) => self.key_is(value, key, What::None, true),
             What::FieldTrue(field) => self.told_field(value, field).map(is_true),
@@ -506,5 +557,28 @@ const fn is_something(value: &Value) -> bool {
     )
 }
 
+/// The parameter that a name is, whatever classes it was narrowed to.
+fn only_parameter(facts: &Facts, bindings: &[BindingId], most: u32) -> Option<(FunctionId, u32)> {
+    let mut only = None;
+    for binding in bindings {
+        let found = match facts.bindings[*binding].kind {
+            BindingKind::Parameter(owner, parameter) => (owner, parameter),
+            BindingKind::Value(narrowed) if most > 0 => {
+                let Expr::Narrowed { value, .. } = facts.exprs[narrowed] else { return None };
+                let Expr::Local(bindings) = &facts.exprs[value] else { return None };
+                only_parameter(facts, bindings, most - 1)?
+            }
+            _ => return None,
+        };
+        if only.is_some_and(|only| only != found) {
+            return None;
+        }
+        only = Some(found);
+    }
+    only
+}
+
+/// Questions for the class of a name, one after the other.
+const MOST_NARROWED: u32 = 6;
 /// Places where a name is bound anew, each of which is looked at.
 const MOST_ANEW: usize = 4;

@@ -64,7 +64,7 @@ impl Prints {
         match what {
             What::True => hash(1),
             What::None => hash(2),
-            What::Coroutine => hash(3),
+            What::Form(form) => hash((3, form)),
             What::Zero => hash(4),
             What::Text(one) => hash((5, text(one))),
             What::Prefix(one) => hash((6, text(one))),
@@ -74,6 +74,8 @@ impl Prints {
             What::FieldNone(one) => hash((10, text(one))),
             What::Asked(one) => hash((11, text(one))),
             What::Answer(one, other) => hash((12, text(one), text(other))),
+            What::Is(class) => hash((15, self.class(program, class))),
+            What::IsOutside(one) => hash((16, text(one))),
             What::Receives(method, class) => {
                 let class = class.map(|class| self.class(program, class));
                 hash((13, self.function(program, method), class))

@@ -1,7 +1,7 @@
 //! Questions: calls that ask something of a value, and whose answers conditions are made of.
 
 use super::Program;
-use super::needs::{Need, What};
+use super::needs::{Form, Need, What};
 use super::truth::QUESTIONS;
 use super::values::{ClsId, FileId, FnId, SetId, Symbol, Value};
 use crate::facts::{BindingKind, Expr, ExprId, Field};
@@ -16,7 +16,7 @@ impl Program {
             let wanted = self.eval(file, first);
             return Some((object, self.begins_with(wanted)?));
         }
-        self.asks_for_coroutine(file, callee, 0).then_some((first, What::Coroutine))
+        self.asked_form(file, callee, 0).map(|form| (first, What::Form(form)))
     }
 
     /// The answer that a parameter gave, or a field of the caller's object: `if self.queue.empty()`.
@@ -86,39 +86,42 @@ impl Program {
         Some(self.alternatives.any(prefixes).0)
     }
 
-    /// Whether an expression is the answer to whether something is a coroutine function.
+    /// Whether an expression is the answer to whether something is a coroutine function, or a generator function.
     pub(super) fn is_question_of_coroutine(&mut self, file: FileId, expr: ExprId) -> bool {
         let Expr::Call(callee, _) = *self.expr(file, expr) else { return false };
-        self.asks_for_coroutine(file, callee, 0)
+        self.asked_form(file, callee, 0).is_some()
     }
 
-    /// Whether a call asks if its first argument is a coroutine function: of `inspect`, or by a function that gives its answer.
-    fn asks_for_coroutine(&mut self, file: FileId, callee: ExprId, depth: u32) -> bool {
+    /// Of which form a call asks whether its first argument is a function of it: by `inspect`, or by a function that gives its answer.
+    fn asked_form(&mut self, file: FileId, callee: ExprId, depth: u32) -> Option<Form> {
         let callees = self.eval(file, callee);
         let callees = self.values.members(callees).to_vec();
-        let mut asks = |callee| match *self.values.get(callee) {
-            Value::External(path) => matches!(
-                self.values.path_text(path),
+        let mut asked = callees.into_iter().map(|callee| match *self.values.get(callee) {
+            Value::External(path) => match self.values.path_text(path) {
                 "asyncio.iscoroutinefunction"
-                    | "inspect.iscoroutinefunction"
-                    | "asyncio.coroutines.iscoroutinefunction"
-            ),
-            Value::Function(function, _) => depth < DEEPEST && self.gives_answer(function, 0, depth),
-            Value::Bound(function, ..) => depth < DEEPEST && self.gives_answer(function, 1, depth),
-            _ => false,
-        };
-        !callees.is_empty() && callees.into_iter().all(&mut asks)
+                | "inspect.iscoroutinefunction"
+                | "asyncio.coroutines.iscoroutinefunction" => Some(Form::Coroutine),
+                "inspect.isgeneratorfunction" => Some(Form::Generator),
+                "inspect.isasyncgenfunction" => Some(Form::AsyncGenerator),
+                _ => None,
+            },
+            Value::Function(function, _) if depth < DEEPEST => self.given_answer(function, 0, depth),
+            Value::Bound(function, ..) if depth < DEEPEST => self.given_answer(function, 1, depth),
+            _ => None,
+        });
+        let first = asked.next()??;
+        asked.all(|form| form == Some(first)).then_some(first)
     }
 
-    /// Whether a function returns what it was told when it asked that of its parameter, or of what it made of that.
-    fn gives_answer(&mut self, function: FnId, parameter: u32, depth: u32) -> bool {
+    /// The form that a function asks for of its parameter, or of what it made of that, and whose answer it returns.
+    fn given_answer(&mut self, function: FnId, parameter: u32, depth: u32) -> Option<Form> {
         let file = self.file_of(function);
         let mut given: Vec<ExprId> = self.ask_returns(function).into_iter().map(|(value, _)| value).collect();
         let mut left = MOST_PARTS;
         while let Some(expr) = given.pop() {
             left -= 1;
             if left == 0 {
-                return false;
+                return None;
             }
             match self.expr(file, expr).clone() {
                 Expr::Logic(_, parts) => given.extend(parts),
@@ -132,15 +135,15 @@ impl Program {
                 Expr::Call(callee, arguments) => {
                     let first = arguments.first().map(|argument| argument.value);
                     if first.is_some_and(|first| self.is_of_parameter(file, first, function, parameter))
-                        && self.asks_for_coroutine(file, callee, depth + 1)
+                        && let Some(form) = self.asked_form(file, callee, depth + 1)
                     {
-                        return true;
+                        return Some(form);
                     }
                 }
                 _ => {}
             }
         }
-        false
+        None
     }
 
     /// Whether a name may still be the parameter.

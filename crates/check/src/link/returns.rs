@@ -167,6 +167,32 @@ impl Program {
             })
     }
 
+    /// Whether a call of this comes back by an error alone: as it is written, or as the annotation says.
+    pub(crate) fn never_returns(&mut self, file: FileId, callee: ExprId) -> bool {
+        let callees = self.eval(file, callee);
+        let callees = self.values.shared(callees);
+        !callees.is_empty()
+            && callees.iter().all(|callee| match *self.values.get(*callee) {
+                Value::Function(function, _) | Value::Bound(function, ..) => self.only_raises(function),
+                _ => false,
+            })
+    }
+
+    fn only_raises(&mut self, function: FnId) -> bool {
+        self.note(function, Asked::VALUE | Asked::FORM | Asked::BODY);
+        let this = self.function(function);
+        let (annotation, is_written_so) = (this.annotation, this.returns.is_empty() && this.end.is_none());
+        if is_written_so && !this.is_stub && !this.is_generator {
+            return true;
+        }
+        let file = self.file_of(function);
+        let path = annotation.and_then(|annotation| self.external_path_of(file, annotation));
+        path.is_some_and(|path| {
+            let (_, name) = self.values.path_text(path).rsplit_once('.').unwrap_or_default();
+            matches!(name, "NoReturn" | "Never")
+        })
+    }
+
     /// What a generator yields.
     pub(super) fn yielded(&mut self, function: FnId) -> SetId {
         if let Some(&known) = self.yielded.get(&function) {

@@ -4,7 +4,7 @@ use super::needs::{Need, What};
 use super::values::{FileId, FnId, SetId, Symbol, Value};
 use super::{Busy, Program};
 use crate::facts::{
-    ALWAYS, BindingId, BindingKind, Condition, Constant, Expr, ExprId, Facts, GuardId, MODULE_SCOPE, NameId,
+    ALWAYS, Argument, BindingId, BindingKind, Condition, Constant, Expr, ExprId, Facts, GuardId, MODULE_SCOPE, NameId,
 };
 
 /// What is known where some code runs.
@@ -128,14 +128,11 @@ impl Program {
                 self.learn_choice(file, function, (test, then, other), is, truth);
                 true
             }
-            Expr::Local(bindings) if bindings.len() > 1 => {
-                self.learn_rebound(file, function, (expr, &bindings, is), truth)
+            Expr::Local(_) | Expr::Free(..) if self.bindings_of(file, expr).is_some_and(|all| all.len() > 1) => {
+                self.learn_rebound(file, function, (expr, is), truth)
             }
             Expr::Local(_) | Expr::Free(..) => self.learn_name(file, function, expr, is, truth),
-            Expr::Call(callee, arguments) => {
-                let first = arguments.first().map(|argument| argument.value);
-                self.learn_call(file, function, (callee, first, is), truth)
-            }
+            Expr::Call(callee, arguments) => self.learn_call(file, function, (callee, &arguments, is), truth),
             Expr::Attribute(_, name) => {
                 truth.is_dual |= !is && is_dual_name(self.file(file).facts.name(name));
                 truth.needs.extend(self.asked_field(file, function, expr, (What::True, is)));
@@ -180,14 +177,9 @@ impl Program {
     }
 
     /// A parameter that got its default meanwhile; whether that is all.
-    fn learn_rebound(
-        &mut self,
-        file: FileId,
-        function: FnId,
-        (name, bindings, is): (ExprId, &[BindingId], bool),
-        truth: &mut Truth,
-    ) -> bool {
+    fn learn_rebound(&mut self, file: FileId, function: FnId, (name, is): (ExprId, bool), truth: &mut Truth) -> bool {
         let facts = &self.file(file).facts;
+        let bindings = self.bindings_of(file, name).unwrap_or_default();
         truth.is_dual |= !is
             && bindings.iter().any(|binding| match facts.bindings[*binding].kind {
                 BindingKind::Parameter(owner, parameter) => {
@@ -221,14 +213,22 @@ impl Program {
         &mut self,
         file: FileId,
         function: FnId,
-        (callee, first, is): (ExprId, Option<ExprId>, bool),
+        (callee, arguments, is): (ExprId, &[Argument], bool),
         truth: &mut Truth,
     ) -> bool {
+        let first = arguments.first().map(|argument| argument.value);
         if let (Expr::Global(name), Some(first)) = (self.expr(file, callee), first)
             && self.file(file).facts.name(*name) == "bool"
         {
             self.learn(file, function, first, is, truth);
             return true;
+        }
+        if let (Expr::Global(name), [value, classes]) = (self.expr(file, callee), arguments)
+            && self.file(file).facts.name(*name) == "isinstance"
+        {
+            let needs = self.asked_class(file, function, (value.value, classes.value), is);
+            truth.needs.extend(needs);
+            return false;
         }
         truth.needs.extend(self.answered(file, function, callee, is));
         let Some((subject, what)) = self.question(file, callee, first) else { return false };

@@ -311,6 +311,7 @@ fn each_value(facts: &Facts, mut look: impl FnMut(ExprId)) {
                 parts.iter().copied().for_each(&mut look);
             }
             Expr::Generator(part) | Expr::Attribute(part, _) => look(*part),
+            Expr::Choice { then, other, .. } => [*then, *other].into_iter().for_each(&mut look),
             _ => {}
         }
     }

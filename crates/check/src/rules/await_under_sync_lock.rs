@@ -87,7 +87,8 @@ fn look(context: &mut Context<'_>, function: FnId) {
 }
 
 fn tell(context: &mut Context<'_>, function: FnId, span: Span) {
-    let message = "this awaits while a lock of `threading` is held: a task that wants the lock stops the loop for ever"
+    let message = "this awaits while a lock of `threading` is held: a task that wants the lock stops the loop for ever, or, if that is an \
+        `RLock`, gets it as well"
         .to_owned();
     context.report(&RULE, function, span, message, "`asyncio.Lock` with `async with`, or release the lock first", &[]);
 }

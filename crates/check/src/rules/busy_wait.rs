@@ -1,8 +1,8 @@
 //! Loops that ask again and again.
 
 use super::{Context, Rule, Severity};
-use crate::facts::{ArgumentKind, Constant, Expr, ExprId};
-use crate::link::values::FileId;
+use crate::facts::{ArgumentKind, Constant, EventKind, Expr, ExprId};
+use crate::link::values::{FileId, Value};
 
 /// `SL015`
 pub(super) const RULE: Rule = Rule {
@@ -58,7 +58,7 @@ pub(super) fn check(context: &mut Context<'_>) {
     }
 }
 
-/// Whether a condition asks something of the system, or of code that cannot be told to say when.
+/// Whether a condition asks something of the system, or of code that cannot be told to say when; or does what is waited for itself.
 fn asks_outside(context: &mut Context<'_>, file: FileId, test: ExprId) -> bool {
     match context.program.expr(file, test).clone() {
         // What has to be awaited is somebody else's.
@@ -75,10 +75,29 @@ fn asks_outside(context: &mut Context<'_>, file: FileId, test: ExprId) -> bool {
             path.is_some_and(|path| {
                 let path = context.program.values.path_text(path);
                 path.contains('.') && !OWN.iter().any(|own| path.starts_with(own))
-            }) || arguments.iter().any(|argument| asks_outside(context, file, argument.value))
+            }) || does_the_work(context, file, callee)
+                || arguments.iter().any(|argument| asks_outside(context, file, argument.value))
         }
         _ => false,
     }
+}
+
+/// `while not self.take_token(): await sleep(...)`: nobody else could say when.
+fn does_the_work(context: &mut Context<'_>, file: FileId, callee: ExprId) -> bool {
+    let callees = context.program.eval(file, callee);
+    context.program.values.shared(callees).iter().any(|callee| match *context.program.values.get(*callee) {
+        Value::Bound(method, ..) => {
+            let (home, local) = (context.program.file_of(method), context.program.local_fn(method));
+            let facts = &context.program.file(home).facts;
+            let counts = context.program.ask_events(method).iter().any(|event| {
+                let is_field = matches!(facts.exprs[event.expr], Expr::Attribute(..));
+                matches!(event.kind, EventKind::Operator(name) if is_field && facts.name(name).starts_with("__i"))
+            });
+            let fields = context.program.class_of(method).map(|class| &context.program.class(class).fields);
+            counts || fields.is_some_and(|all| all.iter().any(|one| one.by == local && one.value.is_some()))
+        }
+        _ => false,
+    })
 }
 
 /// What can be waited for, and clocks, which can be asked how long to sleep.

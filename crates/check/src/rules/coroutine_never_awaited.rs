@@ -368,8 +368,12 @@ fn handed_on(context: &mut Context<'_>, seen: &mut FxHashSet<(FnId, Span)>) {
             all.push((offloaded.caller, offloaded.site.span, offloaded.by, callee));
         }
     }
-    for (caller, span, by, callee) in all {
-        let Some(name) = coroutine_of_call(context, callee) else { continue };
+    let named = all.iter().map(|(.., callee)| coroutine_of_call(context, *callee)).collect::<Vec<_>>();
+    // What may be a plain function as well was looked at before it was handed over.
+    let places = all.iter().zip(&named).filter(|(_, name)| name.is_none());
+    let plain: FxHashSet<(FnId, Span)> = places.map(|((caller, span, ..), _)| (*caller, *span)).collect();
+    for ((caller, span, by, _), name) in all.into_iter().zip(named) {
+        let Some(name) = name.filter(|_| !plain.contains(&(caller, span))) else { continue };
         // `await (await asyncio.to_thread(save))`
         let event = context.program.function(caller).events.iter().find(|event| event.span == span);
         let facts = &context.program.file(context.program.file_of(caller)).facts;

@@ -120,7 +120,7 @@ fn class_of(context: &Context<'_>, set: SetId) -> Option<String> {
     }
 }
 
-/// A handler that ends the program, or says to asyncio that it has dealt with the cancellation.
+/// A handler that ends in something that raises, ends the program, or says to asyncio that it has dealt with the cancellation.
 fn ends_otherwise(context: &mut Context<'_>, function: FnId, handler: &Handler) -> bool {
     let file = context.program.file_of(function);
     if is_raised_later(&context.program.file(file).facts, handler) {
@@ -131,6 +131,12 @@ fn ends_otherwise(context: &mut Context<'_>, function: FnId, handler: &Handler) 
         let Expr::Call(callee, _) = *context.program.expr(file, event.expr) else { return false };
         if let Expr::Attribute(_, name) = *context.program.expr(file, callee)
             && context.program.file(file).facts.name(name) == "uncancel"
+        {
+            return true;
+        }
+        let facts = &context.program.file(file).facts;
+        if facts.conditions(event.guard).next() == Some(Condition::Caught)
+            && context.program.never_returns(file, callee)
         {
             return true;
         }
