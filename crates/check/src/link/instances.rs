@@ -88,16 +88,14 @@ impl Program {
             }
             _ if !is_built_in => None,
             Value::Text(_) | Value::Prefix(_) => Some(wanted == "str"),
-            Value::Constant(Constant::None) => Some(false),
             Value::Constant(Constant::True | Constant::False) => Some(matches!(wanted, "bool" | "int")),
             Value::Constant(Constant::Zero) if matches!(wanted, "int" | "float" | "complex") => None,
             Value::Constant(Constant::Other) if matches!(wanted, "int" | "float" | "complex" | "bytes") => None,
-            Value::Constant(_) => Some(false),
             Value::Sequence(_) => {
                 matches!(wanted, "str" | "bytes" | "int" | "float" | "bool" | "dict").then_some(false)
             }
             Value::Mapping(_) => (wanted != "dict").then_some(false),
-            Value::Function(..) | Value::Bound(..) | Value::Coroutine(..) => Some(false),
+            Value::Constant(_) | Value::Function(..) | Value::Bound(..) | Value::Coroutine(..) => Some(false),
             Value::Instance { class, .. } => self.is_family_of_program(class).then_some(false),
             _ => None,
         }
