@@ -24,6 +24,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
+/// Many small pieces on all cores, given back in another order: a ninth of the time is the system's allocator. (Where pages may have several
+/// sizes, it is the system's: this one knows its own when it is built.)
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// What the command says, and its exit status: 0 if nothing was found, 1 if something was, 2 if it could not be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {

@@ -4,7 +4,14 @@ use super::{Builder, Edge, Happening, Hop, Outside, Variable};
 use crate::facts::EventKind;
 use crate::link::values::{ClsId, EMPTY, EnvId, FnId, NO_ARGS, NO_ENV, SetId, Step, Symbol, Value, ValueId};
 use crate::link::{Need, Target, Targets, Truth, What};
+use rustc_hash::FxHashMap;
 use std::rc::Rc;
+
+/// What a function is called with, as long as it has so many calls.
+struct Given {
+    calls: usize,
+    envs: Rc<[EnvId]>,
+}
 
 impl Builder<'_> {
     pub(super) fn variable(&mut self, variable: Variable) {
@@ -221,15 +228,16 @@ impl Builder<'_> {
 
     /// Calls of what another function was handed: an instance's field that its constructor was given.
     pub(super) fn foreign(&mut self) {
+        let mut given: FxHashMap<(FnId, Option<ClsId>), Given> = FxHashMap::default();
         for variable in std::mem::take(&mut self.graph.foreign) {
             let owner = self.root(variable.value);
-            let mut envs: Vec<EnvId> =
-                self.graph.into[owner.0 as usize].iter().map(|edge| self.graph.edges[*edge].env).collect();
-            envs.sort_unstable();
-            envs.dedup();
-            if let Some(class) = self.class_with_field(&variable, owner) {
-                envs.retain(|env| self.program.may_be_of(*env, owner, class));
-            }
+            let class = self.class_with_field(&variable, owner);
+            let calls = self.graph.into[owner.0 as usize].len();
+            // Meanwhile more may call it.
+            let known = given.get(&(owner, class)).filter(|given| given.calls == calls);
+            let known = known.map(|given| Rc::clone(&given.envs));
+            let envs = known.unwrap_or_else(|| self.envs_of_calls(owner, class).into());
+            given.insert((owner, class), Given { calls, envs: Rc::clone(&envs) });
             if envs.len() > MOST_GIVERS {
                 continue;
             }
@@ -256,6 +264,18 @@ impl Builder<'_> {
                 }
             }
         }
+    }
+
+    /// With what a function is called; as a method of objects that may be of a class.
+    fn envs_of_calls(&self, function: FnId, class: Option<ClsId>) -> Vec<EnvId> {
+        let calls = self.graph.into[function.0 as usize].iter();
+        let mut envs: Vec<EnvId> = calls.map(|edge| self.graph.edges[*edge].env).collect();
+        envs.sort_unstable();
+        envs.dedup();
+        if let Some(class) = class {
+            envs.retain(|env| self.program.may_be_of(*env, function, class));
+        }
+        envs
     }
 
     /// Whether it is what yet another function was handed, whose callers are to say what it is: a factory's.
