@@ -5,6 +5,10 @@ use super::Handed::{self, Calls, CallsWith, Elsewhere, Enters, Iterates, OnLoop,
 pub(super) const HANDED: &[(&str, Handed)] = &[
     ("sorted min max itertools.groupby()[*] heapq.nsmallest heapq.nlargest list().sort", Calls(1000, "key")),
     ("json.dumps json.dump", Calls(1000, "default")),
+    ("json.loads json.load", Calls(1000, "object_hook")),
+    ("json.loads json.load", Calls(1000, "object_pairs_hook")),
+    ("copy.copy", Special(0, "__copy__")),
+    ("copy.deepcopy", Special(0, "__deepcopy__")),
     (
         "functools.reduce map()[*] filter()[*] callable_iterator()[*] itertools.takewhile()[*] itertools.dropwhile()[*]
          itertools.starmap()[*] itertools.filterfalse()[*]",

@@ -70,9 +70,13 @@ impl Program {
             (Value::Lazy(steps, args), Step::Element | Step::Index(_)) => self.lazy_element(steps, args),
             // What `gather` gives is awaited; members of an enumeration are iterated.
             (Value::Sequence(_), Step::Await) => SetId::of(value),
-            (Value::Class { class, .. }, Step::Element) if self.is_enum(class) => {
+            (Value::Class { class, .. }, Step::Element | Step::Item | Step::Index(_) | Step::Key(_))
+                if self.is_enum(class) =>
+            {
                 self.single(Value::Instance { class, is_exact: true, made: ANYHOW })
             }
+            // `Stack[Job]()`
+            (Value::Class { .. }, Step::Item | Step::Index(_) | Step::Key(_)) => SetId::of(value),
             (Value::Manager(inner), Step::Enter) => self.step(inner, Step::Element),
             (Value::Manager(inner), Step::AsyncEnter) => self.step(inner, Step::AsyncElement),
             (Value::Sequence(parts), Step::Index(index)) => self.part(&parts, index),
@@ -134,7 +138,7 @@ impl Program {
         }
     }
 
-    fn any_of(&mut self, parts: &[SetId]) -> SetId {
+    pub(super) fn any_of(&mut self, parts: &[SetId]) -> SetId {
         parts.iter().fold(EMPTY, |all, part| self.values.union(all, *part))
     }
 
@@ -211,6 +215,9 @@ impl Program {
         for decorator in self.values.shared(decorators).iter().copied() {
             let made = match *self.values.get(decorator) {
                 Value::External(path) => self.known_call(path, args).unwrap_or(EMPTY),
+                Value::Class { class, .. } if self.makes_property(class) => {
+                    self.decoration(Decoration::Property, function)
+                }
                 _ => self.step(decorator, Step::Call(args)),
             };
             all = self.values.union(all, made);

@@ -25,6 +25,8 @@ pub(super) struct Hierarchy {
     /// Where each class's fields of a name are.
     fields: Vec<FxHashMap<Symbol, Vec<usize>>>,
     pub(super) protocols: FxHashSet<ClsId>,
+    /// Classes with a `__get__` of their own.
+    pub(super) descriptors: FxHashSet<ClsId>,
     /// Names of properties that do something.
     pub(super) properties: FxHashSet<Symbol>,
 }
@@ -56,6 +58,11 @@ impl Program {
                 self.hierarchy.members.push(members);
                 self.hierarchy.fields.push(fields);
             }
+        }
+        if let Some(get) = self.values.known_symbol("__get__") {
+            let classes = (0..).map(ClsId).zip(&self.hierarchy.members);
+            self.hierarchy.descriptors =
+                classes.filter(|(_, members)| members.contains_key(&get)).map(|(class, _)| class).collect();
         }
         match families {
             Some(families) => self.know_families(digests, families),
@@ -302,12 +309,19 @@ impl Program {
     }
 
     fn sequence_method(&mut self, value: ValueId, parts: &[SetId], name: Symbol) -> SetId {
-        if matches!(self.values.text(name), "pop" | "popleft" | "copy") {
-            let given = match self.values.text(name) {
-                "copy" => SetId::of(value),
-                _ => parts.iter().fold(EMPTY, |all, part| self.values.union(all, *part)),
-            };
-            return self.giver(given);
+        let is_queue = self.values.text(name) == "get";
+        match self.values.text(name) {
+            "copy" => return self.giver(SetId::of(value)),
+            "pop" | "popleft" | "get" | "get_nowait" => {
+                let mut given = self.any_of(parts);
+                if is_queue {
+                    // One of asyncio has it awaited.
+                    let later = self.single(Value::Holding(given));
+                    given = self.values.union(given, later);
+                }
+                return self.giver(given);
+            }
+            _ => {}
         }
         let path = format!("list().{}", self.values.text(name));
         let method = self.external(&path);
@@ -643,6 +657,7 @@ impl Program {
                 let inner = self.bind_members(inner, receiver);
                 self.single(Value::Decorated(decoration, inner))
             }
+            Value::Instance { .. } if !is_class && self.is_descriptor(member) => self.got_by(member, receiver),
             _ => SetId::of(member),
         }
     }

@@ -465,10 +465,11 @@ impl Program {
         if !is_useful {
             return itself;
         }
-        // What a callable or an iterator of such a type does, only callers know.
+        // What a callable or an iterator of such a type does, or what is in a queue, only callers know.
         let is_whole = |value: &ValueId| match *self.values.get(*value) {
             Value::Holding(_) | Value::Partial(..) => false,
             Value::Instance { class, .. } => !self.is_protocol_of_callables(class),
+            Value::External(path) => !self.values.path_text(path).ends_with("Queue()"),
             _ => true,
         };
         if self.values.members(declared).iter().all(is_whole) { declared } else { self.values.union(declared, itself) }

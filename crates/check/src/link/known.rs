@@ -64,6 +64,7 @@ impl Program {
             | "functools.singledispatch"
             | "functools.singledispatchmethod"
             | "functools.update_wrapper"
+            | "functools.cmp_to_key"
             | "typing.cast"
             | "copy.copy"
             | "copy.deepcopy"

@@ -1,10 +1,13 @@
-//! Properties: which names are, and what reading or setting such an attribute runs.
+//! Properties, and descriptors of the program's own: which names are, and what reading or setting such an attribute runs.
 
 use super::Program;
 use super::classes::WIDEST;
-use super::values::{ANYHOW, ClsId, Decoration, EnvId, FileId, FnId, NO_ARGS, NO_ENV, Symbol, Value, ValueId};
+use super::values::{
+    ANYHOW, Args, ArgsId, ClsId, Decoration, EnvId, FileId, FnId, NO_ARGS, NO_ENV, SetId, Step, Symbol, Value, ValueId,
+};
 use crate::facts::{BindingId, BindingKind, EventKind, Expr, ExprId, Facts};
 use rustc_hash::FxHashSet;
+use smallvec::smallvec;
 
 impl Program {
     /// The getters that reading an attribute runs.
@@ -42,6 +45,10 @@ impl Program {
             let bindings = self.file(file).facts.scopes[scope].names[place].1.clone();
             let set = self.eval_bindings(file, &bindings);
             for member in self.values.shared(set).iter().copied() {
+                if matches!(self.values.get(member), Value::Instance { .. }) {
+                    self.add_descriptors_method(member, "__get__", value, &mut found);
+                    continue;
+                }
                 let Value::Decorated(Decoration::Property, inner) = *self.values.get(member) else { continue };
                 for getter in self.values.shared(inner).iter().copied() {
                     if let Value::Function(function, env) = *self.values.get(getter) {
@@ -68,16 +75,97 @@ impl Program {
                 found.push((method, self.bind(method, NO_ENV, Some(value), NO_ARGS)));
             }
         }
+        for member in self.descriptors(defining, name) {
+            self.add_descriptors_method(member, "__set__", value, &mut found);
+        }
         found
+    }
+
+    /// What a class's attribute is that says itself what reading or setting it does.
+    fn descriptors(&mut self, class: ClsId, name: Symbol) -> Vec<ValueId> {
+        let Some(&place) = self.hierarchy.members[class.0 as usize].get(&name) else { return Vec::new() };
+        if self.hierarchy.descriptors.is_empty() {
+            return Vec::new();
+        }
+        let (file, scope) = (self.class_file(class), self.class(class).scope);
+        let bindings = self.file(file).facts.scopes[scope].names[place].1.clone();
+        let set = self.eval_bindings(file, &bindings);
+        let is_one = |value: &ValueId| self.is_descriptor(*value);
+        self.values.members(set).iter().copied().filter(is_one).collect()
+    }
+
+    /// Whether a value is an object of the program's with `__get__`.
+    pub(super) fn is_descriptor(&self, value: ValueId) -> bool {
+        let Value::Instance { class, .. } = *self.values.get(value) else { return false };
+        !self.hierarchy.descriptors.is_empty()
+            && self.ancestors(class).any(|class| self.hierarchy.descriptors.contains(&class))
+    }
+
+    /// What a descriptor gives when an object's attribute is read.
+    pub(super) fn got_by(&mut self, descriptor: ValueId, object: ValueId) -> SetId {
+        let (name, args) = (self.values.symbol("__get__"), self.object_as_argument(object));
+        let method = self.attribute(descriptor, name);
+        self.step_set(method, Step::Call(args))
+    }
+
+    fn object_as_argument(&mut self, object: ValueId) -> ArgsId {
+        self.values.new_args(Args { positional: smallvec![SetId::of(object)], ..Args::default() })
+    }
+
+    fn add_descriptors_method(
+        &mut self,
+        descriptor: ValueId,
+        method: &str,
+        object: ValueId,
+        found: &mut Vec<(FnId, EnvId)>,
+    ) {
+        if !self.is_descriptor(descriptor) {
+            return;
+        }
+        let (name, args) = (self.values.symbol(method), self.object_as_argument(object));
+        let methods = self.attribute(descriptor, name);
+        for method in self.values.shared(methods).iter().copied() {
+            if let Value::Bound(function, env, receiver) = *self.values.get(method) {
+                found.push((function, self.bind(function, env, Some(receiver), args)));
+            }
+        }
+    }
+
+    /// Whether a decorator makes a property: its `__get__` calls with the object what the constructor was given.
+    pub(super) fn makes_property(&self, class: ClsId) -> bool {
+        let Some(name) = self.values.known_symbol("__get__") else { return false };
+        let Some(owner) = self.defining(class, name) else { return false };
+        let [getter] = self.own_method(owner, name)[..] else { return false };
+        let file = self.file_of(getter);
+        self.ask_events(getter).iter().any(|event| {
+            let Expr::Call(callee, ref arguments) = *self.expr(file, event.expr) else { return false };
+            let (&Expr::Attribute(own, field), [object, ..]) = (self.expr(file, callee), &arguments[..]) else {
+                return false;
+            };
+            let is_method = self
+                .defining(class, self.symbol(file, field))
+                .is_some_and(|class| self.hierarchy.members[class.0 as usize].contains_key(&self.symbol(file, field)));
+            !is_method
+                && self.asked_parameter(file, getter, own) == Some((getter, 0))
+                && self.asked_parameter(file, getter, object.value) == Some((getter, 1))
+        })
     }
 
     /// Names that are properties of some class, and do more than to give what is there.
     pub(super) fn learn_properties(&mut self) {
         let mut getters: Vec<(Symbol, FnId)> = Vec::new();
         let mut names = FxHashSet::default();
+        let descriptors = self.names_of_descriptors();
         for (index, file) in self.files.iter().enumerate() {
             let facts = &file.facts;
+            let is_descriptor = |callee: ExprId| {
+                let names = facts.mentioned(callee);
+                !descriptors.is_empty() && names.iter().any(|name| descriptors.contains(&file.symbols[name.index()]))
+            };
             for (id, function) in facts.functions.iter() {
+                if function.class.is_some() && function.decorators.iter().any(|one| is_descriptor(*one)) {
+                    names.insert(file.symbols[function.name.index()]);
+                }
                 if function.class.is_some() && function.decorators.iter().any(|one| is_property(facts, *one)) {
                     getters.push((file.symbols[function.name.index()], self.global_fn(FileId(index as u32), id)));
                 }
@@ -87,7 +175,7 @@ impl Program {
                 for (name, bindings) in &facts.scopes[class.scope].names {
                     let is_made = |binding: &BindingId| match facts.bindings[*binding].kind {
                         BindingKind::Value(value) => match facts.exprs[value] {
-                            Expr::Call(callee, _) => is_property(facts, callee),
+                            Expr::Call(callee, _) => is_property(facts, callee) || is_descriptor(callee),
                             _ => false,
                         },
                         _ => false,
@@ -101,6 +189,12 @@ impl Program {
         let known: FxHashSet<Symbol> = getters.iter().map(|(name, _)| *name).collect();
         names.extend(getters.iter().filter(|(_, getter)| self.does_something(*getter, &known)).map(|(name, _)| *name));
         self.hierarchy.properties = names;
+    }
+
+    /// The names of classes that say what reading an attribute does.
+    fn names_of_descriptors(&self) -> FxHashSet<Symbol> {
+        let all = self.hierarchy.descriptors.iter().copied();
+        all.map(|class| self.symbol(self.class_file(class), self.class(class).name)).collect()
     }
 
     /// Whether a getter calls, or reads another property.

@@ -39,7 +39,11 @@ impl Program {
             let file = self.class_file(class);
             let mut fields = self.class(class).fields.iter();
             let is_set = |one: &Field| {
-                let sets = one.value.is_some() || one.annotation.is_none();
+                // What is put into a queue does not make it another one.
+                let sets = match one.value {
+                    Some(value) => !matches!(self.expr(file, value), Expr::Sequence(_) | Expr::Mapping(_)),
+                    None => one.annotation.is_none(),
+                };
                 sets && self.symbol(file, one.name) == field && !self.is_by_constructor(self.global_fn(file, one.by))
             };
             let stores = self.stores.get(&field).map_or(&[][..], Vec::as_slice);

@@ -1,7 +1,7 @@
 //! What is put into tables and lists after they were made: `table[key] = value`, `items.append(value)`.
 
 use super::Lowering;
-use crate::facts::{Binding, BindingKind, Expr as Fact, ExprId, Key, Store, UNKNOWN};
+use crate::facts::{Binding, BindingId, BindingKind, Expr as Fact, ExprId, Key, Store, UNKNOWN};
 use crate::syntax::{Expr, Ranged, ast};
 
 impl Lowering {
@@ -75,7 +75,7 @@ impl Lowering {
     }
 
     /// Calls that put something into a container, or an attribute into an object.
-    pub(super) fn filling_call(&mut self, call: &ast::ExprCall, positional: &[ExprId]) {
+    pub(super) fn filling_call(&mut self, call: &ast::ExprCall, callee: ExprId, positional: &[ExprId]) {
         match (&*call.func, positional) {
             // What it gives is that, if there was nothing.
             (Expr::Attribute(method), [key, value]) if method.attr.as_str() == "setdefault" => {
@@ -86,6 +86,8 @@ impl Lowering {
                 let is_filling = match method.attr.as_str() {
                     "append" | "appendleft" | "add" => positional.len() == 1,
                     "insert" => positional.len() == 2,
+                    // Other things are put elsewhere: `session.put(url)`.
+                    "put" | "put_nowait" => positional.len() == 1 && self.is_of_queue(callee),
                     _ => false,
                 };
                 if is_filling {
@@ -98,6 +100,41 @@ impl Lowering {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Whether what has a method is a name, or a field of the own object, that was given a queue: `self.jobs = asyncio.Queue()`.
+    fn is_of_queue(&self, method: ExprId) -> bool {
+        let Fact::Attribute(object, _) = self.facts.exprs[method] else { return false };
+        let is_queue = |value: ExprId| match self.facts.exprs[value] {
+            Fact::Call(callee, _) => match &self.facts.exprs[callee] {
+                Fact::Attribute(_, name) | Fact::Global(name) | Fact::Free(_, name) => {
+                    self.names[*name].ends_with("Queue")
+                }
+                Fact::Local(bindings) => bindings.iter().any(|binding| match self.facts.bindings[*binding].kind {
+                    BindingKind::ImportFrom { name, .. } => self.names[name].ends_with("Queue"),
+                    _ => false,
+                }),
+                _ => false,
+            },
+            _ => false,
+        };
+        let is_given_one = |binding: &BindingId| match self.facts.bindings[*binding].kind {
+            BindingKind::Value(value) | BindingKind::Annotated { value: Some(value), .. } => is_queue(value),
+            _ => false,
+        };
+        match &self.facts.exprs[object] {
+            Fact::Local(bindings) => bindings.iter().any(is_given_one),
+            Fact::Free(scope, name) => self
+                .places
+                .get(&(*scope, *name))
+                .is_some_and(|place| self.facts.scopes[*scope].names[*place].1.iter().any(is_given_one)),
+            Fact::Attribute(_, field) => {
+                let class = self.frames.iter().rev().find_map(|frame| frame.class);
+                let fields = class.map_or(&[][..], |class| &self.facts.classes[class].fields);
+                fields.iter().any(|one| one.name == *field && one.value.is_some_and(is_queue))
+            }
+            _ => false,
         }
     }
 

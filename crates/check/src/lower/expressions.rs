@@ -244,7 +244,7 @@ impl Lowering {
         let positional: Vec<ExprId> = positional.map(|argument| argument.value).collect();
         let id = self.add(Fact::Call(callee, arguments.into()), range);
         self.event(EventKind::Call(becomes), id, range);
-        self.filling_call(call, &positional);
+        self.filling_call(call, callee, &positional);
         self.socket_call(call, id, &positional);
         id
     }
