@@ -4,6 +4,7 @@
 //! edge of each caller that says what the parameter is: what two callers hand over is never mixed up.
 
 mod arguments;
+mod data;
 mod handed;
 mod noises;
 pub(crate) mod other_loops;
@@ -12,267 +13,21 @@ pub(crate) mod part;
 mod variables;
 
 use crate::catalogue::{Handed, Sink};
-use crate::facts::{ALWAYS, Event, EventKind, Expr, ExprId, GuardId, Span, Use};
-use crate::link::values::{
-    ArgsId, ClsId, EMPTY, EnvId, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId,
+use crate::facts::{ALWAYS, Event, EventKind, Expr, ExprId, GuardId, Use};
+use crate::link::values::{EMPTY, FileId, FnId, NO_ARGS, PathId, SetId, Step, Symbol, Value, ValueId};
+use crate::link::{Need, Program, Receiver, Target, Targets, Truth, Whose, is_answered};
+pub(crate) use data::{
+    Edge, Graph, Hop, Offloaded, OffloadedTo, Outside, Scheduled, ScheduledSink, SinkCall, Site, is_shorter,
 };
-use crate::link::{Need, Patches, Program, Receiver, Target, Targets, Truth, Whose, is_answered};
-use hashbrown::HashTable;
+use data::{Happening, Variable};
 use hashbrown::hash_table::Entry;
 use noises::Heard;
 pub(crate) use noises::Noise;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
-use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 use std::hash::BuildHasher;
 use std::rc::Rc;
 pub(crate) use variables::{MOST_GIVERS, bit_of, bits_from};
-
-/// A place in the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(crate) struct Site {
-    pub(crate) file: FileId,
-    pub(crate) span: Span,
-}
-
-impl Site {
-    /// Whether another one is within it.
-    pub(crate) fn contains(self, other: Self) -> bool {
-        self.file == other.file && self.span.contains(other.span)
-    }
-}
-
-/// A function on the way of a variable call, and where it calls on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(crate) struct Hop {
-    pub(crate) function: FnId,
-    pub(crate) site: Site,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Edge {
-    pub(crate) caller: FnId,
-    pub(crate) callee: FnId,
-    pub(crate) site: Site,
-    pub(crate) env: EnvId,
-    /// The body runs at once; else a coroutine or generator is made.
-    pub(crate) runs: bool,
-    pub(crate) truth: Rc<Truth>,
-    pub(crate) via: Vec<Hop>,
-    /// What happens at the site.
-    pub(crate) kind: EventKind,
-    /// The site hands the callee to something that calls it.
-    pub(crate) is_handed: bool,
-    /// The callee came out of a store that others fill: it may be there.
-    pub(crate) is_registered: bool,
-    /// Whose method the callee is, if it is one.
-    pub(crate) whose: Whose,
-}
-
-/// A call of something that blocks.
-#[derive(Clone, Debug)]
-pub(crate) struct SinkCall {
-    pub(crate) caller: FnId,
-    pub(crate) site: Site,
-    pub(crate) path: PathId,
-    pub(crate) sink: Sink,
-    pub(crate) truth: Rc<Truth>,
-    pub(crate) via: Vec<Hop>,
-    /// As in [`Edge`].
-    pub(crate) is_registered: bool,
-    /// The caller itself says what is called.
-    pub(crate) is_direct: bool,
-}
-
-/// A function that the loop is told to call.
-#[derive(Clone, Debug)]
-pub(crate) struct Scheduled {
-    pub(crate) caller: FnId,
-    pub(crate) site: Site,
-    pub(crate) by: PathId,
-    pub(crate) callee: FnId,
-    pub(crate) truth: Rc<Truth>,
-}
-
-/// Something that blocks, which the loop is told to call itself.
-#[derive(Clone, Debug)]
-pub(crate) struct ScheduledSink {
-    pub(crate) caller: FnId,
-    pub(crate) site: Site,
-    pub(crate) by: PathId,
-    pub(crate) path: PathId,
-    pub(crate) sink: Sink,
-    pub(crate) truth: Rc<Truth>,
-}
-
-/// A call of a function outside the program, for rules that look for names.
-#[derive(Clone, Debug)]
-pub(crate) struct Outside {
-    pub(crate) caller: FnId,
-    pub(crate) path: PathId,
-    pub(crate) site: Site,
-}
-
-/// Something that another thread or process is told to call.
-#[derive(Clone, Debug)]
-pub(crate) struct Offloaded {
-    pub(crate) caller: FnId,
-    pub(crate) site: Site,
-    pub(crate) by: PathId,
-    pub(crate) callee: OffloadedTo,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum OffloadedTo {
-    Function(FnId),
-    External(PathId),
-}
-
-/// Something that happens in a function, whatever it calls.
-#[derive(Clone, Debug)]
-struct Happening {
-    caller: FnId,
-    site: Site,
-    kind: EventKind,
-    is_handed: bool,
-    is_registered: bool,
-    /// What is called comes out of a table: the parameter that is the key.
-    taken_under: Option<(FnId, u32)>,
-    truth: Rc<Truth>,
-    via: Vec<Hop>,
-    /// The attribute of the caller's own object that is called.
-    receiver: Option<(Receiver, Symbol)>,
-    whose: Whose,
-    /// It is called of a field of the own object: of which class that is, and what the field is.
-    own_field: Option<(ClsId, SetId)>,
-    /// The loop is told to call it, by this.
-    scheduled_by: Option<PathId>,
-}
-
-impl Happening {
-    /// Where it is told of first.
-    fn origin(&self) -> Site {
-        self.via.last().map_or(self.site, |hop| hop.site)
-    }
-}
-
-/// A call of a parameter.
-#[derive(Clone, Debug)]
-struct Variable {
-    value: ValueId,
-    args: ArgsId,
-    at: Happening,
-    /// Whose callers say what it is: that of the call; or one around it, which makes the caller and has others call it.
-    holder: FnId,
-}
-
-impl Graph {
-    /// Whether it is the same to a function what it is given, and to others.
-    pub(crate) fn asks_nothing(&self, function: FnId) -> bool {
-        self.variables[function.0 as usize].is_empty() && !self.owners.contains(&function)
-    }
-
-    /// Whether it keeps what it is given for what others call.
-    pub(crate) fn is_owner(&self, function: FnId) -> bool {
-        self.owners.contains(&function)
-    }
-
-    /// Whether it calls something of what it is given.
-    pub(crate) fn has_variables(&self, function: FnId) -> bool {
-        !self.variables[function.0 as usize].is_empty()
-    }
-
-    /// Whether functions within this one call what it is given: its callers say what these come to.
-    pub(crate) fn holds_for_others(&self, function: FnId) -> bool {
-        self.variables[function.0 as usize].iter().any(|variable| variable.at.caller != function)
-    }
-
-    /// Calls of parameters of other functions: who makes them, where, and what they call.
-    pub(crate) fn foreign_places(&self) -> &[(FnId, Site, ValueId)] {
-        &self.foreign_places
-    }
-
-    /// Of which parameters of each function somebody asks what they are, as bits: the last one stands for all others.
-    pub(crate) const fn asked_parameters(&self) -> &FxHashMap<FnId, u32> {
-        &self.asked_parameters
-    }
-
-    /// Whether nobody has ever said what the parameters are that it calls, if any.
-    pub(crate) fn gets_no_answer(&self, function: FnId) -> bool {
-        let asked = &self.variables[function.0 as usize];
-        asked.iter().all(|variable| !self.answered.contains(&variable.at.origin())) && !self.owners.contains(&function)
-    }
-
-    /// Where parameters are called of which somebody says what they are.
-    pub(crate) fn answered(&self) -> impl Iterator<Item = Site> + '_ {
-        self.answered.iter().copied()
-    }
-
-    /// Those of work that runs elsewhere, or later.
-    pub(crate) fn deferred_edges(&self) -> impl Iterator<Item = usize> + '_ {
-        self.deferred_into.values().flatten().copied()
-    }
-}
-
-impl Edge {
-    /// What no two edges have in common.
-    const fn key(&self) -> (FnId, FnId, Site, EnvId, bool) {
-        (self.caller, self.callee, self.site, self.env, self.runs)
-    }
-}
-
-/// Of two ways the one is told which is shorter, or stands before the other.
-pub(crate) fn is_shorter(one: &[Hop], other: &[Hop]) -> bool {
-    (one.len(), one) < (other.len(), other)
-}
-
-#[derive(Default)]
-pub(crate) struct Graph {
-    pub(crate) edges: Vec<Edge>,
-    /// How many of them, from the first on, the callers themselves tell of.
-    pub(crate) direct_edges: usize,
-    /// Edges into each function.
-    pub(crate) into: Vec<Vec<usize>>,
-    pub(crate) from: Vec<Vec<usize>>,
-    pub(crate) sinks: Vec<SinkCall>,
-    /// Those of each function.
-    pub(crate) sinks_of: Vec<Vec<usize>>,
-    pub(crate) scheduled: Vec<Scheduled>,
-    pub(crate) scheduled_sinks: Vec<ScheduledSink>,
-    /// Functions that the loop is told to call.
-    pub(crate) callbacks: FxHashSet<FnId>,
-    /// Functions that run in other threads or processes.
-    pub(crate) elsewhere: FxHashSet<FnId>,
-    pub(crate) offloaded: Vec<Offloaded>,
-    /// Edges of work for other threads or for the loop, which are none of `into` and `from`.
-    deferred_into: FxHashMap<FnId, Vec<usize>>,
-    pub(crate) outside: Vec<Outside>,
-    /// How much there is to hear of each event, in the order of the functions and of what happens in them.
-    pub(crate) noises: Vec<Noise>,
-    /// What tests have other things in place of.
-    pub(crate) patches: Patches,
-    /// Calls of parameters and of what comes of them, where callers say what they are.
-    pub(crate) outside_by_parameter: Vec<Outside>,
-    /// The places of all edges, by what they are.
-    known: HashTable<u32>,
-    known_sinks: FxHashSet<(FnId, Site, PathId)>,
-    variables: Vec<Vec<Variable>>,
-    known_variables: FxHashSet<(FnId, ValueId, Site)>,
-    /// Where parameters are called of which somebody says what they are.
-    answered: FxHashSet<Site>,
-    /// Calls of parameters of other functions, which only all callers together can tell.
-    foreign: Vec<Variable>,
-    /// Who makes them, and where.
-    foreign_places: Vec<(FnId, Site, ValueId)>,
-    /// Those other functions.
-    owners: FxHashSet<FnId>,
-    /// Of which parameters of a function somebody asks what they are, as bits.
-    asked_parameters: FxHashMap<FnId, u32>,
-    /// Edges whose callee's variable calls are still to be looked at.
-    fresh: Vec<usize>,
-    /// How many of them each edge has seen.
-    seen: Vec<usize>,
-}
 
 struct Builder<'p> {
     program: &'p mut Program,
@@ -519,16 +274,7 @@ impl<'p> Builder<'p> {
         mut targets: Targets,
     ) {
         if event.kind == EventKind::Call(Use::Awaited) {
-            // What is awaited was no plain function, if it may have been a coroutine function.
-            let is_async = |target: &Target| matches!(target, Target::Function(callee, _) if self.program.function(*callee).is_async);
-            if targets.iter().any(is_async) {
-                targets.retain(|target| is_async(target));
-            } else {
-                // Nor if a decorator that nobody knows may have made one of it.
-                targets.retain(
-                    |target| !matches!(target, Target::Function(callee, _) if self.program.is_disguised(*callee)),
-                );
-            }
+            self.awaited(&mut targets);
         }
         if targets.is_empty() {
             return;
@@ -557,6 +303,26 @@ impl<'p> Builder<'p> {
                 self.hear(file, event, path);
             }
             self.target(&at, target);
+        }
+    }
+
+    /// What is awaited was no plain function, if it may have been a coroutine function, or one that gives a coroutine.
+    fn awaited(&mut self, targets: &mut Targets) {
+        let is_async =
+            |target: &Target| matches!(target, Target::Function(callee, _) if self.program.function(*callee).is_async);
+        if targets.iter().any(is_async) {
+            targets.retain(|target| is_async(target));
+            return;
+        }
+        // Nor if a decorator that nobody knows may have made one of it.
+        targets.retain(|target| !matches!(target, Target::Function(callee, _) if self.program.is_disguised(*callee)));
+        if targets.len() > 1 {
+            let gives = |target: &Target| matches!(*target, Target::Function(callee, env) if self.program.gives_coroutine(callee, env));
+            let given: Vec<bool> = targets.iter().map(gives).collect();
+            if given.contains(&true) {
+                let mut given = given.into_iter();
+                targets.retain(|_| given.next() == Some(true));
+            }
         }
     }
 

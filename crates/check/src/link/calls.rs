@@ -68,15 +68,16 @@ impl Program {
                 Step::Await | Step::Element | Step::AsyncElement | Step::Enter | Step::AsyncEnter,
             ) => held,
             (Value::Lazy(steps, args), Step::Element | Step::Index(_)) => self.lazy_element(steps, args),
-            // What `gather` gives is awaited; members of an enumeration are iterated.
-            (Value::Sequence(_), Step::Await) => SetId::of(value),
+            // Members of an enumeration are iterated, or taken by their names.
             (Value::Class { class, .. }, Step::Element | Step::Item | Step::Index(_) | Step::Key(_))
                 if self.is_enum(class) =>
             {
                 self.single(Value::Instance { class, is_exact: true, made: ANYHOW })
             }
-            // `Stack[Job]()`
-            (Value::Class { .. }, Step::Item | Step::Index(_) | Step::Key(_)) => SetId::of(value),
+            // `Stack[Job]()`; what `gather` gives, once it was awaited.
+            (Value::Class { .. }, Step::Item | Step::Index(_) | Step::Key(_)) | (Value::Sequence(_), Step::Await) => {
+                SetId::of(value)
+            }
             (Value::Manager(inner), Step::Enter) => self.step(inner, Step::Element),
             (Value::Manager(inner), Step::AsyncEnter) => self.step(inner, Step::AsyncElement),
             (Value::Sequence(parts), Step::Index(index)) => self.part(&parts, index),

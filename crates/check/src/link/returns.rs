@@ -167,6 +167,13 @@ impl Program {
             })
     }
 
+    /// Whether a plain function is known to give a coroutine, at times.
+    pub(crate) fn gives_coroutine(&mut self, function: FnId, env: EnvId) -> bool {
+        self.note(function, Asked::VALUE);
+        let given = self.returned(function, env);
+        self.values.members(given).iter().any(|value| matches!(self.values.get(*value), Value::Coroutine(..)))
+    }
+
     /// Whether a call of this comes back by an error alone: as it is written, or as the annotation says.
     pub(crate) fn never_returns(&mut self, file: FileId, callee: ExprId) -> bool {
         let callees = self.eval(file, callee);
