@@ -314,12 +314,22 @@ impl<'p> Builder<'p> {
             targets.retain(|target| is_async(target));
             return;
         }
+        // What may be so many things is not known.
+        if targets.len() > MOST_AWAITED {
+            targets.clear();
+        }
         // Nor if a decorator that nobody knows may have made one of it.
-        targets.retain(|target| !matches!(target, Target::Function(callee, _) if self.program.is_disguised(*callee)));
-        if targets.len() > 1 {
-            let gives = |target: &Target| matches!(*target, Target::Function(callee, env) if self.program.gives_coroutine(callee, env));
+        let is_disguised =
+            |target: &Target| matches!(target, Target::Function(callee, _) if self.program.is_disguised(*callee));
+        let may_be_made = targets.iter().any(is_disguised);
+        targets.retain(|target| !is_disguised(target));
+        if may_be_made || targets.len() > 1 {
+            let gives = |target: &Target| match *target {
+                Target::Function(callee, env) => self.program.gives_coroutine(callee, env),
+                _ => !may_be_made,
+            };
             let given: Vec<bool> = targets.iter().map(gives).collect();
-            if given.contains(&true) {
+            if may_be_made || given.contains(&true) {
                 let mut given = given.into_iter();
                 targets.retain(|_| given.next() == Some(true));
             }
@@ -553,5 +563,7 @@ impl<'p> Builder<'p> {
 
 /// Functions that hand on to the next one what they were handed, to be kept.
 const MOST_OWNERS: u32 = 3;
+/// What one call may come to whose value is awaited.
+const MOST_AWAITED: usize = 8;
 /// Calls of one function that come of what it hands on.
 const MOST_CALLS: u32 = 1000;
