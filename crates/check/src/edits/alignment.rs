@@ -159,6 +159,7 @@ impl<'q> Alignment<'q> {
             && self.span(old.at, new.at)
             && self.exprs(&old.bases, &new.bases)
             && self.exprs(&old.decorators, &new.decorators)
+            && old.has_metaclass == new.has_metaclass
             && members.len() == now.len()
             && members.iter().all(|(name, old)| now.get(name).is_some_and(|new| self.bindings(old, new)))
             && self.fields(old, new)

@@ -334,6 +334,8 @@ pub(crate) struct Class {
     pub(crate) qualified: NameId,
     pub(crate) bases: Vec<ExprId>,
     pub(crate) decorators: Vec<ExprId>,
+    /// It names a metaclass, other than that of abstract classes.
+    pub(crate) has_metaclass: bool,
     pub(crate) scope: ScopeId,
     pub(crate) fields: Vec<Field>,
     pub(crate) at: Span,

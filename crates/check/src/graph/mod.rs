@@ -314,10 +314,6 @@ impl<'p> Builder<'p> {
             targets.retain(|target| is_async(target));
             return;
         }
-        // What may be so many things is not known.
-        if targets.len() > MOST_AWAITED {
-            targets.clear();
-        }
         // Nor if a decorator that nobody knows may have made one of it.
         let is_disguised =
             |target: &Target| matches!(target, Target::Function(callee, _) if self.program.is_disguised(*callee));
@@ -329,6 +325,11 @@ impl<'p> Builder<'p> {
                 _ => !may_be_made,
             };
             let given: Vec<bool> = targets.iter().map(gives).collect();
+            // What may be so many things is not known.
+            if targets.len() > MOST_AWAITED && given.contains(&false) {
+                targets.clear();
+                return;
+            }
             if may_be_made || given.contains(&true) {
                 let mut given = given.into_iter();
                 targets.retain(|_| given.next() == Some(true));

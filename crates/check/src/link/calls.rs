@@ -74,10 +74,17 @@ impl Program {
             {
                 self.single(Value::Instance { class, is_exact: true, made: ANYHOW })
             }
-            // `Stack[Job]()`; what `gather` gives, once it was awaited.
-            (Value::Class { .. }, Step::Item | Step::Index(_) | Step::Key(_)) | (Value::Sequence(_), Step::Await) => {
-                SetId::of(value)
+            // `Stack[Job]()`
+            (Value::Class { class, .. }, Step::Item | Step::Index(_) | Step::Key(_)) => {
+                let special = self.values.symbol("__class_getitem__");
+                match self.defining(class, special) {
+                    Some(_) => self.special(value, "__class_getitem__"),
+                    None if self.has_metaclass(class) => EMPTY,
+                    None => SetId::of(value),
+                }
             }
+            // What `gather` gives, once it was awaited.
+            (Value::Sequence(_), Step::Await) => SetId::of(value),
             (Value::Manager(inner), Step::Enter) => self.step(inner, Step::Element),
             (Value::Manager(inner), Step::AsyncEnter) => self.step(inner, Step::AsyncElement),
             (Value::Sequence(parts), Step::Index(index)) => self.part(&parts, index),

@@ -177,6 +177,11 @@ impl Program {
             .collect()
     }
 
+    /// Something else than `type` makes it, as far as the program says.
+    pub(super) fn has_metaclass(&self, class: ClsId) -> bool {
+        self.ancestors(class).any(|class| self.class(class).has_metaclass)
+    }
+
     pub(super) fn is_enum(&self, class: ClsId) -> bool {
         self.hierarchy.orders[class.0 as usize].iter().any(|ancestor| match ancestor {
             Ancestor::External(path) => self.values.path_text(*path).starts_with("enum."),

@@ -3,7 +3,7 @@
 use super::Program;
 use super::needs::{Need, What};
 use super::values::{ClsId, FileId, FnId, SetId, Symbol, Value};
-use crate::facts::{Constant, ExprId};
+use crate::facts::{Constant, Expr, ExprId, NameId};
 
 impl Program {
     /// What a question for the class of a parameter asks; or what must be so if it is denied.
@@ -32,37 +32,71 @@ impl Program {
 
     /// The classes of the second argument; none, if some are not known.
     fn wanted_classes(&mut self, classes: SetId) -> Option<Vec<What>> {
+        let mut all = Vec::new();
+        self.add_wanted(classes, 0, &mut all)?;
+        (!all.is_empty()).then_some(all)
+    }
+
+    fn add_wanted(&mut self, classes: SetId, depth: u32, all: &mut Vec<What>) -> Option<()> {
         let [one] = *self.values.members(classes) else { return None };
         match self.values.get(one).clone() {
-            Value::Sequence(parts) if parts.len() <= MOST_CLASSES => {
-                let mut all = Vec::new();
-                for part in &*parts {
-                    all.extend(self.wanted_classes(*part)?);
-                }
-                Some(all)
+            // A tuple may have others in it.
+            Value::Sequence(parts) if parts.len() <= MOST_CLASSES && depth < DEEPEST => {
+                parts.iter().try_for_each(|part| self.add_wanted(*part, depth + 1, all))?;
             }
-            Value::Class { class, .. } if !self.hierarchy.protocols.contains(&class) => Some(vec![What::Is(class)]),
+            // Of `type(self)` it is not known which class it is; and some say themselves what their instances are.
+            Value::Class { class, is_exact: true } if !self.tells_its_instances(class) => all.push(What::Is(class)),
             Value::External(path) => {
                 let path = self.values.path_text(path).to_owned();
-                Some(vec![What::IsOutside(self.values.symbol(&path))])
+                all.push(What::IsOutside(self.values.symbol(&path)));
             }
-            _ => None,
+            _ => return None,
         }
+        (all.len() <= MOST_CLASSES).then_some(())
+    }
+
+    /// Its metaclass may, it may have a hook, or others may be registered as its heirs.
+    fn tells_its_instances(&mut self, class: ClsId) -> bool {
+        let hook = self.values.known_symbol("__subclasshook__");
+        if self.hierarchy.protocols.contains(&class)
+            || self.has_metaclass(class)
+            || hook.is_some_and(|hook| self.defining(class, hook).is_some())
+        {
+            return true;
+        }
+        if !self.external_bases(class).iter().any(|base| base.starts_with("abc.")) {
+            return false;
+        }
+        let register = self.values.symbol("register");
+        self.makings.watched.insert(register);
+        let name = self.symbol(self.class_file(class), self.class(class).name);
+        self.files.iter().any(|file| {
+            let is_it = |name_here: NameId, name: Symbol| file.symbols[name_here.index()] == name;
+            file.symbols.contains(&register)
+                && file.symbols.contains(&name)
+                && file.facts.exprs.iter().any(|(_, expr)| match *expr {
+                    Expr::Attribute(class, method) if is_it(method, register) => {
+                        file.facts.mentioned(class).iter().any(|one| is_it(*one, name))
+                    }
+                    _ => false,
+                })
+        })
     }
 
     /// Whether it is an instance of a class of the program.
     pub(super) fn is_of_class(&self, value: &Value, wanted: ClsId) -> Option<bool> {
         match *value {
             Value::Instance { class, .. } if self.is_subclass(class, wanted) => Some(true),
-            // Some heir of its class may be one.
+            // It may be of an heir.
             Value::Instance { class, is_exact, .. } => {
-                let is_either = |heir: &ClsId| self.is_subclass(*heir, wanted) && self.is_live(*heir);
+                let is_made = |heir: &ClsId| self.is_subclass(wanted, class) || self.is_live(*heir);
+                let is_either = |heir: &ClsId| self.is_subclass(*heir, wanted) && is_made(heir);
                 (is_exact || !self.heirs(class).iter().any(is_either)).then_some(false)
             }
             Value::Text(_) | Value::Prefix(_) | Value::Constant(_) | Value::Sequence(_) | Value::Mapping(_) => {
                 Some(false)
             }
-            Value::Function(..) | Value::Bound(..) | Value::Class { .. } => Some(false),
+            Value::Function(..) | Value::Bound(..) => Some(false),
             // One from outside may be of a class that derives from both.
             Value::External(path) => {
                 built_in(self.values.path_text(path))?;
@@ -101,10 +135,16 @@ impl Program {
         }
     }
 
-    /// Whether nothing but classes of the program is behind a class, and behind its heirs.
+    /// Whether nothing but classes of the program is behind a class, and behind its heirs: no `str`, no `TypedDict`.
     fn is_family_of_program(&self, class: ClsId) -> bool {
         let heirs = self.heirs(class).iter().copied().filter(|heir| self.is_live(*heir));
-        std::iter::once(class).chain(heirs).all(|class| !self.is_derived_from_outside(class))
+        std::iter::once(class).chain(heirs).all(|class| {
+            let is_plain = |base: &String| {
+                let base = base.strip_prefix("typing_extensions.").or(base.strip_prefix("typing."));
+                base.is_some_and(|base| base.starts_with("Generic") || base.starts_with("Protocol"))
+            };
+            self.external_bases(class).iter().all(|base| base == "object" || base.starts_with("abc.") || is_plain(base))
+        })
     }
 }
 
@@ -116,8 +156,13 @@ fn built_in(path: &str) -> Option<&'static str> {
 
 /// Instances of the standard library that are none of a built-in class.
 fn is_plain_object(class: &str) -> bool {
-    const MODULES: &[&str] = &["asyncio.", "datetime.", "io.", "pathlib.", "queue.", "ssl.", "threading.", "uuid."];
-    MODULES.iter().any(|module| class.starts_with(module))
+    const MODULES: &[&str] = &["asyncio", "datetime", "io", "pathlib", "queue", "ssl", "threading", "uuid"];
+    // Not what a method of one gives.
+    class.split_once('.').is_some_and(|(module, name)| {
+        let is_class = name.starts_with(|first: char| first.is_ascii_uppercase())
+            || matches!(name, "datetime" | "date" | "time" | "timedelta");
+        MODULES.contains(&module) && is_class && !name.contains(['.', '(', '['])
+    })
 }
 
 const BUILT_IN: &[&str] =
@@ -133,5 +178,7 @@ const STREAMS: &[(&str, &[&str])] = &[
     ("io.FileIO", &["io.IOBase", "io.RawIOBase"]),
 ];
 
+/// Tuples of classes within each other.
+const DEEPEST: u32 = 3;
 /// Classes in one question.
 const MOST_CLASSES: usize = 8;

@@ -46,7 +46,7 @@ impl Program {
         let arguments = self.values.shared_arguments(args);
         let first = arguments.positional.first().copied();
         match path {
-            "functools.partial" | "functools.partialmethod" => {
+            "functools.partial" | "functools.partialmethod" | "types.MethodType" => {
                 let callee = first?;
                 let mut rest = Args::clone(&arguments);
                 rest.positional.remove(0);

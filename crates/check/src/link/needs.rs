@@ -158,7 +158,7 @@ pub(crate) enum Met {
 
 impl Program {
     /// The parameter that a condition is about, if the expression is one that nothing else was bound to.
-    pub(super) fn asked_parameter(&self, file: FileId, function: FnId, expr: ExprId) -> Option<(FnId, u32)> {
+    pub(crate) fn asked_parameter(&self, file: FileId, function: FnId, expr: ExprId) -> Option<(FnId, u32)> {
         let facts = &self.file(file).facts;
         let (owner, parameter) = only_parameter(facts, self.bindings_of(file, expr)?, MOST_NARROWED)?;
         let owner = self.global_fn(file, owner);
@@ -206,8 +206,11 @@ impl Program {
         }
         let (owner, parameter) = asked.filter(|_| anew.len() + again + 1 == bindings.len())?;
         let owner = self.global_fn(file, owner);
+        // Names whose conditions are about such names, and so on, would multiply.
+        let is_asked_for_another = self.busy.iter().any(|busy| matches!(busy, Busy::Rebound(..)));
         let key = Busy::Rebound(file, subject);
-        if !self.is_within(function, owner) || anew.len() > MOST_ANEW || !self.busy.insert(key) {
+        if !self.is_within(function, owner) || anew.len() > MOST_ANEW || is_asked_for_another || !self.busy.insert(key)
+        {
             return None;
         }
         let mut alternatives = vec![question];
@@ -267,7 +270,7 @@ impl Program {
     }
 
     /// What a name of the function was bound to, if that was once.
-    pub(super) fn bound_value(&self, file: FileId, expr: ExprId) -> Option<ExprId> {
+    pub(crate) fn bound_value(&self, file: FileId, expr: ExprId) -> Option<ExprId> {
         let Expr::Local(bindings) = self.expr(file, expr) else { return None };
         let [binding] = **bindings else { return None };
         match self.file(file).facts.bindings[binding].kind {

@@ -3,7 +3,8 @@
 use super::Program;
 use super::classes::WIDEST;
 use super::values::{
-    ANYHOW, Args, ArgsId, ClsId, Decoration, EnvId, FileId, FnId, NO_ARGS, NO_ENV, SetId, Step, Symbol, Value, ValueId,
+    ANYHOW, Args, ArgsId, ClsId, Decoration, EMPTY, EnvId, FileId, FnId, NO_ARGS, NO_ENV, SetId, Step, Symbol, Value,
+    ValueId,
 };
 use crate::facts::{BindingId, BindingKind, EventKind, Expr, ExprId, Facts};
 use rustc_hash::FxHashSet;
@@ -101,11 +102,14 @@ impl Program {
             && self.ancestors(class).any(|class| self.hierarchy.descriptors.contains(&class))
     }
 
-    /// What a descriptor gives when an object's attribute is read.
+    /// What a descriptor gives when an object's attribute is read; itself, if that is not known.
     pub(super) fn got_by(&mut self, descriptor: ValueId, object: ValueId) -> SetId {
         let (name, args) = (self.values.symbol("__get__"), self.object_as_argument(object));
         let method = self.attribute(descriptor, name);
-        self.step_set(method, Step::Call(args))
+        match self.step_set(method, Step::Call(args)) {
+            EMPTY => SetId::of(descriptor),
+            given => given,
+        }
     }
 
     fn object_as_argument(&mut self, object: ValueId) -> ArgsId {

@@ -121,7 +121,7 @@ impl Program {
     fn given_answer(&mut self, function: FnId, parameter: u32, depth: u32) -> Option<Form> {
         let file = self.file_of(function);
         let mut given: Vec<ExprId> = self.ask_returns(function).into_iter().map(|(value, _)| value).collect();
-        let mut left = MOST_PARTS;
+        let (mut left, mut form) = (MOST_PARTS, None);
         while let Some(expr) = given.pop() {
             left -= 1;
             if left == 0 {
@@ -139,15 +139,19 @@ impl Program {
                 Expr::Call(callee, arguments) => {
                     let first = arguments.first().map(|argument| argument.value);
                     if first.is_some_and(|first| self.is_of_parameter(file, first, function, parameter))
-                        && let Some(form) = self.asked_form(file, callee, depth + 1)
+                        && let Some(asked) = self.asked_form(file, callee, depth + 1)
                     {
-                        return Some(form);
+                        // Of one form or another: the answer says nothing of either.
+                        if form.is_some_and(|form| form != asked) {
+                            return None;
+                        }
+                        form = Some(asked);
                     }
                 }
                 _ => {}
             }
         }
-        None
+        form
     }
 
     /// Whether a name may still be the parameter.

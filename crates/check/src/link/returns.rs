@@ -1,6 +1,6 @@
 //! What functions return and yield.
 
-use super::values::{Args, Decoration, EMPTY, EnvId, FileId, FnId, SetId, Step, Value};
+use super::values::{Args, Decoration, EMPTY, EnvId, FileId, FnId, SetId, Step, Value, ValueId};
 use super::{Asked, Busy, Print, Program, Returned};
 use crate::facts::{Argument, ArgumentKind, BindingId, BindingKind, Expr, ExprId, GuardId};
 use smallvec::{SmallVec, smallvec};
@@ -175,23 +175,41 @@ impl Program {
     }
 
     /// Whether a call of this comes back by an error alone: as it is written, or as the annotation says.
-    pub(crate) fn never_returns(&mut self, file: FileId, callee: ExprId) -> bool {
+    pub(crate) fn never_returns(&mut self, file: FileId, callee: ExprId, is_awaited: bool) -> bool {
         let callees = self.eval(file, callee);
         let callees = self.values.shared(callees);
         !callees.is_empty()
             && callees.iter().all(|callee| match *self.values.get(*callee) {
-                Value::Function(function, _) | Value::Bound(function, ..) => self.only_raises(function),
+                Value::Function(function, _) => self.only_raises(function, is_awaited),
+                Value::Bound(function, _, receiver) => {
+                    !self.is_overridden(function, receiver) && self.only_raises(function, is_awaited)
+                }
                 _ => false,
             })
     }
 
-    fn only_raises(&mut self, function: FnId) -> bool {
+    /// Whether the object may be of an heir with another method of that name.
+    fn is_overridden(&self, method: FnId, receiver: ValueId) -> bool {
+        let name = self.symbol(self.file_of(method), self.function(method).name);
+        match *self.values.get(receiver) {
+            Value::Instance { class, is_exact: false, .. } | Value::Class { class, is_exact: false } => {
+                self.heirs(class).iter().any(|heir| self.has_own(*heir, name))
+            }
+            _ => false,
+        }
+    }
+
+    fn only_raises(&mut self, function: FnId, is_awaited: bool) -> bool {
         self.note(function, Asked::VALUE | Asked::FORM | Asked::BODY);
         let this = self.function(function);
-        let (annotation, is_written_so) = (this.annotation, this.returns.is_empty() && this.end.is_none());
-        if is_written_so && !this.is_stub && !this.is_generator {
+        if this.is_stub || this.is_generator || this.is_async != is_awaited {
+            return false;
+        }
+        if !this.raised.is_empty() && this.returns.is_empty() && this.end.is_none() {
             return true;
         }
+        // A coroutine function that returns never may go on for ever.
+        let annotation = this.annotation.filter(|_| !this.awaits || !this.raised.is_empty());
         let file = self.file_of(function);
         let path = annotation.and_then(|annotation| self.external_path_of(file, annotation));
         path.is_some_and(|path| {

@@ -158,16 +158,19 @@ impl Lowering {
 
     pub(super) fn class_definition(&mut self, definition: &ast::StmtClassDef) {
         let decorators = definition.decorator_list.iter().map(|decorator| self.expr(&decorator.expression)).collect();
-        let mut bases = Vec::new();
+        let (mut bases, mut has_metaclass) = (Vec::new(), false);
         if let Some(arguments) = &definition.arguments {
             bases.extend(arguments.args.iter().map(|base| self.base(base)));
             for keyword in &arguments.keywords {
                 self.expr(&keyword.value);
+                let is_one = keyword.arg.as_ref().is_some_and(|name| name == "metaclass");
+                has_metaclass |= is_one && last_name(&keyword.value) != Some("ABCMeta");
             }
         }
         let name = self.name(&definition.name);
         let qualified = self.qualified(&definition.name);
-        let class = Class { name, qualified, bases, decorators, at: span(definition.name.range), ..Class::default() };
+        let at = span(definition.name.range);
+        let class = Class { name, qualified, bases, decorators, has_metaclass, at, ..Class::default() };
         let id = self.facts.classes.push(class);
         self.bind(name, BindingKind::Class(id), definition.name.range);
         self.class_body(id, &definition.body, has_setters(definition));

@@ -16,7 +16,8 @@ Finds the first `await` within `with lock:`, or between `lock.acquire()` and `lo
 `multiprocessing`; also where a context manager of the program's own holds the lock.
 
 ## Why is this bad?
-Another task of the loop that wants the lock blocks the loop's thread, and the holder never gets to release it: a deadlock.
+Another task of the loop that wants the lock blocks the loop's thread, and the holder never gets to release it: a deadlock. An `RLock` it gets,
+as it is the same thread: then both are inside.
 
 ## Example
 ```python

@@ -1,8 +1,8 @@
 //! Loops that ask again and again.
 
 use super::{Context, Rule, Severity};
-use crate::facts::{ArgumentKind, Constant, EventKind, Expr, ExprId};
-use crate::link::values::{FileId, Value};
+use crate::facts::{ArgumentKind, Constant, EventKind, Expr, ExprId, NameId};
+use crate::link::values::{FileId, FnId, Value};
 
 /// `SL015`
 pub(super) const RULE: Rule = Rule {
@@ -82,22 +82,37 @@ fn asks_outside(context: &mut Context<'_>, file: FileId, test: ExprId) -> bool {
     }
 }
 
-/// `while not self.take_token(): await sleep(...)`: nobody else could say when.
+/// `while not self.take_token(): await sleep(...)`: a method that changes what it looks at. Nobody else could say when.
 fn does_the_work(context: &mut Context<'_>, file: FileId, callee: ExprId) -> bool {
     let callees = context.program.eval(file, callee);
     context.program.values.shared(callees).iter().any(|callee| match *context.program.values.get(*callee) {
-        Value::Bound(method, ..) => {
-            let (home, local) = (context.program.file_of(method), context.program.local_fn(method));
-            let facts = &context.program.file(home).facts;
-            let counts = context.program.ask_events(method).iter().any(|event| {
-                let is_field = matches!(facts.exprs[event.expr], Expr::Attribute(..));
-                matches!(event.kind, EventKind::Operator(name) if is_field && facts.name(name).starts_with("__i"))
-            });
-            let fields = context.program.class_of(method).map(|class| &context.program.class(class).fields);
-            counts || fields.is_some_and(|all| all.iter().any(|one| one.by == local && one.value.is_some()))
-        }
+        Value::Bound(method, ..) => changes_what_it_reads(context, method),
         _ => false,
     })
+}
+
+fn changes_what_it_reads(context: &Context<'_>, method: FnId) -> bool {
+    let (home, local) = (context.program.file_of(method), context.program.local_fn(method));
+    let facts = &context.program.file(home).facts;
+    let Some(class) = context.program.class_of(method) else { return false };
+    let events = context.program.ask_events(method);
+    let own = |expr: ExprId| match facts.exprs[expr] {
+        Expr::Attribute(object, name) => {
+            (context.program.asked_parameter(home, method, object) == Some((method, 0))).then_some(name)
+        }
+        _ => None,
+    };
+    let reads = |name: NameId| {
+        events.iter().filter(|event| event.kind == EventKind::Read && own(event.expr) == Some(name)).count()
+    };
+    // `self.tokens += 1` reads it itself.
+    let counted = events.iter().filter_map(|event| match event.kind {
+        EventKind::Operator(special) if facts.name(special).starts_with("__i") => own(event.expr),
+        _ => None,
+    });
+    let fields = context.program.class(class).fields.iter();
+    let mut set = fields.filter(|field| field.by == local && field.value.is_some()).map(|field| field.name);
+    counted.into_iter().any(|name| reads(name) > 1) || set.any(|name| reads(name) > 0)
 }
 
 /// What can be waited for, and clocks, which can be asked how long to sleep.

@@ -343,7 +343,10 @@ fn coroutine(context: &Context<'_>, set: SetId) -> Option<String> {
 /// A coroutine function of the standard library.
 fn outside(context: &mut Context<'_>, file: FileId, call: ExprId) -> Option<String> {
     let Expr::Call(callee, _) = *context.program.expr(file, call) else { return None };
-    let path = context.program.external_path_of(file, callee)?;
+    let path = match context.program.external_path_of(file, callee) {
+        Some(path) => path,
+        None => method_of_queue(context, file, callee)?,
+    };
     let path = context.program.values.path_text(path);
     let is_one = match path.rsplit_once('.') {
         Some(("asyncio", function)) => FUNCTIONS.contains(&function),
@@ -352,6 +355,21 @@ fn outside(context: &mut Context<'_>, file: FileId, call: ExprId) -> Option<Stri
         None => false,
     };
     is_one.then(|| super::plain(path))
+}
+
+/// The method of a queue, of which callers, or those who put something in, say more.
+fn method_of_queue(context: &mut Context<'_>, file: FileId, callee: ExprId) -> Option<PathId> {
+    let set = context.program.eval(file, callee);
+    let values = &context.program.values;
+    let mut found = None;
+    for value in values.members(set) {
+        match *values.get(*value) {
+            Value::External(path) if values.path_text(path).starts_with("asyncio.Queue().") => found = Some(path),
+            Value::Parameter(..) | Value::Step(..) | Value::Partial(..) => {}
+            _ => return None,
+        }
+    }
+    found
 }
 
 /// Coroutine functions for those who call plain functions.
@@ -373,7 +391,8 @@ fn handed_on(context: &mut Context<'_>, seen: &mut FxHashSet<(FnId, Span)>) {
     let places = all.iter().zip(&named).filter(|(_, name)| name.is_none());
     let plain: FxHashSet<(FnId, Span)> = places.map(|((caller, span, ..), _)| (*caller, *span)).collect();
     for ((caller, span, by, _), name) in all.into_iter().zip(named) {
-        let Some(name) = name.filter(|_| !plain.contains(&(caller, span))) else { continue };
+        let is_looked_up = plain.contains(&(caller, span)) && hands_on_what_was_given(context, caller, span);
+        let Some(name) = name.filter(|_| !is_looked_up) else { continue };
         // `await (await asyncio.to_thread(save))`
         let event = context.program.function(caller).events.iter().find(|event| event.span == span);
         let facts = &context.program.file(context.program.file_of(caller)).facts;
@@ -386,6 +405,18 @@ fn handed_on(context: &mut Context<'_>, seen: &mut FxHashSet<(FnId, Span)>) {
         let by = context.program.values.path_text(by).to_owned();
         tell_of_plain_call(context, (caller, span), &by, name);
     }
+}
+
+/// `to_thread(load(name))`, `to_thread(table[name])`: whoever gave it may have looked at what it is.
+fn hands_on_what_was_given(context: &Context<'_>, function: FnId, span: Span) -> bool {
+    let file = context.program.file_of(function);
+    let events = &context.program.function(function).events;
+    let Some(event) = events.iter().find(|event| event.span == span) else { return false };
+    let Expr::Call(_, arguments) = context.program.expr(file, event.expr) else { return false };
+    arguments.iter().any(|argument| {
+        let value = context.program.bound_value(file, argument.value).unwrap_or(argument.value);
+        matches!(context.program.expr(file, value), Expr::Call(..) | Expr::Item(..))
+    })
 }
 
 /// The coroutine function, if a call of this function surely gives a coroutine.

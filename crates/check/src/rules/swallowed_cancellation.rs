@@ -1,7 +1,7 @@
 //! Handlers that keep a cancellation for themselves.
 
 use super::{Context, Rule, Severity};
-use crate::facts::{BindingId, BindingKind, Condition, EventKind, Expr, ExprId, Facts, Handler, Span};
+use crate::facts::{BindingId, BindingKind, Condition, Event, EventKind, Expr, ExprId, Facts, Handler, Span, Use};
 use crate::link::values::{FileId, FnId, SetId, Value};
 use rustc_hash::FxHashSet;
 
@@ -134,9 +134,8 @@ fn ends_otherwise(context: &mut Context<'_>, function: FnId, handler: &Handler) 
         {
             return true;
         }
-        let facts = &context.program.file(file).facts;
-        if facts.conditions(event.guard).next() == Some(Condition::Caught)
-            && context.program.never_returns(file, callee)
+        if is_in_any_case(&context.program.file(file).facts, handler, event)
+            && context.program.never_returns(file, callee, event.kind == EventKind::Call(Use::Awaited))
         {
             return true;
         }
@@ -145,6 +144,15 @@ fn ends_otherwise(context: &mut Context<'_>, function: FnId, handler: &Handler) 
             matches!(context.program.values.path_text(path), "sys.exit" | "os._exit" | "exit" | "quit" | "os.abort")
         })
     })
+}
+
+/// Whether something is done in a handler whatever happens: a statement of its own, in no loop and no handler within.
+fn is_in_any_case(facts: &Facts, handler: &Handler, event: &Event) -> bool {
+    let is_between = |span: Span| span != handler.span && handler.span.contains(span) && span.contains(event.span);
+    matches!(event.kind, EventKind::Call(Use::Awaited | Use::Discarded))
+        && facts.conditions(event.guard).next() == Some(Condition::Caught)
+        && !facts.loops.iter().any(|span| is_between(*span))
+        && !facts.handlers.iter().any(|inner| is_between(inner.span))
 }
 
 /// `except BaseException as error: kept = error`, and then `raise kept`

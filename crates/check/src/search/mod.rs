@@ -157,7 +157,9 @@ impl<'o> Search<'o> {
                 return;
             }
         }
-        if same >= MOST_WAYS || (way.is_registered && self.is_shared(function, way.first)) {
+        // What needs nothing, everybody gets to.
+        let is_one_too_many = same >= MOST_WAYS && !way.needs.is_empty();
+        if is_one_too_many || (way.is_registered && self.is_shared(function, way.first)) {
             return;
         }
         let ways = &mut self.ways[function.0 as usize];
