@@ -315,26 +315,24 @@ impl<'p> Builder<'p> {
             return;
         }
         // Nor if a decorator that nobody knows may have made one of it.
-        let is_disguised =
-            |target: &Target| matches!(target, Target::Function(callee, _) if self.program.is_disguised(*callee));
-        let may_be_made = targets.iter().any(is_disguised);
-        targets.retain(|target| !is_disguised(target));
-        if may_be_made || targets.len() > 1 {
-            let gives = |target: &Target| match *target {
-                Target::Function(callee, env) => self.program.gives_coroutine(callee, env),
-                _ => !may_be_made,
-            };
-            let given: Vec<bool> = targets.iter().map(gives).collect();
-            // What may be so many things is not known.
-            if targets.len() > MOST_AWAITED && given.contains(&false) {
-                targets.clear();
-                return;
-            }
-            if may_be_made || given.contains(&true) {
-                let mut given = given.into_iter();
-                targets.retain(|_| given.next() == Some(true));
+        let count = targets.len();
+        targets.retain(|target| !matches!(target, Target::Function(callee, _) if self.program.is_disguised(*callee)));
+        let is_one_unknown = targets.len() < count;
+        if count < 2 {
+            return;
+        }
+        let (mut surely, mut others) = (Targets::new(), Targets::new());
+        for target in targets.drain(..) {
+            match target {
+                Target::Function(callee, env) if self.program.gives_coroutine(callee, env) => surely.push(target),
+                _ => others.push(target),
             }
         }
+        // What may be so many things is not known.
+        if count > MOST_AWAITED && !others.is_empty() {
+            return;
+        }
+        *targets = if surely.is_empty() && !is_one_unknown { others } else { surely };
     }
 
     /// Whether a call does not wait, as the code around it says.

@@ -23,7 +23,7 @@ pub(super) struct Hierarchy {
     /// The class bodies' names.
     pub(super) members: Vec<FxHashMap<Symbol, usize>>,
     /// Where each class's fields of a name are.
-    fields: Vec<FxHashMap<Symbol, Vec<usize>>>,
+    pub(super) fields: Vec<FxHashMap<Symbol, Vec<usize>>>,
     pub(super) protocols: FxHashSet<ClsId>,
     /// Classes with a `__get__` of their own.
     pub(super) descriptors: FxHashSet<ClsId>,

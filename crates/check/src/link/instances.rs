@@ -21,7 +21,7 @@ impl Program {
         match &wanted[..] {
             _ if !is => wanted.into_iter().map(|what| need(what, false)).collect(),
             [only] => vec![need(*only, true)],
-            // Alternatives are kept under numbers of their own.
+            // No class of the program may be among alternatives: see `What::is_of_program`.
             several if several.iter().all(|what| matches!(what, What::IsOutside(_))) => {
                 let (what, is) = self.one_of(several.iter().map(|what| (*what, true)).collect());
                 vec![need(what, is)]
@@ -88,7 +88,8 @@ impl Program {
         match *value {
             Value::Instance { class, .. } if self.is_subclass(class, wanted) => Some(true),
             // It may be of an heir.
-            Value::Instance { class, is_exact, .. } => {
+            Value::Instance { class, is_exact, made } => {
+                let is_exact = self.is_of_its_class(is_exact, made);
                 let is_made = |heir: &ClsId| self.is_subclass(wanted, class) || self.is_live(*heir);
                 let is_either = |heir: &ClsId| self.is_subclass(*heir, wanted) && is_made(heir);
                 (is_exact || !self.heirs(class).iter().any(is_either)).then_some(false)
@@ -99,7 +100,7 @@ impl Program {
             Value::Function(..) | Value::Bound(..) => Some(false),
             // One from outside may be of a class that derives from both.
             Value::External(path) => {
-                built_in(self.values.path_text(path))?;
+                self.values.path_text(path).strip_suffix("()").filter(|class| BUILT_IN.contains(class))?;
                 self.is_family_of_program(wanted).then_some(false)
             }
             _ => None,
@@ -117,7 +118,7 @@ impl Program {
                 if class == wanted || STREAMS.iter().any(|(heir, bases)| *heir == class && bases.contains(&wanted)) {
                     return Some(true);
                 }
-                let is_other = is_built_in && (built_in(path).is_some() || is_plain_object(class));
+                let is_other = is_built_in && (BUILT_IN.contains(&class) || is_plain_object(class));
                 (is_other && (class, wanted) != ("bool", "int")).then_some(false)
             }
             _ if !is_built_in => None,
@@ -148,13 +149,7 @@ impl Program {
     }
 }
 
-/// The built-in class that a value from outside is made of: nothing derives from two of them.
-fn built_in(path: &str) -> Option<&'static str> {
-    let class = path.strip_suffix("()")?;
-    BUILT_IN.iter().copied().find(|known| *known == class)
-}
-
-/// Instances of the standard library that are none of a built-in class.
+/// Whether a class of the standard library derives from no built-in one.
 fn is_plain_object(class: &str) -> bool {
     const MODULES: &[&str] = &["asyncio", "datetime", "io", "pathlib", "queue", "ssl", "threading", "uuid"];
     // Not what a method of one gives.
@@ -165,6 +160,7 @@ fn is_plain_object(class: &str) -> bool {
     })
 }
 
+/// Built-in classes: nothing derives from two of them, but for `bool`, which is an `int`.
 const BUILT_IN: &[&str] =
     &["bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "set", "str", "tuple"];
 

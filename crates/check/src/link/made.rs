@@ -7,7 +7,7 @@
 use super::Program;
 use super::alone::Lead;
 use super::needs::{Need, What};
-use super::values::{ANYHOW, ArgsId, ClsId, FileId, FnId, SetId, Symbol, Told, Value};
+use super::values::{ANYHOW, ArgsId, ClsId, FileId, FnId, MadeId, SetId, Symbol, Told, Value};
 use crate::facts::{BindingId, BindingKind, Constant, Expr, ExprId, Facts, ParameterKind};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
@@ -56,8 +56,22 @@ impl Program {
                     .collect();
                 made = self.values.new_made(&told);
             }
+        } else {
+            made = self.made_of_some_heir();
         }
         self.single(Value::Instance { class, is_exact: true, made })
+    }
+
+    /// `cls()`, which may be an object of an heir. (It has no field of that name.)
+    fn made_of_some_heir(&mut self) -> MadeId {
+        let field = self.values.symbol(OF_SOME_HEIR);
+        self.values.new_made(&[Told { field, constant: Constant::None, is_settled: false }])
+    }
+
+    /// Whether an object is of exactly the class that it was made as an instance of.
+    pub(super) fn is_of_its_class(&self, is_exact: bool, made: MadeId) -> bool {
+        let is_it = |told: &Told| self.values.text(told.field) == OF_SOME_HEIR;
+        is_exact && !self.values.made(made).iter().any(is_it)
     }
 
     /// The fields of instances of exactly this class that arguments may be missing for.
@@ -209,3 +223,5 @@ fn optional_parameters(
     });
     fields.collect()
 }
+
+const OF_SOME_HEIR: &str = "type(self)";

@@ -100,7 +100,7 @@ impl What {
         }
     }
 
-    /// Whether a function or a class is in it, which other programs number otherwise.
+    /// Whether a function or a class is in it: after an edit these have other numbers, of which alternatives would not hear.
     const fn is_of_program(self) -> bool {
         matches!(self, Self::Receives(..) | Self::Is(_))
     }
@@ -157,7 +157,7 @@ pub(crate) enum Met {
 }
 
 impl Program {
-    /// The parameter that a condition is about, if the expression is one that nothing else was bound to.
+    /// The parameter that a condition is about, if the expression is one that nothing else was bound to, or which was narrowed to some classes.
     pub(crate) fn asked_parameter(&self, file: FileId, function: FnId, expr: ExprId) -> Option<(FnId, u32)> {
         let facts = &self.file(file).facts;
         let (owner, parameter) = only_parameter(facts, self.bindings_of(file, expr)?, MOST_NARROWED)?;
@@ -221,7 +221,6 @@ impl Program {
             need.is_some()
         });
         self.busy.remove(&key);
-        // Alternatives are kept under numbers of their own.
         if !is_known || alternatives.iter().any(|(what, _)| what.is_of_program()) {
             return None;
         }
@@ -229,7 +228,8 @@ impl Program {
         Some(Need { owner, parameter, what, is })
     }
 
-    /// Whether code only runs once that very expression was true.
+    /// Whether code only runs once that very expression was true: in the first round of a loop the name was something else, and if that was not
+    /// true, there is no second one.
     fn needs_truth(&self, file: FileId, guard: GuardId, subject: ExprId) -> bool {
         let facts = &self.file(file).facts;
         facts.conditions(guard).any(|condition| match condition {
@@ -561,15 +561,15 @@ const fn is_something(value: &Value) -> bool {
 }
 
 /// The parameter that a name is, whatever classes it was narrowed to.
-fn only_parameter(facts: &Facts, bindings: &[BindingId], most: u32) -> Option<(FunctionId, u32)> {
+fn only_parameter(facts: &Facts, bindings: &[BindingId], left: u32) -> Option<(FunctionId, u32)> {
     let mut only = None;
     for binding in bindings {
         let found = match facts.bindings[*binding].kind {
             BindingKind::Parameter(owner, parameter) => (owner, parameter),
-            BindingKind::Value(narrowed) if most > 0 => {
+            BindingKind::Value(narrowed) if left > 0 => {
                 let Expr::Narrowed { value, .. } = facts.exprs[narrowed] else { return None };
                 let Expr::Local(bindings) = &facts.exprs[value] else { return None };
-                only_parameter(facts, bindings, most - 1)?
+                only_parameter(facts, bindings, left - 1)?
             }
             _ => return None,
         };

@@ -74,8 +74,6 @@ impl Prints {
             What::FieldNone(one) => hash((10, text(one))),
             What::Asked(one) => hash((11, text(one))),
             What::Answer(one, other) => hash((12, text(one), text(other))),
-            What::Is(class) => hash((15, self.class(program, class))),
-            What::IsOutside(one) => hash((16, text(one))),
             What::Receives(method, class) => {
                 let class = class.map(|class| self.class(program, class));
                 hash((13, self.function(program, method), class))
@@ -84,6 +82,8 @@ impl Prints {
                 let questions = program.alternative(list).iter();
                 hash((14, all(questions.map(|(what, is)| hash((self.what(program, *what), is))))))
             }
+            What::Is(class) => hash((15, self.class(program, class))),
+            What::IsOutside(one) => hash((16, text(one))),
         }
     }
 

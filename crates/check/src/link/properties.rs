@@ -6,7 +6,7 @@ use super::values::{
     ANYHOW, Args, ArgsId, ClsId, Decoration, EMPTY, EnvId, FileId, FnId, NO_ARGS, NO_ENV, SetId, Step, Symbol, Value,
     ValueId,
 };
-use crate::facts::{BindingId, BindingKind, EventKind, Expr, ExprId, Facts};
+use crate::facts::{BindingId, BindingKind, EventKind, Expr, ExprId, Facts, Use};
 use rustc_hash::FxHashSet;
 use smallvec::smallvec;
 
@@ -47,7 +47,7 @@ impl Program {
             let set = self.eval_bindings(file, &bindings);
             for member in self.values.shared(set).iter().copied() {
                 if matches!(self.values.get(member), Value::Instance { .. }) {
-                    self.add_descriptors_method(member, "__get__", value, &mut found);
+                    self.add_descriptors_method((member, "__get__"), (value, name), &mut found);
                     continue;
                 }
                 let Value::Decorated(Decoration::Property, inner) = *self.values.get(member) else { continue };
@@ -77,7 +77,7 @@ impl Program {
             }
         }
         for member in self.descriptors(defining, name) {
-            self.add_descriptors_method(member, "__set__", value, &mut found);
+            self.add_descriptors_method((member, "__set__"), (value, name), &mut found);
         }
         found
     }
@@ -118,12 +118,11 @@ impl Program {
 
     fn add_descriptors_method(
         &mut self,
-        descriptor: ValueId,
-        method: &str,
-        object: ValueId,
+        (descriptor, method): (ValueId, &str),
+        (object, attribute): (ValueId, Symbol),
         found: &mut Vec<(FnId, EnvId)>,
     ) {
-        if !self.is_descriptor(descriptor) {
+        if !self.is_descriptor(descriptor) || self.is_hidden(descriptor, object, attribute) {
             return;
         }
         let (name, args) = (self.values.symbol(method), self.object_as_argument(object));
@@ -135,13 +134,21 @@ impl Program {
         }
     }
 
+    /// Whether an object's own field comes before what its class has: unless that says what setting it does.
+    fn is_hidden(&self, descriptor: ValueId, object: ValueId, attribute: Symbol) -> bool {
+        let Value::Instance { class: kind, .. } = *self.values.get(descriptor) else { return false };
+        let Value::Instance { class, .. } = *self.values.get(object) else { return false };
+        let sets = self.values.known_symbol("__set__").is_some_and(|set| self.defining(kind, set).is_some());
+        !sets && self.ancestors(class).any(|class| self.hierarchy.fields[class.0 as usize].contains_key(&attribute))
+    }
+
     /// Whether a decorator makes a property: its `__get__` calls with the object what the constructor was given.
     pub(super) fn makes_property(&self, class: ClsId) -> bool {
         let Some(name) = self.values.known_symbol("__get__") else { return false };
         let Some(owner) = self.defining(class, name) else { return false };
         let [getter] = self.own_method(owner, name)[..] else { return false };
         let file = self.file_of(getter);
-        self.ask_events(getter).iter().any(|event| {
+        self.ask_events(getter).iter().filter(|event| event.kind != EventKind::Call(Use::Discarded)).any(|event| {
             let Expr::Call(callee, ref arguments) = *self.expr(file, event.expr) else { return false };
             let (&Expr::Attribute(own, field), [object, ..]) = (self.expr(file, callee), &arguments[..]) else {
                 return false;
@@ -162,12 +169,12 @@ impl Program {
         let descriptors = self.names_of_descriptors();
         for (index, file) in self.files.iter().enumerate() {
             let facts = &file.facts;
-            let is_descriptor = |callee: ExprId| {
+            let makes_descriptor = |callee: ExprId| {
                 let names = facts.mentioned(callee);
                 !descriptors.is_empty() && names.iter().any(|name| descriptors.contains(&file.symbols[name.index()]))
             };
             for (id, function) in facts.functions.iter() {
-                if function.class.is_some() && function.decorators.iter().any(|one| is_descriptor(*one)) {
+                if function.class.is_some() && function.decorators.iter().any(|one| makes_descriptor(*one)) {
                     names.insert(file.symbols[function.name.index()]);
                 }
                 if function.class.is_some() && function.decorators.iter().any(|one| is_property(facts, *one)) {
@@ -179,7 +186,7 @@ impl Program {
                 for (name, bindings) in &facts.scopes[class.scope].names {
                     let is_made = |binding: &BindingId| match facts.bindings[*binding].kind {
                         BindingKind::Value(value) => match facts.exprs[value] {
-                            Expr::Call(callee, _) => is_property(facts, callee) || is_descriptor(callee),
+                            Expr::Call(callee, _) => is_property(facts, callee) || makes_descriptor(callee),
                             _ => false,
                         },
                         _ => false,

@@ -176,7 +176,7 @@ impl Program {
         }
     }
 
-    /// A parameter that got its default meanwhile; whether that is all.
+    /// A parameter that was bound anew meanwhile, to its default or in a loop; whether that is all.
     fn learn_rebound(&mut self, file: FileId, function: FnId, (name, is): (ExprId, bool), truth: &mut Truth) -> bool {
         let facts = &self.file(file).facts;
         let bindings = self.bindings_of(file, name).unwrap_or_default();

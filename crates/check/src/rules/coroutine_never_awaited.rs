@@ -391,8 +391,8 @@ fn handed_on(context: &mut Context<'_>, seen: &mut FxHashSet<(FnId, Span)>) {
     let places = all.iter().zip(&named).filter(|(_, name)| name.is_none());
     let plain: FxHashSet<(FnId, Span)> = places.map(|((caller, span, ..), _)| (*caller, *span)).collect();
     for ((caller, span, by, _), name) in all.into_iter().zip(named) {
-        let is_looked_up = plain.contains(&(caller, span)) && hands_on_what_was_given(context, caller, span);
-        let Some(name) = name.filter(|_| !is_looked_up) else { continue };
+        let may_be_known = plain.contains(&(caller, span)) && !hands_on_all(context, caller, span);
+        let Some(name) = name.filter(|_| !may_be_known) else { continue };
         // `await (await asyncio.to_thread(save))`
         let event = context.program.function(caller).events.iter().find(|event| event.span == span);
         let facts = &context.program.file(context.program.file_of(caller)).facts;
@@ -407,15 +407,15 @@ fn handed_on(context: &mut Context<'_>, seen: &mut FxHashSet<(FnId, Span)>) {
     }
 }
 
-/// `to_thread(load(name))`, `to_thread(table[name])`: whoever gave it may have looked at what it is.
-fn hands_on_what_was_given(context: &Context<'_>, function: FnId, span: Span) -> bool {
+/// `for job in (save, print): to_thread(job)`: one after the other. What else is handed on, somebody may have chosen by what it is.
+fn hands_on_all(context: &Context<'_>, function: FnId, span: Span) -> bool {
     let file = context.program.file_of(function);
     let events = &context.program.function(function).events;
     let Some(event) = events.iter().find(|event| event.span == span) else { return false };
     let Expr::Call(_, arguments) = context.program.expr(file, event.expr) else { return false };
     arguments.iter().any(|argument| {
         let value = context.program.bound_value(file, argument.value).unwrap_or(argument.value);
-        matches!(context.program.expr(file, value), Expr::Call(..) | Expr::Item(..))
+        matches!(context.program.expr(file, value), Expr::Element(_) | Expr::Choice { .. })
     })
 }
 

@@ -6,7 +6,7 @@ use crate::link::{AnyId, Need, Passed, Program, What};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-/// The names and alternatives of an outline's needs. (No alternative is of a function: those may get other numbers.)
+/// The names and alternatives of an outline's needs. (No alternative is of a function or class: those may get other numbers.)
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Terms {
     texts: FxHashMap<Symbol, String>,
