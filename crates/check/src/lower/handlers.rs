@@ -70,7 +70,8 @@ impl Lowering {
         let mut all_leave = !try_.handlers.is_empty();
         let awaits = self.awaits_since(events_before);
         let mut earlier = Vec::new();
-        for handler in &try_.handlers {
+        let is_for_older_pythons = try_.body.iter().all(imports_what_is_there);
+        for handler in try_.handlers.iter().filter(|_| !is_for_older_pythons) {
             let mut begin = before.clone();
             let mut end_of_body = inside.clone();
             end_of_body.is_dead = false;
@@ -220,6 +221,33 @@ fn comes_to_raise(body: &[Stmt], inner: crate::facts::Span) -> bool {
         && !any_statement(body, false, &|statement, _| leaves(statement))
         && any_statement(body, false, &|statement, is_inner_loop| !is_inner_loop && has_it(statement))
 }
+
+/// `from zoneinfo import ZoneInfo`: every Python that is still supported has that module, and the handler is for older ones.
+fn imports_what_is_there(statement: &Stmt) -> bool {
+    let is_there = |module: &str| LONG_THERE.contains(&module);
+    match statement {
+        Stmt::Import(import) => import.names.iter().all(|alias| is_there(&alias.name)),
+        Stmt::ImportFrom(import) => import.level == 0 && import.module.as_ref().is_some_and(|module| is_there(module)),
+        _ => false,
+    }
+}
+
+/// Modules of the standard library that all platforms have since 3.11, and whose names are no younger.
+const LONG_THERE: &[&str] = &[
+    "collections.abc",
+    "contextvars",
+    "dataclasses",
+    "graphlib",
+    "http.client",
+    "importlib.metadata",
+    "io",
+    "json",
+    "queue",
+    "tomllib",
+    "urllib.parse",
+    "urllib.request",
+    "zoneinfo",
+];
 
 fn is_suppress(context: &Expr) -> bool {
     let Expr::Call(call) = context else { return false };
