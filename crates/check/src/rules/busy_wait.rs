@@ -105,14 +105,16 @@ fn changes_what_it_reads(context: &Context<'_>, method: FnId) -> bool {
     let reads = |name: NameId| {
         events.iter().filter(|event| event.kind == EventKind::Read && own(event.expr) == Some(name)).count()
     };
-    // `self.tokens += 1` reads it itself.
     let counted = events.iter().filter_map(|event| match event.kind {
         EventKind::Operator(special) if facts.name(special).starts_with("__i") => own(event.expr),
         _ => None,
     });
+    let counted: Vec<NameId> = counted.collect();
+    // `self.tokens += 1` reads it itself.
+    let times = |name: NameId| counted.iter().filter(|one| **one == name).count();
     let fields = context.program.class(class).fields.iter();
     let mut set = fields.filter(|field| field.by == local && field.value.is_some()).map(|field| field.name);
-    counted.into_iter().any(|name| reads(name) > 1) || set.any(|name| reads(name) > 0)
+    counted.iter().any(|name| reads(*name) > times(*name)) || set.any(|name| reads(name) > 0)
 }
 
 /// What can be waited for, and clocks, which can be asked how long to sleep.
