@@ -67,6 +67,16 @@ impl Program {
         if !self.external_bases(class).iter().any(|base| base.starts_with("abc.")) {
             return false;
         }
+        if let Some(known) = self.makings.registered.get(&class) {
+            return *known;
+        }
+        let is_one = self.has_registered(class);
+        self.makings.registered.insert(class, is_one);
+        is_one
+    }
+
+    /// `Base.register(Other)`, or `@Base.register`: anywhere.
+    fn has_registered(&mut self, class: ClsId) -> bool {
         let register = self.values.symbol("register");
         self.makings.watched.insert(register);
         let name = self.symbol(self.class_file(class), self.class(class).name);

@@ -34,6 +34,8 @@ pub(super) struct Makings {
     pub(super) alone: FxHashMap<Lead, Option<Rc<[Symbol]>>>,
     /// Tables, and whether what is in them comes out under its key alone.
     pub(super) by_key: FxHashMap<Lead, bool>,
+    /// Abstract classes, and whether others may be registered as their heirs.
+    pub(super) registered: FxHashMap<ClsId, bool>,
     /// Names that more code with them might say something else of.
     pub(super) watched: FxHashSet<Symbol>,
 }
