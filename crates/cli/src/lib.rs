@@ -24,8 +24,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
-/// Many small pieces on all cores, given back in another order: a ninth of the time is the system's allocator. (Where pages may have several
-/// sizes, it is the system's: this one knows its own when it is built.)
+/// Many small pieces on all cores, given back in another order: with the system's allocator it takes a tenth to an eighth longer. (Where pages
+/// may have several sizes, it is the system's all the same: this one is told theirs when it is built.)
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

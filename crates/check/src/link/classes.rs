@@ -314,16 +314,17 @@ impl Program {
     }
 
     fn sequence_method(&mut self, value: ValueId, parts: &[SetId], name: Symbol) -> SetId {
-        let is_queue = self.values.text(name) == "get";
         match self.values.text(name) {
             "copy" => return self.giver(SetId::of(value)),
-            "pop" | "popleft" | "get" | "get_nowait" => {
-                let mut given = self.any_of(parts);
-                if is_queue {
-                    // One of asyncio has it awaited.
-                    let later = self.single(Value::Holding(given));
-                    given = self.values.union(given, later);
-                }
+            "pop" | "popleft" | "get_nowait" => {
+                let given = self.any_of(parts);
+                return self.giver(given);
+            }
+            // What a queue gives: one of asyncio has it awaited.
+            "get" => {
+                let given = self.any_of(parts);
+                let later = self.single(Value::Holding(given));
+                let given = self.values.union(given, later);
                 return self.giver(given);
             }
             _ => {}
