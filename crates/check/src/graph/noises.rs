@@ -120,7 +120,7 @@ impl Builder<'_> {
         let shared: Vec<Span> =
             several.filter(|same| same.iter().any(|(_, is_heard)| *is_heard)).map(|same| same[0].0).collect();
         if !shared.is_empty() {
-            for (_, noise) in events.iter().zip(noises).filter(|(event, _)| shared.contains(&event.span)) {
+            for (_, noise) in events.iter().zip(noises).filter(|(event, _)| shared.binary_search(&event.span).is_ok()) {
                 *noise = Noise::Some;
             }
         }

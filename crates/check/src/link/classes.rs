@@ -679,8 +679,8 @@ impl Program {
 
     /// The method that a class itself defines under a name.
     pub(crate) fn own_method(&self, class: ClsId, name: Symbol) -> Vec<FnId> {
-        let (file, scope) = (self.class_file(class), self.class(class).scope);
         let Some(&place) = self.hierarchy.members[class.0 as usize].get(&name) else { return Vec::new() };
+        let (file, scope) = (self.class_file(class), self.class(class).scope);
         let bindings = &self.file(file).facts.scopes[scope].names[place].1;
         let functions = bindings.iter().filter_map(|binding| match self.file(file).facts.bindings[*binding].kind {
             BindingKind::Function(function) => Some(self.global_fn(file, function)),
