@@ -7,8 +7,8 @@ pub(crate) use ruff_python_ast::visitor::{
     Visitor, walk_except_handler, walk_expr, walk_interpolated_string_element, walk_pattern, walk_stmt,
 };
 pub(crate) use ruff_python_ast::{
-    self as ast, BoolOp, CmpOp, ExceptHandler, Expr, InterpolatedStringElement, Number, Operator, Parameters, Pattern,
-    Stmt, UnaryOp,
+    self as ast, BoolOp, CmpOp, ConversionFlag, ExceptHandler, Expr, InterpolatedStringElement, Number, Operator,
+    Parameters, Pattern, Stmt, UnaryOp,
 };
 pub(crate) use ruff_source_file::LineIndex;
 pub(crate) use ruff_text_size::{Ranged, TextRange};

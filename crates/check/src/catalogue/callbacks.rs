@@ -1,6 +1,6 @@
 //! What functions of other libraries do with functions that they are handed.
 
-use super::Handed::{self, Calls, CallsWith, Elsewhere, Enters, Iterates, OnLoop, Special};
+use super::Handed::{self, Calls, CallsWith, ComparesElements, Elsewhere, Enters, Iterates, OnLoop, Special};
 
 pub(super) const HANDED: &[(&str, Handed)] = &[
     ("sorted min max itertools.groupby()[*] heapq.nsmallest heapq.nlargest list().sort", Calls(1000, "key")),
@@ -19,8 +19,12 @@ pub(super) const HANDED: &[(&str, Handed)] = &[
     ("contextlib.ExitStack().callback contextlib.AsyncExitStack().callback", CallsWith(0, "callback")),
     ("contextlib.ExitStack().enter_context contextlib.AsyncExitStack().enter_context", Enters(0)),
     ("contextvars.Context().run contextvars.copy_context().run", CallsWith(0, "callable")),
+    ("sorted min heapq.heapify", ComparesElements(0, "__lt__")),
+    ("max", ComparesElements(0, "__gt__")),
+    ("heapq.heappush heapq.heappushpop heapq.heapreplace", Special(1, "__lt__")),
     ("len", Special(0, "__len__")),
-    ("str print format", Special(0, "__str__")),
+    ("str print", Special(0, "__str__")),
+    ("format", Special(0, "__format__")),
     ("repr", Special(0, "__repr__")),
     ("bool", Special(0, "__bool__")),
     ("int", Special(0, "__int__")),

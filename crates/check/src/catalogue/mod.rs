@@ -90,6 +90,8 @@ pub(crate) enum Handed {
     Enters(usize),
     /// Runs a special method of this argument.
     Special(usize, &'static str),
+    /// Runs a special method of what is in this argument, if it is the only one and none is a key; else of it.
+    ComparesElements(usize, &'static str),
 }
 
 /// All of it, by path.

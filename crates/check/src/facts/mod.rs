@@ -9,6 +9,7 @@ mod index;
 mod lazy;
 mod names;
 mod parts;
+mod specials;
 
 pub(crate) use digest::Digest;
 pub(crate) use few::Few;
@@ -16,6 +17,7 @@ pub(crate) use index::{Arena, Id};
 pub(crate) use lazy::Lazy;
 pub(crate) use names::Names;
 pub(crate) use parts::{Part, Parts};
+pub(crate) use specials::{INSTEAD, asked_in_turn};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};

@@ -15,7 +15,10 @@ impl Builder<'_> {
             | Handed::CallsWith(place, name)
             | Handed::OnLoop(place, name)
             | Handed::Elsewhere(place, name) => (place, name),
-            Handed::Iterates(place) | Handed::Enters(place) | Handed::Special(place, _) => (place, ""),
+            Handed::Iterates(place)
+            | Handed::Enters(place)
+            | Handed::Special(place, _)
+            | Handed::ComparesElements(place, _) => (place, ""),
         };
         let given = self.argument(args, place, name);
         if given == EMPTY {
@@ -38,11 +41,19 @@ impl Builder<'_> {
                 }
             }
             Handed::Special(_, method) => {
-                for value in self.program.values.shared(given).iter().copied() {
-                    if matches!(self.program.values.get(value), Value::Instance { .. }) {
-                        self.program.special_targets(value, &[method], &mut targets);
-                    }
+                self.specials_of(given, method, &mut targets);
+                targets.retain(|target| matches!(target, Target::Function(..)));
+            }
+            Handed::ComparesElements(_, method) => {
+                // With a key it is the keys that are compared; of several arguments these.
+                if self.argument(args, NOWHERE, "key") != EMPTY {
+                    return;
                 }
+                let compared = match self.program.values.arguments(args).positional.len() {
+                    1 => self.program.step_set(given, Step::Element),
+                    _ => given,
+                };
+                self.specials_of(compared, method, &mut targets);
                 targets.retain(|target| matches!(target, Target::Function(..)));
             }
             Handed::Calls(..) => {

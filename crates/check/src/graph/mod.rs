@@ -41,6 +41,8 @@ struct Builder<'p> {
     indirect: FxHashMap<FnId, u32>,
     /// Some class can be awaited, or entered or iterated asynchronously.
     has_async_specials: bool,
+    /// Objects may have a say in whether they are true.
+    has_truths: bool,
     /// How much is being handed over, one within the other.
     handing: u32,
     /// Functions are looked at, each by itself: nothing is known of their parameters.
@@ -95,9 +97,9 @@ impl<'p> Builder<'p> {
             ..Graph::default()
         };
         let specials = program.special_names();
-        let has_async_specials = ["__await__", "__aenter__", "__aexit__", "__aiter__"]
-            .iter()
-            .any(|name| program.values.known_symbol(name).is_some_and(|name| specials.contains(&name)));
+        let has = |name: &str| program.values.known_symbol(name).is_some_and(|name| specials.contains(&name));
+        let has_async_specials = ["__await__", "__aenter__", "__aexit__", "__aiter__"].into_iter().any(has);
+        let has_truths = has("__bool__");
         let (truths, dispatches, paths) = (FxHashMap::default(), FxHashMap::default(), FxHashMap::default());
         let always = Rc::default();
         let (is_direct, heard, indirect) = (true, Heard::default(), FxHashMap::default());
@@ -110,6 +112,7 @@ impl<'p> Builder<'p> {
             specials,
             indirect,
             has_async_specials,
+            has_truths,
             handing: 0,
             is_direct,
             paths,
@@ -200,7 +203,8 @@ impl<'p> Builder<'p> {
             }
             EventKind::AsyncEnter => self.sync_steps(file, event.expr, Step::AsyncEnter, &mut targets),
             EventKind::AsyncIterate => self.sync_steps(file, event.expr, Step::AsyncElement, &mut targets),
-            EventKind::Call(_) | EventKind::Test => return,
+            EventKind::Test => self.truth_of(file, event.expr, &mut targets),
+            EventKind::Call(_) => return,
         }
         let truth = self.truth(function, event.guard);
         self.happens((file, function, event), truth, receiver, targets);
@@ -349,9 +353,22 @@ impl<'p> Builder<'p> {
         }
         let name = self.program.values.text(name).to_owned();
         let values = self.program.eval(file, expr);
+        self.specials_of(values, &name, targets);
+    }
+
+    /// What a call gives is taken for a truth.
+    fn truth_of(&mut self, file: FileId, call: ExprId, targets: &mut Targets) {
+        if self.has_truths {
+            let values = self.program.eval(file, call);
+            self.specials_of(values, "__bool__", targets);
+        }
+    }
+
+    /// What a special method of objects of the program runs.
+    fn specials_of(&mut self, values: SetId, name: &str, targets: &mut Targets) {
         for value in self.program.values.shared(values).iter().copied() {
             if matches!(self.program.values.get(value), Value::Instance { .. }) {
-                self.program.special_targets(value, &[&name], targets);
+                self.program.special_targets(value, &[name], targets);
             }
         }
     }

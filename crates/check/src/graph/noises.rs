@@ -96,7 +96,8 @@ impl Builder<'_> {
         let Catalogued { is_quiet, handed, lazily, .. } = self.catalogued(path).clone();
         let mut handed = handed.iter().chain(&*lazily).peekable();
         // What these run of what they are given has been told, if there is any: with these arguments, by its own name.
-        let is_mild = |what: &Handed| matches!(what, Handed::Special(..) | Handed::Iterates(_));
+        let is_mild =
+            |what: &Handed| matches!(what, Handed::Special(..) | Handed::ComparesElements(..) | Handed::Iterates(_));
         let is_global = || match *self.program.expr(file, event.expr) {
             Expr::Call(callee, _) => matches!(self.program.expr(file, callee), Expr::Global(_)),
             _ => false,

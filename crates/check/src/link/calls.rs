@@ -710,14 +710,6 @@ impl Program {
         self.values.shared(set)
     }
 
-    pub(crate) fn special_targets(&mut self, value: ValueId, names: &[&str], all: &mut Targets) {
-        for name in names {
-            let name = self.values.symbol(name);
-            let method = self.attribute(value, name);
-            all.extend(self.targets(method, NO_ARGS));
-        }
-    }
-
     pub(crate) fn path_symbol(&mut self, text: &str) -> super::values::PathId {
         match canonical(text) {
             Some(text) => self.values.path(&text),

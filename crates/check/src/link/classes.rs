@@ -721,7 +721,7 @@ impl Program {
     }
 
     /// Special methods that classes of the program define.
-    pub(crate) fn special_names(&self) -> FxHashSet<Symbol> {
+    pub(super) fn own_special_names(&self) -> FxHashSet<Symbol> {
         let members = self.hierarchy.members.iter().flat_map(FxHashMap::keys);
         members.copied().filter(|name| self.values.text(*name).starts_with("__")).collect()
     }

@@ -29,6 +29,7 @@ mod protocols;
 mod questions;
 mod registries;
 mod returns;
+mod specials;
 mod tables;
 mod truth;
 mod types;

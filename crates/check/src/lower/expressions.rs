@@ -3,9 +3,9 @@
 use super::Lowering;
 use crate::facts::{
     Argument, ArgumentKind, BindingKind, Condition, Constant, EventKind, Expr as Fact, ExprId, Few, Key, NameId,
-    UNKNOWN, Use, is_prefix_of_names,
+    UNKNOWN, Use, asked_in_turn, is_prefix_of_names,
 };
-use crate::syntax::{self, BoolOp, CmpOp, Expr, Number, Operator, Ranged, TextRange, UnaryOp, ast};
+use crate::syntax::{self, BoolOp, CmpOp, ConversionFlag, Expr, Number, Operator, Ranged, TextRange, UnaryOp, ast};
 
 impl Lowering {
     /// What an expression is; all that it does is noted.
@@ -178,7 +178,7 @@ impl Lowering {
         self.function().yields.push((value, guard));
     }
 
-    fn constant(&mut self, constant: Constant) -> ExprId {
+    pub(super) fn constant(&mut self, constant: Constant) -> ExprId {
         self.add(Fact::Constant(constant), TextRange::default())
     }
 
@@ -338,11 +338,13 @@ impl Lowering {
         };
         let name = self.name(name);
         self.event(EventKind::Operator(name), operand, compare.range);
-        match operator {
-            CmpOp::Is | CmpOp::Eq => self.add(Fact::Same(left, *right, false), compare.range),
-            CmpOp::IsNot | CmpOp::NotEq => self.add(Fact::Same(left, *right, true), compare.range),
-            _ => self.add(Fact::Compared(left, *right), compare.range),
-        }
+        let compared = match operator {
+            CmpOp::Is | CmpOp::Eq => Fact::Same(left, *right, false),
+            CmpOp::IsNot | CmpOp::NotEq => Fact::Same(left, *right, true),
+            _ => Fact::Compared(left, *right),
+        };
+        let compared = self.add(compared, compare.range);
+        self.version_test(compare, compared, left)
     }
 
     fn dict(&mut self, dict: &ast::ExprDict) -> ExprId {
@@ -472,14 +474,32 @@ impl Lowering {
         for element in elements {
             let Some(part) = element.as_interpolation() else { continue };
             let value = self.expr(&part.expression);
-            let name = self.name("__str__");
-            self.event(EventKind::Operator(name), value, part.range);
+            self.shown(part.conversion, value, part.range);
             if let Some(format) = &part.format_spec {
                 self.interpolated(format.elements.iter());
             }
             last = value;
         }
         last
+    }
+
+    /// An object becomes part of a text.
+    fn shown(&mut self, how: ConversionFlag, value: ExprId, range: TextRange) {
+        let name = match how {
+            ConversionFlag::None => "__format__",
+            ConversionFlag::Str => "__str__",
+            ConversionFlag::Ascii | ConversionFlag::Repr => "__repr__",
+        };
+        self.special(name, value, range);
+    }
+
+    /// A special method of an object is run, or what is asked in place of it.
+    pub(super) fn special(&mut self, name: &'static str, value: ExprId, range: TextRange) {
+        for instead in asked_in_turn(name) {
+            self.name(instead);
+        }
+        let name = self.name(name);
+        self.event(EventKind::Operator(name), value, range);
     }
 
     /// An annotation; those in quotes are read as well.

@@ -12,6 +12,7 @@ mod handlers;
 mod patterns;
 mod statements;
 mod suppressions;
+mod versions;
 
 use crate::facts::{
     ALWAYS, Binding, BindingId, BindingKind, ClassId, Condition, Event, EventKind, Expr, ExprId, Facts, Few, Function,

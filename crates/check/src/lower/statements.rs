@@ -94,16 +94,16 @@ impl Lowering {
 
     fn augmented(&mut self, assign: &ast::StmtAugAssign) {
         let value = self.expr(&assign.value);
-        let special = self.name(in_place_name(assign.op));
+        let special = in_place_name(assign.op);
         if let Expr::Name(name) = &*assign.target {
             let id = self.name(&name.id);
             let before = self.look_up(id);
-            self.event(EventKind::Operator(special), before, assign.range);
+            self.special(special, before, assign.range);
             let both = self.union(vec![before, value], assign.range);
             self.bind(id, BindingKind::Value(both), name.range);
         } else {
             let before = self.expr(&assign.target);
-            self.event(EventKind::Operator(special), before, assign.range);
+            self.special(special, before, assign.range);
         }
     }
 
@@ -378,8 +378,12 @@ impl Lowering {
             Expr::BoolOp(logic) => self.logic(logic, Self::test),
             other => {
                 let id = self.expr(other);
-                if matches!(other, Expr::Call(_)) {
-                    self.event(EventKind::Test, id, other.range());
+                match other {
+                    Expr::Call(_) => self.event(EventKind::Test, id, other.range()),
+                    Expr::Name(_) | Expr::Attribute(_) | Expr::Subscript(_) => {
+                        self.special("__bool__", id, other.range())
+                    }
+                    _ => {}
                 }
                 id
             }
@@ -584,11 +588,16 @@ const fn in_place_name(operator: ast::Operator) -> &'static str {
         ast::Operator::Add => "__iadd__",
         ast::Operator::Sub => "__isub__",
         ast::Operator::Mult => "__imul__",
+        ast::Operator::MatMult => "__imatmul__",
+        ast::Operator::Div => "__itruediv__",
+        ast::Operator::FloorDiv => "__ifloordiv__",
+        ast::Operator::Mod => "__imod__",
+        ast::Operator::Pow => "__ipow__",
         ast::Operator::BitOr => "__ior__",
         ast::Operator::BitAnd => "__iand__",
         ast::Operator::LShift => "__ilshift__",
+        ast::Operator::BitXor => "__ixor__",
         ast::Operator::RShift => "__irshift__",
-        _ => "__itruediv__",
     }
 }
 

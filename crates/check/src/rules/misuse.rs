@@ -17,6 +17,8 @@ pub(super) fn of(context: &mut Context<'_>, file: FileId, event: &Event) -> Few<
         EventKind::Test => "is taken for a truth, and never awaited",
         EventKind::Iterate | EventKind::AsyncIterate | EventKind::Unpack => "is looped over, and never awaited",
         EventKind::Enter | EventKind::AsyncEnter => "is entered, and never awaited",
+        // `if pending: await pending`
+        EventKind::Operator(name) if context.program.file(file).facts.name(name) == "__bool__" => return found,
         EventKind::Operator(_) => AS_RESULT,
         EventKind::Read => {
             found.extend(attribute_of(context, file, event.expr).map(|object| (object, AS_RESULT)));

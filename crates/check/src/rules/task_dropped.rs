@@ -173,7 +173,7 @@ pub(crate) fn is_shown(facts: &Facts, call: ExprId) -> bool {
 
 /// Whether something becomes part of a text.
 pub(crate) fn is_text(facts: &Facts, kind: EventKind) -> bool {
-    matches!(kind, EventKind::Operator(name) if facts.name(name) == "__str__")
+    matches!(kind, EventKind::Operator(name) if matches!(facts.name(name), "__format__" | "__str__" | "__repr__"))
 }
 
 /// A method of a task that only tells the task something, or gives what is not the task.
