@@ -53,7 +53,7 @@ static BUILTINS: Words = LazyLock::new(|| {
     words(
         "open input sorted min max map filter list tuple set frozenset dict sum any all enumerate zip reversed next iter property \
          classmethod staticmethod isinstance len str repr bytes bytearray getattr __import__ type Exception BaseException RuntimeError \
-         ConnectionRefusedError OSError KeyboardInterrupt GeneratorExit TimeoutError super object print int float bool anext aiter \
+         ConnectionRefusedError OSError KeyboardInterrupt GeneratorExit TimeoutError super object print int float bool format hash anext aiter \
          ExceptionGroup BaseExceptionGroup",
     )
 });
