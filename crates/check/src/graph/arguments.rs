@@ -28,7 +28,7 @@ impl Builder<'_> {
     }
 
     /// Whether a call may have this argument.
-    fn may_have(&self, args: ArgsId, place: usize, name: &str) -> bool {
+    pub(super) fn may_have(&self, args: ArgsId, place: usize, name: &str) -> bool {
         let name = self.program.values.known_symbol(name);
         let args = self.program.values.arguments(args);
         args.positional.len() > place

@@ -46,7 +46,7 @@ impl Builder<'_> {
             }
             Handed::ComparesElements(_, method) => {
                 // With a key it is the keys that are compared; of several arguments these.
-                if self.argument(args, NOWHERE, "key") != EMPTY {
+                if self.may_have(args, NOWHERE, "key") {
                     return;
                 }
                 let compared = match self.program.values.arguments(args).positional.len() {

@@ -381,7 +381,7 @@ impl Lowering {
                 match other {
                     Expr::Call(_) => self.event(EventKind::Test, id, other.range()),
                     Expr::Name(_) | Expr::Attribute(_) | Expr::Subscript(_) => {
-                        self.special("__bool__", id, other.range())
+                        self.special("__bool__", id, other.range());
                     }
                     _ => {}
                 }
