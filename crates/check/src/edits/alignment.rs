@@ -302,6 +302,12 @@ impl<'q> Alignment<'q> {
 
     /// What a function does, but for what is quiet, and for calls that come and go.
     fn events(&mut self, function: FunctionId, now: FunctionId) -> bool {
+        // Somebody has looked at what it does.
+        let asked = self.old.asked_of.get(function.index());
+        let is_looked_at = asked.is_some_and(|asked| asked.has(Asked::BODY));
+        if is_looked_at && looks_of(self.old.facts, function) != looks_of(self.new.facts, now) {
+            return false;
+        }
         let (old, new) = (Heard::all(self.old, function), Heard::all(self.new, now));
         let Some(Matched { pairs, mut gone, mut come }) = matched(&old, &new) else { return false };
         let (mut both, mut again) = (Vec::new(), Vec::new());
@@ -327,9 +333,6 @@ impl<'q> Alignment<'q> {
         let told_gone: Option<Vec<Gone>> = gone.iter().map(|index| self.gone(function, old[*index].event)).collect();
         let told_come: Option<Vec<Come>> =
             come.iter().map(|index| self.come(now, new[*index].event, both.iter().copied())).collect();
-        // Somebody has looked at what it does.
-        let asked = self.old.asked_of.get(function.index());
-        let is_looked_at = asked.is_some_and(|asked| asked.has(Asked::BODY));
         match (told_gone, told_come) {
             (Some(gone), Some(come)) if !self.asks && !is_looked_at => {
                 self.gone.extend(gone);
@@ -668,6 +671,24 @@ pub(super) fn names(facts: &Facts, scope: ScopeId) -> FxHashMap<&str, &[BindingI
 }
 
 /// The loops in which something happens that is not quiet, in the order of the text.
+/// The attributes that a function reads, and those that it changes in place, quiet or not.
+fn looks_of(facts: &Facts, function: FunctionId) -> Vec<(bool, &str)> {
+    let looks = facts.functions[function].events.iter().filter_map(|event| {
+        let is_change = match event.kind {
+            EventKind::Read => false,
+            EventKind::Operator(special) if facts.name(special).starts_with("__i") => true,
+            _ => return None,
+        };
+        match facts.exprs[event.expr] {
+            Expr::Attribute(_, name) => Some((is_change, facts.name(name))),
+            _ => None,
+        }
+    });
+    let mut looks: Vec<_> = looks.collect();
+    looks.sort_unstable();
+    looks
+}
+
 fn loops(quiet: Quiet<'_>) -> Vec<Span> {
     let events = quiet.facts.functions.iter().flat_map(|(_, function)| &function.events);
     let is_heard = |event: &&Event| !quiet.event(event) && quiet.alone(event).is_none();

@@ -242,6 +242,19 @@ impl Program {
         own.is_empty() || own.contains(&method)
     }
 
+    /// Whether a value is a new object of the class that the caller is called on: `cls()`.
+    pub(super) fn is_made_of_own(&self, value: ValueId, caller: FnId) -> bool {
+        match (self.receiver(caller), self.values.get(value)) {
+            (Some(Value::Class { class, .. }), Value::Instance { class: made, is_exact: false, .. }) => class == *made,
+            _ => false,
+        }
+    }
+
+    /// Whether a function is called on a class.
+    pub(super) fn is_given_class(&self, function: FnId) -> bool {
+        matches!(self.receiver(function), Some(Value::Class { .. }))
+    }
+
     /// Whether a value is what the caller's `self` is.
     pub(super) fn is_own_receiver(&self, value: ValueId, caller: FnId) -> bool {
         self.receiver(caller).is_some_and(|own| own == *self.values.get(value))

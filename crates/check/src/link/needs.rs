@@ -344,7 +344,9 @@ impl Program {
         match self.meets(given, need, caller) {
             Met::No => Passed::Never,
             // What is known of the caller's object says nothing of another one.
-            Met::Passes(_, what) if whose == Whose::Other && is_of_object(what) => Passed::Freely,
+            Met::Passes(_, what) if whose == Whose::Other && (is_of_object(what) || self.is_given_class(caller)) => {
+                Passed::Freely
+            }
             Met::Passes(parameter, what) => Passed::As(Need { owner: caller, parameter, what, is: need.is }),
             Met::Yes | Met::Maybe => Passed::Freely,
         }
@@ -436,7 +438,9 @@ impl Program {
                 | What::FieldNone(_)
                 | What::Answer(..),
             ) => {
-                let is_own = self.is_own_receiver(value, caller) && self.is_so(value, need.what).is_none();
+                let is_made = matches!(need.what, What::Receives(..)) && self.is_made_of_own(value, caller);
+                let is_own = is_made || self.is_own_receiver(value, caller);
+                let is_own = is_own && self.is_so(value, need.what).is_none();
                 is_own.then_some((0, need.what))
             }
             _ => None,

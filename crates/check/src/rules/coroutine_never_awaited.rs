@@ -51,6 +51,9 @@ pub(super) fn check(context: &mut Context<'_>) {
             let events = context.program.events(function);
             for event in events.iter() {
                 for &(used, why) in &*misuse::of(context, file, event) {
+                    if event.kind == EventKind::AsyncIterate && is_of_stub(context, file, used) {
+                        continue;
+                    }
                     if has_names && matches!(context.program.expr(file, used), Expr::Local(_)) {
                         names.insert(used);
                     }
@@ -77,6 +80,15 @@ fn names_a_coroutine(context: &mut Context<'_>, file: FileId) -> bool {
             let set = context.program.eval(file, *call);
             coroutine(context, set).is_some()
         })
+    })
+}
+
+/// Whether a value comes of an `async def` without a body: those that have one, of the same name, may be asynchronous generators.
+fn is_of_stub(context: &mut Context<'_>, file: FileId, value: ExprId) -> bool {
+    let set = context.program.eval(file, value);
+    context.program.values.members(set).iter().any(|value| match *context.program.values.get(*value) {
+        Value::Coroutine(function, _) => context.program.function(function).is_stub,
+        _ => false,
     })
 }
 
