@@ -1672,3 +1672,95 @@ async def main():
     let name = ("main.py", "emit('x')", "emit('y')");
     carry(&[("main.py", text), ("other.py", "x = 1\n")], &[keys, between, name], true);
 }
+
+/// A method that a loop asks, and which changed what it reads, and now only reads it.
+#[test]
+fn what_loops_ask_is_looked_at() {
+    let text = "\
+import asyncio, time
+
+class Bucket:
+    def __init__(self):
+        self.tokens = 0.0
+
+    def take(self):
+        self.tokens += time.monotonic()
+        return self.tokens >= 1
+
+async def main(bucket: Bucket):
+    while not bucket.take():
+        await asyncio.sleep(0.1)
+";
+    carry(&[("main.py", text)], &[("main.py", "        self.tokens += time.monotonic()\n", "")], true);
+}
+
+/// What a handler does in a loop, and now in any case.
+#[test]
+fn loops_in_handlers() {
+    let text = "\
+import asyncio
+
+def fail(error):
+    raise RuntimeError('x') from error
+
+async def main(errors):
+    try:
+        await asyncio.sleep(0)
+    except asyncio.CancelledError as error:
+        for _ in errors:
+            fail(error)
+";
+    carry(&[("main.py", text)], &[("main.py", "for _ in errors:", "if True:")], true);
+    carry(&[("main.py", text)], &[("main.py", "        for _ in errors:\n            fail", "        fail")], true);
+}
+
+/// Special methods that come are asked by operators, truths and texts elsewhere, in the place of others too.
+#[test]
+fn special_methods_that_come() {
+    let shop = "\
+import time
+
+class Price:
+    def value(self):
+        return 1
+";
+    let text = "\
+import asyncio
+import shop
+
+async def main(price: shop.Price, total: shop.Price):
+    await asyncio.sleep(0)
+    total += price
+    if price:
+        print(f'{price} {price!r}', sorted([price, total]))
+";
+    let files = [("main.py", text), ("shop.py", shop)];
+    for name in ["__format__", "__str__", "__repr__", "__bool__", "__len__", "__add__", "__iadd__", "__lt__", "__gt__"]
+    {
+        let method = format!("    def {name}(self, *other):\n        time.sleep(1)\n\n    def value(self)");
+        let comes = ("shop.py", "    def value(self)", &*method);
+        let goes = ("shop.py", &*method, "    def value(self)");
+        let between = ("main.py", "(0)\n", "(1)\n");
+        carry(&files, &[comes, between, goes], true);
+    }
+    let asks = ("main.py", "    if price:\n", "    if price or total:\n");
+    let shows = ("main.py", "{price!r}", "{price!s}");
+    let slow = shop.replace("value", "__str__").replace("return 1", "time.sleep(1)");
+    carry(&[("main.py", text), ("shop.py", &slow)], &[asks, shows], true);
+    let slow = shop.replace("value", "__bool__").replace("return 1", "time.sleep(1)");
+    carry(&[("main.py", text), ("shop.py", &slow)], &[asks, shows], true);
+}
+
+/// A version that has ended, and one that has not.
+#[test]
+fn versions_that_end() {
+    let text = "\
+import asyncio, sys, time
+
+async def main():
+    await asyncio.sleep(0)
+    if sys.version_info < (3, 8):
+        time.sleep(1)
+";
+    carry(&[("main.py", text)], &[("main.py", "(3, 8)", "(3, 18)"), ("main.py", "sys, ", "")], true);
+}

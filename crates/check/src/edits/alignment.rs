@@ -689,13 +689,14 @@ fn looks_of(facts: &Facts, function: FunctionId) -> Vec<(bool, &str)> {
     looks
 }
 
+/// Loops in which anything is heard, and those in handlers, where it matters what runs in any case.
 fn loops(quiet: Quiet<'_>) -> Vec<Span> {
     let events = quiet.facts.functions.iter().flat_map(|(_, function)| &function.events);
     let is_heard = |event: &&Event| !quiet.event(event) && quiet.alone(event).is_none();
     let mut heard: Vec<u32> = events.filter(is_heard).map(|event| event.span.start).collect();
     heard.sort_unstable();
-    let loops = quiet.facts.loops.iter().copied();
-    loops
-        .filter(|span| heard[heard.partition_point(|at| *at < span.start)..].first().is_some_and(|at| *at < span.end))
-        .collect()
+    let is_in_handler = |span: Span| quiet.facts.handlers.iter().any(|handler| handler.span.contains(span));
+    let is_heard =
+        |span: Span| heard[heard.partition_point(|at| *at < span.start)..].first().is_some_and(|at| *at < span.end);
+    quiet.facts.loops.iter().copied().filter(|span| is_heard(*span) || is_in_handler(*span)).collect()
 }

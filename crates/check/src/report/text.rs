@@ -148,7 +148,8 @@ fn problems(text: &mut String, report: &Report) {
 fn summary(text: &mut String, report: &Report) {
     let count = report.findings.len();
     let _ = match count {
-        0 => writeln!(text, "All checks passed!"),
+        0 if report.problems.is_empty() => writeln!(text, "All checks passed!"),
+        0 => writeln!(text, "Found no problem in what could be checked."),
         1 => writeln!(text, "Found 1 problem."),
         _ => writeln!(text, "Found {count} problems."),
     };
