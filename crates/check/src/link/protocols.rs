@@ -85,6 +85,8 @@ impl Program {
         let (is_async, may_be_async) = (self.function(has).is_async, self.function(wanted).is_async);
         let is_of_form = match (self.promises(wanted), self.promises(has)) {
             (Some(wanted), Some(has)) => wanted == has,
+            // `-> Any` is kept by a coroutine function too.
+            (None, _) if self.function(wanted).annotation.is_some() => true,
             _ => is_async == may_be_async,
         };
         is_of_form && self.takes(has, wanted)
