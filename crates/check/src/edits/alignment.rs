@@ -333,8 +333,12 @@ impl<'q> Alignment<'q> {
         let told_gone: Option<Vec<Gone>> = gone.iter().map(|index| self.gone(function, old[*index].event)).collect();
         let told_come: Option<Vec<Come>> =
             come.iter().map(|index| self.come(now, new[*index].event, both.iter().copied())).collect();
+        let in_handler = |facts: &Facts, event: &Event| facts.handlers.iter().any(|one| one.span.contains(event.span));
+        // Whether a handler's calls return is asked of those whom it calls.
+        let is_handled = gone.iter().any(|index| in_handler(self.old.facts, old[*index].event))
+            || come.iter().any(|index| in_handler(self.new.facts, new[*index].event));
         match (told_gone, told_come) {
-            (Some(gone), Some(come)) if !self.asks && !is_looked_at => {
+            (Some(gone), Some(come)) if !self.asks && !is_looked_at && !is_handled => {
                 self.gone.extend(gone);
                 self.come.extend(come);
             }

@@ -229,6 +229,13 @@ impl<'p> Builder<'p> {
             self.heard.is_loud = true;
             targets.retain(|target| !matches!(target, Target::External(..)));
         }
+        let is_plain = |program: &Program, target: &Target| matches!(target, Target::Function(callee, _) if !program.function(*callee).is_async);
+        if event.guard != ALWAYS
+            && targets.iter().any(|target| is_plain(self.program, target))
+            && self.program.is_asked_coroutine(file, callee, event.guard)
+        {
+            targets.retain(|target| !is_plain(self.program, target));
+        }
         let receiver = self.receiver(file, function, callee);
         let truth = self.truth(function, event.guard);
         let mut chosen = chosen.unwrap_or_default();

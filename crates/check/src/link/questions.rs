@@ -2,9 +2,9 @@
 
 use super::Program;
 use super::needs::{Form, Need, What};
-use super::truth::QUESTIONS;
+use super::truth::{QUESTIONS, is_same};
 use super::values::{ClsId, FileId, FnId, SetId, Symbol, Value};
-use crate::facts::{BindingKind, Expr, ExprId, Field};
+use crate::facts::{BindingKind, Condition, Expr, ExprId, Field, GuardId};
 
 impl Program {
     /// A call that asks something of a value: the value, and what is asked.
@@ -88,6 +88,27 @@ impl Program {
             parts.iter().map(|part| Some((What::Prefix(self.only_text(*part)?), true))).collect();
         let prefixes = prefixes.filter(|prefixes| prefixes.len() > 1)?;
         Some(self.alternatives.any(prefixes).0)
+    }
+
+    /// Whether a call is only made if what is called is a coroutine function: `if iscoroutinefunction(work): await work()`.
+    pub(crate) fn is_asked_coroutine(&mut self, file: FileId, callee: ExprId, guard: GuardId) -> bool {
+        let facts = self.file(file).facts.share();
+        facts.conditions(guard).any(|condition| match condition {
+            Condition::Test { expr, is: true } => {
+                let mut parts = vec![expr];
+                if let Expr::Logic(true, all) = &facts.exprs[expr] {
+                    parts.extend(all);
+                }
+                parts.into_iter().any(|part| match &facts.exprs[part] {
+                    Expr::Call(asks, arguments) => {
+                        matches!(&**arguments, [asked] if is_same(&facts, asked.value, callee))
+                            && self.asked_form(file, *asks, 0) == Some(Form::Coroutine)
+                    }
+                    _ => false,
+                })
+            }
+            _ => false,
+        })
     }
 
     /// Whether an expression is the answer to whether something is a coroutine function, or a generator function.

@@ -630,7 +630,7 @@ fn asks(facts: &Facts, expr: ExprId, is: bool, question: (ExprId, &str, bool)) -
 }
 
 /// Whether two expressions are written the same, and mean the same.
-fn is_same(facts: &Facts, one: ExprId, other: ExprId) -> bool {
+pub(super) fn is_same(facts: &Facts, one: ExprId, other: ExprId) -> bool {
     match (&facts.exprs[one], &facts.exprs[other]) {
         (Expr::Attribute(one, name), Expr::Attribute(other, other_name)) => {
             name == other_name && is_same(facts, *one, *other)
