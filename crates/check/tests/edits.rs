@@ -1764,3 +1764,44 @@ async def main():
 ";
     carry(&[("main.py", text)], &[("main.py", "(3, 8)", "(3, 18)"), ("main.py", "sys, ", "")], true);
 }
+
+/// A coroutine that is dropped where it was asked before, and now also where nobody asked.
+#[test]
+fn coroutines_that_are_dropped_unasked() {
+    let text = "\
+import asyncio, inspect
+
+class A:
+    async def start(self):
+        await asyncio.sleep(0)
+
+    def run(self):
+        if inspect.iscoroutinefunction(self.start):
+            asyncio.run(self.start())
+        else:
+            self.start()
+";
+    let dropped = ("main.py", "        await asyncio.sleep(0)\n", "        self.start()\n        await asyncio.sleep(0)\n");
+    carry(&[("main.py", text)], &[dropped], true);
+}
+
+/// A handler that hears of a function, which then does something else.
+#[test]
+fn handlers_that_ask_from_now_on() {
+    let text = "\
+import asyncio
+
+async def step():
+    await asyncio.sleep(1)
+
+async def a():
+    try:
+        await step()
+    except asyncio.CancelledError:
+        print('here')
+";
+    let asks = ("main.py", "        print('here')\n", "        await step()\n");
+    let between = ("other.py", "x = 1\n", "x = 2\n");
+    let raises = ("main.py", "    await asyncio.sleep(1)\n", "    raise KeyError\n    await asyncio.sleep(1)\n");
+    carry(&[("main.py", text), ("other.py", "x = 1\n")], &[asks, between, raises], true);
+}

@@ -3,7 +3,7 @@
 use super::forms::LikeCall;
 use super::quiet::{Callee, Quiet, Stopping};
 use super::renewed::Renewed;
-use crate::facts::{ClassId, Event, ExprId, FunctionId, Span};
+use crate::facts::{ClassId, Event, EventKind, ExprId, FunctionId, Span, Use};
 use crate::graph::Noise;
 use crate::link::values::FileId;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -109,6 +109,8 @@ pub(super) enum Alone {
         /// Calls of the old text like it.
         like: Vec<LikeCall>,
         form: Option<u64>,
+        /// Nobody gets its value.
+        is_dropped: bool,
     },
 }
 
@@ -135,7 +137,8 @@ impl Alone {
         let call = || {
             let (callee, like) = (quiet.call_alone(event), quiet.like(event).to_vec());
             let form = quiet.forms.expr(event.expr);
-            (callee.is_some() || !like.is_empty()).then_some(Self::Call { callee, like, form })
+            let is_dropped = event.kind == EventKind::Call(Use::Discarded);
+            (callee.is_some() || !like.is_empty()).then_some(Self::Call { callee, like, form, is_dropped })
         };
         quiet.stop(event).map(Self::Stop).or_else(call)
     }

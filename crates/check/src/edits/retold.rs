@@ -497,7 +497,7 @@ impl<'e> Shift<'e> {
                         is_direct,
                     });
                 }
-                Alone::Call { callee, like, form } => {
+                Alone::Call { callee, like, form, is_dropped } => {
                     let known = match callee {
                         Some(Callee::Here(function)) => Some(self.global(*function)),
                         Some(Callee::In(file, name)) => outline.function_of(*file, name),
@@ -515,6 +515,8 @@ impl<'e> Shift<'e> {
                     let is_told_asynchronous = false;
                     for Row { callee, runs, is_registered, is_handed } in rows {
                         may_go(outline, caller, callee, of)?;
+                        // A coroutine that is dropped is told of, unless something was asked before.
+                        (!(*is_dropped && outline.kinds[callee.0 as usize].is_async)).then_some(())?;
                         let via = via.clone();
                         let call = Call {
                             caller,
