@@ -1781,7 +1781,8 @@ class A:
         else:
             self.start()
 ";
-    let dropped = ("main.py", "        await asyncio.sleep(0)\n", "        self.start()\n        await asyncio.sleep(0)\n");
+    let dropped =
+        ("main.py", "        await asyncio.sleep(0)\n", "        self.start()\n        await asyncio.sleep(0)\n");
     carry(&[("main.py", text)], &[dropped], true);
 }
 
@@ -1804,4 +1805,66 @@ async def a():
     let between = ("other.py", "x = 1\n", "x = 2\n");
     let raises = ("main.py", "    await asyncio.sleep(1)\n", "    raise KeyError\n    await asyncio.sleep(1)\n");
     carry(&[("main.py", text), ("other.py", "x = 1\n")], &[asks, between, raises], true);
+}
+
+/// What is attached to loggers, and which loggers these are.
+#[test]
+fn loggers_that_call_the_program() {
+    let logs = "\
+import logging
+import time
+
+class Pager(logging.Handler):
+    def emit(self, record):
+        time.sleep(1)
+
+class Calm(logging.Handler):
+    def emit(self, record):
+        return None
+
+logging.getLogger('shop').addHandler(Pager())
+";
+    let text = "\
+import asyncio
+import logging
+import logs
+
+log = logging.getLogger('shop.orders')
+
+def told():
+    print('told')
+
+async def main():
+    await asyncio.sleep(0)
+    log.debug('here')
+    told()
+";
+    let files = [("logs.py", logs), ("main.py", text)];
+    let edits = [
+        ("main.py", "    told()\n", "    log.error('x')\n    told()\n"),
+        ("main.py", "    print('told')\n", "    print('told')\n    log.warning('x')\n"),
+        ("main.py", "log.debug", "log.error"),
+        ("main.py", "'shop.orders'", "'other'"),
+        ("main.py", "'shop.orders'", "'another.one'"),
+        ("logs.py", "'shop'", "'shopping'"),
+        ("logs.py", "addHandler(Pager", "addHandler(Calm"),
+        ("logs.py", "logging.getLogger('shop').addHandler(Pager())\n", ""),
+        ("logs.py", "addHandler(Pager())\n", "addHandler(Pager())\nlogging.getLogger('shop').setLevel(1)\n"),
+        ("logs.py", "        time.sleep(1)\n", "        pass\n"),
+        ("logs.py", "    def emit(self, record):\n        return", "    def filter(self, record):\n        return"),
+        ("main.py", "import logs\n", "import logs\nlogging.getLogger('shop.orders').propagate = False\n"),
+    ];
+    for edit in edits {
+        carry(&files, &[edit], true);
+        let (path, old, new) = edit;
+        let logs = ("main.py", "    log.debug('here')\n", "    log.debug('here')\n    log.error('there')\n");
+        if path != "main.py" && !new.is_empty() {
+            carry(&files, &[logs, edit, (path, new, old)], true);
+        }
+    }
+    let silent = logs.replace("logging.getLogger('shop').addHandler(Pager())\n", "");
+    let added =
+        ("logs.py", "        return None\n", "        return None\n\nlogging.getLogger('shop').addHandler(Pager())\n");
+    let says = ("main.py", "log.debug", "log.error");
+    carry(&[("logs.py", &silent), ("main.py", text)], &[says, added], true);
 }

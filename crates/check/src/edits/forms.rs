@@ -112,7 +112,22 @@ impl<'f> Forms<'f> {
             Expr::Text(name) => Some(*name),
             _ => None,
         });
-        texts.filter(|name| uses[name] == 1 && is_one(self.facts.name(*name))).collect()
+        let mut idle: FxHashSet<NameId> =
+            texts.filter(|name| uses[name] == 1 && is_one(self.facts.name(*name))).collect();
+        // What is attached to loggers is found by their names.
+        if !self.facts.names.iter().any(|name| name == "getLogger") {
+            return idle;
+        }
+        for (_, expr) in self.facts.exprs.iter() {
+            let Expr::Call(callee, arguments) = expr else { continue };
+            let is_logger = self.facts.mentioned(*callee).into_iter().any(|name| self.facts.name(name) == "getLogger");
+            if let ([argument], true) = (&**arguments, is_logger)
+                && let Expr::Text(name) = &self.facts.exprs[argument.value]
+            {
+                idle.remove(name);
+            }
+        }
+        idle
     }
 
     /// Whether it is a text of which it does not matter what it says.

@@ -612,6 +612,7 @@ impl<'q> Quiet<'q> {
     /// Whether a call of something outside the program means nothing to any rule.
     fn says_nothing(&self, path: &str, arguments: &[Argument]) -> bool {
         is_quiet(path)
+            && !(path.starts_with("logging.") && self.watched.has_attached())
             && self.catalogue.sink(path).is_none()
             && self.catalogue.handed(path).iter().chain(self.catalogue.handed_lazily(path)).all(|what| {
                 let is_plain = |place: usize| arguments.get(place).is_none_or(|argument| self.is_plain(argument.value));

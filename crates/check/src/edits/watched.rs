@@ -1,6 +1,6 @@
 //! Names that mean something to a whole program, wherever they are written.
 
-use crate::link::Program;
+use crate::link::{LOGGING, Program};
 use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasher, Hash};
@@ -28,6 +28,9 @@ impl Watched {
     pub(crate) fn new(program: &Program, idle: impl Iterator<Item = String>) -> Self {
         let names = program.special_names().into_iter().chain(program.leading_names());
         let names = names.map(|name| hash(program.values.text(name)));
+        let logging = LOGGING.iter().map(|name| hash(*name));
+        let attached = program.has_attached().then(|| [hash(LOGGER), hash(ATTACHED)]);
+        let names = names.chain(logging).chain(attached.into_iter().flatten());
         let leads = program.leading_names().map(|name| hash(program.values.text(name)));
         let properties = program.property_names().map(|name| hash(program.values.text(name)));
         let classes = program.class_names().map(|name| hash(program.values.text(name)));
@@ -85,6 +88,11 @@ impl Watched {
         self.names.binary_search(&hash(name)).is_ok()
     }
 
+    /// Whether a call of a logger may run something of the program.
+    pub(super) fn has_attached(&self) -> bool {
+        self.has_other(ATTACHED)
+    }
+
     fn has_idle(&self, name: &str) -> bool {
         self.idle.binary_search(&hash(name)).is_ok()
     }
@@ -131,3 +139,8 @@ fn sorted(hashes: impl Iterator<Item = u64>) -> Vec<u64> {
 fn hash<T: Hash>(item: T) -> u64 {
     FxBuildHasher.hash_one(item)
 }
+
+/// Where loggers come from.
+const LOGGER: &str = "getLogger";
+/// No name: something is attached to a logger.
+const ATTACHED: &str = "logging.Handler()";

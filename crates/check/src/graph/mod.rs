@@ -97,6 +97,7 @@ impl<'p> Builder<'p> {
             ..Graph::default()
         };
         let specials = program.special_names();
+        program.learn_loggers();
         let has = |name: &str| program.values.known_symbol(name).is_some_and(|name| specials.contains(&name));
         let has_async_specials = ["__await__", "__aenter__", "__aexit__", "__aiter__"].into_iter().any(has);
         let has_truths = has("__bool__");
@@ -236,6 +237,9 @@ impl<'p> Builder<'p> {
         {
             targets.retain(|target| !is_plain(self.program, target));
         }
+        if has_sink && self.program.has_attached() && targets.iter().any(|target| self.is_of(target, LOGGER)) {
+            self.add_logged(file, callee, &mut targets);
+        }
         let receiver = self.receiver(file, function, callee);
         let truth = self.truth(function, event.guard);
         let mut chosen = chosen.unwrap_or_default();
@@ -368,6 +372,15 @@ impl<'p> Builder<'p> {
         if self.has_truths {
             let values = self.program.eval(file, call);
             self.specials_of(values, "__bool__", targets);
+        }
+    }
+
+    /// What is attached to a logger runs as well.
+    fn add_logged(&mut self, file: FileId, callee: ExprId, targets: &mut Targets) {
+        for (object, methods) in self.program.logged(file, callee) {
+            let mut run = Targets::new();
+            self.program.special_targets(object, methods, &mut run);
+            targets.extend(run.into_iter().filter(|target| matches!(target, Target::Function(..))));
         }
     }
 
@@ -584,6 +597,7 @@ impl<'p> Builder<'p> {
     }
 }
 
+const LOGGER: &str = "logging.Logger().";
 /// Functions that hand on to the next one what they were handed, to be kept.
 const MOST_OWNERS: u32 = 3;
 /// What one call may come to whose value is awaited.

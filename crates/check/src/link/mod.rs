@@ -17,6 +17,7 @@ mod fixtures;
 mod instances;
 mod known;
 mod lazy;
+mod loggers;
 mod made;
 mod mappings;
 mod modules;
@@ -40,6 +41,7 @@ mod words;
 pub(crate) use calls::{Target, Targets};
 pub(crate) use dispatch::{Receiver, Whose};
 pub(crate) use families::{ClassShift, Families};
+pub(crate) use loggers::LOGGING;
 pub(crate) use modules::{Modules, Source, is_test, module_name};
 pub(crate) use needs::{AnyId, Need, Passed, What};
 pub(crate) use patches::{Patches, may_replace};
@@ -100,6 +102,7 @@ pub(crate) struct Program {
     /// What iterators of the standard library give.
     iterators: lazy::Iterators,
     makings: made::Makings,
+    loggers: loggers::Loggers,
     hierarchy: classes::Hierarchy,
     /// What things outside the program give.
     external_steps: FxHashMap<(values::PathId, values::Step), SetId>,
@@ -235,6 +238,7 @@ impl Program {
             decorated: FxHashMap::default(),
             disguised: FxHashSet::default(),
             stores: FxHashMap::default(),
+            loggers: loggers::Loggers::default(),
             busy: BusyStack::default(),
             alternatives: needs::Alternatives::default(),
             iterators: lazy::Iterators::default(),
