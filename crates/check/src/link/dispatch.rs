@@ -21,6 +21,8 @@ pub(crate) enum Receiver {
 pub(crate) enum Whose {
     /// That of the caller's own object, as far as anybody knows.
     Own,
+    /// The constructor of what the caller itself is called on: `cls()`.
+    New,
     /// That of an object which has another name, or comes from elsewhere.
     Other,
 }
@@ -29,6 +31,7 @@ impl Program {
     /// Whose attribute it is that an expression reads, or calls.
     pub(crate) fn whose(&self, file: FileId, expr: ExprId) -> Whose {
         let read = match *self.expr(file, expr) {
+            Expr::Call(callee, _) if self.may_be_receiver(file, callee, 0) => return Whose::New,
             Expr::Call(callee, _) => callee,
             _ => expr,
         };
@@ -248,11 +251,6 @@ impl Program {
             (Some(Value::Class { class, .. }), Value::Instance { class: made, is_exact: false, .. }) => class == *made,
             _ => false,
         }
-    }
-
-    /// Whether a function is called on a class.
-    pub(super) fn is_given_class(&self, function: FnId) -> bool {
-        matches!(self.receiver(function), Some(Value::Class { .. }))
     }
 
     /// Whether a value is what the caller's `self` is.

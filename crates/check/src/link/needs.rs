@@ -344,12 +344,16 @@ impl Program {
         match self.meets(given, need, caller) {
             Met::No => Passed::Never,
             // What is known of the caller's object says nothing of another one.
-            Met::Passes(_, what) if whose == Whose::Other && (is_of_object(what) || self.is_given_class(caller)) => {
-                Passed::Freely
-            }
+            Met::Passes(_, what) if whose == Whose::Other && is_of_object(what) => Passed::Freely,
+            // Nor what is known of its class of an object that it did not make of that.
+            Met::Passes(..) if whose != Whose::New && self.may_be_made_of_own(given, caller) => Passed::Freely,
             Met::Passes(parameter, what) => Passed::As(Need { owner: caller, parameter, what, is: need.is }),
             Met::Yes | Met::Maybe => Passed::Freely,
         }
+    }
+
+    fn may_be_made_of_own(&self, given: SetId, caller: FnId) -> bool {
+        self.values.members(given).iter().any(|value| self.is_made_of_own(*value, caller))
     }
 
     /// Whether a function's parameters would have to be both: a call is only made where something is so, and waits where it is not.

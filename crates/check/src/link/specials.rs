@@ -1,7 +1,7 @@
 //! What special methods run.
 
-use super::values::NO_ARGS;
-use super::values::{Symbol, Value, ValueId};
+use super::instances::is_built_in;
+use super::values::{NO_ARGS, Symbol, Value, ValueId};
 use super::{Program, Targets};
 use crate::facts::{INSTEAD, asked_in_turn};
 use rustc_hash::FxHashSet;
@@ -22,7 +22,10 @@ impl Program {
         let Value::Instance { class, .. } = *self.values.get(value) else { return name };
         let is_there =
             |one: &&&str| self.values.known_symbol(one).is_some_and(|one| self.defining(class, one).is_some());
-        asked_in_turn(name).iter().find(is_there).copied().unwrap_or(name)
+        let found = asked_in_turn(name).iter().find(is_there).copied().unwrap_or(name);
+        // Built-in classes have these themselves: a text is its own format, whatever `__str__` says.
+        let is_there_already = || self.external_bases(class).iter().any(|base| is_built_in(base));
+        if found != name && name != "__bool__" && is_there_already() { name } else { found }
     }
 
     /// The special methods that classes of the program have, and those in place of which they are asked.
