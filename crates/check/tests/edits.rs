@@ -1868,3 +1868,35 @@ async def main():
     let says = ("main.py", "log.debug", "log.error");
     carry(&[("logs.py", &silent), ("main.py", text)], &[says, added], true);
 }
+
+/// Truths and texts that come where no text had any.
+#[test]
+fn special_methods_that_nobody_asked() {
+    let text = "\
+import time, asyncio
+
+class Q:
+    def __len__(self):
+        time.sleep(1)
+
+    def __repr__(self):
+        time.sleep(1)
+
+    def __add__(self, other):
+        time.sleep(1)
+
+def get():
+    return Q()
+
+async def main(x: Q):
+    await asyncio.sleep(0)
+    pass
+    get()
+";
+    for line in ["if x: pass", "print(x)", "x += 1", "f'{x}'", "y = not x", "if get(): pass", "sorted([x])"] {
+        carry(&[("main.py", text)], &[("main.py", "    pass\n", &format!("    {line}\n"))], true);
+    }
+    let other = ("other.py", "x = 1\n", "def k(x):\n    if x: pass\n");
+    let asks = text.replace("    pass\n", "    if get(): pass\n");
+    carry(&[("main.py", &asks), ("other.py", "x = 1\n")], &[other], true);
+}

@@ -90,7 +90,7 @@ pub(crate) enum Handed {
     Enters(usize),
     /// Runs a special method of this argument.
     Special(usize, &'static str),
-    /// Runs a special method of what is in this argument, if it is the only one and none is a key; else of it.
+    /// Compares what is in this argument, or this argument with others, by a special method; unless there is a key.
     ComparesElements(usize, &'static str),
 }
 

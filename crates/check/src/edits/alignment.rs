@@ -674,7 +674,6 @@ pub(super) fn names(facts: &Facts, scope: ScopeId) -> FxHashMap<&str, &[BindingI
     facts.scopes[scope].names.iter().map(|(name, bindings)| (facts.name(*name), &**bindings)).collect()
 }
 
-/// The loops in which something happens that is not quiet, in the order of the text.
 /// The attributes that a function reads, and those that it changes in place, quiet or not.
 fn looks_of(facts: &Facts, function: FunctionId) -> Vec<(bool, &str)> {
     let looks = facts.functions[function].events.iter().filter_map(|event| {

@@ -82,7 +82,8 @@ impl<'q> Quiet<'q> {
         }
         match event.kind {
             EventKind::Call(Use::Awaited) => self.call(expr) || self.sleeps(expr, event.guard),
-            EventKind::Call(_) | EventKind::Test => self.call(expr),
+            EventKind::Call(_) => self.call(expr),
+            EventKind::Test => self.calls_outside(expr) || (self.call(expr) && !self.watched.has("__bool__")),
             EventKind::Await => match self.facts.exprs[expr] {
                 Expr::Await(call) => self.sleeps(call, event.guard),
                 _ => false,

@@ -7,8 +7,6 @@ pub(crate) const INSTEAD: &[&[&str]] = &[
     &["__format__", "__str__", "__repr__"],
     &["__str__", "__repr__"],
     &["__bool__", "__len__"],
-    &["__lt__", "__gt__"],
-    &["__gt__", "__lt__"],
     &["__iadd__", "__add__"],
     &["__isub__", "__sub__"],
     &["__imul__", "__mul__"],

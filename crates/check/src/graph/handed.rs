@@ -53,8 +53,14 @@ impl Builder<'_> {
                     1 => self.program.step_set(given, Step::Element),
                     _ => given,
                 };
-                self.specials_of(compared, method, &mut targets);
-                targets.retain(|target| matches!(target, Target::Function(..)));
+                // Elements of one kind: the other one is asked where the first has no such method.
+                for method in [method, if method == "__lt__" { "__gt__" } else { "__lt__" }] {
+                    self.specials_of(compared, method, &mut targets);
+                    targets.retain(|target| matches!(target, Target::Function(..)));
+                    if !targets.is_empty() {
+                        break;
+                    }
+                }
             }
             Handed::Calls(..) => {
                 let elements = self.elements(args, place);

@@ -31,7 +31,7 @@ impl Program {
     /// Whose attribute it is that an expression reads, or calls.
     pub(crate) fn whose(&self, file: FileId, expr: ExprId) -> Whose {
         let read = match *self.expr(file, expr) {
-            Expr::Call(callee, _) if self.may_be_receiver(file, callee, 0) => return Whose::New,
+            Expr::Call(callee, _) if self.is_receiver(file, callee) => return Whose::New,
             Expr::Call(callee, _) => callee,
             _ => expr,
         };
@@ -42,6 +42,13 @@ impl Program {
             _ => false,
         };
         if is_own { Whose::Own } else { Whose::Other }
+    }
+
+    /// Whether a name is the first parameter of some function, and nothing else.
+    fn is_receiver(&self, file: FileId, name: ExprId) -> bool {
+        let Expr::Local(bindings) = self.expr(file, name) else { return false };
+        let facts = &self.file(file).facts;
+        bindings.iter().all(|binding| matches!(facts.bindings[*binding].kind, BindingKind::Parameter(_, 0)))
     }
 
     /// Whether a name may be bound to the first parameter of some function.
@@ -251,6 +258,11 @@ impl Program {
             (Some(Value::Class { class, .. }), Value::Instance { class: made, is_exact: false, .. }) => class == *made,
             _ => false,
         }
+    }
+
+    /// Whether a function is called on a class.
+    pub(super) fn is_given_class(&self, function: FnId) -> bool {
+        matches!(self.receiver(function), Some(Value::Class { .. }))
     }
 
     /// Whether a value is what the caller's `self` is.

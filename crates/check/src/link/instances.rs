@@ -110,7 +110,7 @@ impl Program {
             Value::Function(..) | Value::Bound(..) => Some(false),
             // One from outside may be of a class that derives from both.
             Value::External(path) => {
-                self.values.path_text(path).strip_suffix("()").filter(|class| is_built_in(class))?;
+                self.values.path_text(path).strip_suffix("()").filter(|class| BUILT_IN.contains(class))?;
                 self.is_family_of_program(wanted).then_some(false)
             }
             _ => None,
@@ -120,7 +120,7 @@ impl Program {
     /// Whether it is an instance of a class from outside.
     pub(super) fn is_of_outside(&self, value: &Value, wanted: Symbol) -> Option<bool> {
         let wanted = self.values.text(wanted);
-        let is_built_in = is_built_in(wanted);
+        let is_built_in = BUILT_IN.contains(&wanted);
         match *value {
             Value::External(path) => {
                 let path = self.values.path_text(path);
@@ -168,10 +168,6 @@ fn is_plain_object(class: &str) -> bool {
             || matches!(name, "datetime" | "date" | "time" | "timedelta");
         MODULES.contains(&module) && is_class && !name.contains(['.', '(', '['])
     })
-}
-
-pub(super) fn is_built_in(class: &str) -> bool {
-    BUILT_IN.contains(&class)
 }
 
 /// Built-in classes: nothing derives from two of them, but for `bool`, which is an `int`.

@@ -38,8 +38,8 @@ enum Kind {
 impl Kind {
     const fn methods(self) -> &'static [&'static str] {
         match self {
-            Self::Handler => &["handle", "filter", "format", "emit"],
-            Self::Formatter => &["format", "formatTime", "formatException"],
+            Self::Handler => &["handle", "filter", "emit"],
+            Self::Formatter => &["format"],
             Self::Filter | Self::OwnFilter => &["filter"],
         }
     }
@@ -114,7 +114,8 @@ impl Program {
     fn attach(&mut self, file: FileId, logger: &str, (given, kind): (ExprId, Kind), attached: &mut Vec<Attached>) {
         let objects = self.eval(file, given);
         let is_own = |object: &&ValueId| matches!(self.values.get(**object), Value::Instance { .. });
-        let objects = self.values.members(objects).iter().filter(is_own);
+        let room = MOST_ATTACHED.saturating_sub(attached.len());
+        let objects = self.values.members(objects).iter().filter(is_own).take(room);
         attached.extend(objects.map(|object| Attached { logger: logger.to_owned(), object: *object, kind }));
     }
 
@@ -134,6 +135,7 @@ impl Program {
             let own = own.filter(|one| one.kind != Kind::OwnFilter || logger == name);
             found.extend(own.map(|one| (one.object, one.kind.methods())));
             let is_closed = self.loggers.closed.iter().any(|closed| closed == logger);
+            found.truncate(MOST_LOGGED);
             next = logger.rsplit_once('.').map(|(parent, _)| parent).filter(|_| !is_closed);
         }
         found
@@ -214,5 +216,8 @@ pub(crate) const LOGGING: &[&str] = &[
 /// What says which levels are logged.
 const LEVELS: &[&str] = &["setLevel", "basicConfig", "dictConfig", "fileConfig"];
 const ALWAYS_LOGGED: &[&str] = &["warning", "warn", "error", "exception", "critical", "fatal"];
+/// Objects that are attached to loggers, and those that one call runs.
+const MOST_ATTACHED: usize = 200;
+const MOST_LOGGED: usize = 8;
 /// Steps from a name to the logger.
 const DEEPEST: u32 = 6;

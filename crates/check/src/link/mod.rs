@@ -187,6 +187,8 @@ impl Program {
     /// Puts the files together; `sources` in the order of their paths, `families` if they are known from before.
     pub(crate) fn new(sources: Vec<Source>, catalogue: Catalogue, families: Option<&Families>) -> Self {
         let mut values = Values::new();
+        // Asked for whether any file has them or not.
+        facts::INSTEAD.iter().flat_map(|names| names.iter()).for_each(|name| _ = values.symbol(name));
         let modules = Modules::new(sources.iter().map(|source| (&*source.path, &*source.module)));
         let mut files: Vec<File> = Vec::with_capacity(sources.len());
         let (mut fn_files, mut cls_files, mut name_files) = (Vec::new(), Vec::new(), Vec::new());

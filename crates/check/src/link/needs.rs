@@ -344,7 +344,9 @@ impl Program {
         match self.meets(given, need, caller) {
             Met::No => Passed::Never,
             // What is known of the caller's object says nothing of another one.
-            Met::Passes(_, what) if whose == Whose::Other && is_of_object(what) => Passed::Freely,
+            Met::Passes(_, what) if whose == Whose::Other && (is_of_object(what) || self.is_given_class(caller)) => {
+                Passed::Freely
+            }
             // Nor what is known of its class of an object that it did not make of that.
             Met::Passes(..) if whose != Whose::New && self.may_be_made_of_own(given, caller) => Passed::Freely,
             Met::Passes(parameter, what) => Passed::As(Need { owner: caller, parameter, what, is: need.is }),

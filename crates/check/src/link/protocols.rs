@@ -86,10 +86,20 @@ impl Program {
         let is_of_form = match (self.promises(wanted), self.promises(has)) {
             (Some(wanted), Some(has)) => wanted == has,
             // `-> Any` is kept by a coroutine function too.
-            (None, _) if self.function(wanted).annotation.is_some() => true,
+            (None, _) if self.promises_any(wanted) => true,
             _ => is_async == may_be_async,
         };
         is_of_form && self.takes(has, wanted)
+    }
+
+    fn promises_any(&self, method: FnId) -> bool {
+        let (file, annotation) = (self.file_of(method), self.function(method).annotation);
+        annotation.is_some_and(|annotation| match *self.expr(file, annotation) {
+            Expr::Free(_, name) | Expr::Global(name) | Expr::Attribute(_, name) => {
+                matches!(self.file(file).facts.name(name), "Any" | "object")
+            }
+            _ => false,
+        })
     }
 
     /// Whether what a method gives is to be awaited, as far as it says so.

@@ -93,22 +93,34 @@ impl Program {
     /// Whether a call is only made if what is called is a coroutine function: `if iscoroutinefunction(work): await work()`.
     pub(crate) fn is_asked_coroutine(&mut self, file: FileId, callee: ExprId, guard: GuardId) -> bool {
         let facts = self.file(file).facts.share();
-        facts.conditions(guard).any(|condition| match condition {
-            Condition::Test { expr, is: true } => {
-                let mut parts = vec![expr];
-                if let Expr::Logic(true, all) = &facts.exprs[expr] {
-                    parts.extend(all);
-                }
-                parts.into_iter().any(|part| match &facts.exprs[part] {
-                    Expr::Call(asks, arguments) => {
-                        matches!(&**arguments, [asked] if is_same(&facts, asked.value, callee))
-                            && self.asked_form(file, *asks, 0) == Some(Form::Coroutine)
-                    }
-                    _ => false,
-                })
-            }
+        // An attribute may be another one by now.
+        let is_lasting = match &facts.exprs[callee] {
+            Expr::Local(_) => true,
+            Expr::Free(scope, name) => facts.bindings_of(*scope, *name).len() == 1,
             _ => false,
-        })
+        };
+        is_lasting
+            && facts.conditions(guard).any(|condition| match condition {
+                Condition::Test { expr, is: true } => {
+                    let mut parts = vec![expr];
+                    if let Expr::Logic(true, all) = &facts.exprs[expr] {
+                        parts.extend(all);
+                    }
+                    parts.into_iter().any(|part| match &facts.exprs[part] {
+                        Expr::Call(asks, arguments) => {
+                            matches!(&**arguments, [asked] if is_same(&facts, asked.value, callee))
+                                && self.asks_for_coroutine(file, *asks)
+                        }
+                        _ => false,
+                    })
+                }
+                _ => false,
+            })
+    }
+
+    fn asks_for_coroutine(&mut self, file: FileId, callee: ExprId) -> bool {
+        let Some(path) = self.external_path_of(file, callee) else { return false };
+        matches!(self.values.path_text(path), "asyncio.iscoroutinefunction" | "inspect.iscoroutinefunction")
     }
 
     /// Whether an expression is the answer to whether something is a coroutine function, or a generator function.

@@ -1,6 +1,5 @@
 //! What special methods run.
 
-use super::instances::is_built_in;
 use super::values::{NO_ARGS, Symbol, Value, ValueId};
 use super::{Program, Targets};
 use crate::facts::{INSTEAD, asked_in_turn};
@@ -23,9 +22,10 @@ impl Program {
         let is_there =
             |one: &&&str| self.values.known_symbol(one).is_some_and(|one| self.defining(class, one).is_some());
         let found = asked_in_turn(name).iter().find(is_there).copied().unwrap_or(name);
-        // Built-in classes have these themselves: a text is its own format, whatever `__str__` says.
-        let is_there_already = || self.external_bases(class).iter().any(|base| is_built_in(base));
-        if found != name && name != "__bool__" && is_there_already() { name } else { found }
+        if found != name && self.external_bases(class).iter().any(|base| has_before(base, name, found)) {
+            return name;
+        }
+        found
     }
 
     /// The special methods that classes of the program have, and those in place of which they are asked.
@@ -38,5 +38,20 @@ impl Program {
         let asked: Vec<Symbol> = asked.collect();
         names.extend(asked);
         names
+    }
+}
+
+/// Whether a class outside the program has a method that is asked before another one does.
+fn has_before(base: &str, first: &str, found: &str) -> bool {
+    let is_plain = || matches!(base, "object" | "abc.ABC" | "typing.Generic" | "typing.Protocol");
+    match (first, found) {
+        // An empty format is that of `str()`.
+        ("__format__", "__str__") => false,
+        (_, "__repr__") => {
+            !is_plain() && !matches!(base, "dict" | "list" | "tuple" | "set" | "frozenset" | "int" | "float")
+        }
+        ("__bool__", _) => matches!(base, "int" | "float" | "complex" | "decimal.Decimal" | "datetime.timedelta"),
+        // In place.
+        _ => matches!(base, "list" | "set" | "dict" | "bytearray" | "collections.deque" | "collections.Counter"),
     }
 }

@@ -474,7 +474,12 @@ impl Lowering {
         for element in elements {
             let Some(part) = element.as_interpolation() else { continue };
             let value = self.expr(&part.expression);
-            self.shown(part.conversion, value, part.range);
+            let is_debug = part.debug_text.is_some() && part.format_spec.is_none();
+            let how = match part.conversion {
+                ConversionFlag::None if is_debug => ConversionFlag::Repr,
+                how => how,
+            };
+            self.shown(how, value, part.range);
             if let Some(format) = &part.format_spec {
                 self.interpolated(format.elements.iter());
             }

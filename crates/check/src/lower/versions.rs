@@ -1,7 +1,7 @@
 //! Conditions on the version of Python: of those that nobody should use any more it is known what they say.
 
 use super::Lowering;
-use crate::facts::{BindingKind, Constant, Expr as Fact, ExprId};
+use crate::facts::{BindingKind, Constant, Expr as Fact, ExprId, MODULE_SCOPE};
 use crate::syntax::{CmpOp, Expr, Number, ast};
 use std::cmp::Ordering;
 
@@ -11,11 +11,12 @@ impl Lowering {
         let ([operator], [right]) = (&*compare.ops, &*compare.comparators) else { return compared };
         let ordering = match (self.asked_of_version(&compare.left, left), right) {
             (Some(Asked::Major), Expr::NumberLiteral(number)) => number_of(number).map(|number| MAJOR.cmp(&number)),
-            (Some(Asked::All), Expr::Tuple(tuple)) => {
+            (Some(asked @ (Asked::All | Asked::Beginning)), Expr::Tuple(tuple)) => {
                 let numbers = tuple.elts.iter().map(|part| part.as_number_literal_expr().and_then(number_of));
                 let bound: Option<Vec<i32>> = numbers.collect();
-                // Of a newer one than the oldest it may be either.
-                bound.filter(|bound| **bound <= OLDEST[..]).map(|_| Ordering::Greater)
+                // Of a newer one than the oldest it may be either. The whole has more parts than two, and is greater than these.
+                let is_older = |bound: &[i32]| *bound < OLDEST[..] || (*bound == OLDEST[..] && asked == Asked::All);
+                bound.filter(|bound| is_older(bound)).map(|_| Ordering::Greater)
             }
             _ => None,
         };
@@ -38,7 +39,10 @@ impl Lowering {
         match (expr, &self.facts.exprs[fact]) {
             (Expr::Subscript(subscript), Fact::Item(object, _)) if self.is_version(*object) => {
                 match &*subscript.slice {
-                    Expr::Slice(slice) if slice.lower.is_none() && slice.step.is_none() => Some(Asked::All),
+                    Expr::Slice(ast::ExprSlice { lower: None, upper: Some(upper), step: None, .. }) => {
+                        let upper = upper.as_number_literal_expr().and_then(number_of);
+                        (upper == Some(OLDEST.len() as i32)).then_some(Asked::Beginning)
+                    }
                     Expr::NumberLiteral(number) if number_of(number) == Some(0) => Some(Asked::Major),
                     _ => None,
                 }
@@ -69,9 +73,10 @@ impl Lowering {
         };
         match &self.facts.exprs[fact] {
             Fact::Local(bindings) => matches!(**bindings, [one] if is_one(self.facts.bindings[one].kind)),
-            // The names of the scopes around are not known before their end.
-            Fact::Free(_, name) => {
-                &self.names[*name] == wanted && self.facts.bindings.iter().any(|(_, binding)| is_one(binding.kind))
+            Fact::Free(scope, name) if *scope == MODULE_SCOPE => {
+                let Some(place) = self.places.get(&(MODULE_SCOPE, *name)) else { return false };
+                let bindings = &self.facts.scopes[MODULE_SCOPE].names[*place].1;
+                bindings.iter().all(|binding| is_one(self.facts.bindings[*binding].kind))
             }
             _ => false,
         }
@@ -79,8 +84,11 @@ impl Lowering {
 }
 
 /// What of the version is compared.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Asked {
     All,
+    /// As many parts as tell the oldest one.
+    Beginning,
     Major,
 }
 

@@ -87,7 +87,10 @@ fn names_a_coroutine(context: &mut Context<'_>, file: FileId) -> bool {
 fn is_of_stub(context: &mut Context<'_>, file: FileId, value: ExprId) -> bool {
     let set = context.program.eval(file, value);
     context.program.values.members(set).iter().any(|value| match *context.program.values.get(*value) {
-        Value::Coroutine(function, _) => context.program.function(function).is_stub,
+        Value::Coroutine(function, _) => {
+            let this = context.program.function(function);
+            this.is_stub && this.class.is_some()
+        }
         _ => false,
     })
 }
