@@ -618,8 +618,9 @@ impl<'q> Quiet<'q> {
             && self.catalogue.handed(path).iter().chain(self.catalogue.handed_lazily(path)).all(|what| {
                 let is_plain = |place: usize| arguments.get(place).is_none_or(|argument| self.is_plain(argument.value));
                 match *what {
-                    Handed::Special(place, method) | Handed::ComparesElements(place, method) => {
-                        !self.watched.has(method) || is_plain(place)
+                    Handed::Special(place, method) => !self.watched.has(method) || is_plain(place),
+                    Handed::ComparesElements(place, _) => {
+                        !["__lt__", "__gt__"].iter().any(|method| self.watched.has(method)) || is_plain(place)
                     }
                     Handed::Iterates(place) => is_plain(place),
                     _ => false,
