@@ -1900,3 +1900,25 @@ async def main(x: Q):
     let asks = text.replace("    pass\n", "    if get(): pass\n");
     carry(&[("main.py", &asks), ("other.py", "x = 1\n")], &[other], true);
 }
+
+/// A call in a handler that says nothing, and does not return.
+#[test]
+fn calls_in_handlers_that_do_not_return() {
+    let text = "\
+import asyncio
+
+def fail():
+    raise RuntimeError('x')
+
+async def main():
+    try:
+        await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        print('here')
+";
+    carry(
+        &[("main.py", text)],
+        &[("main.py", "        print('here')\n", "        fail()\n        print('here')\n")],
+        true,
+    );
+}

@@ -74,6 +74,11 @@ impl<'q> Quiet<'q> {
         if self.asks_for_any(expr) {
             return false;
         }
+        // Of what is called in a handler it is asked whether it returns.
+        let is_in_handler = || self.facts.handlers.iter().any(|handler| handler.span.contains(event.span));
+        if matches!(event.kind, EventKind::Call(_)) && is_in_handler() && !self.calls_outside(expr) {
+            return false;
+        }
         if self.is_silent(event) {
             return true;
         }
