@@ -5,20 +5,19 @@
 
 use super::Program;
 use super::truth::is_same;
-use super::values::{FileId, Value, ValueId};
+use super::values::{FileId, Symbol, Value, ValueId};
 use crate::facts::{Argument, BindingId, BindingKind, Constant, EventKind, Expr, ExprId, MODULE_SCOPE};
-use std::rc::Rc;
 
 /// What is attached to loggers.
 #[derive(Debug, Default)]
 pub(super) struct Loggers {
-    attached: Rc<[Attached]>,
+    attached: Vec<Attached>,
     /// Those that hand nothing on to the ones above them.
     closed: Vec<String>,
 }
 
 /// An object of the program that a logger calls.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Attached {
     logger: String,
     object: ValueId,
@@ -69,7 +68,7 @@ impl Program {
                 closed.extend(self.logger_name(file, store.object, 0));
             }
         }
-        self.loggers = Loggers { attached: attached.into(), closed };
+        self.loggers = Loggers { attached, closed };
     }
 
     /// Whether anything of the program is attached to a logger.
@@ -147,9 +146,7 @@ impl Program {
             return None;
         }
         if let Some((module, name)) = self.name_of_module(file, expr) {
-            let place = *self.file(module).members.get(&name)?;
-            let bindings = self.file(module).facts.scopes[MODULE_SCOPE].names[place].1.clone();
-            return self.bound_logger(module, &bindings, depth);
+            return self.logger_of_module(module, name, depth);
         }
         match self.expr(file, expr).clone() {
             Expr::Local(bindings) => self.bound_logger(file, &bindings, depth),
@@ -182,6 +179,16 @@ impl Program {
         }
     }
 
+    /// Modules may import a name from each other.
+    fn logger_of_module(&mut self, module: FileId, name: Symbol, depth: u32) -> Option<String> {
+        if depth > DEEPEST {
+            return None;
+        }
+        let place = *self.file(module).members.get(&name)?;
+        let bindings = self.file(module).facts.scopes[MODULE_SCOPE].names[place].1.clone();
+        self.bound_logger(module, &bindings, depth)
+    }
+
     fn bound_logger(&mut self, file: FileId, bindings: &[BindingId], depth: u32) -> Option<String> {
         let [binding] = *bindings else { return None };
         match self.file(file).facts.bindings[binding].kind {
@@ -191,9 +198,7 @@ impl Program {
             BindingKind::ImportFrom { module, level, name } => {
                 let name = self.symbol(file, name);
                 let module = self.imported_module(file, module, level)?.file?;
-                let place = *self.file(module).members.get(&name)?;
-                let bindings = self.file(module).facts.scopes[MODULE_SCOPE].names[place].1.clone();
-                self.bound_logger(module, &bindings, depth + 1)
+                self.logger_of_module(module, name, depth + 1)
             }
             _ => None,
         }
